@@ -1,0 +1,50 @@
+# One line a target; `make help` prints them. `make train` and `make test` set the environment up themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+DATASET ?= tvsum
+SETTING ?=
+DATA ?=
+WITH ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test lint data leaderboard clean
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+	@echo
+	@echo 'make train DATASET=tvsum|summe SETTING=canonical|augmented|transfer [DATA=folder] [WITH="unsupervised"] [ARGS="seed=1"]'
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: install Python 3.11 or newer, or PYTHON=path"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than Python 3.11: install a newer one, or PYTHON=path"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(STAMP) ## make .venv with the pinned, tested versions
+
+train: $(STAMP) ## train and evaluate: DATASET, SETTING, DATA (store folder), WITH (overlays), ARGS (key=value)
+	$(BIN)/clipit train configs/$(DATASET).yaml $(WITH:%=configs/%.yaml) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
+	@$(BIN)/clipit leaderboard
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff and mypy (strict)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+data: $(STAMP) ## what lies under data/, checked; SRC=folder imports distributed files first
+	$(if $(SRC),$(BIN)/clipit data import '$(SRC)' $(if $(DATA),--to '$(DATA)'))
+	$(BIN)/clipit data check $(if $(DATA),--root '$(DATA)')
+
+leaderboard: $(STAMP) ## write experiments/leaderboard.csv from all results, and print it
+	$(BIN)/clipit leaderboard
+
+clean: ## remove the environment, the miniature and caches; runs and imported data stay
+	rm -rf $(VENV) data/mini .pytest_cache .mypy_cache .ruff_cache

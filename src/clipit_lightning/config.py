@@ -1,0 +1,341 @@
+"""Configuration: frozen dataclasses hold the defaults, YAML files the differences, ``key=value`` wins.
+
+A sentence under each field says what it is. Values are checked where they are defined; every error is one line that
+names the key as it was typed.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
+
+from clipit_lightning.errors import UserError
+from clipit_lightning.files import write_text
+
+
+def _require(condition: bool, key: str, message: str) -> None:
+    if not condition:
+        raise UserError(f"{key}: {message}")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which videos, and how they are parted and batched."""
+
+    dataset: Literal["tvsum", "summe"] = "tvsum"
+    """The benchmark that is tested on."""
+    setting: Literal["canonical", "augmented", "transfer"] = "canonical"
+    """Which videos train: the target's, the target's and the sources', or the sources' only."""
+    root: str | None = None
+    """Folder of the stores. By default `data`, and the miniature where no real store lies there."""
+    sources: list[str] | None = None
+    """Benchmarks that augmented and transfer train on beside the target; by default all others."""
+    folds: int = 5
+    """Number of folds."""
+    fold: int | None = None
+    """Run only this fold, counted from 0; by default all."""
+    fold_seed: int = 0
+    """Seed of the partition; apart from `seed`, so that runs of several seeds share their folds."""
+    validation: float = 0.2
+    """Share of the training videos that validate, at least two videos."""
+    captions: int = 7
+    """Number of caption tokens a video, spread over its dense captions; 0 trains without language."""
+    batch_size: int = 8
+    """Videos a training batch."""
+    workers: int = 0
+    """Processes that read batches; 0 reads in the main process, the fastest where the data fit in memory."""
+    preload_mb: int = 8000
+    """Hold all videos in memory where they take at most this many megabytes; else read them when needed."""
+
+    def __post_init__(self) -> None:
+        _require(self.folds >= 2, "data.folds", f"is {self.folds}; at least 2 are needed")
+        _require(0 < self.validation < 1, "data.validation", f"is {self.validation}; a share between 0 and 1 is needed")
+        _require(self.captions >= 0, "data.captions", f"is {self.captions}; 0 or more are possible")
+        _require(self.batch_size >= 1, "data.batch_size", f"is {self.batch_size}; at least 1 is needed")
+        _require(self.workers >= 0, "data.workers", f"is {self.workers}; 0 or more are possible")
+        _require(self.preload_mb >= 0, "data.preload_mb", f"is {self.preload_mb}; 0 or more are possible")
+        _require(self.fold_seed >= 0, "data.fold_seed", f"is {self.fold_seed}; 0 or more are possible")
+        n_folds = 1 if self.setting == "transfer" else self.folds
+        _require(self.fold is None or 0 <= self.fold < n_folds, "data.fold", f"is {self.fold}; there are folds 0 to {n_folds - 1}")
+        known = ("tvsum", "summe", "ovp", "youtube")
+        for source in self.sources or ():
+            _require(source in known, "data.sources", f"{source} is unknown; there are {', '.join(known)}")
+            _require(source != self.dataset, "data.sources", f"{source} is the target; name other benchmarks")
+        if self.sources is not None:
+            _require(self.setting != "canonical", "data.sources", "the canonical setting has none; say data.setting=augmented or transfer")
+            _require(bool(self.sources), "data.sources", "is empty; name at least one benchmark")
+            _require(len(set(self.sources)) == len(self.sources), "data.sources", "names a benchmark twice")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The scorer."""
+
+    name: Literal["clip-it", "linear", "random"] = "clip-it"
+    """Which scorer: CLIP-It, one linear layer on the frame features, or uniform random scores."""
+    width: int = 64
+    """Features of a step inside CLIP-It."""
+    heads: int = 4
+    """Attention heads; they divide the width."""
+    encoder_layers: int = 1
+    """Layers of the frame-scoring transformer's encoder."""
+    decoder_layers: int = 1
+    """Layers of its decoder."""
+    dropout: float = 0.3
+    """Dropout of inputs and of what each part adds."""
+
+    def __post_init__(self) -> None:
+        _require(self.width >= 1, "model.width", f"is {self.width}; at least 1 is needed")
+        _require(
+            self.heads >= 1 and self.width % self.heads == 0, "model.heads", f"is {self.heads}; it must divide model.width={self.width}"
+        )
+        _require(self.encoder_layers >= 0, "model.encoder_layers", f"is {self.encoder_layers}; 0 or more are possible")
+        _require(self.decoder_layers >= 0, "model.decoder_layers", f"is {self.decoder_layers}; 0 or more are possible")
+        _require(0 <= self.dropout < 1, "model.dropout", f"is {self.dropout}; 0 to below 1 is possible")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the loss terms; a weight of 0 leaves the term out. Without the first two, training uses no labels."""
+
+    keyframe: float = 1.0
+    """Weighted binary cross-entropy on key frames (the paper's alpha)."""
+    correlation: float = 1.0
+    """One minus the correlation with the mean annotator's importance (ours)."""
+    diversity: float = 0.1
+    """Similarity of the selected steps' rebuilt features (the paper's beta)."""
+    reconstruction: float = 0.1
+    """Squared error of the rebuilt features of selected steps (the paper's lambda)."""
+    length: float = 0.1
+    """Distance of the mean score from `length_target` (ours; see the docstring of the losses)."""
+    length_target: float = 0.15
+    """Mean score wanted: the share of a video that a summary takes."""
+
+    def __post_init__(self) -> None:
+        weights = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "length_target"}
+        for name, weight in weights.items():
+            _require(0 <= weight < float("inf"), f"loss.{name}", f"is {weight}; 0 or more is possible")
+        _require(any(weights.values()), "loss", "all weights are 0; give at least one term a weight")
+        _require(0 < self.length_target < 1, "loss.length_target", f"is {self.length_target}; a share between 0 and 1 is needed")
+
+    @property
+    def supervision(self) -> Literal["supervised", "unsupervised"]:
+        """Whether any term reads annotations."""
+        return "supervised" if self.keyframe or self.correlation else "unsupervised"
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """Optimizer (AdamW with a cosine schedule) and length of training."""
+
+    lr: float = 1e-3
+    """Peak learning rate."""
+    weight_decay: float = 1e-2
+    """Decoupled weight decay."""
+    epochs: int = 50
+    """Passes over the training videos."""
+    warmup: float = 0.1
+    """Share of the steps over which the learning rate rises to its peak, before the cosine."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0 leaves it as it is."""
+    ema: float = 0.0
+    """Decay of the exponential moving average of the weights that is validated and tested; 0 for none."""
+
+    def __post_init__(self) -> None:
+        _require(0 < self.lr < float("inf"), "optim.lr", f"is {self.lr}; it must be above 0")
+        _require(0 <= self.weight_decay < float("inf"), "optim.weight_decay", f"is {self.weight_decay}; 0 or more is possible")
+        _require(self.epochs >= 1, "optim.epochs", f"is {self.epochs}; at least 1 is needed")
+        _require(0 <= self.warmup < 1, "optim.warmup", f"is {self.warmup}; 0 to below 1 is possible")
+        _require(0 <= self.clip < float("inf"), "optim.clip", f"is {self.clip}; 0 or more is possible")
+        _require(0 <= self.ema < 1, "optim.ema", f"is {self.ema}; 0 to below 1 is possible")
+
+
+@dataclass(frozen=True)
+class ProtocolConfig:
+    """The rules of measurement that can be chosen; what stands here is part of every result's protocol."""
+
+    budget: float = 0.15
+    """Largest share of a video that its summary may take."""
+    correlation: Literal["default", "per-annotator", "mean-annotator"] = "default"
+    """References of the rank correlations; by default the benchmark's own (TVSum per annotator, SumMe the mean)."""
+
+    def __post_init__(self) -> None:
+        _require(0 < self.budget <= 1, "protocol.budget", f"is {self.budget}; a share between 0 and 1 is needed")
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """Where and in what numbers it runs."""
+
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    """`auto` takes a GPU where there is one."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Numbers of the forward and backward pass."""
+    progress: bool = True
+    """Show progress bars, where the output is a terminal."""
+
+
+@dataclass(frozen=True)
+class LoggerConfig:
+    """Where curves go beside the CSV files of the run."""
+
+    wandb: Literal["off", "offline", "online"] = "off"
+    """Weights & Biases: not at all, to files under the run, or to the server."""
+    project: str = "clipit_lightning"
+    """Its project there."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run depends on."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    selection: Literal["val", "last"] = "val"
+    """Which epoch is tested: the best Kendall tau on the validation part, or the last."""
+    seed: int = 0
+    """Seed of the weights, of the order of batches and of dropout."""
+    output: str | None = None
+    """Folder of the run; by default a folder under `runs` whose name says what it is."""
+    overwrite: bool = False
+    """Throw the run in the output folder away and start anew."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.seed < 2**32, "seed", f"is {self.seed}; 0 to 4294967295 is possible")
+        unsupervised = self.loss.supervision == "unsupervised" and self.model.name == "clip-it"
+        _require(
+            not (unsupervised and self.selection == "val"),
+            "selection",
+            "val chooses the epoch by annotations, which training without labels must not; say selection=last",
+        )
+
+
+def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Config:
+    """Merge the defaults, YAML files in order, and ``key=value`` words; check everything.
+
+    Raises:
+        UserError: A file is missing or is not YAML, a key is unknown, or a value is wrong; one line.
+    """
+    merged = OmegaConf.structured(Config)
+    for path in paths:
+        merged = _merge(merged, _read(Path(path)), f"{path}: ")
+    for word in overrides:
+        if "=" not in word or word.startswith("="):
+            raise UserError(f"{word}: neither a YAML file nor key=value, such as optim.lr=3e-4")
+        try:
+            difference = OmegaConf.from_dotlist([word])
+        except (YAMLError, OmegaConfBaseException) as error:
+            raise UserError(f"{word}: the value cannot be read ({_first_line(error)}); quote it") from error
+        merged = _merge(merged, difference, "", typed=word)
+    try:
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{getattr(error, 'full_key', '') or 'configuration'}: {_first_line(error)}") from error
+    assert isinstance(config, Config)
+    return config
+
+
+def _read(path: Path) -> DictConfig:
+    try:
+        loaded = OmegaConf.load(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such configuration file; see configs/") from error
+    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
+        raise UserError(f"{path}: not a YAML file that can be read ({_first_line(error)})") from error
+    if not isinstance(loaded, DictConfig):
+        raise UserError(f"{path}: holds a list, expected keys and values such as `seed: 1`")
+    return loaded
+
+
+def _merge(base: Any, difference: DictConfig, where: str, typed: str = "") -> Any:  # noqa: ANN401 - OmegaConf nodes
+    try:
+        return OmegaConf.merge(base, difference)
+    except ConfigKeyError as error:
+        hint = "." if "Did you mean" in str(error) else "; `clipit train --help` lists the keys."
+        close = _first_line(error).partition(". ")[2]
+        message = f"{where}{error.full_key}: no such key{hint} {close}".strip()
+        raise UserError(message) from error
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or typed.partition("=")[0] or "configuration"
+        raise UserError(f"{where}{key}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the whole configuration as YAML, atomically; the file is a valid argument for the next run."""
+    write_text(path, OmegaConf.to_yaml(OmegaConf.structured(config)))
+
+
+def config_hash(config: Config) -> str:
+    """Eight hexadecimal digits of what a result depends on: not the output folder, the logger or the progress bar.
+
+    The seed and the choice of a fold are left out as well: runs that differ only in them are repetitions.
+    """
+    same = replace(
+        config,
+        data=replace(config.data, fold=None, workers=0, preload_mb=0),
+        trainer=TrainerConfig(precision=config.trainer.precision),
+        logger=LoggerConfig(),
+        seed=0,
+        output=None,
+        overwrite=False,
+    )
+    return hashlib.sha256(json.dumps(asdict(same), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def differences(one: Config, other: Config) -> list[str]:
+    """Keys in which two configurations differ, with both values: ``optim.lr: 0.001, now 0.0003``."""
+    left, right = flatten(asdict(one)), flatten(asdict(other))
+    return [f"{key}: {left[key]}, now {right[key]}" for key in left if left[key] != right[key]]
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def describe_keys() -> list[tuple[str, str, str]]:
+    """Every key with its default and its sentence, for ``--help``."""
+    return _describe(Config(), "")
+
+
+def _describe(section: Any, prefix: str) -> list[tuple[str, str, str]]:  # noqa: ANN401 - any of the dataclasses
+    import ast
+    import inspect
+    import textwrap
+
+    body = ast.parse(textwrap.dedent(inspect.getsource(type(section)))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    sentences = {
+        line.target.id: after.value.value
+        for line, after in zip(body.body, body.body[1:], strict=False)
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+        and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+    }
+    rows: list[tuple[str, str, str]] = []
+    for each in fields(section):
+        value = getattr(section, each.name)
+        if is_dataclass(value):
+            rows += _describe(value, f"{prefix}{each.name}.")
+        else:
+            shown = "" if value is None else str(value)
+            rows.append((f"{prefix}{each.name}", shown, str(sentences[each.name])))
+    return rows

@@ -1,0 +1,25 @@
+"""What the framework has to know of a benchmark; each one's own module says it, with its data sheet."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+F1Convention = Literal["mean", "max"]
+CorrelationRule = Literal["per-annotator", "mean-annotator"]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Facts and conventions of one benchmark. Declared, never guessed from a file's name."""
+
+    name: str
+    """Name in commands, files and keys, such as ``tvsum``."""
+    title: str
+    """Name as its authors write it."""
+    n_videos: int
+    """Number of videos in the full distribution."""
+    f1_convention: F1Convention
+    """How F1 is taken over annotators: their mean (TVSum), or the best agreement (SumMe)."""
+    correlation: CorrelationRule
+    """Which references the rank correlations of ``evaluation.md`` are taken against."""
+    how_to_get: str
+    """One line: where its annotations and features come from."""

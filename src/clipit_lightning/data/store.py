@@ -1,0 +1,170 @@
+"""The store: one HDF5 file a benchmark, one group a video, in the field's layout with our additions.
+
+A group holds ``features`` (steps, features), ``picks`` (steps,), ``n_frames``, ``change_points`` (shots, 2), ``gtscore``
+(steps,), ``gtsummary`` (steps,), and where known ``user_summary`` (annotators, frames), ``user_scores`` (annotators, steps),
+``captions`` (captions,), ``caption_features`` (captions, features), ``video_name``. The file's attributes name the
+benchmark (``dataset``), the features (``features``) and where they come from (``data``: ``real`` or ``mini``).
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from clipit_lightning.data.check import REQUIRED, group_problems
+from clipit_lightning.data.video import Video
+from clipit_lightning.errors import UserError
+from clipit_lightning.files import atomic_path
+
+_ARRAYS = {
+    "features": np.float32,
+    "picks": np.int64,
+    "change_points": np.int64,
+    "gtscore": np.float32,
+    "gtsummary": np.float32,
+    "user_summary": np.uint8,
+    "user_scores": np.float32,
+    "caption_features": np.float32,
+}
+
+
+@dataclass(frozen=True)
+class Store:
+    """A benchmark's store on disk. Opened for each read, so that any number of worker processes may hold one."""
+
+    path: Path
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The file's attributes: ``dataset``, ``features``, ``data``."""
+        with _open(self.path) as file:
+            return {name: str(value) for name, value in file.attrs.items()}
+
+    def keys(self) -> list[str]:
+        """Keys of the videos, in natural order (``video_2`` before ``video_10``)."""
+        with _open(self.path) as file:
+            return natural_order(file)
+
+    def read(self, keys: Iterable[str] | None = None) -> list[Video]:
+        """Read videos, all of them by default.
+
+        Raises:
+            UserError: The file or a group cannot be read; ``check`` says more.
+        """
+        with _open(self.path) as file:
+            dataset = str(file.attrs.get("dataset", self.path.stem))
+            return [read_group(file, key, dataset) for key in (natural_order(file) if keys is None else keys)]
+
+    def check(self) -> list[str]:
+        """Say in plain words, a line each, what is wrong; nothing where all is well."""
+        try:
+            with _open(self.path) as file:
+                keys = natural_order(file)
+                if not keys:
+                    return ["the file holds no video"]
+                lines = [f"{key}: {text}" for key in keys for text in group_problems(file[key])]
+                if len(widths := {file[key]["features"].shape[-1] for key in keys if "features" in file[key]}) > 1:
+                    lines.append(f"features differ in size between videos: {sorted(widths)}")
+                return lines
+        except UserError as error:
+            return [str(error)]
+        except (OSError, RuntimeError, KeyError, AttributeError) as error:
+            return [f"damaged: {error}"]
+
+    def nbytes(self) -> int:
+        """Memory that its arrays take when read."""
+        with _open(self.path) as file:
+            return sum(array.nbytes for group in file.values() for array in group.values())
+
+    def content_hash(self) -> str:
+        """A short hash of every array of every video: the same content has the same hash, however it was written."""
+        digest = hashlib.sha256()
+        with _open(self.path) as file:
+            for key in natural_order(file):
+                for name in sorted(file[key]):
+                    value = file[key][name][()]
+                    array = np.asarray(value)
+                    content = repr(list(array.ravel())).encode() if array.dtype.hasobject else array.tobytes()
+                    digest.update(f"{key}/{name}:{array.shape}:{array.dtype};".encode() + content)
+        return digest.hexdigest()[:12]
+
+
+def natural_order(file: Iterable[str]) -> list[str]:
+    """Keys with their numbers in numeric order."""
+    return sorted(file, key=lambda key: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", key)])
+
+
+def read_group(file: h5py.File, key: str, dataset: str) -> Video:
+    """Read one group of a store as a ``Video``.
+
+    Raises:
+        UserError: There is no such group, an array is missing, or it cannot be read.
+    """
+    if key not in file:
+        raise UserError(f"{file.filename}: no video {key}; it holds {len(file)} videos, such as {next(iter(file), '-')}")
+    try:
+        arrays = group_arrays(file[key])
+        if missing := [name for name in REQUIRED if name not in arrays]:
+            raise KeyError(f"no {', '.join(missing)}")
+        return Video(dataset=dataset, key=key, **arrays)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{file.filename}: {key} cannot be read ({error}); run `clipit data check`") from error
+
+
+def group_arrays(group: h5py.Group) -> dict[str, Any]:
+    """What a group in the field's layout holds, as the fields of ``Video``; what it lacks is left out."""
+    found: dict[str, Any] = {name: np.asarray(group[name], dtype=dtype) for name, dtype in _ARRAYS.items() if name in group}
+    if "n_frames" in group:
+        found["n_frames"] = int(group["n_frames"][()])
+    if "captions" in group:
+        found["captions"] = tuple(_text(each) for each in group["captions"][()])
+    if "video_name" in group:
+        found["name"] = _text(group["video_name"][()])
+    return found
+
+
+def write_store(path: Path, videos: Iterable[Video], attributes: dict[str, str]) -> None:
+    """Write a store atomically: a reader never sees a part of it. Equal content gives an equal file."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update(attributes)
+        for video in videos:
+            _write_group(file.create_group(video.key), video)
+
+
+def _write_group(group: h5py.Group, video: Video) -> None:
+    group["features"] = video.features
+    group["picks"] = video.picks.astype(np.int32)
+    group["n_frames"] = video.n_frames
+    group["n_steps"] = video.n_steps
+    group["change_points"] = video.change_points.astype(np.int32)
+    group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
+    group["gtscore"] = video.gtscore
+    group["gtsummary"] = video.gtsummary
+    group["video_name"] = video.name
+    for name in ("user_summary", "user_scores", "caption_features"):
+        if getattr(video, name) is not None:
+            group.create_dataset(name, data=getattr(video, name), compression="gzip", compression_opts=1)
+    if video.captions:
+        group.create_dataset("captions", data=list(video.captions), dtype=h5py.string_dtype())
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such store; make it with `clipit data import FOLDER`") from error
+    except OSError as error:
+        raise UserError(f"{path}: not a readable HDF5 file ({_first_line(error)}); import or copy it again") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

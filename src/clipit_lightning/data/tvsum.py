@@ -1,0 +1,81 @@
+"""TVSum (Song et al., "TVSum: Summarizing web videos using titles", CVPR 2015).
+
+50 YouTube videos of 10 categories, 2 to 10 minutes, 25 to 30 fps. 20 annotators a video rated every 2-second part from 1
+to 5. Distributed as ``ydata-tvsum50.mat`` (MATLAB v7.3: the group ``tvsum50`` with ``video``, ``nframes``, ``user_anno``
+(annotators, frames)) and as ``ydata-tvsum50-anno.tsv`` (a line per video and annotator: id, category, ratings of all
+frames separated by commas). Videos under CC BY 3.0. ``video_N`` of the field's HDF5 files is the N-th of the ``.mat``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipit_lightning.data.benchmark import Benchmark
+from clipit_lightning.errors import UserError
+
+TVSUM = Benchmark(
+    name="tvsum",
+    title="TVSum",
+    n_videos=50,
+    f1_convention="mean",
+    correlation="per-annotator",
+    how_to_get="ydata-tvsum50.mat from https://github.com/yalesong/tvsum, features from the field's eccv16_dataset_tvsum_*.h5",
+)
+
+MAT_NAME = "ydata-tvsum50.mat"
+TSV_NAME = "ydata-tvsum50-anno.tsv"
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """One video's ratings as distributed."""
+
+    name: str
+    """YouTube id."""
+    ratings: NDArray[np.float32]
+    """Ratings from 1 to 5, (annotators, frames)."""
+
+
+def read_mat(path: Path) -> dict[str, Ratings]:
+    """Read all ratings of ``ydata-tvsum50.mat``, by key (``video_1`` is the first).
+
+    Raises:
+        UserError: The file is damaged or is not TVSum's.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            group = file["tvsum50"]
+            found = {}
+            for index in range(len(group["video"])):
+                name = "".join(map(chr, file[group["video"][index, 0]][()].ravel()))
+                ratings = np.asarray(file[group["user_anno"][index, 0]], dtype=np.float32)
+                found[f"video_{index + 1}"] = Ratings(name, ratings)
+    except (OSError, KeyError, ValueError, IndexError) as error:
+        raise UserError(f"{path}: not TVSum's annotations or damaged ({error}); download it again") from error
+    return found
+
+
+def read_tsv(path: Path) -> dict[str, Ratings]:
+    """Read all ratings of ``ydata-tvsum50-anno.tsv``, by key, in the order of the file.
+
+    Raises:
+        UserError: A line is not id, category and comma-separated ratings, or the annotators' lengths differ.
+    """
+    lines: dict[str, list[NDArray[np.float32]]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            name, _, ratings = line.split("\t")
+            lines.setdefault(name, []).append(np.array(ratings.split(","), dtype=np.float32))
+        except ValueError as error:
+            raise UserError(f"{path}: line {number} is not id, category, ratings; download it again") from error
+    for name, rows in lines.items():
+        if len({len(row) for row in rows}) > 1:
+            raise UserError(f"{path}: annotators of {name} rated different numbers of frames; download it again")
+    return {
+        f"video_{index}": Ratings(name, np.stack(rows))
+        for index, (name, rows) in enumerate(lines.items(), start=1)
+    }

@@ -1,0 +1,53 @@
+"""``Video``: one annotated video, the only form in which data leave the store."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """One video with features and annotations, under the names of the field's HDF5 layout (Zhang et al., ECCV 2016)."""
+
+    dataset: str
+    """Name of its benchmark, such as ``tvsum``."""
+    key: str
+    """Its key there, such as ``video_7``."""
+    features: NDArray[np.float32]
+    """Frame features, (steps, features)."""
+    picks: NDArray[np.int64]
+    """Frame number of each step, increasing, (steps,)."""
+    n_frames: int
+    """Number of frames of the video."""
+    change_points: NDArray[np.int64]
+    """First and last frame of each shot, inclusive, (shots, 2)."""
+    gtscore: NDArray[np.float32]
+    """Mean importance over annotators, 0 to 1, (steps,)."""
+    gtsummary: NDArray[np.float32]
+    """1 at the key frames, (steps,)."""
+    user_summary: NDArray[np.uint8] | None = None
+    """1 where a frame is in an annotator's summary, (annotators, frames)."""
+    user_scores: NDArray[np.float32] | None = None
+    """Raw ratings of the annotators at the picks (TVSum: 1 to 5), (annotators, steps)."""
+    captions: tuple[str, ...] = ()
+    """Dense captions in time order, (captions,)."""
+    caption_features: NDArray[np.float32] | None = None
+    """Their embeddings, (captions, features)."""
+    name: str = ""
+    """Name or YouTube id, where known."""
+
+    @property
+    def id(self) -> str:
+        """Benchmark and key, unique over benchmarks: ``tvsum/video_7``."""
+        return f"{self.dataset}/{self.key}"
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return len(self.picks)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of its arrays."""
+        return sum(getattr(getattr(self, field.name), "nbytes", 0) for field in fields(self))

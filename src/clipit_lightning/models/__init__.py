@@ -1,0 +1,1 @@
+"""Scorers: modules that give every step of a video a score, from its features and its captions."""

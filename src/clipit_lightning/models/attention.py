@@ -1,0 +1,163 @@
+"""Attention over steps and caption tokens that ignores padding, and the positions it needs."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def sinusoidal_positions(steps: int, width: int, device: torch.device | None = None) -> Tensor:
+    """Sine and cosine positions of Vaswani et al. 2017, section 3.5, for any number of steps.
+
+    They are computed when needed and not stored, so that no video is too long. Sines fill the first half of
+    the features and cosines the second (the paper interleaves them; a linear layer cannot tell the
+    difference).
+
+    Args:
+        steps: Number of positions.
+        width: Number of features of a position.
+        device: Where to put the result.
+
+    Returns:
+        Positions in [-1, 1], (steps, width).
+    """
+    half = (width + 1) // 2
+    wavelengths = torch.exp(torch.arange(half, device=device) * (-math.log(10_000.0) / half))  # (half,)
+    angles = torch.arange(steps, device=device).unsqueeze(1) * wavelengths  # (steps, half)
+    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]  # (steps, width)
+
+
+class MultiHeadAttention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017, section 3.2.2) with a mask over the keys.
+
+    The attention weights themselves have no dropout: with it, PyTorch falls back to an implementation that
+    holds the (steps, steps) weights of every head in memory, which a video of 10,000 steps does not allow.
+
+    Args:
+        width: Number of features of queries, keys and values.
+        heads: Number of heads; must divide `width`.
+
+    Raises:
+        ValueError: `heads` does not divide `width`.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width ({width}) must be a multiple of heads ({heads})")
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.merge = nn.Linear(width, width)
+
+    def forward(self, queries: Tensor, keys: Tensor, key_mask: Tensor) -> Tensor:
+        """Let every query look at the keys of its own video.
+
+        Args:
+            queries: (videos, queries, width).
+            keys: What gives both keys and values, (videos, keys, width); `keys` may be 0.
+            key_mask: True where a key is real, (videos, keys).
+
+        Returns:
+            (videos, queries, width); exactly 0 for a video that has no real key.
+        """
+        if keys.shape[1] == 0:  # one masked key takes the way of all others: every parameter keeps a gradient
+            keys = functional.pad(keys, (0, 0, 0, 1))  # (videos, 1, width)
+            key_mask = functional.pad(key_mask, (0, 1))  # (videos, 1)
+        has_key = key_mask.any(dim=1)  # (videos,)
+        # A softmax over nothing is NaN: a video without a key looks at its padding; the result is dropped.
+        visible = key_mask | ~has_key.unsqueeze(1)  # (videos, keys)
+        mixed = functional.scaled_dot_product_attention(
+            self._split(self.query(queries)),
+            self._split(self.key(keys)),
+            self._split(self.value(keys)),
+            attn_mask=visible[:, None, None, :],
+        )  # (videos, heads, queries, width / heads)
+        merged: Tensor = self.merge(mixed.transpose(1, 2).flatten(2))  # (videos, queries, width)
+        return merged.masked_fill(~has_key[:, None, None], 0.0)
+
+    def _split(self, tokens: Tensor) -> Tensor:
+        videos, count, width = tokens.shape
+        split = tokens.view(videos, count, self.heads, width // self.heads)
+        return split.transpose(1, 2)  # (videos, heads, tokens, width / heads)
+
+
+class LanguageGuidedAttention(nn.Module):
+    """Language-guided attention of CLIP-It (section 3.1): frames are queries, captions are keys and values.
+
+    Residual and norm keep the frame. Captions must be separate tokens: **with one single token the softmax is
+    constant**, and every step of the video gets the same vector added, whatever the step shows.
+
+    Args:
+        width: Number of features of steps and captions.
+        heads: Number of heads; must divide `width`.
+        dropout: Probability with which a feature of what language adds is dropped.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = MultiHeadAttention(width, heads)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, steps: Tensor, captions: Tensor, caption_mask: Tensor) -> Tensor:
+        """Add to every step what its video's captions say about it.
+
+        Args:
+            steps: (videos, steps, width).
+            captions: (videos, captions, width); `captions` may be 0.
+            caption_mask: True where a caption is real, (videos, captions).
+
+        Returns:
+            (videos, steps, width); the normed steps alone for a video without captions.
+        """
+        said = self.attention(steps, captions, caption_mask)  # (videos, steps, width)
+        attended: Tensor = self.norm(steps + self.dropout(said))  # (videos, steps, width)
+        return attended
+
+
+class TransformerLayer(nn.Module):
+    """One layer of the frame-scoring transformer: an encoder layer, or with `memory` a decoder layer.
+
+    Norms stand before each part (pre-norm), unlike in Vaswani et al. 2017: it trains without a warm-up.
+
+    Args:
+        width: Number of features of a step.
+        heads: Number of heads; must divide `width`.
+        dropout: Probability with which a feature of what a part adds is dropped.
+        memory: Whether the layer also looks at the output of an encoder, which makes it a decoder layer.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float, memory: bool = False) -> None:
+        super().__init__()
+        self.self_norm = nn.LayerNorm(width)
+        self.self_attention = MultiHeadAttention(width, heads)
+        self.memory_norm = nn.LayerNorm(width) if memory else None
+        self.memory_attention = MultiHeadAttention(width, heads) if memory else None
+        self.feedforward = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, steps: Tensor, step_mask: Tensor, memory: Tensor | None = None) -> Tensor:
+        """Let the steps of a video look at each other, and at the encoder's.
+
+        No causal mask: a summary may depend on what comes later.
+
+        Args:
+            steps: (videos, steps, width).
+            step_mask: True where a step is real, (videos, steps).
+            memory: The encoder's output, (videos, steps, width); only for a layer made with `memory`.
+
+        Returns:
+            (videos, steps, width).
+        """
+        normed = self.self_norm(steps)  # (videos, steps, width)
+        steps = steps + self.dropout(self.self_attention(normed, normed, step_mask))  # (videos, steps, width)
+        if self.memory_attention is not None and self.memory_norm is not None and memory is not None:
+            seen = self.memory_attention(self.memory_norm(steps), memory, step_mask)  # (videos, steps, width)
+            steps = steps + self.dropout(seen)  # (videos, steps, width)
+        thought: Tensor = self.feedforward(steps)  # (videos, steps, width)
+        return steps + self.dropout(thought)  # (videos, steps, width)

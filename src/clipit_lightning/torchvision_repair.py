@@ -1,0 +1,65 @@
+"""Make a torchvision whose compiled operators do not match torch importable.
+
+A CPU build of torch beside the registry's torchvision has no ``torchvision::nms``; then ``import torchvision`` fails,
+and with it lightning, torchmetrics, timm, open_clip and transformers' CLIP, none of which call that operator here.
+Where the import fails with exactly that error, the missing operator schemas are declared and the import is done again.
+A healthy torchvision, or one that fails for another reason, is left as it is.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+_SYMPTOM = "operator torchvision::nms does not exist"
+_SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+
+
+class _RepairingLoader(Loader):
+    """Loads torchvision with its own loader, and a second time after a repair where that is needed."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        try:
+            self._loader.exec_module(module)
+        except RuntimeError as error:
+            if str(error) != _SYMPTOM:
+                raise
+            _declare_missing_operators()
+            self._loader.exec_module(module)
+
+
+class _TorchvisionFinder(MetaPathFinder):
+    """Finds torchvision where it lies, and puts the repairing loader around its loader."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != "torchvision":
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _RepairingLoader(spec.loader)
+        return spec
+
+
+def _declare_missing_operators() -> None:
+    """Declare ``nms`` and ``qnms`` and forget the half-imported submodules, so that they are imported anew."""
+    import torch
+
+    for name in [name for name in sys.modules if name.startswith("torchvision.")]:
+        del sys.modules[name]
+    for operator in ("nms", "qnms"):
+        torch.library.define(f"torchvision::{operator}", _SCHEMA)
+
+
+def install() -> None:
+    """Watch for the first import of torchvision. Calling it again changes nothing."""
+    if not any(isinstance(finder, _TorchvisionFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _TorchvisionFinder())
