@@ -112,9 +112,7 @@ def test_padding_changes_no_term_and_no_gradient(garbage: float) -> None:
         read = {name: values[name].requires_grad_() for name in ("logits", "rebuilt")}
         terms = compute(values)
         terms["total"].backward()
-        found.append(
-            (terms, {name: read_gradient(value) for name, value in read.items()}, values["step_mask"])
-        )
+        found.append((terms, {name: read_gradient(value) for name, value in read.items()}, values["step_mask"]))
     (plain, plain_gradients, plain_mask), (padded, padded_gradients, padded_mask) = found
     torch.testing.assert_close(padded, plain)
     for name, gradient in padded_gradients.items():

@@ -14,7 +14,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 when all went well; 2, after one line on standard error, for an error that the user can mend; 130 when interrupted.
+        0 when all went well; 2, after one line on standard error, for an error that the user can mend; 130 when
+        interrupted.
     """
     options = _parser().parse_args(words)
     try:
@@ -125,7 +126,9 @@ def _check(options: argparse.Namespace) -> int:
 
     paths = sorted(options.root.glob("*.h5"))
     if not paths:
-        raise UserError(f"{options.root}: no stores here; make them with `clipit data import FOLDER --to {options.root}`")
+        raise UserError(
+            f"{options.root}: no stores here; make them with `clipit data import FOLDER --to {options.root}`"
+        )
     unsound = 0
     for path in paths:
         problems = Store(path).check()
@@ -134,7 +137,9 @@ def _check(options: argparse.Namespace) -> int:
         for problem in problems:
             print(f"  {problem}")
     if unsound:
-        raise UserError(f"{unsound} of {len(paths)} stores under {options.root} have problems; import or copy them again")
+        raise UserError(
+            f"{unsound} of {len(paths)} stores under {options.root} have problems; import or copy them again"
+        )
     return 0
 
 

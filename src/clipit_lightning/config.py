@@ -55,20 +55,32 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _require(self.folds >= 2, "data.folds", f"is {self.folds}; at least 2 are needed")
-        _require(0 < self.validation < 1, "data.validation", f"is {self.validation}; a share between 0 and 1 is needed")
+        _require(
+            0 < self.validation < 1,
+            "data.validation",
+            f"is {self.validation}; a share between 0 and 1 is needed",
+        )
         _require(self.captions >= 0, "data.captions", f"is {self.captions}; 0 or more are possible")
         _require(self.batch_size >= 1, "data.batch_size", f"is {self.batch_size}; at least 1 is needed")
         _require(self.workers >= 0, "data.workers", f"is {self.workers}; 0 or more are possible")
         _require(self.preload_mb >= 0, "data.preload_mb", f"is {self.preload_mb}; 0 or more are possible")
         _require(self.fold_seed >= 0, "data.fold_seed", f"is {self.fold_seed}; 0 or more are possible")
         n_folds = 1 if self.setting == "transfer" else self.folds
-        _require(self.fold is None or 0 <= self.fold < n_folds, "data.fold", f"is {self.fold}; there are folds 0 to {n_folds - 1}")
+        _require(
+            self.fold is None or 0 <= self.fold < n_folds,
+            "data.fold",
+            f"is {self.fold}; there are folds 0 to {n_folds - 1}",
+        )
         known = ("tvsum", "summe", "ovp", "youtube")
         for source in self.sources or ():
             _require(source in known, "data.sources", f"{source} is unknown; there are {', '.join(known)}")
             _require(source != self.dataset, "data.sources", f"{source} is the target; name other benchmarks")
         if self.sources is not None:
-            _require(self.setting != "canonical", "data.sources", "the canonical setting has none; say data.setting=augmented or transfer")
+            _require(
+                self.setting != "canonical",
+                "data.sources",
+                "the canonical setting has none; say data.setting=augmented or transfer",
+            )
             _require(bool(self.sources), "data.sources", "is empty; name at least one benchmark")
             _require(len(set(self.sources)) == len(self.sources), "data.sources", "names a benchmark twice")
 
@@ -93,10 +105,20 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _require(self.width >= 1, "model.width", f"is {self.width}; at least 1 is needed")
         _require(
-            self.heads >= 1 and self.width % self.heads == 0, "model.heads", f"is {self.heads}; it must divide model.width={self.width}"
+            self.heads >= 1 and self.width % self.heads == 0,
+            "model.heads",
+            f"is {self.heads}; it must divide model.width={self.width}",
         )
-        _require(self.encoder_layers >= 0, "model.encoder_layers", f"is {self.encoder_layers}; 0 or more are possible")
-        _require(self.decoder_layers >= 0, "model.decoder_layers", f"is {self.decoder_layers}; 0 or more are possible")
+        _require(
+            self.encoder_layers >= 0,
+            "model.encoder_layers",
+            f"is {self.encoder_layers}; 0 or more are possible",
+        )
+        _require(
+            self.decoder_layers >= 0,
+            "model.decoder_layers",
+            f"is {self.decoder_layers}; 0 or more are possible",
+        )
         _require(0 <= self.dropout < 1, "model.dropout", f"is {self.dropout}; 0 to below 1 is possible")
 
 
@@ -122,7 +144,11 @@ class LossConfig:
         for name, weight in weights.items():
             _require(0 <= weight < float("inf"), f"loss.{name}", f"is {weight}; 0 or more is possible")
         _require(any(weights.values()), "loss", "all weights are 0; give at least one term a weight")
-        _require(0 < self.length_target < 1, "loss.length_target", f"is {self.length_target}; a share between 0 and 1 is needed")
+        _require(
+            0 < self.length_target < 1,
+            "loss.length_target",
+            f"is {self.length_target}; a share between 0 and 1 is needed",
+        )
 
     @property
     def supervision(self) -> Literal["supervised", "unsupervised"]:
@@ -149,7 +175,11 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         _require(0 < self.lr < float("inf"), "optim.lr", f"is {self.lr}; it must be above 0")
-        _require(0 <= self.weight_decay < float("inf"), "optim.weight_decay", f"is {self.weight_decay}; 0 or more is possible")
+        _require(
+            0 <= self.weight_decay < float("inf"),
+            "optim.weight_decay",
+            f"is {self.weight_decay}; 0 or more is possible",
+        )
         _require(self.epochs >= 1, "optim.epochs", f"is {self.epochs}; at least 1 is needed")
         _require(0 <= self.warmup < 1, "optim.warmup", f"is {self.warmup}; 0 to below 1 is possible")
         _require(0 <= self.clip < float("inf"), "optim.clip", f"is {self.clip}; 0 or more is possible")
@@ -327,8 +357,10 @@ def _describe(section: Any, prefix: str) -> list[tuple[str, str, str]]:  # noqa:
     sentences = {
         line.target.id: after.value.value
         for line, after in zip(body.body, body.body[1:], strict=False)
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
-        and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        if isinstance(line, ast.AnnAssign)
+        and isinstance(line.target, ast.Name)
+        and isinstance(after, ast.Expr)
+        and isinstance(after.value, ast.Constant)
     }
     rows: list[tuple[str, str, str]] = []
     for each in fields(section):

@@ -14,7 +14,16 @@ from clipit_lightning.files import read_json, write_text
 METRICS = {"f1": 100.0, "f1_mean": 100.0, "f1_max": 100.0, "kendall_tau": 1.0, "spearman_rho": 1.0}
 """Metrics and the factor they are printed with: F1 in percent, as the field prints it."""
 _NAMES = ("method", "dataset", "setting", "supervision", "features", "data")
-COLUMNS = (*_NAMES, *METRICS, *(f"{name}_std" for name in METRICS), "folds", "seeds", "selection", "protocol", "run")
+COLUMNS = (
+    *_NAMES,
+    *METRICS,
+    *(f"{name}_std" for name in METRICS),
+    "folds",
+    "seeds",
+    "selection",
+    "protocol",
+    "run",
+)
 
 
 def find_results(folders: Iterable[Path]) -> list[dict[str, Any]]:
@@ -39,13 +48,18 @@ def find_results(folders: Iterable[Path]) -> list[dict[str, Any]]:
 def make_board(folders: Iterable[Path]) -> pd.DataFrame:
     """One row a configuration and protocol, sorted; the same results give the same rows in any order.
 
-    A mean is over seeds of the means over folds; a standard deviation (sample) is over all folds of all seeds, and blank where
-    there is one only. F1 in percent.
+    A mean is over seeds of the means over folds; a standard deviation (sample) is over all folds of all seeds, and
+    blank where there is one only. F1 in percent.
     """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for result in find_results(folders):
         folds = ",".join(str(fold["fold"]) for fold in result["folds"])
-        key = (*(str(result[name]) for name in _NAMES), result["protocol"]["identifier"], result["config_hash"], folds)
+        key = (
+            *(str(result[name]) for name in _NAMES),
+            result["protocol"]["identifier"],
+            result["config_hash"],
+            folds,
+        )
         groups.setdefault(key, []).append(result)
     rows = [_row(sorted(results, key=lambda result: (result["seed"], result["run"]))) for results in groups.values()]
     board = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -86,7 +100,13 @@ def format_board(board: pd.DataFrame) -> str:
     if board.empty:
         return "no results yet: `make train DATASET=tvsum` makes one"
     shown = board[["dataset", "setting", "data", "method", "supervision", "features"]].copy()
-    for name, label in {"kendall_tau": "tau", "spearman_rho": "rho", "f1": "F1", "f1_mean": "F1 mean", "f1_max": "F1 max"}.items():
+    for name, label in {
+        "kendall_tau": "tau",
+        "spearman_rho": "rho",
+        "f1": "F1",
+        "f1_mean": "F1 mean",
+        "f1_max": "F1 max",
+    }.items():
         digits = 1 if name.startswith("f1") else 3
         shown[label] = [_cell(*pair, digits) for pair in zip(board[name], board[f"{name}_std"], strict=True)]
     shown[["folds", "seeds", "selection"]] = board[["folds", "seeds", "selection"]]
@@ -102,14 +122,23 @@ def _cell(mean: float, std: float, digits: int) -> str:
 def result_table(result: dict[str, Any]) -> str:
     """One result as a few lines for a terminal."""
     metrics = result["metrics"]
-    lines = [f"{result['method']} on {result['dataset']} ({result['setting']}, data={result['data']}, {len(result['folds'])} folds)"]
+    what = f"{result['setting']}, {result['supervision']}, data={result['data']}, folds {len(result['folds'])}"
+    lines = [f"{result['method']} on {result['dataset']} ({what})"]
     labels: Sequence[tuple[str, str]] = (
-        ("kendall_tau", "Kendall tau"), ("spearman_rho", "Spearman rho"), ("f1", "F1 %"), ("f1_mean", "F1 % mean over annotators"), ("f1_max", "F1 % best annotator"),
+        ("kendall_tau", "Kendall tau"),
+        ("spearman_rho", "Spearman rho"),
+        ("f1", "F1 %"),
+        ("f1_mean", "F1 % mean over annotators"),
+        ("f1_max", "F1 % best annotator"),
     )
     for name, label in labels:
         if metrics[name] is not None:
             factor, digits = METRICS[name], 1 if name.startswith("f1") else 3
             spread = metrics[name]["std"]
-            lines.append(f"  {label:28}{factor * metrics[name]['mean']:.{digits}f}" + ("" if spread is None else f" ±{factor * spread:.{digits}f}"))
-    lines.append(f"  protocol {result['protocol']['identifier']}, selection {result['selection']}, {result['wall_seconds']:.0f} s")
+            lines.append(
+                f"  {label:28}{factor * metrics[name]['mean']:.{digits}f}"
+                + ("" if spread is None else f" ±{factor * spread:.{digits}f}")
+            )
+    protocol = result["protocol"]["identifier"]
+    lines.append(f"  protocol {protocol}, selection {result['selection']}, {result['wall_seconds']:.0f} s")
     return "\n".join(lines)

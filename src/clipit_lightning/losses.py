@@ -79,9 +79,7 @@ def diversity_loss(reconstruction: Tensor, step_mask: Tensor, scores: Tensor) ->
     return ((together - alone) / pairs.clamp_min(1e-6)).mean()
 
 
-def reconstruction_loss(
-    reconstruction: Tensor, features: Tensor, step_mask: Tensor, scores: Tensor
-) -> Tensor:
+def reconstruction_loss(reconstruction: Tensor, features: Tensor, step_mask: Tensor, scores: Tensor) -> Tensor:
     """Squared error of the rebuilt features of selected steps (reconstruction loss).
 
     A step weighs its score, as in `diversity_loss`. The error is relative to the mean squared norm of the

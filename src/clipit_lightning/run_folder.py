@@ -15,8 +15,9 @@ from clipit_lightning.protocol import Protocol
 class RunFolder:
     """Paths of a run's files.
 
-    ``config.yaml`` (a valid argument for the next run), ``protocol.json``, ``folds/<n>/`` (``last.ckpt``, the selected
-    ``best.ckpt``, ``metrics.csv``, ``result.json``), and at the end ``per_video.csv``, ``scores.json`` and ``result.json``.
+    ``config.yaml`` (a valid argument for the next run), ``protocol.json``, ``folds/<n>/`` (``last.ckpt``, the
+    selected ``best.ckpt``, ``metrics.csv``, ``result.json``), and at the end ``per_video.csv``, ``scores.json`` and
+    ``result.json``.
     """
 
     path: Path
@@ -79,7 +80,8 @@ class RunFolder:
             changed = [f"the data, and so the protocol: {before}, now {protocol.identifier}"]
         if changed:
             raise UserError(
-                f"{self.path} holds another run ({'; '.join(changed)}); give output=FOLDER, or overwrite=true to throw it away"
+                f"{self.path} holds another run ({'; '.join(changed)}); "
+                "give output=FOLDER, or overwrite=true to throw it away"
             )
 
 

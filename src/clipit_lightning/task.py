@@ -75,10 +75,10 @@ class SummarizationTask(L.LightningModule):
             self(batch), batch.features, batch.step_mask, batch.keyframes, batch.importance
         )
         if not torch.isfinite(terms["total"]):
-            names = ", ".join(self.videos.ids[index] for index in batch.index.tolist())
+            names = ", ".join(self.videos.ids[index] for index in batch.number.tolist())
             raise UserError(f"the loss is not finite at step {self.global_step} (videos {names}); lower optim.lr")
         logged = {f"train/{name}": value.detach() for name, value in terms.items()}
-        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(batch.index))
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(batch.number))
         return terms["total"]
 
     @property
@@ -100,7 +100,7 @@ class SummarizationTask(L.LightningModule):
     def _measure(self, batch: Batch) -> list[tuple[Video, NDArray[np.float32]]]:
         scores = self(batch).scores.float().cpu().numpy()  # (videos, steps)
         measured = []
-        for index, row in zip(batch.index.tolist(), scores, strict=True):
+        for index, row in zip(batch.number.tolist(), scores, strict=True):
             video = self.videos.video(index)
             own = row[: video.n_steps]  # (steps,)
             self.correlation.update(index, own, video, self.rule(video.dataset))
@@ -126,7 +126,11 @@ class SummarizationTask(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the means over the validation videos of all ranks."""
         means = self.per_video().drop(columns="video").mean()
-        self.log_dict({f"val/{name}": float(value) for name, value in means.items()}, prog_bar=True, rank_zero_only=False)
+        self.log_dict(
+            {f"val/{name}": float(value) for name, value in means.items()},
+            prog_bar=True,
+            rank_zero_only=False,
+        )
 
     def per_video(self) -> pd.DataFrame:
         """The rows of the last validation or test: ``video``, both correlations, and F1 where there are summaries."""

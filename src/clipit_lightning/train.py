@@ -24,8 +24,6 @@ from clipit_lightning.config import Config, config_hash
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.datamodules import DATAMODULES, SummarizationDataModule
 from clipit_lightning.data.mini import ensure_mini
-from clipit_lightning.data.store import Store
-from clipit_lightning.errors import UserError
 from clipit_lightning.files import read_json, write_json, write_text
 from clipit_lightning.losses import SummaryLoss
 from clipit_lightning.models.baselines import LinearScorer, RandomScorer
@@ -37,6 +35,12 @@ from clipit_lightning.task import SummarizationTask
 DEFAULT_ROOT = "data"
 METRICS = ("f1", "f1_mean", "f1_max", "kendall_tau", "spearman_rho")
 Say = Callable[[str], None]
+_LINE = "=" * 100
+_MINI_BANNER = f"""{_LINE}
+MINIATURE: no real data under data/, so this run uses a small synthetic benchmark (data=mini).
+Its numbers say that the code works, and nothing about real videos.
+Real data: `clipit data import FOLDER`, see README.
+{_LINE}"""
 
 
 def run(config: Config, say: Say = print) -> dict[str, Any]:
@@ -78,10 +82,7 @@ def resolve_root(config: Config, say: Say) -> str:
     if any((Path(DEFAULT_ROOT) / f"{name}.h5").exists() for name in BENCHMARKS):
         return DEFAULT_ROOT
     mini = ensure_mini(Path(DEFAULT_ROOT) / "mini")
-    say(
-        "=" * 100 + "\nMINIATURE: no real data under data/, so this run uses a small synthetic benchmark (data=mini). Its numbers\n"
-        "say that the code works, and nothing about real videos. Real data: `clipit data import FOLDER`, see README.\n" + "=" * 100
-    )
+    say(_MINI_BANNER)
     return str(mini)
 
 
@@ -157,7 +158,12 @@ def run_name(config: Config, protocol: Protocol) -> str:
 
 
 def run_fold(
-    config: Config, datamodule: SummarizationDataModule, folder: RunFolder, index: int, protocol: Protocol, say: Say
+    config: Config,
+    datamodule: SummarizationDataModule,
+    folder: RunFolder,
+    index: int,
+    protocol: Protocol,
+    say: Say,
 ) -> dict[str, Any]:
     """Train and test one fold, or read its result where an earlier run finished it.
 
@@ -192,16 +198,27 @@ def run_fold(
         "scores": task.scores,
     }
     write_json(path / "result.json", fold)
-    say(f"fold {index}: tau {means['kendall_tau']:.3f}  rho {means['spearman_rho']:.3f}  F1 {100 * means.get('f1', 0):.1f}"
-        + (f"  (epoch {epoch} of {config.optim.epochs}, by {config.selection})" if epoch is not None else ""))
+    say(_fold_line(config, fold))
     return fold
+
+
+def _fold_line(config: Config, fold: dict[str, Any]) -> str:
+    means, epoch = fold["metrics"], fold["epoch"]
+    shown = [f"tau {means['kendall_tau']:.3f}", f"rho {means['spearman_rho']:.3f}", f"F1 {100 * means['f1']:.1f}"]
+    shown += [] if epoch is None else [f"(epoch {epoch + 1} of {config.optim.epochs}, selection {config.selection})"]
+    return f"fold {fold['fold']}: " + "  ".join(shown)
 
 
 def build_trainer(config: Config, path: Path, run_name: str, protocol: Protocol) -> tuple[L.Trainer, ModelCheckpoint]:
     """The trainer of one fold, and its callback that keeps the selected epoch."""
-    best = {"monitor": "val/kendall_tau", "mode": "max"} if config.selection == "val" else {}
     checkpoint = ModelCheckpoint(
-        dirpath=path, filename="best", save_top_k=1, save_last=True, enable_version_counter=False, **best
+        dirpath=path,
+        filename="best",
+        save_top_k=1,
+        save_last=True,
+        enable_version_counter=False,
+        monitor="val/kendall_tau" if config.selection == "val" else None,
+        mode="max",
     )
     callbacks: list[Callback] = [checkpoint]
     if config.optim.ema:
@@ -213,8 +230,12 @@ def build_trainer(config: Config, path: Path, run_name: str, protocol: Protocol)
         offline = config.logger.wandb == "offline"
         loggers.append(
             WandbLogger(
-                name=f"{run_name}-{path.name}", project=config.logger.project, group=protocol.identifier,
-                save_dir=path, offline=offline, config=asdict(config),
+                name=f"{run_name}-{path.name}",
+                project=config.logger.project,
+                group=protocol.identifier,
+                save_dir=path,
+                offline=offline,
+                config=asdict(config),
             )
         )
     trainer = L.Trainer(
@@ -260,7 +281,9 @@ def _write_results(
         "protocol": {"identifier": protocol.identifier, **asdict(protocol)},
         "config_hash": config_hash(config),
         "seed": config.seed,
-        "metrics": {name: _over_folds([fold["metrics"][name] for fold in folds if name in fold["metrics"]]) for name in METRICS},
+        "metrics": {
+            name: _over_folds([fold["metrics"][name] for fold in folds if name in fold["metrics"]]) for name in METRICS
+        },
         "folds": [{"fold": fold["fold"], "epoch": fold["epoch"], "videos": len(fold["per_video"])} for fold in folds],
         "parameters": sum(each.numel() for each in scorer.parameters() if each.requires_grad),
         "wall_seconds": round(seconds, 1),

@@ -8,9 +8,7 @@ from torch import Tensor
 from clipit_lightning.models.baselines import LinearScorer, RandomScorer
 
 
-def make_batch(
-    lengths: list[int], seed: int = 0, garbage: float = 0.0
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def make_batch(lengths: list[int], seed: int = 0, garbage: float = 0.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Videos padded with garbage to the longest; a video depends on its length and the seed only."""
     features = torch.full((len(lengths), max(lengths), 5), garbage)
     step_mask = torch.zeros(len(lengths), max(lengths), dtype=torch.bool)

@@ -51,11 +51,7 @@ def gradients(scorer: ClipItScorer, batch: Batch) -> dict[str, Tensor]:
     weights = torch.arange(1.0, STEPS + 1)
     total = (output.logits[:, :STEPS] * weights).sum() + output.reconstruction[:, :STEPS].square().sum()
     total.backward()
-    return {
-        name: parameter.grad.clone()
-        for name, parameter in scorer.named_parameters()
-        if parameter.grad is not None
-    }
+    return {name: parameter.grad.clone() for name, parameter in scorer.named_parameters() if parameter.grad is not None}
 
 
 def test_output_has_a_score_and_a_reconstruction_for_every_step(scorer: ClipItScorer) -> None:
@@ -103,9 +99,7 @@ def test_a_video_is_scored_alike_alone_and_in_a_batch(scorer: ClipItScorer) -> N
 
 
 @pytest.mark.parametrize("captions", [0, 2])
-def test_a_video_without_captions_is_scored_as_if_language_were_absent(
-    scorer: ClipItScorer, captions: int
-) -> None:
+def test_a_video_without_captions_is_scored_as_if_language_were_absent(scorer: ClipItScorer, captions: int) -> None:
     features, step_mask, texts, caption_mask = make_batch()
     silent = scorer(features, step_mask, texts[:, :captions], torch.zeros_like(caption_mask[:, :captions]))
     for parameter in scorer.language.attention.merge.parameters():
@@ -121,9 +115,7 @@ def test_a_video_without_captions_is_scored_as_if_language_were_absent(
 @pytest.mark.parametrize("captions", [0, 2])
 def test_gradients_stay_finite_without_captions(scorer: ClipItScorer, captions: int) -> None:
     features, step_mask, texts, caption_mask = make_batch()
-    found = gradients(
-        scorer, (features, step_mask, texts[:, :captions], torch.zeros_like(caption_mask[:, :captions]))
-    )
+    found = gradients(scorer, (features, step_mask, texts[:, :captions], torch.zeros_like(caption_mask[:, :captions])))
     assert all(gradient.isfinite().all() for gradient in found.values())
     assert found.keys() == dict(scorer.named_parameters()).keys()  # none is left out: DDP would wait for it
 

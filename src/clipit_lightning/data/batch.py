@@ -15,7 +15,7 @@ from clipit_lightning.data.video import Video
 class Batch(NamedTuple):
     """Padded videos. Padding is 0 and False, at the end."""
 
-    index: Tensor
+    number: Tensor
     """Number of each video in its datamodule, int64, (videos,)."""
     features: Tensor
     """Frame features, (videos, steps, features)."""
@@ -53,7 +53,7 @@ def collate(items: Sequence[tuple[int, Video]], captions: int, text_dim: int) ->
     lengths = torch.tensor([video.n_steps for video in videos])
     counts = torch.tensor([len(text) for text in texts])
     return Batch(
-        index=torch.tensor([index for index, _ in items]),
+        number=torch.tensor([number for number, _ in items]),
         features=_pad([torch.from_numpy(video.features) for video in videos]),
         step_mask=torch.arange(int(lengths.max())) < lengths[:, None],
         captions=_pad(texts),

@@ -9,12 +9,15 @@ import lightning as L
 from torch.utils.data import DataLoader, Dataset
 
 from clipit_lightning.data import BENCHMARKS
-from clipit_lightning.data.batch import Batch, BucketBatchSampler, collate
+from clipit_lightning.data.batch import BucketBatchSampler, collate
 from clipit_lightning.data.benchmark import Benchmark
 from clipit_lightning.data.splits import Fold, Setting, make_folds
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
+
+Loader = DataLoader[tuple[int, Video]]
+"""Its items are videos; what it yields, after ``collate``, is a ``Batch``."""
 
 
 class VideoDataset(Dataset[tuple[int, Video]]):
@@ -86,7 +89,7 @@ class SummarizationDataModule(L.LightningDataModule):
             return
         self._refuse_missing()
         self._refuse_unsound()
-        ids = {name: [f"{name}/{key}" for key in store.keys()] for name, store in self.stores.items()}
+        ids = {name: [f"{name}/{key}" for key in store.video_keys()] for name, store in self.stores.items()}
         self.ids = [video for part in ids.values() for video in part]
         extra = [video for name in self.sources for video in ids[name]]
         self.folds = make_folds(
@@ -103,7 +106,11 @@ class SummarizationDataModule(L.LightningDataModule):
             return
         ways = "; ".join(f"{self.stores[name].path} ({BENCHMARKS[name].how_to_get})" for name in missing)
         have = [name for name in self.sources if name not in missing]
-        advice = f", or train on those you have: data.sources=[{','.join(have)}]" if have and self.benchmark.name not in missing else ""
+        advice = (
+            f", or train on those you have: data.sources=[{','.join(have)}]"
+            if have and self.benchmark.name not in missing
+            else ""
+        )
         raise UserError(f"missing: {ways}. Get the files, then `clipit data import FOLDER --to {self.root}`{advice}")
 
     def _refuse_unsound(self) -> None:
@@ -114,7 +121,7 @@ class SummarizationDataModule(L.LightningDataModule):
 
     def _measure(self) -> None:
         """Take the sizes of features and captions, and refuse stores that differ in them."""
-        firsts = [store.read(store.keys()[:1])[0] for store in self.stores.values()]
+        firsts = [store.read(store.video_keys()[:1])[0] for store in self.stores.values()]
         sizes = {video.dataset: video.features.shape[1] for video in firsts}
         if len(set(sizes.values())) > 1:
             raise UserError(f"{self.root}: features differ in size: {sizes}; import the same features for all")
@@ -134,17 +141,17 @@ class SummarizationDataModule(L.LightningDataModule):
         name, key = self.ids[index].split("/", 1)
         return self.stores[name].read([key])[0]
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> Loader:
         """Batches of the fold's training part, of similar length, in seeded order."""
         numbers = self._numbers(self.folds[self.fold].train)
         lengths = [self.video(number).n_steps for number in numbers]
         return self._loader(numbers, batch_sampler=BucketBatchSampler(lengths, self.batch_size, self.seed))
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> Loader:
         """The fold's validation part, in order."""
         return self._loader(self._numbers(self.folds[self.fold].validation))
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> Loader:
         """The fold's test part, in order."""
         return self._loader(self._numbers(self.folds[self.fold].test))
 
@@ -152,7 +159,7 @@ class SummarizationDataModule(L.LightningDataModule):
         number = {video: index for index, video in enumerate(self.ids)}
         return [number[video] for video in ids]
 
-    def _loader(self, numbers: list[int], batch_sampler: BucketBatchSampler | None = None) -> DataLoader[Batch]:
+    def _loader(self, numbers: list[int], batch_sampler: BucketBatchSampler | None = None) -> Loader:
         dataset = VideoDataset(numbers, self.video)
         together = partial(collate, captions=self.captions, text_dim=self.text_dim)
         workers = self.workers

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from clipit_lightning.data import BENCHMARKS, summe, tvsum
 from clipit_lightning.data.joining import JoinError, complete_video
@@ -82,7 +81,9 @@ def import_distributed(
     found = find_distributed(sources)
     if not found.features:
         looked = ", ".join(map(str, found.searched))
-        raise UserError(f"{looked}: no features found (eccv16_dataset_<data set>_<features>.h5); they are what scorers read")
+        raise UserError(
+            f"{looked}: no features found (eccv16_dataset_<data set>_<features>.h5); they are what scorers read"
+        )
     prepared = {name: _join(name, _choose(name, paths, features), found) for name, paths in found.features.items()}
     for name, (_, attributes) in prepared.items():
         _refuse_other_content(to / f"{name}.h5", attributes, force)
@@ -153,7 +154,8 @@ def _refuse_other_content(path: Path, attributes: dict[str, str], force: bool) -
     there = Store(path).attributes.get("features", "unnamed")
     if there != attributes["features"]:
         raise UserError(
-            f"{path} holds other features ({there}, not {attributes['features']}); give another folder with --to, or --force"
+            f"{path} holds other features ({there}, not {attributes['features']}); "
+            "give another folder with --to, or --force"
         )
 
 

@@ -22,13 +22,12 @@ class JoinError(ValueError):
     """Annotations and features do not belong together; the message names the video."""
 
 
-def complete_video(
-    group: h5py.Group, dataset: str, key: str, annotations: Mapping[str, Annotation]
-) -> Video:
+def complete_video(group: h5py.Group, dataset: str, key: str, annotations: Mapping[str, Annotation]) -> Video:
     """Read a group, join its annotation, and fill what the file lacks.
 
-    Lacking shots are made by kernel temporal segmentation; a lacking ``gtscore`` from the annotation; lacking summaries of
-    annotators from their ratings by the 15 % knapsack (Zhang et al., ECCV 2016), and a lacking ``gtsummary`` likewise.
+    Lacking shots are made by kernel temporal segmentation; a lacking ``gtscore`` from the annotation; lacking
+    summaries of annotators from their ratings by the 15 % knapsack (Zhang et al., ECCV 2016), and a lacking
+    ``gtsummary`` likewise.
 
     Raises:
         JoinError: The annotation has another length or contradicts the file.

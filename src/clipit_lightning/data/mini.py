@@ -1,11 +1,12 @@
 """The embedded miniature: four small synthetic benchmarks in the layout of the real ones, for machines without data.
 
-It is a designed task, not noise. A world has concepts, each a direction in one embedding space that frames and captions
-share, with a base importance that holds in all four benchmarks. A video is a chain of events, each showing one of a few
-concepts; it is *about* two of them, and its dense captions speak mostly of these. A step matters by its concept (what
-one linear layer on the features can learn), by whether the video is about it (what only the captions tell), and by
-whether its concept is new in the video (what only the context tells). Twenty or fifteen annotators see this with tastes
-and noise of their own. Numbers made on it say that code works, and nothing about real videos: they are labelled ``mini``.
+It is a designed task, not noise. A world has concepts, each a direction in one embedding space that frames and
+captions share, with a base importance that holds in all four benchmarks. A video is a chain of events, each showing
+one of a few concepts; it is *about* two of them, and its dense captions speak mostly of these. A step matters by its
+concept (what one linear layer on the features can learn), by whether the video is about it (what only the captions
+tell), and by whether its concept is new in the video (what only the context tells). Twenty or fifteen annotators see
+this with tastes and noise of their own. Numbers made on it say that code works, and nothing about real videos: they
+are labelled ``mini``.
 """
 
 import hashlib
@@ -21,14 +22,14 @@ from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
 from clipit_lightning.summary.keyshots import key_shot_summary
 
-SIZES = {"tvsum": 20, "summe": 15, "ovp": 15, "youtube": 15}
+SIZES = {"tvsum": 25, "summe": 25, "ovp": 40, "youtube": 40}
 """Videos of each benchmark in miniature."""
 VERSION = "1"
 """Changes when the generated content does; an older miniature is made anew."""
 
 _CONCEPTS, _SIZE, _STRIDE = 16, 64, 15
 _ANNOTATORS = {"tvsum": 20, "summe": 15, "ovp": 5, "youtube": 5}
-_BASE, _ABOUT, _NEW = 0.5, 1.0, 0.5  # what concept, captions and context add to a step's importance
+_BASE, _ABOUT, _NEW = 0.8, 1.0, 0.3  # what concept, captions and context add to a step's importance
 _GAP = 0.5  # captions lie beside frames in the space, as CLIP's do
 
 Floats = NDArray[np.float64]
@@ -45,7 +46,8 @@ class _World:
 def ensure_mini(root: Path) -> Path:
     """Make the miniature's stores under ``root`` unless they are there, and return ``root``.
 
-    Every machine and process makes the same content, and files appear whole, so that processes may do this side by side.
+    Every machine and process makes the same content, and files appear whole, so that processes may do this side by
+    side.
     """
     for dataset in SIZES:
         path = root / f"{dataset}.h5"
@@ -82,7 +84,7 @@ def _make_world() -> _World:
 def _make_video(world: _World, dataset: str, key: str, rng: np.random.Generator) -> Video:
     cast = rng.choice(_CONCEPTS, size=6, replace=False)  # concepts that appear
     about = cast[:2]  # those that the video is about
-    lengths = rng.integers(6, 15, size=rng.integers(14, 24))  # (events,) in steps
+    lengths = rng.integers(5, 11, size=rng.integers(12, 18))  # (events,) in steps
     shown = _draw_events(cast, len(lengths), rng)  # (events,) concept of each event
     concepts = np.repeat(shown, lengths)  # (steps,)
     new = np.repeat([event == list(shown).index(concept) for event, concept in enumerate(shown)], lengths)
@@ -123,12 +125,15 @@ def _draw_events(cast: NDArray[np.int64], events: int, rng: np.random.Generator)
     return np.array(shown)
 
 
-def _frames(world: _World, shown: NDArray[np.int64], lengths: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+def _frames(
+    world: _World, shown: NDArray[np.int64], lengths: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.float32]:
     """Unit-norm features: the concept's direction, the event's look and the step's noise, (steps, features)."""
     looks = world.directions[shown] + 0.6 * rng.normal(size=(len(shown), _SIZE)) / np.sqrt(_SIZE)  # (events, features)
     steps = np.repeat(looks, lengths, axis=0)
     steps = steps + 0.6 * rng.normal(size=steps.shape) / np.sqrt(_SIZE)
-    return (steps / np.linalg.norm(steps, axis=1, keepdims=True)).astype(np.float32)
+    unit: NDArray[np.float32] = (steps / np.linalg.norm(steps, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def _captions(
@@ -158,4 +163,5 @@ def _opinions(
 def _ratings(opinions: Floats) -> Floats:
     """Opinions as whole ratings from 1 to 5, cut at each annotator's own quantiles: most steps are dull."""
     cuts = np.quantile(opinions, [0.4, 0.65, 0.82, 0.93], axis=1)  # (cuts, annotators)
-    return 1.0 + (opinions[None] > cuts[:, :, None]).sum(axis=0)
+    ratings: Floats = 1.0 + (opinions[None] > cuts[:, :, None]).sum(axis=0)
+    return ratings

@@ -1,9 +1,10 @@
 """The store: one HDF5 file a benchmark, one group a video, in the field's layout with our additions.
 
-A group holds ``features`` (steps, features), ``picks`` (steps,), ``n_frames``, ``change_points`` (shots, 2), ``gtscore``
-(steps,), ``gtsummary`` (steps,), and where known ``user_summary`` (annotators, frames), ``user_scores`` (annotators, steps),
-``captions`` (captions,), ``caption_features`` (captions, features), ``video_name``. The file's attributes name the
-benchmark (``dataset``), the features (``features``) and where they come from (``data``: ``real`` or ``mini``).
+A group holds ``features`` (steps, features), ``picks`` (steps,), ``n_frames``, ``change_points`` (shots, 2),
+``gtscore`` (steps,), ``gtsummary`` (steps,), and where known ``user_summary`` (annotators, frames), ``user_scores``
+(annotators, steps), ``captions`` (captions,), ``caption_features`` (captions, features), ``video_name``. The file's
+attributes name the benchmark (``dataset``), the features (``features``) and where they come from (``data``: ``real``
+or ``mini``).
 """
 
 import hashlib
@@ -45,7 +46,7 @@ class Store:
         with _open(self.path) as file:
             return {name: str(value) for name, value in file.attrs.items()}
 
-    def keys(self) -> list[str]:
+    def video_keys(self) -> list[str]:
         """Keys of the videos, in natural order (``video_2`` before ``video_10``)."""
         with _open(self.path) as file:
             return natural_order(file)
@@ -106,7 +107,9 @@ def read_group(file: h5py.File, key: str, dataset: str) -> Video:
         UserError: There is no such group, an array is missing, or it cannot be read.
     """
     if key not in file:
-        raise UserError(f"{file.filename}: no video {key}; it holds {len(file)} videos, such as {next(iter(file), '-')}")
+        raise UserError(
+            f"{file.filename}: no video {key}; it holds {len(file)} videos, such as {next(iter(file), '-')}"
+        )
     try:
         arrays = group_arrays(file[key])
         if missing := [name for name in REQUIRED if name not in arrays]:
@@ -118,7 +121,9 @@ def read_group(file: h5py.File, key: str, dataset: str) -> Video:
 
 def group_arrays(group: h5py.Group) -> dict[str, Any]:
     """What a group in the field's layout holds, as the fields of ``Video``; what it lacks is left out."""
-    found: dict[str, Any] = {name: np.asarray(group[name], dtype=dtype) for name, dtype in _ARRAYS.items() if name in group}
+    found: dict[str, Any] = {
+        name: np.asarray(group[name], dtype=dtype) for name, dtype in _ARRAYS.items() if name in group
+    }
     if "n_frames" in group:
         found["n_frames"] = int(group["n_frames"][()])
     if "captions" in group:

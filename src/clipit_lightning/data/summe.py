@@ -1,8 +1,8 @@
 """SumMe (Gygli et al., "Creating summaries from user videos", ECCV 2014).
 
 25 videos of 1 to 6 minutes. 15 to 18 annotators a video each cut a summary of 5 to 15 %. Distributed as one MATLAB v5
-file a video in ``GT/``: ``user_score`` (frames, annotators), above 0 where a frame is in the annotator's summary, ``FPS``,
-``nFrames``. Licence: research use. ``video_N`` of the field's HDF5 files is the N-th name in ASCII order.
+file a video in ``GT/``: ``user_score`` (frames, annotators), above 0 where a frame is in the annotator's summary,
+``FPS``, ``nFrames``. Licence: research use. ``video_N`` of the field's HDF5 files is the N-th name in ASCII order.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,10 @@
 """TVSum (Song et al., "TVSum: Summarizing web videos using titles", CVPR 2015).
 
-50 YouTube videos of 10 categories, 2 to 10 minutes, 25 to 30 fps. 20 annotators a video rated every 2-second part from 1
-to 5. Distributed as ``ydata-tvsum50.mat`` (MATLAB v7.3: the group ``tvsum50`` with ``video``, ``nframes``, ``user_anno``
-(annotators, frames)) and as ``ydata-tvsum50-anno.tsv`` (a line per video and annotator: id, category, ratings of all
-frames separated by commas). Videos under CC BY 3.0. ``video_N`` of the field's HDF5 files is the N-th of the ``.mat``.
+50 YouTube videos of 10 categories, 2 to 10 minutes, 25 to 30 fps. 20 annotators a video rated every 2-second part
+from 1 to 5. Distributed as ``ydata-tvsum50.mat`` (MATLAB v7.3: the group ``tvsum50`` with ``video``, ``nframes``,
+``user_anno`` (annotators, frames)) and as ``ydata-tvsum50-anno.tsv`` (a line per video and annotator: id, category,
+ratings of all frames separated by commas). Videos under CC BY 3.0. ``video_N`` of the field's HDF5 files is the N-th
+of the ``.mat``.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ TVSUM = Benchmark(
     n_videos=50,
     f1_convention="mean",
     correlation="per-annotator",
-    how_to_get="ydata-tvsum50.mat from https://github.com/yalesong/tvsum, features from the field's eccv16_dataset_tvsum_*.h5",
+    how_to_get="ydata-tvsum50.mat from https://github.com/yalesong/tvsum, "
+    "features from the field's eccv16_dataset_tvsum_*.h5",
 )
 
 MAT_NAME = "ydata-tvsum50.mat"
@@ -76,6 +78,5 @@ def read_tsv(path: Path) -> dict[str, Ratings]:
         if len({len(row) for row in rows}) > 1:
             raise UserError(f"{path}: annotators of {name} rated different numbers of frames; download it again")
     return {
-        f"video_{index}": Ratings(name, np.stack(rows))
-        for index, (name, rows) in enumerate(lines.items(), start=1)
+        f"video_{index}": Ratings(name, np.stack(rows)) for index, (name, rows) in enumerate(lines.items(), start=1)
     }

@@ -19,8 +19,8 @@ def _gather_rows(rows: Tensor, group: Any = None) -> list[Tensor]:  # noqa: ANN4
 class VideoMetric(Metric):
     """Keeps (video index, value, ...) rows, gathers them, drops repeats, and takes means over videos.
 
-    A mean of ranks' means is wrong where ranks have different numbers of videos, or where a sampler repeats videos to make
-    them equal (5 videos on 2 ranks become 6). Rows with an index have neither fault. Values are kept in float64.
+    A mean of ranks' means is wrong where ranks have different numbers of videos, or where a sampler repeats videos to
+    make them equal (5 videos on 2 ranks become 6). Rows with an index have neither fault. Values are kept in float64.
     """
 
     columns: ClassVar[tuple[str, ...]] = ()
@@ -40,8 +40,8 @@ class VideoMetric(Metric):
 
     def table(self) -> pd.DataFrame:
         """The rows held now, one a video, sorted by index; after a sync, those of all ranks."""
-        held = self.rows if isinstance(self.rows, Tensor) else dim_zero_cat(self.rows) if self.rows else torch.empty(0)
-        rows = held.double().cpu().reshape(-1, 1 + len(self.columns)).numpy()
+        parts = dim_zero_cat(self.rows) if len(self.rows) else torch.empty(0)  # after a sync, rows are one tensor
+        rows = parts.double().cpu().reshape(-1, 1 + len(self.columns)).numpy()
         frame = pd.DataFrame(rows, columns=["index", *self.columns]).astype({"index": int})
         return frame.drop_duplicates("index").sort_values("index", ignore_index=True)
 

@@ -1,4 +1,7 @@
-"""Rank correlation of step scores with annotators (Otani et al., "Rethinking the evaluation of video summaries", 2019)."""
+"""Rank correlation of step scores with annotators.
+
+Source: Otani et al., "Rethinking the evaluation of video summaries", CVPR 2019.
+"""
 
 import warnings
 from dataclasses import dataclass
@@ -62,14 +65,15 @@ def _pearson(one: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[n
     """Pearson correlation of one row, (steps,), with each of several, (rows, steps); (rows,)."""
     one = one - one.mean()
     others = others - others.mean(axis=1, keepdims=True)
-    return (others @ one) / (np.linalg.norm(others, axis=1) * np.linalg.norm(one))
+    correlations: NDArray[np.float64] = (others @ one) / (np.linalg.norm(others, axis=1) * np.linalg.norm(one))
+    return correlations
 
 
 def references(video: Video, rule: CorrelationRule) -> NDArray[np.float64]:
     """What the scores of a video are correlated with.
 
-    ``per-annotator``: each annotator's raw ratings at the picks. ``mean-annotator``: one row, the mean of the ratings where
-    the benchmark has ratings, else of ``user_summary`` at the picks, else the stored mean importance.
+    ``per-annotator``: each annotator's raw ratings at the picks. ``mean-annotator``: one row, the mean of the ratings
+    where the benchmark has ratings, else of ``user_summary`` at the picks, else the stored mean importance.
 
     Returns:
         (annotators, steps), or (1, steps) for the mean.
@@ -80,8 +84,8 @@ def references(video: Video, rule: CorrelationRule) -> NDArray[np.float64]:
     if rule == "per-annotator":
         if video.user_scores is None:
             raise UserError(
-                f"{video.id}: the store has no annotators' ratings, which protocol.correlation=per-annotator needs; import "
-                "them (`clipit data import` finds ydata-tvsum50.mat), or say protocol.correlation=mean-annotator"
+                f"{video.id}: the store has no annotators' ratings, which protocol.correlation=per-annotator "
+                "needs; import them (`clipit data import` finds ydata-tvsum50.mat), or say protocol.correlation=mean-annotator"
             )
         return np.asarray(video.user_scores, dtype=np.float64)
     if video.user_scores is not None:
@@ -90,7 +94,7 @@ def references(video: Video, rule: CorrelationRule) -> NDArray[np.float64]:
         rows = video.user_summary[:, video.picks].astype(np.float64)
     else:
         rows = np.asarray(video.gtscore, dtype=np.float64)[None]
-    return rows.mean(axis=0, keepdims=True)
+    return np.asarray(rows.mean(axis=0)[None])
 
 
 class RankCorrelation(VideoMetric):
@@ -110,6 +114,8 @@ class RankCorrelation(VideoMetric):
         found = rank_correlation(scores, references(video, rule))
         if np.ptp(scores) == 0:
             warnings.warn(
-                f"{video.id}: all scores are equal; its rank correlation counts as 0", ConstantScoresWarning, stacklevel=2
+                f"{video.id}: all scores are equal; its rank correlation counts as 0",
+                ConstantScoresWarning,
+                stacklevel=2,
             )
         self.append(index, (found.kendall_tau, found.spearman_rho))

@@ -7,9 +7,7 @@ from clipit_lightning.data.benchmark import F1Convention
 from clipit_lightning.metrics.base import VideoMetric
 
 
-def f1_scores(
-    summary: NDArray[np.integer], user_summary: NDArray[np.integer]
-) -> NDArray[np.float64]:
+def f1_scores(summary: NDArray[np.integer], user_summary: NDArray[np.integer]) -> NDArray[np.float64]:
     """F1 of a summary with each annotator's.
 
     Args:
@@ -38,7 +36,11 @@ class SummaryF1(VideoMetric):
     columns = ("f1", "f1_mean", "f1_max")
 
     def update(
-        self, index: int, summary: NDArray[np.integer], user_summary: NDArray[np.integer], convention: F1Convention
+        self,
+        index: int,
+        summary: NDArray[np.integer],
+        user_summary: NDArray[np.integer],
+        convention: F1Convention,
     ) -> None:
         """Add a video.
 

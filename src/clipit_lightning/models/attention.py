@@ -159,5 +159,5 @@ class TransformerLayer(nn.Module):
         if self.memory_attention is not None and self.memory_norm is not None and memory is not None:
             seen = self.memory_attention(self.memory_norm(steps), memory, step_mask)  # (videos, steps, width)
             steps = steps + self.dropout(seen)  # (videos, steps, width)
-        thought: Tensor = self.feedforward(steps)  # (videos, steps, width)
-        return steps + self.dropout(thought)  # (videos, steps, width)
+        layered: Tensor = steps + self.dropout(self.feedforward(steps))  # (videos, steps, width)
+        return layered

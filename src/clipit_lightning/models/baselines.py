@@ -24,9 +24,7 @@ class RandomScorer(nn.Module):
         super().__init__()
         self.seed = seed
 
-    def forward(
-        self, features: Tensor, step_mask: Tensor, captions: Tensor, caption_mask: Tensor
-    ) -> ScorerOutput:
+    def forward(self, features: Tensor, step_mask: Tensor, captions: Tensor, caption_mask: Tensor) -> ScorerOutput:
         """Draw a score for every step.
 
         Args:
@@ -59,9 +57,7 @@ class LinearScorer(nn.Module):
         super().__init__()
         self.score_head = nn.Linear(feature_dim, 1)
 
-    def forward(
-        self, features: Tensor, step_mask: Tensor, captions: Tensor, caption_mask: Tensor
-    ) -> ScorerOutput:
+    def forward(self, features: Tensor, step_mask: Tensor, captions: Tensor, caption_mask: Tensor) -> ScorerOutput:
         """Score every step by itself.
 
         Args:

@@ -1,8 +1,8 @@
 """Key-shot selection: step scores to frame scores, frame scores to shot values, shots to a 0/1 summary.
 
-The rules are the project's defaults (``evaluation.md``): each score holds from its pick to the next, a shot is worth the
-mean of its frame scores and weighs its frames, the budget is ``floor(0.15 * n_frames)``, the knapsack is exact. They
-follow the evaluation code of Zhang et al. (ECCV 2016) as used by PGL-SUM, VASNet and DSNet.
+The rules are the project's defaults (``evaluation.md``): each score holds from its pick to the next, a shot is worth
+the mean of its frame scores and weighs its frames, the budget is ``floor(0.15 * n_frames)``, the knapsack is exact.
+They follow the evaluation code of Zhang et al. (ECCV 2016) as used by PGL-SUM, VASNet and DSNet.
 """
 
 import math
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from clipit_lightning.summary.knapsack import knapsack
 
 
-def frame_scores(
-    scores: NDArray[np.floating], picks: NDArray[np.integer], n_frames: int
-) -> NDArray[np.float64]:
+def frame_scores(scores: NDArray[np.floating], picks: NDArray[np.integer], n_frames: int) -> NDArray[np.float64]:
     """Spread step scores over frames: each holds from its pick to the next, the last to the end.
 
     Frames before the first pick take the first score: the field's files all start at frame 0, others need not.
@@ -56,9 +54,7 @@ def budget_frames(n_frames: int, budget: float) -> int:
     return math.floor(budget * n_frames + 1e-9)
 
 
-def chosen_to_frames(
-    chosen: NDArray[np.bool_], change_points: NDArray[np.integer], n_frames: int
-) -> NDArray[np.uint8]:
+def chosen_to_frames(chosen: NDArray[np.bool_], change_points: NDArray[np.integer], n_frames: int) -> NDArray[np.uint8]:
     """The 0/1 summary over frames, (frames,), of the chosen shots, (shots,)."""
     summary = np.zeros(n_frames, dtype=np.uint8)
     for first, last in change_points[chosen]:

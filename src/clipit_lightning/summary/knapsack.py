@@ -4,9 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def knapsack(
-    values: NDArray[np.floating], weights: NDArray[np.integer], capacity: int
-) -> NDArray[np.bool_]:
+def knapsack(values: NDArray[np.floating], weights: NDArray[np.integer], capacity: int) -> NDArray[np.bool_]:
     """Choose the items of the highest total value whose total weight is within the capacity.
 
     Dynamic programming over capacities, one vectorised row an item; the decisions are kept as bits, so that a

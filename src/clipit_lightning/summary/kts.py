@@ -53,9 +53,7 @@ def _segment_costs(features: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.where(length > 0, costs, np.inf)
 
 
-def change_points(
-    features: NDArray[np.floating], picks: NDArray[np.integer], n_frames: int
-) -> NDArray[np.int32]:
+def change_points(features: NDArray[np.floating], picks: NDArray[np.integer], n_frames: int) -> NDArray[np.int32]:
     """Shots of a video by kernel temporal segmentation, ceil(n_frames / 150) of them.
 
     Args:
