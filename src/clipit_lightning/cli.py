@@ -93,14 +93,14 @@ class _KeyHelp(argparse.HelpFormatter):
     """Adds every configuration key, its default and its sentence to ``clipit train --help``."""
 
     def format_help(self) -> str:
-        from clipit_lightning.config import describe_keys
+        from clipit_lightning.config_files import describe_keys
 
         lines = [f"  {key}={default}\n      {sentence}" for key, default, sentence in describe_keys()]
         return super().format_help() + "\nkeys and their defaults:\n" + "\n".join(lines) + "\n"
 
 
 def _train(options: argparse.Namespace) -> int:
-    from clipit_lightning.config import load_config
+    from clipit_lightning.config_files import load_config
 
     files = [word for word in options.words if word.endswith((".yaml", ".yml")) and "=" not in word]
     config = load_config(files, [word for word in options.words if word not in files])

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from clipit_lightning.config import Config, LoggerConfig, differences, load_config, save_config
+from clipit_lightning.config import Config, LoggerConfig
+from clipit_lightning.config_files import differences, load_config, save_config
 from clipit_lightning.errors import UserError
 from clipit_lightning.files import read_json, write_json
 from clipit_lightning.protocol import Protocol

@@ -3,19 +3,25 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from clipit_lightning.models.attention import MultiHeadAttention, sinusoidal_positions
-from clipit_lightning.models.scorer import ClipItScorer, ScorerOutput
+from clipit_lightning.models.scorer import ClipItScorer, ScorerOutput, step_cues, window_mean
 
-FEATURES, TEXT, STEPS, CAPTIONS = 12, 10, 9, 4
+FEATURES, TEXT, STEPS, CAPTIONS = 12, 12, 9, 4
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 @pytest.fixture
 def scorer() -> ClipItScorer:
+    """Every part in use, and none at 0."""
     torch.manual_seed(0)
-    return ClipItScorer(FEATURES, TEXT, width=16, heads=4).eval()
+    scorer = ClipItScorer(FEATURES, TEXT, width=16, heads=4, windows=(3, 5), score_window=3).eval()
+    assert scorer.linear_path is not None
+    for parameter in scorer.linear_path.parameters():
+        torch.nn.init.normal_(parameter)
+    return scorer
 
 
 def make_batch(videos: int = 3, steps: int = STEPS, captions: int = CAPTIONS) -> Batch:
@@ -175,3 +181,85 @@ def test_positions_differ_and_do_not_depend_on_the_length() -> None:
     assert long.shape == (20_000, 7)
     assert torch.equal(long[:50], short)
     assert torch.cdist(short, short).fill_diagonal_(1.0).min() > 0.1
+
+
+def test_windows_must_have_a_middle() -> None:
+    with pytest.raises(ValueError, match=r"windows \(\[5, 4\]\) and score_window \(1\) must be odd"):
+        ClipItScorer(FEATURES, TEXT, windows=(5, 4))
+    with pytest.raises(ValueError, match=r"score_window \(2\) must be odd"):
+        ClipItScorer(FEATURES, TEXT, score_window=2)
+
+
+def test_features_and_captions_of_different_size_still_speak_to_each_other() -> None:
+    torch.manual_seed(0)
+    scorer = ClipItScorer(FEATURES, TEXT - 3, width=16, heads=4).eval()
+    features, step_mask, texts, caption_mask = make_batch()
+    batch = (features, step_mask, texts[:, :, 3:], caption_mask)
+    logits = scorer(*batch).logits
+    assert not torch.allclose(logits, scorer(features, step_mask, -texts[:, :, 3:], caption_mask).logits, atol=1e-3)
+    padded = scorer(*pad(batch, 4, 2, garbage=1e3)).logits[:, :STEPS]
+    torch.testing.assert_close(padded, logits, rtol=1e-4, atol=1e-5)
+
+
+def test_without_transformer_and_linear_path_nothing_is_left() -> None:
+    scorer = ClipItScorer(FEATURES, TEXT, linear_path=False, transformer_gain=0.0)
+    assert not scorer(*make_batch()).logits.any()
+
+
+def test_without_feature_gain_only_cues_reach_the_linear_path() -> None:
+    torch.manual_seed(0)
+    scorer = ClipItScorer(FEATURES, TEXT, feature_gain=0.0, transformer_gain=0.0).eval()
+    assert scorer.linear_path is not None
+    of_features, of_cues = scorer.linear_path
+    torch.nn.init.normal_(next(of_features.parameters()))
+    assert not scorer(*make_batch()).logits.any()
+    torch.nn.init.normal_(next(of_cues.parameters()))
+    assert scorer(*make_batch()).logits.std() > 0.1
+
+
+@pytest.mark.parametrize(("encoder_layers", "decoder_layers"), [(0, 1), (1, 0), (0, 0)])
+def test_encoder_and_decoder_can_be_left_out(encoder_layers: int, decoder_layers: int) -> None:
+    scorer = ClipItScorer(FEATURES, TEXT, encoder_layers=encoder_layers, decoder_layers=decoder_layers)
+    logits = scorer(*make_batch()).logits
+    assert logits.isfinite().all()
+    assert logits.std() > 0
+
+
+@pytest.mark.parametrize("window", [1, 3, 7, 25])
+def test_window_mean_is_the_mean_over_the_real_steps_around(window: int) -> None:
+    values = torch.randn(2, 10, 3)
+    mask = torch.arange(10) < torch.tensor([[10], [6]])
+    found = window_mean(values, mask, window)
+    for video, step in mask.nonzero().tolist():
+        first, last = max(0, step - window // 2), min(int(mask[video].sum()) - 1, step + window // 2)
+        expected = values[video, first : last + 1].mean(0)
+        torch.testing.assert_close(found[video, step], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_cues_are_what_they_say() -> None:
+    torch.manual_seed(0)
+    features = functional.normalize(torch.randn(1, 20, 6), dim=2)
+    captions = functional.normalize(torch.randn(1, 3, 6), dim=2)
+    cues = step_cues(features, torch.ones(1, 20).bool(), captions, torch.ones(1, 3).bool(), windows=(5,))[0]
+    steps, place = features[0], (torch.arange(20) + 0.5) / 20
+    around = [torch.stack([*steps[max(0, i - 2) : i + 3]]).mean(0) for i in range(20)]
+    match = steps @ captions[0].T
+    raw = [
+        steps @ steps.mean(0),
+        place,
+        torch.stack([place, 1 - place, torch.full((20,), 0.15)]).amin(0),
+        torch.stack([step @ mean / mean.norm() for step, mean in zip(steps, around, strict=True)]),
+        match.amax(1),
+        match.mean(1),
+    ]
+    for cue, expected in zip(cues.T, raw, strict=True):
+        standard = (expected - expected.mean()) / (expected.var(unbiased=False) + 1e-6).sqrt()
+        torch.testing.assert_close(cue, standard, rtol=1e-3, atol=1e-4)
+
+
+def test_cues_of_a_video_without_captions_are_0() -> None:
+    features = functional.normalize(torch.randn(1, 8, 6), dim=2)
+    for captions in (0, 2):
+        texts, unheard = torch.zeros(1, captions, 6), torch.zeros(1, captions, dtype=torch.bool)
+        cues = step_cues(features, torch.ones(1, 8).bool(), texts, unheard, windows=())
+        assert not cues[:, :, 3:].any()

@@ -19,7 +19,9 @@ def test_a_shot_is_worth_the_mean_of_its_frames_ends_inclusive():
     assert means.tolist() == [0.0, 2.0, 4.5]
 
 
-@pytest.mark.parametrize(("n_frames", "budget", "expected"), [(20, 0.15, 3), (99, 0.15, 14), (100, 0.29, 29), (7, 1, 7)])
+@pytest.mark.parametrize(
+    ("n_frames", "budget", "expected"), [(20, 0.15, 3), (99, 0.15, 14), (100, 0.29, 29), (7, 1, 7)]
+)
 def test_budget_is_the_floor_and_not_hurt_by_float_error(n_frames, budget, expected):
     assert keyshots.budget_frames(n_frames, budget) == expected
 

@@ -84,8 +84,8 @@ def references(video: Video, rule: CorrelationRule) -> NDArray[np.float64]:
     if rule == "per-annotator":
         if video.user_scores is None:
             raise UserError(
-                f"{video.id}: the store has no annotators' ratings, which protocol.correlation=per-annotator "
-                "needs; import them (`clipit data import` finds ydata-tvsum50.mat), or say protocol.correlation=mean-annotator"
+                f"{video.id}: the store has no annotators' ratings, which protocol.correlation=per-annotator needs; "
+                "import them (`clipit data import` finds ydata-tvsum50.mat), or say protocol.correlation=mean-annotator"
             )
         return np.asarray(video.user_scores, dtype=np.float64)
     if video.user_scores is not None:

@@ -55,6 +55,7 @@ class ClipItScorer(nn.Module):
         feature_gain: How loud features are beside cues, 1 for equal entries; below 1 the cues are learned first.
         windows: Sizes in steps, odd, of the surroundings that the input shows beside the step itself.
         linear_path: Whether a linear layer on the inputs adds to the logit.
+        transformer_gain: What the transformer's logit is multiplied with; below 1 the linear path learns first.
         score_window: Size in steps, odd, of the surroundings over which logits are averaged; 1 for none.
 
     Raises:
@@ -74,6 +75,7 @@ class ClipItScorer(nn.Module):
         feature_gain: float = 1.0,
         windows: Sequence[int] = (5, 21),
         linear_path: bool = True,
+        transformer_gain: float = 1.0,
         score_window: int = 1,
     ) -> None:
         super().__init__()
@@ -82,6 +84,7 @@ class ClipItScorer(nn.Module):
                 f"windows ({list(windows)}) and score_window ({score_window}) must be odd: a step is their middle"
             )
         self.feature_gain = feature_gain
+        self.transformer_gain = transformer_gain
         self.windows = tuple(windows)
         self.score_window = score_window
         # Only features of one encoder can be compared before anything is learned.
@@ -133,7 +136,7 @@ class ClipItScorer(nn.Module):
         steps = self.dropout(steps + self.cue_projection(cues))  # (videos, steps, width)
         tokens = self.text_projection(captions * captions.shape[2] ** 0.5)  # (videos, captions, width)
         decoded = self._transform(self.language(steps, tokens, caption_mask), step_mask)
-        logits = self.score_head(self.dropout(decoded))  # (videos, steps, 1)
+        logits = self.transformer_gain * self.score_head(self.dropout(decoded))  # (videos, steps, 1)
         if self.linear_path is not None:
             of_features, of_cues = self.linear_path
             linear = self._surrounded(of_features(seen), step_mask)  # (videos, steps, 1)

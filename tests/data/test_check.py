@@ -1,0 +1,84 @@
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from clipit_lightning.data.store import Store
+
+
+def damage(group, name, change):
+    array = np.array(group[name])
+    del group[name]
+    if (changed := change(array)) is not None:
+        group[name] = changed
+
+
+def with_value(row, value):
+    def change(array):
+        array = array.astype(float)
+        array[row] = value
+        return array
+
+    return change
+
+
+DAMAGES = [
+    ("features", lambda array: None, "has no features"),
+    ("features", lambda array: array[:-1], "features have shape"),
+    ("features", with_value(3, np.nan), "features hold NaN or infinite values, first in row 3"),
+    ("features", with_value(0, np.inf), "features hold NaN or infinite values, first in row 0"),
+    ("gtscore", lambda array: array[1:], "gtscore has shape"),
+    ("gtscore", with_value(0, 1.5), "expected values from 0 to 1"),
+    ("gtsummary", with_value(0, 0.5), "gtsummary has values other than 0 and 1"),
+    ("picks", lambda array: array[::-1], "picks do not increase"),
+    ("picks", lambda array: array + 100_000, "out of the video's"),
+    ("picks", lambda array: array[:0], "is empty"),
+    ("n_frames", lambda array: np.int64(0), "is empty: 0 frames"),
+    ("change_points", lambda array: array[:, :1], "change_points have shape"),
+    ("change_points", lambda array: array[:-1], "shots cover frames 0 to"),
+    ("change_points", lambda array: array + np.array([[0, 1]]), "overlap"),
+    ("change_points", lambda array: np.delete(array, 1, axis=0), "there is a gap between shots 0 and 1"),
+    ("change_points", lambda array: array[:, ::-1], "ends before it starts"),
+    ("user_summary", lambda array: array[:, :-1], "user_summary has shape"),
+    ("user_summary", lambda array: array + 2, "user_summary has values other than 0 and 1"),
+    ("user_scores", lambda array: array[:, :-1], "user_scores has shape"),
+    ("caption_features", lambda array: array[:-1], "rows of caption_features"),
+    ("caption_features", with_value(0, np.nan), "caption_features hold NaN"),
+]
+
+
+@pytest.fixture
+def store(stores, tmp_path):
+    shutil.copy(stores / "tvsum.h5", tmp_path / "tvsum.h5")
+    return Store(tmp_path / "tvsum.h5")
+
+
+def test_a_sound_store_has_no_problems(store):
+    assert store.check() == []
+
+
+@pytest.mark.parametrize(("name", "change", "said"), DAMAGES, ids=[said[:30] for _, _, said in DAMAGES])
+def test_each_fault_is_said_in_plain_words_with_the_video(store, name, change, said):
+    with h5py.File(store.path, "a") as file:
+        damage(file["video_4"], name, change)
+    problems = store.check()
+    assert any(line.startswith("video_4: ") and said in line for line in problems), problems
+    assert all(line.startswith("video_4: ") for line in problems)
+
+
+def test_truncated_empty_and_foreign_files_are_said(store, tmp_path):
+    store.path.write_bytes(store.path.read_bytes()[:-5000])
+    assert store.check()
+    with h5py.File(tmp_path / "empty.h5", "w"):
+        pass
+    assert Store(tmp_path / "empty.h5").check() == ["the file holds no video"]
+    with h5py.File(tmp_path / "foreign.h5", "w") as file:
+        file["numbers"] = [1, 2]
+    assert "not the group of a video" in Store(tmp_path / "foreign.h5").check()[0]
+
+
+def test_features_of_different_sizes_are_said(store):
+    with h5py.File(store.path, "a") as file:
+        damage(file["video_2"], "features", lambda array: array[:, :3])
+    assert "features differ in size between videos: [3, 8]" in store.check()

@@ -1,0 +1,57 @@
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.errors import UserError
+
+
+def test_what_is_written_is_read(stores, tmp_path):
+    store = Store(stores / "tvsum.h5")
+    videos = store.read()
+    write_store(tmp_path / "again.h5", videos, {"dataset": "tvsum"})
+    again = Store(tmp_path / "again.h5").read()
+    for one, other in zip(videos, again, strict=True):
+        for name in vars(one):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def test_keys_come_in_natural_order(stores):
+    assert Store(stores / "tvsum.h5").video_keys() == [f"video_{number}" for number in range(1, 11)]
+
+
+def test_content_hash_is_of_the_content(stores, tmp_path):
+    path = tmp_path / "tvsum.h5"
+    shutil.copy(stores / "tvsum.h5", path)
+    before = Store(path).content_hash()
+    assert before == Store(stores / "tvsum.h5").content_hash()
+    with h5py.File(path, "a") as file:
+        file["video_1/features"][0, 0] += 1
+    assert Store(path).content_hash() != before
+
+
+def test_reading_names_the_file_and_the_key(stores, tmp_path):
+    with pytest.raises(UserError, match=r"no video video_99; it holds 10 videos"):
+        Store(stores / "tvsum.h5").read(["video_99"])
+    with pytest.raises(UserError, match="no such store; make it with"):
+        Store(tmp_path / "tvsum.h5").read()
+    (tmp_path / "cut.h5").write_bytes((stores / "tvsum.h5").read_bytes()[:3000])
+    with pytest.raises(UserError, match=r"cut\.h5: not a readable HDF5 file"):
+        Store(tmp_path / "cut.h5").read()
+
+
+def test_writing_is_atomic(stores, tmp_path):
+    path = tmp_path / "tvsum.h5"
+    shutil.copy(stores / "tvsum.h5", path)
+    before = path.read_bytes()
+
+    def broken():
+        yield from Store(stores / "tvsum.h5").read(["video_1"])
+        raise RuntimeError("pulled the plug")
+
+    with pytest.raises(RuntimeError, match="plug"):
+        write_store(path, broken(), {})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,70 @@
+"""In processes of their own: what torchvision does at import cannot be undone in this one."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+def run(code, tmp_path):
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+
+def write_fake(tmp_path, body):
+    package = tmp_path / "torchvision"
+    package.mkdir()
+    (package / "__init__.py").write_text(textwrap.dedent(body))
+    (package / "part.py").write_text("")
+
+
+BROKEN = """
+    import torch
+    import torchvision.part
+    if not hasattr(torch.ops.torchvision, "nms"):
+        raise RuntimeError("operator torchvision::nms does not exist")
+    healthy = True
+"""
+
+
+def test_lightning_imports_after_the_package():
+    code = "import clipit_lightning, lightning, torchvision; print('imported')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "imported", done.stderr
+
+
+def test_a_torchvision_without_its_operators_is_repaired(tmp_path):
+    write_fake(tmp_path, BROKEN)
+    done = run(
+        "import clipit_lightning, torchvision, torch; print(torchvision.healthy, torch.ops.torchvision.qnms)", tmp_path
+    )
+    assert done.stdout.startswith("True torchvision.qnms"), done.stderr
+
+
+def test_without_the_package_it_would_fail(tmp_path):
+    write_fake(tmp_path, BROKEN)
+    assert "operator torchvision::nms does not exist" in run("import torchvision", tmp_path).stderr
+
+
+def test_a_healthy_torchvision_is_left_alone(tmp_path):
+    write_fake(tmp_path, "count = globals().get('count', 0) + 1")
+    code = """
+        import clipit_lightning, torchvision, torch
+        print(torchvision.count, hasattr(torch.ops.torchvision, "qnms"))
+    """
+    assert run(code, tmp_path).stdout.strip() == "1 False"
+
+
+@pytest.mark.parametrize("error", ["RuntimeError('another')", "ImportError('libc is too old')"])
+def test_another_error_is_passed_on(tmp_path, error):
+    write_fake(tmp_path, f"raise {error}")
+    done = run("import clipit_lightning, torchvision", tmp_path)
+    assert error.split("'")[1] in done.stderr
+    assert done.returncode == 1
+
+
+def test_importing_the_package_imports_nothing_heavy(tmp_path):
+    code = "import sys, clipit_lightning; print(sorted({'torch', 'numpy', 'torchvision'} & set(sys.modules)))"
+    assert run(code, tmp_path).stdout.strip() == "[]"
