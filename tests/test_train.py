@@ -156,6 +156,7 @@ def test_sources_are_part_of_the_protocol(train):
 def test_the_last_epoch_is_tested_where_that_is_asked_for(train):
     result, _ = train("selection=last", "data.fold=0", "optim.epochs=3")
     assert result["folds"][0]["epoch"] == 2
+    assert set(result["folds"][0]["validation"]) == set(METRICS)
 
 
 def test_random_trains_nothing(train):

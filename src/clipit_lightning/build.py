@@ -6,15 +6,16 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.plugins import TorchCheckpointIO
-from torch import nn
+from torch import Tensor, nn
 
 from clipit_lightning.config import Config
 from clipit_lightning.config_files import config_hash
@@ -83,6 +84,12 @@ def scorer(config: Config, feature_dim: int, text_dim: int) -> nn.Module:
         encoder_layers=model.encoder_layers,
         decoder_layers=model.decoder_layers,
         dropout=model.dropout,
+        input_dropout=model.input_dropout,
+        feature_gain=model.feature_gain,
+        windows=model.windows,
+        linear_path=model.linear_path,
+        transformer_gain=model.transformer_gain,
+        score_window=model.score_window,
     )
 
 
@@ -133,7 +140,7 @@ def trainer(config: Config, path: Path, run_name: str, protocol: Protocol) -> tu
     )
     callbacks: list[Callback] = [checkpoint]
     if config.optim.ema:
-        callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
+        callbacks.append(WeightAveraging(avg_fn=partial(moving_average, decay=config.optim.ema)))
     loggers: list[Logger] = [CSVLogger(path, name="", version="")]
     if config.logger.wandb != "off":
         from lightning.pytorch.loggers import WandbLogger
@@ -165,6 +172,16 @@ def trainer(config: Config, path: Path, run_name: str, protocol: Protocol) -> tu
         enable_progress_bar=config.trainer.progress and sys.stderr.isatty(),
     )
     return trainer, checkpoint
+
+
+def moving_average(average: Tensor, current: Tensor, updates: Tensor | int, decay: float) -> Tensor:
+    """Exponential moving average of weights, with a ramp: ``min(decay, (1 + n) / (10 + n))`` after n updates.
+
+    Benchmarks have so few videos that a run has some 50 steps, within which a constant decay of 0.99 would never
+    forget the first weights. The ramp is that of TensorFlow's ``ExponentialMovingAverage(num_updates=...)``.
+    """
+    ramp = (1 + int(updates)) / (10 + int(updates))
+    return torch.lerp(current, average, min(decay, ramp))
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

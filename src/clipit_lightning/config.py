@@ -89,10 +89,33 @@ class ModelConfig:
     """Layers of the frame-scoring transformer's encoder."""
     decoder_layers: int = 1
     """Layers of its decoder."""
-    dropout: float = 0.3
-    """Dropout of inputs and of what each part adds."""
+    dropout: float = 0.5
+    """Dropout of what each part of CLIP-It adds."""
+    input_dropout: float = 0.5
+    """Dropout of the input features."""
+    feature_gain: float = 1.0
+    """How loud features are beside the few cues of a step; below 1 the cues are learned first."""
+    windows: list[int] = field(default_factory=lambda: [5, 21])
+    """Sizes in steps, odd, of the surroundings that the input shows beside the step itself."""
+    linear_path: bool = False
+    """Whether a linear layer on the inputs adds to the logit."""
+    transformer_gain: float = 1.0
+    """What the transformer's logit is multiplied with; below 1 the linear path learns first."""
+    score_window: int = 9
+    """Size in steps, odd, of the surroundings over which logits are averaged; 1 for none."""
 
     def __post_init__(self) -> None:
+        for key, sizes in (("model.windows", self.windows), ("model.score_window", [self.score_window])):
+            _require(all(size >= 1 and size % 2 for size in sizes), key, f"is {sizes}; sizes are odd: 1, 3, 5")
+        _require(
+            0 <= self.input_dropout < 1, "model.input_dropout", f"is {self.input_dropout}; 0 to below 1 is possible"
+        )
+        for key in ("feature_gain", "transformer_gain"):
+            _require(
+                0 <= getattr(self, key) < float("inf"),
+                f"model.{key}",
+                f"is {getattr(self, key)}; 0 or more is possible",
+            )
         _require(self.width >= 1, "model.width", f"is {self.width}; at least 1 is needed")
         _require(
             self.heads >= 1 and self.width % self.heads == 0,
@@ -120,11 +143,11 @@ class LossConfig:
     """Weighted binary cross-entropy on key frames (the paper's alpha)."""
     correlation: float = 1.0
     """One minus the correlation with the mean annotator's importance (ours)."""
-    diversity: float = 0.1
+    diversity: float = 0.01
     """Similarity of the selected steps' rebuilt features (the paper's beta)."""
-    reconstruction: float = 0.1
+    reconstruction: float = 0.01
     """Squared error of the rebuilt features of selected steps (the paper's lambda)."""
-    length: float = 0.1
+    length: float = 0.01
     """Distance of the mean score from `length_target` (ours; see the docstring of the losses)."""
     length_target: float = 0.15
     """Mean score wanted: the share of a video that a summary takes."""
@@ -150,18 +173,18 @@ class LossConfig:
 class OptimConfig:
     """Optimizer (AdamW with a cosine schedule) and length of training."""
 
-    lr: float = 1e-3
+    lr: float = 2e-3
     """Peak learning rate."""
     weight_decay: float = 1e-2
     """Decoupled weight decay."""
-    epochs: int = 50
+    epochs: int = 12
     """Passes over the training videos."""
-    warmup: float = 0.1
+    warmup: float = 0.0
     """Share of the steps over which the learning rate rises to its peak, before the cosine."""
     clip: float = 1.0
     """Largest norm of the gradient; 0 leaves it as it is."""
-    ema: float = 0.0
-    """Decay of the exponential moving average of the weights that is validated and tested; 0 for none."""
+    ema: float = 0.99
+    """Decay of the moving average of the weights that is validated and tested, after a ramp; 0 for none."""
 
     def __post_init__(self) -> None:
         _require(0 < self.lr < float("inf"), "optim.lr", f"is {self.lr}; it must be above 0")

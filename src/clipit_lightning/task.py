@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -53,6 +54,8 @@ class SummarizationTask(L.LightningModule):
         self.scorer, self.loss, self.rule, self.budget = scorer, loss, rule, budget
         self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
         self.f1, self.correlation = SummaryF1(), RankCorrelation()
+        self.validation: dict[str, float] = {}
+        """Means over the validation part after the last epoch; every checkpoint has those of its epoch."""
         self.scores: dict[str, list[float]] = {}
         """Step scores of the videos of the last test, by id."""
 
@@ -126,11 +129,12 @@ class SummarizationTask(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the means over the validation videos of all ranks."""
         means = self.per_video().drop(columns="video").mean()
-        self.log_dict(
-            {f"val/{name}": float(value) for name, value in means.items()},
-            prog_bar=True,
-            rank_zero_only=False,
-        )
+        self.validation = {str(name): float(value) for name, value in means.items()}
+        self.log_dict({f"val/{name}": value for name, value in self.validation.items()}, prog_bar=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep with the weights what they reached on the validation part."""
+        checkpoint["validation"] = self.validation
 
     def per_video(self) -> pd.DataFrame:
         """The rows of the last validation or test: ``video``, both correlations, and F1 where there are summaries."""

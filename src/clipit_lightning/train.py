@@ -73,7 +73,8 @@ def run_fold(
     """Train and test one fold, or read its result where an earlier run finished it.
 
     Returns:
-        ``metrics`` (means over the fold's test videos), ``per_video`` rows, ``scores`` and ``epoch``.
+        ``metrics`` (means over the fold's test videos), ``per_video`` rows, ``scores``, the selected ``epoch``
+        and what it reached in ``validation`` (None for a scorer that does not train).
     """
     path = folder.fold(index)
     if (path / "result.json").exists():
@@ -83,18 +84,19 @@ def run_fold(
     datamodule.fold = index
     task = build.task(config, datamodule.feature_dim, datamodule.text_dim)
     trainer, checkpoint = build.trainer(config, path, folder.path.name, protocol)
-    epoch = None
+    epoch, validation = None, None
     if any(parameter.requires_grad for parameter in task.parameters()):
         _fit(trainer, task, datamodule, path / "last.ckpt")
         chosen = read_checkpoint(Path(checkpoint.best_model_path))
         task.load_state_dict(chosen["state_dict"])
-        epoch = int(chosen["epoch"])
+        epoch, validation = int(chosen["epoch"]), chosen["validation"]
     trainer.test(task, datamodule=datamodule, verbose=False)
     rows = task.per_video()
     means = {name: float(rows[name].mean()) for name in METRICS if name in rows}
     fold = {
         "fold": index,
         "epoch": epoch,
+        "validation": validation,
         "metrics": means,
         "per_video": rows.assign(fold=index).to_dict("records"),
         "scores": task.scores,
@@ -168,7 +170,10 @@ def _write_results(
         "metrics": {
             name: _over_folds([fold["metrics"][name] for fold in folds if name in fold["metrics"]]) for name in METRICS
         },
-        "folds": [{"fold": fold["fold"], "epoch": fold["epoch"], "videos": len(fold["per_video"])} for fold in folds],
+        "folds": [
+            {name: fold[name] for name in ("fold", "epoch", "validation")} | {"videos": len(fold["per_video"])}
+            for fold in folds
+        ],
         "parameters": sum(each.numel() for each in scorer.parameters() if each.requires_grad),
         "wall_seconds": round(seconds, 1),
         "versions": {

@@ -29,7 +29,7 @@ VERSION = "1"
 
 _CONCEPTS, _SIZE, _STRIDE = 16, 64, 15
 _ANNOTATORS = {"tvsum": 20, "summe": 15, "ovp": 5, "youtube": 5}
-_BASE, _ABOUT, _NEW = 0.8, 1.0, 0.3  # what concept, captions and context add to a step's importance
+_BASE, _ABOUT, _NEW = 0.5, 1.0, 0.4  # what concept, captions and context add to a step's importance
 _GAP = 0.5  # captions lie beside frames in the space, as CLIP's do
 
 Floats = NDArray[np.float64]
@@ -84,7 +84,7 @@ def _make_world() -> _World:
 def _make_video(world: _World, dataset: str, key: str, rng: np.random.Generator) -> Video:
     cast = rng.choice(_CONCEPTS, size=6, replace=False)  # concepts that appear
     about = cast[:2]  # those that the video is about
-    lengths = rng.integers(5, 11, size=rng.integers(12, 18))  # (events,) in steps
+    lengths = rng.integers(9, 17, size=rng.integers(9, 14))  # (events,) in steps
     shown = _draw_events(cast, len(lengths), rng)  # (events,) concept of each event
     concepts = np.repeat(shown, lengths)  # (steps,)
     new = np.repeat([event == list(shown).index(concept) for event, concept in enumerate(shown)], lengths)

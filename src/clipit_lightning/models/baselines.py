@@ -4,6 +4,7 @@ import zlib
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from clipit_lightning.models.scorer import ScorerOutput
 
@@ -70,5 +71,7 @@ class LinearScorer(nn.Module):
             Logits, and no reconstruction.
         """
         padding = ~step_mask.unsqueeze(2)  # (videos, steps, 1)
-        logits = self.score_head(features.masked_fill(padding, 0.0))  # (videos, steps, 1)
+        seen = functional.normalize(features.masked_fill(padding, 0.0), dim=2)  # (videos, steps, features)
+        # As in CLIP-It: unit vectors of many features have tiny entries; layers are made for entries near 1.
+        logits = self.score_head(seen * features.shape[2] ** 0.5)  # (videos, steps, 1)
         return ScorerOutput(logits.masked_fill(padding, 0.0).squeeze(2), None)
