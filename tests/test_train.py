@@ -330,3 +330,11 @@ def test_learning_rate_rises_then_falls():
 def test_lightning_is_the_version_that_is_pinned():
     pinned = (Path(__file__).parents[1] / "constraints.txt").read_text()
     assert f"lightning=={L.__version__}\n" in pinned
+
+
+def test_weight_average_forgets_the_first_weights_within_a_short_run():
+    average = torch.tensor(0.0)
+    for updates in range(1, 50):
+        average = build.moving_average(average, torch.tensor(1.0), updates, decay=0.99)
+    assert average > 0.99
+    assert build.moving_average(torch.tensor(0.0), torch.tensor(1.0), 10_000, decay=0.99) == pytest.approx(0.01)

@@ -57,7 +57,8 @@ def test_linear_scorer_is_one_weighted_sum_per_step() -> None:
     features, step_mask, *rest = make_batch([4, 7], garbage=float("nan"))
     output = scorer(features, step_mask, *rest)
     for video, step in step_mask.nonzero().tolist():
-        expected = (features[video, step] * scorer.score_head.weight[0]).sum() + scorer.score_head.bias[0]
+        seen = features[video, step] / features[video, step].norm() * 5**0.5
+        expected = (seen * scorer.score_head.weight[0]).sum() + scorer.score_head.bias[0]
         torch.testing.assert_close(output.logits[video, step], expected)
     assert not output.logits[~step_mask].any()
     assert output.reconstruction is None

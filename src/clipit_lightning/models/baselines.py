@@ -47,7 +47,7 @@ class RandomScorer(nn.Module):
 
 
 class LinearScorer(nn.Module):
-    """One linear layer from the features of a step to its score: what needs neither language nor neighbours.
+    """One linear layer from the unit-norm features of a step to its score: what needs neither language nor neighbours.
 
     Args:
         feature_dim: Number of features of a step.
