@@ -17,11 +17,14 @@ UPSTREAM_FIRST = (
     ("losses",),
     ("metrics",),
     ("protocol",),
+    ("floors", "evaluate"),
     ("run_folder",),
     ("task",),
     ("build",),
     ("train",),
+    ("compare", "evaluation"),
     ("leaderboard",),
+    ("board_format",),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(UPSTREAM_FIRST) for name in names}

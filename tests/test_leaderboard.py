@@ -1,11 +1,13 @@
 import copy
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from clipit_lightning.board_format import format_board
 from clipit_lightning.errors import UserError
-from clipit_lightning.leaderboard import COLUMNS, format_board, make_board, write_board
+from clipit_lightning.leaderboard import COLUMNS, METRICS, make_board, write_board
 
 
 def metric(*folds):
@@ -21,7 +23,7 @@ BASE = {
     "features": "f",
     "data": "real",
     "selection": "val",
-    "protocol": {"identifier": "p1"},
+    "protocol": {"identifier": "p1", "correlation": "per-annotator"},
     "config_hash": "abc",
     "seed": 0,
     "metrics": {
@@ -68,7 +70,7 @@ def test_seeds_of_a_configuration_are_one_row(save):
 def test_other_configurations_protocols_and_folds_are_other_rows(save):
     save("a")
     save("b", config_hash="other")
-    save("c", protocol={"identifier": "p2"})
+    save("c", protocol={"identifier": "p2", "correlation": "per-annotator"})
     assert len(make_board([save("d", folds=[{"fold": 0}])])) == 4
 
 
@@ -103,3 +105,79 @@ def test_a_foreign_result_is_said(tmp_path):
     (tmp_path / "run/result.json").write_text('{"accuracy": 1}')
     with pytest.raises(UserError, match="not a result of clipit train"):
         make_board([tmp_path])
+
+
+@pytest.fixture
+def published(tmp_path):
+    (tmp_path / "published.csv").write_text(
+        "method,year,features,dataset,setting,f1,kendall_tau,spearman_rho,selection,correlation_protocol,source,note\n"
+        "A,2020,G,tvsum,canonical,61.0,0.16,0.2,best-on-test,per-annotator,paper A,\n"
+        "B,2021,G,tvsum,canonical,60.0,0.25,0.3,unknown,per-annotator,paper B,\n"
+        "C,2022,G,tvsum,canonical,59.0,,,last,,paper C,unsupervised\n"
+        "-2+3,2022,@x,tvsum,canonical,59.0,0.1,0.1,val,binary-summary,=paper,\n"
+    )
+    return tmp_path / "published.csv"
+
+
+@pytest.fixture
+def floors(tmp_path):
+    row = {"name": "random", **dict.fromkeys(METRICS, 0.5), **{f"{name}_std": 0.1 for name in METRICS}}
+    kept = {"dataset": "tvsum", "annotations_hash": "abc", "draws": 100, "f1": "mean"}
+    (tmp_path / "floors").mkdir()
+    (tmp_path / "floors/tvsum-abc.json").write_text(json.dumps(kept | {"rules": {"per-annotator": [row]}}))
+    return tmp_path / "floors"
+
+
+def test_published_rows_stand_in_the_group_of_their_rule_and_are_marked(save, published):
+    board = make_board([save()], published)
+    group = board[board["correlation"] == "per-annotator"]
+    assert group["method"].tolist() == ["B (2021)", "clip-it", "A (2020)"]
+    assert group["mark"].tolist() == ["selection unknown", "", "best epoch on the test fold"]
+    text = format_board(board)
+    assert "A (2020) †" in text
+    assert "B (2021) ‡" in text
+    assert board.set_index("method").loc["C (2022)", "supervision"] == "unsupervised"
+    assert board.set_index("method").loc["C (2022)", "correlation"] == "unknown"
+
+
+def test_our_own_best_on_test_is_marked(save):
+    assert "clip-it †" in format_board(make_board([save(selection="best-on-test")]))
+
+
+def test_each_group_has_its_floor_and_f1_alone_where_the_rule_is_unknown(save, published, floors):
+    board = make_board([save()], published, floors)
+    rows = board[board["kind"] == "floor or ceiling"].set_index("correlation")
+    assert rows.loc["per-annotator", "kendall_tau"] == 0.5
+    assert rows.loc["unknown", "f1"] == 50
+    assert pd.isna(rows.loc["unknown", "kendall_tau"])
+    assert "[random]" in format_board(board)
+
+
+def test_the_board_is_the_same_in_any_order_and_in_every_form(save, published, floors, tmp_path):
+    save("a", config_hash="1")
+    runs = save("b", config_hash="2")
+    board = make_board([runs / "a", runs / "b", runs], published, floors)
+    assert board.equals(make_board([runs], published, floors))
+    write_board(board, tmp_path / "one.csv")
+    assert (tmp_path / "one.csv").read_text().rstrip() == format_board(board, "csv")
+    markdown = format_board(board, "markdown")
+    assert markdown.startswith("## tvsum, canonical, data=real, correlation binary-summary\n\n| method |")
+
+
+def test_published_names_are_safe_in_spreadsheets(published):
+    board = make_board([], published)
+    row = board[board["source"].str.contains("=paper")].iloc[0]
+    assert (row["method"], row["features"], row["source"]) == ("'-2+3 (2022)", "'@x", "'=paper")
+
+
+def test_the_shipped_published_table_is_read_whole():
+    path = Path(__file__).parents[1] / "experiments/published.csv"
+    board = make_board([], path)
+    assert len(board) == len(path.read_text().splitlines()) - 1
+    assert {"tvsum", "summe", "qfvs"} == set(board["dataset"])
+
+
+def test_a_damaged_published_table_is_said(tmp_path):
+    (tmp_path / "p.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="not the table of published results"):
+        make_board([], tmp_path / "p.csv")

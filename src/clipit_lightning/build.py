@@ -26,7 +26,7 @@ from clipit_lightning.files import atomic_path
 from clipit_lightning.losses import SummaryLoss
 from clipit_lightning.models.baselines import LinearScorer, RandomScorer
 from clipit_lightning.models.scorer import ClipItScorer
-from clipit_lightning.protocol import Protocol, correlation_rule, make_protocol
+from clipit_lightning.protocol import Protocol, make_protocol, rules_of
 from clipit_lightning.task import SummarizationTask
 
 DEFAULT_ROOT = "data"
@@ -57,6 +57,7 @@ def datamodule(config: Config) -> SummarizationDataModule:
         root=data.root or DEFAULT_ROOT,
         setting=data.setting,
         sources=data.sources,
+        family=data.family,
         folds=data.folds,
         fold_seed=data.fold_seed,
         validation=data.validation,
@@ -65,6 +66,7 @@ def datamodule(config: Config) -> SummarizationDataModule:
         workers=data.workers,
         preload_mb=data.preload_mb,
         seed=config.seed,
+        validate_on_test=config.selection == "best-on-test",
     )
 
 
@@ -98,8 +100,7 @@ def task(config: Config, feature_dim: int, text_dim: int) -> SummarizationTask:
     return SummarizationTask(
         scorer=scorer(config, feature_dim, text_dim),
         loss=SummaryLoss(**asdict(config.loss)),
-        rule=lambda dataset: correlation_rule(config, dataset),
-        budget=config.protocol.budget,
+        rules=lambda dataset: rules_of(config.protocol, dataset, config.data.dataset),
         lr=config.optim.lr,
         weight_decay=config.optim.weight_decay,
         warmup=config.optim.warmup,
@@ -113,7 +114,14 @@ def describe_protocol(config: Config, datamodule: SummarizationDataModule) -> Pr
     content = "".join(f"{name}:{store.content_hash()};" for name, store in stores.items())
     origins = {store.attributes.get("data", "real") for store in stores.values()}
     data = "mini" if "mini" in origins else "real"
-    return make_protocol(config, datamodule.sources, data, hashlib.sha256(content.encode()).hexdigest()[:12])
+    return make_protocol(
+        config,
+        datamodule.sources,
+        datamodule.folds,
+        data,
+        annotations_hash=stores[config.data.dataset].annotations_hash(),
+        data_hash=hashlib.sha256(content.encode()).hexdigest()[:12],
+    )
 
 
 def run_name(config: Config, protocol: Protocol) -> str:
@@ -135,7 +143,7 @@ def trainer(config: Config, path: Path, run_name: str, protocol: Protocol) -> tu
         save_top_k=1,
         save_last=True,
         enable_version_counter=False,
-        monitor="val/kendall_tau" if config.selection == "val" else None,
+        monitor=None if config.selection == "last" else "val/kendall_tau",
         mode="max",
     )
     callbacks: list[Callback] = [checkpoint]

@@ -26,8 +26,10 @@ class DataConfig:
     """Folder of the stores. By default `data`, and the miniature where no real store lies there."""
     sources: list[str] | None = None
     """Benchmarks that augmented and transfer train on beside the target; by default all others."""
+    family: str = "kfold"
+    """Folds: seeded ones without overlap, a published family (pglsum, vasnet, dsnet, csta, msva), or your file."""
     folds: int = 5
-    """Number of folds."""
+    """Number of folds of the family kfold."""
     fold: int | None = None
     """Run only this fold, counted from 0; by default all."""
     fold_seed: int = 0
@@ -55,9 +57,9 @@ class DataConfig:
         _require(self.workers >= 0, "data.workers", f"is {self.workers}; 0 or more are possible")
         _require(self.preload_mb >= 0, "data.preload_mb", f"is {self.preload_mb}; 0 or more are possible")
         _require(self.fold_seed >= 0, "data.fold_seed", f"is {self.fold_seed}; 0 or more are possible")
-        n_folds = 1 if self.setting == "transfer" else self.folds
+        n_folds = 1 if self.setting == "transfer" else self.folds  # a published family says itself how many it has
         _require(
-            self.fold is None or 0 <= self.fold < n_folds,
+            self.fold is None or (self.fold >= 0 and (self.fold < n_folds or self.family != "kfold")),
             "data.fold",
             f"is {self.fold}; there are folds 0 to {n_folds - 1}",
         )
@@ -203,10 +205,22 @@ class OptimConfig:
 class ProtocolConfig:
     """The rules of measurement that can be chosen; what stands here is part of every result's protocol."""
 
+    preset: Literal["default", "pglsum", "vasnet", "dsnet", "csta", "msva", "clip-it"] = "default"
+    """A published protocol; fills family, selection and correlation where they are at their default."""
     budget: float = 0.15
     """Largest share of a video that its summary may take."""
-    correlation: Literal["default", "per-annotator", "mean-annotator"] = "default"
-    """References of the rank correlations; by default the benchmark's own (TVSum per annotator, SumMe the mean)."""
+    rounding: Literal["floor", "round", "ceil"] = "floor"
+    """How the budget becomes whole frames."""
+    shot_value: Literal["mean", "sum"] = "mean"
+    """What a shot is worth: the mean or the sum of its frame scores."""
+    solver: Literal["knapsack", "greedy"] = "knapsack"
+    """How shots are chosen: the exact 0/1 knapsack, or by value per frame."""
+    f1: Literal["default", "mean", "max"] = "default"
+    """How F1 is taken over annotators; by default the benchmark's own (TVSum mean, SumMe max)."""
+    correlation: Literal[
+        "default", "per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary"
+    ] = "default"
+    """What the rank correlations compare; by default the benchmark's (TVSum per-annotator, SumMe mean-annotator)."""
 
     def __post_init__(self) -> None:
         _require(0 < self.budget <= 1, "protocol.budget", f"is {self.budget}; a share between 0 and 1 is needed")
@@ -245,8 +259,8 @@ class Config:
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-    selection: Literal["val", "last"] = "val"
-    """Which epoch is tested: the best Kendall tau on the validation part, or the last."""
+    selection: Literal["val", "last", "best-on-test"] = "val"
+    """Which epoch is tested: the best tau on validation, the last, or (for comparison only) the best on test."""
     seed: int = 0
     """Seed of the weights, of the order of batches and of dropout."""
     output: str | None = None
@@ -258,7 +272,8 @@ class Config:
         _require(0 <= self.seed < 2**32, "seed", f"is {self.seed}; 0 to 4294967295 is possible")
         unsupervised = self.loss.supervision == "unsupervised" and self.model.name == "clip-it"
         _require(
-            not (unsupervised and self.selection == "val"),
+            not (unsupervised and self.selection != "last"),
             "selection",
-            "val chooses the epoch by annotations, which training without labels must not; say selection=last",
+            f"{self.selection} chooses the epoch by annotations, which training without labels must not; "
+            "say selection=last",
         )

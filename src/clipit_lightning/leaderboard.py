@@ -1,7 +1,7 @@
-"""Results of runs as rows: one a configuration and protocol, over its seeds."""
+"""Results as rows: ours, one a configuration and protocol over its seeds; published ones; floors and ceilings."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,26 @@ COLUMNS = (
     *_NAMES,
     *METRICS,
     *(f"{name}_std" for name in METRICS),
-    "folds",
-    "seeds",
+    *("folds", "seeds", "selection", "protocol", "run", "correlation", "kind", "mark", "source"),
+)
+MARKS = {"best-on-test": "best epoch on the test fold", "unknown": "selection unknown"}
+"""What is said of a row whose choice of the epoch makes its number too good, or may."""
+_PUBLISHED_RULES = {
+    "per-annotator": "per-annotator",
+    "binary-summary": "binary-summary",
+    "per-annotator all frames": "all-frames",
+    "mean-annotator all frames": "mean-annotator-all-frames",
+}
+_PUBLISHED_COLUMNS = (
+    "method",
+    "year",
+    "features",
+    "dataset",
+    "setting",
+    "f1",
+    "kendall_tau",
+    "spearman_rho",
     "selection",
-    "protocol",
-    "run",
 )
 
 
@@ -45,27 +60,34 @@ def find_results(folders: Iterable[Path]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def make_board(folders: Iterable[Path]) -> pd.DataFrame:
-    """One row a configuration and protocol, sorted; the same results give the same rows in any order.
+def make_board(folders: Iterable[Path], published: Path | None = None, floors: Path | None = None) -> pd.DataFrame:
+    """All rows, grouped by data set, setting, data and correlation rule; best first within a group.
 
-    A mean is over seeds of the means over folds; a standard deviation (sample) is over all folds of all seeds, and
-    blank where there is one only. F1 in percent.
+    A mean of ours is over seeds of the means over folds; a standard deviation (sample) is over all folds of all
+    seeds, and blank where there is one only. F1 in percent. The same input gives the same rows in any order.
+
+    Args:
+        folders: Folders with runs or results.
+        published: CSV file of the field's printed results.
+        floors: Folder of the files of ``clipit baselines --keep``; each group of real data takes its rule's rows.
+
+    Raises:
+        UserError: A file cannot be read.
     """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for result in find_results(folders):
         folds = ",".join(str(fold["fold"]) for fold in result["folds"])
-        key = (
-            *(str(result[name]) for name in _NAMES),
-            result["protocol"]["identifier"],
-            result["config_hash"],
-            folds,
-        )
+        key = (*(str(result[name]) for name in _NAMES), result["protocol"]["identifier"], result["config_hash"], folds)
         groups.setdefault(key, []).append(result)
     rows = [_row(sorted(results, key=lambda result: (result["seed"], result["run"]))) for results in groups.values()]
+    rows += _published_rows(published) if published and published.exists() else []
+    rows += _floor_rows(rows, floors) if floors and floors.is_dir() else []
     board = pd.DataFrame(rows, columns=list(COLUMNS))
-    order = ["dataset", "setting", "data", "features", "protocol", "kendall_tau", "method", "run"]
-    ascending = [name != "kendall_tau" for name in order]
-    return board.sort_values(order, ascending=ascending, ignore_index=True)
+    for name in board.select_dtypes(exclude="number"):
+        board[name] = [_safe(str(value)) for value in board[name].fillna("")]
+    order = ["dataset", "setting", "data", "correlation", "kendall_tau", "f1", "method", "features", "run"]
+    directions = [name not in ("data", "kendall_tau", "f1") for name in order]  # "real" stands above "mini"
+    return board.sort_values(order, ascending=directions, ignore_index=True)
 
 
 def _row(results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -75,70 +97,93 @@ def _row(results: list[dict[str, Any]]) -> dict[str, Any]:
         folds = [value for metric in metrics for value in metric["folds"]]
         row[name] = round(factor * float(np.mean([metric["mean"] for metric in metrics])), 4) if metrics else math.nan
         row[f"{name}_std"] = round(factor * float(np.std(folds, ddof=1)), 4) if len(folds) > 1 else math.nan
-    row |= {
+    return row | {
         "folds": len(results[0]["folds"]),
         "seeds": len({result["seed"] for result in results}),
         "selection": results[0]["selection"],
         "protocol": results[0]["protocol"]["identifier"],
-        "run": _safe(" ".join(result["run"] for result in results)),
+        "run": " ".join(result["run"] for result in results),
+        "correlation": results[0]["protocol"]["correlation"],
+        "kind": "ours",
+        "mark": MARKS.get(results[0]["selection"], ""),
     }
-    return row
 
 
-def _safe(name: str) -> str:
-    """A name that a spreadsheet does not take for a formula (OWASP: CSV injection)."""
-    return f"'{name}" if name[:1] in tuple("=+-@\t\r") else name
+def _published_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        table = pd.read_csv(path, dtype={"note": str, "correlation_protocol": str}, keep_default_na=True)
+        rows = table[[*_PUBLISHED_COLUMNS, "correlation_protocol", "source", "note"]].to_dict("records")
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: not the table of published results ({error}); restore it with git") from error
+    return [_published_row(row) for row in rows]
+
+
+def _published_row(row: dict[Any, Any]) -> dict[str, Any]:
+    unsupervised = str(row["note"]).startswith("unsupervised")
+    return {
+        "method": f"{row['method']} ({row['year']})",
+        "dataset": row["dataset"],
+        "setting": row["setting"],
+        "supervision": "unsupervised"
+        if unsupervised
+        else "none"
+        if row["selection"] in ("-", "none")
+        else "supervised",
+        "features": row["features"],
+        "data": "real",
+        **{name: row[name] for name in ("f1", "kendall_tau", "spearman_rho")},
+        "selection": row["selection"],
+        "correlation": _PUBLISHED_RULES.get(str(row["correlation_protocol"]), "unknown"),
+        "kind": "published",
+        "mark": MARKS.get(row["selection"], ""),
+        "source": row["source"],
+    }
+
+
+def _floor_rows(rows: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
+    """Floors and ceilings for each group of real data; F1 alone where the group's correlation rule is unknown."""
+    groups = sorted({(row["dataset"], row["setting"], row["correlation"]) for row in rows if row["data"] == "real"})
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        kept = read_json(path)
+        for dataset, setting, rule in groups:
+            if dataset == kept["dataset"]:
+                found += [_floor_row(row, kept, setting, rule) for row in _rule_rows(kept, rule)]
+    return found
+
+
+def _rule_rows(kept: dict[str, Any], rule: str) -> list[dict[str, Any]]:
+    if rule in kept["rules"]:
+        return list(kept["rules"][rule])
+    any_rule = next(iter(kept["rules"].values()))  # F1 is the same under each
+    return [{**row, "kendall_tau": math.nan, "spearman_rho": math.nan} for row in any_rule]
+
+
+def _floor_row(row: dict[str, Any], kept: dict[str, Any], setting: str, rule: str) -> dict[str, Any]:
+    names = {name: round(factor * row[name], 4) for name, factor in METRICS.items()}
+    random = row["name"] == "random"
+    spread = {f"{name}_std": round(METRICS[name] * row[f"{name}_std"], 4) for name in METRICS} if random else {}
+    return {
+        "method": f"[{row['name']}]",
+        "dataset": kept["dataset"],
+        "setting": setting,
+        "supervision": "none",
+        "features": "-",
+        "data": "real",
+        **names,
+        **spread,
+        "selection": "none",
+        "correlation": rule,
+        "kind": "floor or ceiling",
+        "source": f"clipit baselines, annotations {kept['annotations_hash']}, {kept['draws']} draws",
+    }
+
+
+def _safe(text: str) -> str:
+    """A text that a spreadsheet does not take for a formula (OWASP: CSV injection); a lone dash is none."""
+    return f"'{text}" if text != "-" and text[:1] in tuple("=+-@\t\r") else text
 
 
 def write_board(board: pd.DataFrame, path: Path) -> None:
     """Write the rows as CSV, atomically."""
     write_text(path, board.to_csv(index=False, lineterminator="\n"))
-
-
-def format_board(board: pd.DataFrame) -> str:
-    """The rows as a table for a terminal: means with their deviations."""
-    if board.empty:
-        return "no results yet: `make train DATASET=tvsum` makes one"
-    shown = board[["dataset", "setting", "data", "method", "supervision", "features"]].copy()
-    for name, label in {
-        "kendall_tau": "tau",
-        "spearman_rho": "rho",
-        "f1": "F1",
-        "f1_mean": "F1 mean",
-        "f1_max": "F1 max",
-    }.items():
-        digits = 1 if name.startswith("f1") else 3
-        shown[label] = [_cell(*pair, digits) for pair in zip(board[name], board[f"{name}_std"], strict=True)]
-    shown[["folds", "seeds", "selection"]] = board[["folds", "seeds", "selection"]]
-    return shown.to_string(index=False)
-
-
-def _cell(mean: float, std: float, digits: int) -> str:
-    if math.isnan(mean):
-        return "-"
-    return f"{mean:.{digits}f}" if math.isnan(std) else f"{mean:.{digits}f} ±{std:.{digits}f}"
-
-
-def result_table(result: dict[str, Any]) -> str:
-    """One result as a few lines for a terminal."""
-    metrics = result["metrics"]
-    what = f"{result['setting']}, {result['supervision']}, data={result['data']}, folds {len(result['folds'])}"
-    lines = [f"{result['method']} on {result['dataset']} ({what})"]
-    labels: Sequence[tuple[str, str]] = (
-        ("kendall_tau", "Kendall tau"),
-        ("spearman_rho", "Spearman rho"),
-        ("f1", "F1 %"),
-        ("f1_mean", "F1 % mean over annotators"),
-        ("f1_max", "F1 % best annotator"),
-    )
-    for name, label in labels:
-        if metrics[name] is not None:
-            factor, digits = METRICS[name], 1 if name.startswith("f1") else 3
-            spread = metrics[name]["std"]
-            lines.append(
-                f"  {label:28}{factor * metrics[name]['mean']:.{digits}f}"
-                + ("" if spread is None else f" ±{factor * spread:.{digits}f}")
-            )
-    protocol = result["protocol"]["identifier"]
-    lines.append(f"  protocol {protocol}, selection {result['selection']}, {result['wall_seconds']:.0f} s")
-    return "\n".join(lines)

@@ -1,76 +1,199 @@
-"""``Protocol``: every choice that changes a number, as one value with a short stable identifier."""
+"""``Protocol``: every choice that changes a number, as one value with a short identifier; and published presets."""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
 
-from clipit_lightning.config import Config
+from clipit_lightning.config import Config, ProtocolConfig
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import CorrelationRule, F1Convention
+from clipit_lightning.data.splits import Fold
+from clipit_lightning.metrics.rules import Rules
+from clipit_lightning.summary.keyshots import Rounding, ShotValue, Solver
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a published code base does, where it differs from our defaults; read in the code itself."""
+
+    family: str
+    """Its folds."""
+    selection: str
+    """How it chooses the epoch; `val` where its own rule is none of ours (see ``about``)."""
+    correlation: dict[str, CorrelationRule]
+    """What it correlates, by data set; the default rule where the code computes none."""
+    about: str
+    """What the code does, in a sentence."""
+
+
+PRESETS: dict[str, Preset] = {
+    "default": Preset("kfold", "val", {}, "Our rules: see README, How we measure."),
+    "pglsum": Preset(
+        "pglsum",
+        "val",
+        {},
+        "github.com/e-apostolidis/PGL-SUM: shot means, floor of 15 %, exact knapsack. It chooses the epoch by a "
+        "rule on its training loss, which other models do not have: our validation stands in.",
+    ),
+    "vasnet": Preset(
+        "vasnet",
+        "best-on-test",
+        {},
+        "github.com/ok1zjf/VASNet: shot means, floor of 15 %, knapsack by OR-tools; best epoch on the test fold "
+        "by F1. It computes no correlations.",
+    ),
+    "dsnet": Preset(
+        "dsnet",
+        "best-on-test",
+        {},
+        "github.com/li-plus/DSNet: shot means cut to thousandths, floor of 15 %, knapsack by OR-tools; best epoch"
+        " on the test fold by F1. It computes no correlations.",
+    ),
+    "csta": Preset(
+        "csta",
+        "best-on-test",
+        {"summe": "binary-summary"},
+        "github.com/thswodnjs3/CSTA: correlations of the step scores with each annotator on TVSum, of the 0/1 "
+        "summary with the annotators' mean on SumMe; best epoch on the test fold.",
+    ),
+    "msva": Preset(
+        "msva",
+        "best-on-test",
+        {"summe": "binary-summary", "tvsum": "binary-summary"},
+        "github.com/TIBHannover/MSVA: correlations of the 0/1 summary with the annotators' mean; best epoch on "
+        "the test fold by F1.",
+    ),
+    "clip-it": Preset(
+        "kfold",
+        "val",
+        {},
+        "The paper: five random splits, F1 and per-annotator correlations on TVSum; its code and its choice of "
+        "the epoch are not published, so our folds and validation stand in.",
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a number was made. Two results can be compared when their protocols are equal."""
+    """How a number was made. Two results can be compared when their evaluation parts are equal."""
 
     dataset: str
-    setting: str
-    sources: tuple[str, ...]
-    """Benchmarks that trained beside the target."""
     data: str
     """``real`` or ``mini``."""
-    data_hash: str
-    """Hash of the contents of all stores that were read."""
+    annotations_hash: str
+    """Hash of the target's annotations: what predictions are measured against, whatever the features."""
     folds: str
     """Family, number and seed of the folds."""
-    validation: float
+    folds_hash: str
+    """Hash of the videos that each fold tests."""
     selection: str
     """How the epoch was chosen."""
     f1: F1Convention
-    """How F1 is taken over annotators."""
     correlation: CorrelationRule
-    """References of the rank correlations."""
     budget: float
-    budget_rounding: str = "floor"
-    shot_value: str = "mean"
-    solver: str = "knapsack"
+    rounding: Rounding
+    shot_value: ShotValue
+    solver: Solver
+    setting: str
+    """From here on: how the scorer was trained. Results that differ only below can be compared."""
+    sources: tuple[str, ...]
+    """Benchmarks that trained beside the target."""
+    training_hash: str
+    """Hash of the videos that train and validate in each fold."""
+    data_hash: str
+    """Hash of the contents of all stores that were read, features included."""
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """The part that two comparable results share."""
+        training = ("setting", "sources", "training_hash", "data_hash")
+        return {name: value for name, value in asdict(self).items() if name not in training}
 
     @property
     def identifier(self) -> str:
         """Readable part and hash: ``tvsum-canonical-kfold5-val-per-annotator-3f2a9c1e``."""
-        content = json.dumps(asdict(self), sort_keys=True).encode()
-        digest = hashlib.sha256(content).hexdigest()[:8]
         names = (self.dataset, self.setting, self.folds.partition(" ")[0], self.selection, self.correlation)
-        return "-".join((*names, digest))
+        return "-".join((*names, _digest(asdict(self))))
+
+    @property
+    def evaluation_identifier(self) -> str:
+        """Eight hexadecimal digits; equal for comparable results."""
+        return _digest(self.evaluation)
 
 
-def correlation_rule(config: Config, dataset: str) -> CorrelationRule:
-    """The rule for a video of a benchmark: as configured for the target; sources always keep their own."""
-    chosen = config.protocol.correlation
-    return BENCHMARKS[dataset].correlation if chosen == "default" or dataset != config.data.dataset else chosen
+def protocol_of(saved: dict[str, Any]) -> Protocol:
+    """A protocol as it stands in ``result.json``."""
+    values = {field.name: saved[field.name] for field in fields(Protocol)}
+    return Protocol(**values | {"sources": tuple(values["sources"])})
 
 
-def make_protocol(config: Config, sources: tuple[str, ...], data: str, data_hash: str) -> Protocol:
-    """The protocol of a run.
+def evaluation_differences(one: Protocol, other: Protocol) -> list[str]:
+    """In what the evaluation parts of two protocols differ, with both values; empty where they can be compared."""
+    left, right = one.evaluation, other.evaluation
+    return [f"{name}: {left[name]} against {right[name]}" for name in left if left[name] != right[name]]
+
+
+def apply_preset(config: Config) -> Config:
+    """Fill what is left at its default with the choices of ``protocol.preset``; what was chosen stays."""
+    preset, base = PRESETS[config.protocol.preset], Config()
+    rule: CorrelationRule | Literal["default"] = preset.correlation.get(config.data.dataset, "default")
+    changes: dict[str, Any] = {}
+    if config.data.family == base.data.family:
+        changes["data"] = replace(config.data, family=preset.family)
+    if config.selection == base.selection:
+        changes["selection"] = preset.selection
+    if config.protocol.correlation == base.protocol.correlation:
+        changes["protocol"] = replace(config.protocol, correlation=rule)
+    return replace(config, **changes)
+
+
+def rules_of(chosen: ProtocolConfig, dataset: str, target: str) -> Rules:
+    """The rules for a video of a benchmark: as chosen for the target; sources always keep their own conventions."""
+    benchmark = BENCHMARKS[dataset]
+    correlation, f1 = benchmark.correlation, benchmark.f1_convention
+    if dataset == target:
+        correlation = correlation if chosen.correlation == "default" else chosen.correlation
+        f1 = f1 if chosen.f1 == "default" else chosen.f1
+    return Rules(f1, correlation, chosen.budget, chosen.shot_value, chosen.rounding, chosen.solver)
+
+
+def make_protocol(
+    config: Config, sources: tuple[str, ...], folds: Sequence[Fold], data: str, annotations_hash: str, data_hash: str
+) -> Protocol:
+    """The protocol of a configuration whose preset is applied.
 
     Args:
         config: The run's configuration.
         sources: Benchmarks that train beside the target.
+        folds: All folds, also where only one is run.
         data: ``real`` or ``mini``.
+        annotations_hash: Hash of the target's annotations.
         data_hash: Hash of the contents of the stores.
     """
-    target = BENCHMARKS[config.data.dataset]
-    one = config.data.setting == "transfer"
+    dataset = config.data.dataset
+    rules = rules_of(config.protocol, dataset, dataset)
     return Protocol(
-        dataset=target.name,
+        dataset=dataset,
+        data=data,
+        annotations_hash=annotations_hash,
+        folds=_folds_name(config, len(folds)),
+        folds_hash=_digest([fold.test for fold in folds]),
+        selection=config.selection,
+        **asdict(rules),
         setting=config.data.setting,
         sources=sources,
-        data=data,
+        training_hash=_digest([(fold.train, fold.validation) for fold in folds]),
         data_hash=data_hash,
-        folds=f"{'all' if one else f'kfold{config.data.folds}'} seed {config.data.fold_seed}",
-        validation=config.data.validation,
-        selection=config.selection,
-        f1=target.f1_convention,
-        correlation=correlation_rule(config, target.name),
-        budget=config.protocol.budget,
     )
+
+
+def _folds_name(config: Config, count: int) -> str:
+    if config.data.family != "kfold":
+        return f"{config.data.family.rpartition('/')[2]}{count}"
+    return "all" if config.data.setting == "transfer" else f"kfold{count} seed {config.data.fold_seed}"
+
+
+def _digest(content: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

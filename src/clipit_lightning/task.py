@@ -12,17 +12,15 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.batch import Batch
-from clipit_lightning.data.benchmark import CorrelationRule
 from clipit_lightning.data.datamodules import SummarizationDataModule
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
 from clipit_lightning.losses import SummaryLoss
 from clipit_lightning.metrics.correlation import RankCorrelation
 from clipit_lightning.metrics.fscore import SummaryF1
+from clipit_lightning.metrics.rules import Rules
 from clipit_lightning.models.scorer import ScorerOutput
-from clipit_lightning.summary.keyshots import key_shot_summary
 
 
 class SummarizationTask(L.LightningModule):
@@ -31,8 +29,7 @@ class SummarizationTask(L.LightningModule):
     Args:
         scorer: Any module with the scorers' forward.
         loss: The weighted terms.
-        rule: Which references the rank correlations of a benchmark's videos are taken against, by its name.
-        budget: Largest share of a video that its summary may take.
+        rules: How scores of a benchmark's videos become numbers, by its name.
         lr: Peak learning rate of AdamW.
         weight_decay: Its decoupled weight decay.
         warmup: Share of the steps over which the rate rises, before a cosine to 0.
@@ -43,15 +40,14 @@ class SummarizationTask(L.LightningModule):
         self,
         scorer: nn.Module,
         loss: SummaryLoss,
-        rule: Callable[[str], CorrelationRule],
-        budget: float = 0.15,
+        rules: Callable[[str], Rules],
         lr: float = 1e-3,
         weight_decay: float = 1e-2,
         warmup: float = 0.1,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.scorer, self.loss, self.rule, self.budget = scorer, loss, rule, budget
+        self.scorer, self.loss, self.rules = scorer, loss, rules
         self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
         self.f1, self.correlation = SummaryF1(), RankCorrelation()
         self.validation: dict[str, float] = {}
@@ -106,10 +102,11 @@ class SummarizationTask(L.LightningModule):
         for index, row in zip(batch.number.tolist(), scores, strict=True):
             video = self.videos.video(index)
             own = row[: video.n_steps]  # (steps,)
-            self.correlation.update(index, own, video, self.rule(video.dataset))
+            rules = self.rules(video.dataset)
+            summary = rules.summary(video, own)  # (frames,)
+            self.correlation.update(index, own, video, rules.correlation, summary)
             if video.user_summary is not None:
-                summary = key_shot_summary(own, video.picks, video.change_points, video.n_frames, self.budget)
-                self.f1.update(index, summary, video.user_summary, BENCHMARKS[video.dataset].f1_convention)
+                self.f1.update(index, summary, video.user_summary, rules.f1)
             measured.append((video, own))
         return measured
 

@@ -21,7 +21,7 @@ from clipit_lightning.data.datamodules import SummarizationDataModule
 from clipit_lightning.errors import UserError
 from clipit_lightning.files import read_json, write_json, write_text
 from clipit_lightning.metrics.correlation import references
-from clipit_lightning.protocol import Protocol, correlation_rule
+from clipit_lightning.protocol import Protocol, apply_preset, rules_of
 from clipit_lightning.run_folder import RunFolder
 from clipit_lightning.task import SummarizationTask
 
@@ -43,11 +43,19 @@ def run(config: Config, say: Say = print) -> dict[str, Any]:
     """
     build.quiet_lightning()
     started = time.monotonic()
+    config = apply_preset(config)
     config = replace(config, data=replace(config.data, root=build.resolve_root(config, say)))
     datamodule = build.datamodule(config)
     datamodule.setup()
+    if config.data.fold is not None and config.data.fold >= len(datamodule.folds):
+        raise UserError(
+            f"data.fold: is {config.data.fold}; {config.data.family} has folds 0 to {len(datamodule.folds) - 1}"
+        )
     for number, video in enumerate(datamodule.ids):  # a rule that the annotations do not allow is said now
-        references(datamodule.video(number), correlation_rule(config, video.partition("/")[0]))
+        references(
+            datamodule.video(number),
+            rules_of(config.protocol, video.partition("/")[0], config.data.dataset).correlation,
+        )
     protocol = build.describe_protocol(config, datamodule)
     folder = RunFolder(Path(config.output) if config.output else Path("runs") / build.run_name(config, protocol))
     finished = folder.open(config, protocol)
@@ -164,7 +172,11 @@ def _write_results(
         "captions": config.data.captions if datamodule.has_captions else 0,
         "data": protocol.data,
         "selection": protocol.selection,
-        "protocol": {"identifier": protocol.identifier, **asdict(protocol)},
+        "protocol": {
+            "identifier": protocol.identifier,
+            "evaluation": protocol.evaluation_identifier,
+            **asdict(protocol),
+        },
         "config_hash": config_hash(config),
         "seed": config.seed,
         "metrics": {

@@ -1,4 +1,5 @@
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,8 +67,9 @@ def test_rules_differ_in_their_references(stores):
     np.testing.assert_allclose(references(tvsum, "mean-annotator")[0], 1 + 4 * tvsum.gtscore, atol=1e-6)
     summe = Store(stores / "summe.h5").read(["video_1"])[0]
     np.testing.assert_allclose(references(summe, "mean-annotator")[0], summe.user_summary[:, summe.picks].mean(axis=0))
-    with pytest.raises(UserError, match=r"summe/video_1.*mean-annotator"):
-        references(summe, "per-annotator")
+    assert references(summe, "per-annotator").tolist() == summe.user_summary[:, summe.picks].tolist()
+    with pytest.raises(UserError, match=r"tvsum/video_1.*mean-annotator"):
+        references(replace(tvsum, user_scores=None), "per-annotator")
 
 
 def test_means_are_over_videos_and_repeats_count_once(stores):

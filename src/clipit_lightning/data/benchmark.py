@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 F1Convention = Literal["mean", "max"]
-CorrelationRule = Literal["per-annotator", "mean-annotator"]
+CorrelationRule = Literal[
+    "per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary"
+]
+"""What is correlated with what; `metrics.correlation.references` and `correlate` define each."""
 
 
 @dataclass(frozen=True)
@@ -23,3 +26,8 @@ class Benchmark:
     """Which references the rank correlations of ``evaluation.md`` are taken against."""
     how_to_get: str
     """One line: where its annotations and features come from."""
+
+    @property
+    def has_ratings(self) -> bool:
+        """Whether its annotators rated the parts of a video, as its default rule then uses; else they cut summaries."""
+        return self.correlation == "per-annotator"

@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.batch import BucketBatchSampler, collate
 from clipit_lightning.data.benchmark import Benchmark
-from clipit_lightning.data.splits import Fold, Setting, make_folds
+from clipit_lightning.data.fold_files import load_family, read_fold_file
+from clipit_lightning.data.splits import Fold, Setting, folds_of_family, make_folds
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
@@ -41,7 +42,8 @@ class SummarizationDataModule(L.LightningDataModule):
         root: Folder of the stores, ``<root>/<benchmark>.h5``.
         setting: Which videos train.
         sources: Benchmarks beside the target in the augmented and transfer settings; by default all others.
-        folds: Number of folds.
+        family: ``kfold``, the name of a published family of folds, or a file that lists folds.
+        folds: Number of folds of the family ``kfold``.
         fold_seed: Seed of the partition.
         validation: Share of the training part that validates.
         captions: Caption tokens a video.
@@ -49,6 +51,8 @@ class SummarizationDataModule(L.LightningDataModule):
         workers: Processes that read batches.
         preload_mb: Hold all videos in memory where they take at most this many megabytes.
         seed: Seed of the order of training batches.
+        validate_on_test: Train on the validation part too and validate on the test part, as code does that takes
+            the best epoch on the test fold. Only for comparison with such code.
 
     Raises:
         UserError: In ``setup``: a store is missing or unsound, or stores do not fit each other; before any training.
@@ -61,6 +65,7 @@ class SummarizationDataModule(L.LightningDataModule):
         root: str = "data",
         setting: Setting = "canonical",
         sources: Sequence[str] | None = None,
+        family: str = "kfold",
         folds: int = 5,
         fold_seed: int = 0,
         validation: float = 0.2,
@@ -69,8 +74,10 @@ class SummarizationDataModule(L.LightningDataModule):
         workers: int = 0,
         preload_mb: int = 8000,
         seed: int = 0,
+        validate_on_test: bool = False,
     ) -> None:
         super().__init__()
+        self.family, self.validate_on_test = family, validate_on_test
         self.root, self.setting, self.captions = Path(root), setting, captions
         self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation
         self.batch_size, self.workers, self.preload_mb, self.seed = batch_size, workers, preload_mb, seed
@@ -92,13 +99,26 @@ class SummarizationDataModule(L.LightningDataModule):
         ids = {name: [f"{name}/{key}" for key in store.video_keys()] for name, store in self.stores.items()}
         self.ids = [video for part in ids.values() for video in part]
         extra = [video for name in self.sources for video in ids[name]]
-        self.folds = make_folds(
-            ids[self.benchmark.name], extra, self.setting, self.n_folds, self.validation, self.fold_seed
-        )
+        self.folds = self._make_folds(ids[self.benchmark.name], extra)
         if sum(store.nbytes() for store in self.stores.values()) <= self.preload_mb * 1e6:
             videos = [video for store in self.stores.values() for video in store.read()]
             self._videos = dict(enumerate(videos))
         self._measure()
+
+    def _make_folds(self, target: list[str], sources: list[str]) -> list[Fold]:
+        if self.family == "kfold":
+            return make_folds(target, sources, self.setting, self.n_folds, self.validation, self.fold_seed)
+        name = self.benchmark.name
+        if Path(self.family).suffix:
+            names = {video.name: video.key for video in self.stores[name].read() if video.name}
+            family = read_fold_file(Path(self.family), name, names)
+            if family.setting != self.setting:
+                raise UserError(
+                    f"data.family: {self.family} lists {family.setting} folds, not data.setting={self.setting}"
+                )
+        else:
+            family = load_family(self.family, name, self.setting)
+        return folds_of_family(family, target, sources, self.validation, self.fold_seed)
 
     def _refuse_missing(self) -> None:
         missing = [name for name, store in self.stores.items() if not store.path.exists()]
@@ -143,13 +163,15 @@ class SummarizationDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> Loader:
         """Batches of the fold's training part, of similar length, in seeded order."""
-        numbers = self._numbers(self.folds[self.fold].train)
+        fold = self.folds[self.fold]
+        numbers = self._numbers(fold.train + fold.validation if self.validate_on_test else fold.train)
         lengths = [self.video(number).n_steps for number in numbers]
         return self._loader(numbers, batch_sampler=BucketBatchSampler(lengths, self.batch_size, self.seed))
 
     def val_dataloader(self) -> Loader:
         """The fold's validation part, in order."""
-        return self._loader(self._numbers(self.folds[self.fold].validation))
+        fold = self.folds[self.fold]
+        return self._loader(self._numbers(fold.test if self.validate_on_test else fold.validation))
 
     def test_dataloader(self) -> Loader:
         """The fold's test part, in order."""

@@ -2,11 +2,13 @@
 
 Settings after Zhang et al. (ECCV 2016). Canonical: train on 80 % of the target, test on 20 %. Augmented: the same test
 folds, the training part plus all videos of the sources. Transfer: train on the sources only, test on the whole target.
-Videos are named ``dataset/key``.
+Videos are named ``dataset/key``. The published families' own lists are read by ``fold_files.py``.
 """
 
+import hashlib
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +27,28 @@ class Fold:
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FoldFamily:
+    """Train and test lists that somebody published or wrote, for one benchmark and setting."""
+
+    name: str
+    """Name in commands and results, such as ``dsnet``."""
+    dataset: str
+    """The benchmark that is tested on."""
+    setting: Setting
+    """Which videos train."""
+    source: str
+    """Where the lists come from: repository and file."""
+    folds: tuple[Fold, ...]
+    """The partitions as listed; ids within a part are sorted, and the validation part is empty where none is listed."""
+
+    @property
+    def content_hash(self) -> str:
+        """8 hex digits that depend on the folds alone, not on name, source, or the order of videos within a part."""
+        folds = [[sorted(part) for part in (fold.train, fold.validation, fold.test)] for fold in self.folds]
+        return hashlib.sha256(json.dumps(folds, separators=(",", ":")).encode()).hexdigest()[:8]
 
 
 def make_folds(
@@ -63,6 +87,60 @@ def make_folds(
         extra = tuple(sorted(sources)) if setting == "augmented" else ()
         folds.append(Fold(index, train + extra, held, tuple(sorted(test))))
     return folds
+
+
+def folds_of_family(
+    family: FoldFamily,
+    target_ids: Sequence[str],
+    source_ids: Sequence[str],
+    validation: float = 0.2,
+    seed: int = 0,
+) -> list[Fold]:
+    """The folds of a listed family, with a validation part carved where the family lists none.
+
+    Folds that are the same in all parts become one: DSNet's transfer files list one partition five times. Videos that
+    the stores hold and the family does not name are in no part.
+
+    Args:
+        family: The lists.
+        target_ids: Ids of the target's videos in its store.
+        source_ids: Ids of the videos of all sources in their stores.
+        validation: Share that becomes the validation part, at least two videos: of the target's training videos, or in
+            the transfer setting of the sources', as in ``make_folds``. Unused where the family lists validation parts.
+        seed: Seed of the carving. Train and test lists do not depend on it, except for what is carved.
+
+    Raises:
+        UserError: The stores lack videos that the family names, or too few train.
+    """
+    named = {video for fold in family.folds for video in (*fold.train, *fold.validation, *fold.test)}
+    if missing := named.difference(target_ids, source_ids):
+        raise UserError(
+            f"the {family.setting} folds of {family.name} on {family.dataset} name {len(missing)} videos that the "
+            f"stores lack: {_short_list(missing)}; import them, or say data.family=kfold"
+        )
+    carved_of_target = family.setting != "transfer"
+    order = _shuffled([video for video in named if video.startswith(f"{family.dataset}/") == carved_of_target], seed)
+    distinct = list(dict.fromkeys((fold.train, fold.validation, fold.test) for fold in family.folds))
+    folds = []
+    for index, (train, held, test) in enumerate(distinct):
+        if not held:
+            # Turned, as in make_folds: folds with much the same training part should validate on other videos.
+            start = index * len(order) // len(distinct)
+            rest, held = _carve([video for video in order[start:] + order[:start] if video in train], validation)
+            train = rest + tuple(video for video in train if video not in order)
+        folds.append(Fold(index, train, held, test))
+    return folds
+
+
+def _short_list(videos: Iterable[str]) -> str:
+    """The first three videos of each benchmark, and how many more there are."""
+    by_dataset: dict[str, list[str]] = {}
+    for video in sorted(videos, key=lambda video: (len(video), video)):  # video_2 before video_10
+        by_dataset.setdefault(video.split("/")[0], []).append(video)
+    return ", ".join(
+        ", ".join(ids[:3]) + (f" and {len(ids) - 3} more of {dataset}" if len(ids) > 3 else "")
+        for dataset, ids in sorted(by_dataset.items())
+    )
 
 
 def _shuffled(videos: Sequence[str], seed: int) -> list[str]:

@@ -84,10 +84,17 @@ class Store:
 
     def content_hash(self) -> str:
         """A short hash of every array of every video: the same content has the same hash, however it was written."""
+        return self._hash(())
+
+    def annotations_hash(self) -> str:
+        """A short hash of what predictions are measured against: annotations, picks, shots; not of features."""
+        return self._hash(("n_frames", "picks", "change_points", "gtscore", "user_summary", "user_scores"))
+
+    def _hash(self, only: tuple[str, ...]) -> str:
         digest = hashlib.sha256()
         with _open(self.path) as file:
             for key in natural_order(file):
-                for name in sorted(file[key]):
+                for name in sorted(name for name in file[key] if not only or name in only):
                     value = file[key][name][()]
                     array = np.asarray(value)
                     content = repr(list(array.ravel())).encode() if array.dtype.hasobject else array.tobytes()

@@ -1,6 +1,6 @@
-"""Rank correlation of step scores with annotators.
+"""Rank correlation of a video's scores with its annotators, under the named rules of published code.
 
-Source: Otani et al., "Rethinking the evaluation of video summaries", CVPR 2019.
+Source: Otani et al., "Rethinking the evaluation of video summaries", CVPR 2019 (per annotator, at the picks).
 """
 
 import warnings
@@ -8,16 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import CorrelationRule
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
 from clipit_lightning.metrics.base import VideoMetric
+from clipit_lightning.metrics.ranks import kendall_tau_b, rank, spearman_rho
+from clipit_lightning.summary.keyshots import frame_scores
+
+ON_FRAMES: tuple[CorrelationRule, ...] = ("all-frames", "mean-annotator-all-frames", "binary-summary")
+"""Rules that look at all frames; the others look at the picks."""
+OF_MEAN: tuple[CorrelationRule, ...] = ("mean-annotator", "mean-annotator-all-frames", "binary-summary")
+"""Rules whose one reference is the annotators' mean; the others take each annotator."""
 
 
 class ConstantScoresWarning(UserWarning):
-    """The scores of a video are all equal: its rank correlation is undefined and counted as 0."""
+    """What a video is judged by is all equal: its rank correlation is undefined and counted as 0."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +39,12 @@ class Correlation:
     """References that are constant, and so have no ranks to agree with."""
 
 
-def rank_correlation(scores: NDArray[np.floating], references: NDArray[np.floating]) -> Correlation:
+def rank_correlation(scores: NDArray[np.number], references: NDArray[np.number]) -> Correlation:
     """Mean Kendall tau-b and Spearman rho of scores with each of several references; ties are handled.
 
     Args:
-        scores: Score of each step, (steps,).
-        references: What each annotator said of each step, (annotators, steps).
+        scores: Score of each step, (steps,), or of each frame.
+        references: What each annotator said of each step, (annotators, steps), or of each frame.
 
     Returns:
         The means over the references that are not constant. Constant scores, and references that are all constant,
@@ -46,55 +53,108 @@ def rank_correlation(scores: NDArray[np.floating], references: NDArray[np.floati
     Raises:
         ValueError: The lengths differ or a value is not finite.
     """
-    scores = np.asarray(scores, dtype=np.float64)
-    references = np.asarray(references, dtype=np.float64)
+    scores, references = np.asarray(scores), np.asarray(references)
     if references.ndim != 2 or scores.shape != references.shape[1:]:
         raise ValueError(f"scores {scores.shape} do not fit references {references.shape}")
     if not (np.isfinite(scores).all() and np.isfinite(references).all()):
         raise ValueError("scores and references must be finite")
-    varied = [row for row in references if np.ptp(row) > 0]
-    left_out = len(references) - len(varied)
-    if not varied or np.ptp(scores) == 0:
-        return Correlation(0.0, 0.0, left_out)
-    taus = [stats.kendalltau(scores, row).statistic for row in varied]
-    rhos = _pearson(stats.rankdata(scores), stats.rankdata(np.stack(varied), axis=1))  # rho is Pearson of ranks
-    return Correlation(float(np.mean(taus)), float(np.mean(rhos)), left_out)
+    ours = rank(scores)
+    pairs, left_out = [], 0
+    for row in references:  # ranked one by one: only one of 20 annotators' million frames is in memory as ranks
+        theirs = rank(row)
+        if theirs.is_constant:
+            left_out += 1
+        elif not ours.is_constant:
+            pairs.append((kendall_tau_b(ours, theirs), spearman_rho(ours, theirs)))
+    tau, rho = np.mean(pairs, axis=0) if pairs else (0.0, 0.0)
+    return Correlation(float(tau), float(rho), left_out)
 
 
-def _pearson(one: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pearson correlation of one row, (steps,), with each of several, (rows, steps); (rows,)."""
-    one = one - one.mean()
-    others = others - others.mean(axis=1, keepdims=True)
-    correlations: NDArray[np.float64] = (others @ one) / (np.linalg.norm(others, axis=1) * np.linalg.norm(one))
-    return correlations
+def correlate(
+    video: Video, scores: NDArray[np.floating], rule: CorrelationRule, summary: NDArray[np.integer] | None = None
+) -> Correlation:
+    """Rank correlations of a video's scores, or of its summary, with the references of a rule.
 
+    At the picks the step scores are correlated; under the rules on all frames, the step scores spread over the frames;
+    under ``binary-summary``, the 0/1 summary (as in the code of CSTA, LLMVS and MSVA).
 
-def references(video: Video, rule: CorrelationRule) -> NDArray[np.float64]:
-    """What the scores of a video are correlated with.
-
-    ``per-annotator``: each annotator's raw ratings at the picks. ``mean-annotator``: one row, the mean of the ratings
-    where the benchmark has ratings, else of ``user_summary`` at the picks, else the stored mean importance.
+    Args:
+        video: Its annotations.
+        scores: Its step scores, (steps,).
+        rule: What is correlated with what.
+        summary: Its 0/1 key-shot summary, (frames,); only ``binary-summary`` reads it.
 
     Returns:
-        (annotators, steps), or (1, steps) for the mean.
+        The means over references. Constant scores have correlation 0 under every rule, and so has a summary that holds
+        no frame or every frame; both with a ``ConstantScoresWarning`` that names the video.
 
     Raises:
-        UserError: The rule needs annotators' ratings that the store does not hold.
+        UserError: The rule needs annotations that the store does not hold.
+        ValueError: Lengths differ, a value is not finite, or ``binary-summary`` is given no summary.
     """
-    if rule == "per-annotator":
-        if video.user_scores is None:
-            raise UserError(
-                f"{video.id}: the store has no annotators' ratings, which protocol.correlation=per-annotator needs; "
-                "import them (`clipit data import` finds ydata-tvsum50.mat), or say protocol.correlation=mean-annotator"
-            )
-        return np.asarray(video.user_scores, dtype=np.float64)
-    if video.user_scores is not None:
-        rows = np.asarray(video.user_scores, dtype=np.float64)
-    elif video.user_summary is not None:
-        rows = video.user_summary[:, video.picks].astype(np.float64)
-    else:
-        rows = np.asarray(video.gtscore, dtype=np.float64)[None]
-    return np.asarray(rows.mean(axis=0)[None])
+    scores = np.asarray(scores)
+    if scores.shape != video.picks.shape:
+        raise ValueError(f"{video.id}: scores {scores.shape} do not fit its picks {video.picks.shape}")
+    if rule == "binary-summary" and summary is None:
+        raise ValueError(f"{video.id}: the rule binary-summary correlates a summary, and none was given")
+    judged: NDArray[np.number] = scores
+    if rule == "binary-summary" and summary is not None:
+        judged = np.zeros_like(summary) if np.ptp(scores) == 0 else summary  # (frames,)
+    elif rule in ON_FRAMES:
+        judged = frame_scores(scores, video.picks, video.n_frames)  # (frames,)
+    found = rank_correlation(judged, references(video, rule))
+    if np.ptp(judged) == 0:
+        what = "all scores are equal" if np.ptp(scores) == 0 else "the summary holds no frame or every frame"
+        message = f"{video.id}: {what}; its rank correlation counts as 0"
+        warnings.warn(message, ConstantScoresWarning, stacklevel=2)
+    return found
+
+
+def references(video: Video, rule: CorrelationRule) -> NDArray[np.number]:
+    """What a video is correlated with under a rule: each annotator, or their mean.
+
+    Returns:
+        ``per-annotator`` (annotators, steps); ``all-frames`` (annotators, frames); ``mean-annotator`` (1, steps);
+        ``mean-annotator-all-frames`` and ``binary-summary`` (1, frames).
+
+    Raises:
+        UserError: The rule needs annotations that the store does not hold.
+    """
+    rows = annotators(video, rule)
+    return rows.mean(axis=0, dtype=np.float64)[None] if rule in OF_MEAN else rows
+
+
+def annotators(video: Video, rule: CorrelationRule) -> NDArray[np.number]:
+    """What each annotator of a video said, on the steps or frames that a rule looks at.
+
+    Raw ratings where the annotators rated (TVSum), their 0/1 summaries where they cut summaries (SumMe), and under
+    ``binary-summary`` always summaries. Where a mean is enough, a store without ratings gives summaries, and one
+    without summaries its mean importance as the only row.
+
+    Returns:
+        (annotators, steps), or under `ON_FRAMES` (annotators, frames).
+
+    Raises:
+        UserError: The rule needs annotations that the store does not hold.
+    """
+    on_frames = rule in ON_FRAMES
+    if rule != "binary-summary" and video.user_scores is not None:
+        return frame_scores(video.user_scores, video.picks, video.n_frames) if on_frames else video.user_scores
+    needs_ratings = BENCHMARKS[video.dataset].has_ratings and rule not in OF_MEAN
+    if video.user_summary is not None and not needs_ratings:
+        return video.user_summary if on_frames else video.user_summary[:, video.picks]
+    if rule in ("mean-annotator", "mean-annotator-all-frames"):
+        importance = video.gtscore[None]  # (1, steps)
+        return frame_scores(importance, video.picks, video.n_frames) if on_frames else importance
+    if needs_ratings:
+        raise UserError(
+            f"{video.id}: the store has no annotators' ratings, which protocol.correlation={rule} needs; "
+            "import them (`clipit data import` finds ydata-tvsum50.mat), or say protocol.correlation=mean-annotator"
+        )
+    raise UserError(
+        f"{video.id}: the store has no annotators' summaries, which protocol.correlation={rule} needs; "
+        "import them (`clipit data import`), or say protocol.correlation=mean-annotator"
+    )
 
 
 class RankCorrelation(VideoMetric):
@@ -102,20 +162,22 @@ class RankCorrelation(VideoMetric):
 
     columns = ("kendall_tau", "spearman_rho")
 
-    def update(self, index: int, scores: NDArray[np.floating], video: Video, rule: CorrelationRule) -> None:
+    def update(
+        self,
+        index: int,
+        scores: NDArray[np.floating],
+        video: Video,
+        rule: CorrelationRule,
+        summary: NDArray[np.integer] | None = None,
+    ) -> None:
         """Add a video.
 
         Args:
             index: Its number, the same on every rank.
             scores: Its step scores, (steps,).
             video: Its annotations.
-            rule: Which references count.
+            rule: What is correlated with what.
+            summary: Its 0/1 key-shot summary, (frames,), for the rule ``binary-summary``.
         """
-        found = rank_correlation(scores, references(video, rule))
-        if np.ptp(scores) == 0:
-            warnings.warn(
-                f"{video.id}: all scores are equal; its rank correlation counts as 0",
-                ConstantScoresWarning,
-                stacklevel=2,
-            )
+        found = correlate(video, scores, rule, summary)
         self.append(index, (found.kendall_tau, found.spearman_rho))

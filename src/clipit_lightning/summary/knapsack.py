@@ -1,4 +1,4 @@
-"""The exact 0/1 knapsack that every key-shot protocol of the field solves."""
+"""The exact 0/1 knapsack that the key-shot protocols of the field solve, and the greedy rule in its stead."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,7 @@ def knapsack(values: NDArray[np.floating], weights: NDArray[np.integer], capacit
     Raises:
         ValueError: Shapes differ, a value is not finite, or a weight is below 1.
     """
-    values = np.asarray(values, dtype=np.float64)
-    weights = np.asarray(weights, dtype=np.int64)
-    if values.shape != weights.shape or values.ndim != 1:
-        raise ValueError(f"values {values.shape} and weights {weights.shape} must be one-dimensional and equal")
-    if not np.isfinite(values).all() or (weights < 1).any():
-        raise ValueError("values must be finite and weights at least 1")
+    values, weights = _checked(values, weights)
     chosen = np.zeros(len(values), dtype=np.bool_)
     capacity = min(int(capacity), int(weights.sum()))
     if capacity <= 0:
@@ -50,3 +45,41 @@ def knapsack(values: NDArray[np.floating], weights: NDArray[np.integer], capacit
             chosen[item] = True
             left = at
     return chosen
+
+
+def greedy(values: NDArray[np.floating], weights: NDArray[np.integer], capacity: int) -> NDArray[np.bool_]:
+    """Choose items one after the other by value per weight, each that still fits.
+
+    An item too heavy for what is left is passed over and lighter ones after it may still be taken. Of items with equal
+    value per weight the earlier comes first. Items of value 0 or less are never chosen, as in the exact knapsack.
+
+    Args:
+        values: Value of each item, (items,).
+        weights: Weight of each item, at least 1, (items,).
+        capacity: Largest total weight; 0 or less chooses nothing.
+
+    Returns:
+        True for the chosen items, (items,).
+
+    Raises:
+        ValueError: Shapes differ, a value is not finite, or a weight is below 1.
+    """
+    values, weights = _checked(values, weights)
+    chosen = np.zeros(len(values), dtype=np.bool_)
+    left = int(capacity)
+    for item in np.argsort(-values / weights, kind="stable"):  # stable: ties keep their order
+        if values[item] > 0 and weights[item] <= left:
+            chosen[item] = True
+            left -= int(weights[item])
+    return chosen
+
+
+def _checked(
+    values: NDArray[np.floating], weights: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    exact, whole = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.int64)
+    if exact.shape != whole.shape or exact.ndim != 1:
+        raise ValueError(f"values {exact.shape} and weights {whole.shape} must be one-dimensional and equal")
+    if not np.isfinite(exact).all() or (whole < 1).any():
+        raise ValueError("values must be finite and weights at least 1")
+    return exact, whole

@@ -1,0 +1,90 @@
+"""Leaderboard, results and comparisons as text: for a terminal, for Markdown, for a spreadsheet."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from clipit_lightning.leaderboard import MARKS, METRICS
+
+_LABELS = {"kendall_tau": "tau", "spearman_rho": "rho", "f1": "F1", "f1_mean": "F1 mean", "f1_max": "F1 max"}
+_SIGNS = dict(zip(MARKS.values(), ("†", "‡"), strict=True))
+_LEGEND = "; ".join(f"{sign} {text}" for text, sign in _SIGNS.items()) + "; [...] floors and ceilings, over all videos"
+
+
+def format_board(board: pd.DataFrame, form: str = "table") -> str:
+    """The board as ``table``, ``markdown`` or ``csv``; tables stand under a heading for each group."""
+    if form == "csv":
+        return board.to_csv(index=False, lineterminator="\n").rstrip()
+    if board.empty:
+        return "no results yet: `make train DATASET=tvsum` makes one"
+    parts = []
+    for (dataset, setting, data, rule), group in board.groupby(
+        ["dataset", "setting", "data", "correlation"], sort=False
+    ):
+        heading = f"{dataset}, {setting}, data={data}, correlation {rule}"
+        shown = pd.DataFrame([_cells(row) for row in group.to_dict("records")])
+        text = shown.to_string(index=False) if form == "table" else _markdown(shown)
+        parts.append(f"{'## ' if form == 'markdown' else ''}{heading}\n{'' if form == 'table' else chr(10)}{text}")
+    return "\n\n".join([*parts, _LEGEND])
+
+
+def _cells(row: dict[Any, Any]) -> dict[str, str]:
+    sign = _SIGNS.get(row["mark"], "")
+    cells = {"method": f"{row['method']}{' ' * bool(sign)}{sign}"}
+    cells |= {name: str(row[name]) for name in ("supervision", "features")}
+    for name, label in _LABELS.items():
+        cells[label] = _cell(row[name], row[f"{name}_std"], 1 if name.startswith("f1") else 3)
+    ours = row["kind"] == "ours"
+    cells |= {name: f"{row[name]:.0f}" if ours else "" for name in ("folds", "seeds")}
+    return cells | {"selection": str(row["selection"])}
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """A Markdown table; pandas' own needs another package for it."""
+    rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def _cell(mean: float, std: float, digits: int) -> str:
+    if math.isnan(mean):
+        return "-"
+    return f"{mean:.{digits}f}" if math.isnan(std) else f"{mean:.{digits}f} ±{std:.{digits}f}"
+
+
+def result_table(result: dict[str, Any]) -> str:
+    """One result as a few lines for a terminal."""
+    metrics = result["metrics"]
+    what = f"{result['setting']}, {result['supervision']}, data={result['data']}, folds {len(result['folds'])}"
+    lines = [f"{result['method']} on {result['dataset']} ({what})"]
+    labels = {
+        "kendall_tau": "Kendall tau",
+        "spearman_rho": "Spearman rho",
+        "f1": "F1 %",
+        "f1_mean": "F1 % mean over annotators",
+        "f1_max": "F1 % best annotator",
+    }
+    for name, label in labels.items():
+        if metrics[name] is not None:
+            factor, digits, std = METRICS[name], 1 if name.startswith("f1") else 3, metrics[name]["std"]
+            shown = _cell(factor * metrics[name]["mean"], math.nan if std is None else factor * std, digits)
+            lines.append(f"  {label:28}{shown}")
+    protocol, mark = result["protocol"]["identifier"], MARKS.get(result["selection"])
+    marked = f" (MARKED: {mark}, for comparison only)" if mark else ""
+    lines.append(f"  protocol {protocol}, selection {result['selection']}{marked}, {result['wall_seconds']:.0f} s")
+    return "\n".join(lines)
+
+
+def format_comparison(table: pd.DataFrame) -> str:
+    """A comparison as a table; F1 in percent."""
+    rows = []
+    for row in table.to_dict("records"):
+        factor, digits = (100, 2) if str(row["metric"]).startswith("f1") else (1, 4)
+        cells = {name: f"{factor * row[name]:.{digits}f}" for name in ("one", "other", "difference", "low", "high")}
+        interval = f"[{cells.pop('low')}, {cells.pop('high')}]"
+        rows.append({"metric": _LABELS[str(row["metric"])], **cells, "95 % interval": interval, "p": f"{row['p']:.4f}"})
+    videos = table["videos"].iloc[0]
+    note = (
+        f"paired over {videos} videos: bootstrap interval, two-sided sign-flip permutation p; difference = one - other"
+    )
+    return f"{pd.DataFrame(rows).to_string(index=False)}\n{note}"

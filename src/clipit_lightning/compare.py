@@ -1,0 +1,102 @@
+"""Is one run better than another? Paired over videos and seeds, with an interval and a permutation test."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from clipit_lightning.errors import UserError
+from clipit_lightning.evaluate import METRICS, bootstrap_interval
+from clipit_lightning.files import read_json
+from clipit_lightning.protocol import Protocol, evaluation_differences, protocol_of
+
+PERMUTATIONS = 10_000
+
+
+def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
+    """Read the per-video rows of a run, or of its repetitions with several seeds.
+
+    Returns:
+        Its protocol, and rows with ``seed``, ``video`` and the metrics; a video that several folds test has its mean.
+
+    Raises:
+        UserError: A folder holds no finished run, or the runs given together are not repetitions of one.
+    """
+    protocols, tables = [], []
+    for folder in folders:
+        if not (folder / "result.json").exists():
+            raise UserError(f"{folder}: no finished run here (result.json); see `ls runs`")
+        result = read_json(folder / "result.json")
+        protocols.append(protocol_of(result["protocol"]))
+        rows = pd.read_csv(folder / "per_video.csv")
+        tables.append(rows.groupby("video", as_index=False)[[each for each in METRICS if each in rows]].mean())
+        tables[-1].insert(0, "seed", result["seed"])
+    for folder, protocol in zip(folders, protocols, strict=True):
+        if protocol != protocols[0]:
+            raise UserError(f"{folder} is no repetition of {folders[0]}: their protocols differ; compare them instead")
+    rows = pd.concat(tables, ignore_index=True)
+    if rows.duplicated(["seed", "video"]).any():
+        raise UserError(f"{', '.join(map(str, folders))}: two runs of the same seed; name each seed once")
+    return protocols[0], rows
+
+
+def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
+    """Difference of two runs, metric by metric.
+
+    A pair is a video and a seed that both runs have; runs without a common seed are paired by video, over the means
+    of their seeds. Videos, not seeds, are drawn again for the 95 % interval: seeds of one video are not independent.
+    The p-value is of the two-sided sign-flip permutation test on the videos' mean differences.
+
+    Args:
+        one: Folder of a run, or of each of its seeds.
+        other: The same of the run that it is compared with.
+
+    Returns:
+        A row a metric: ``metric``, ``one``, ``other``, ``difference`` (one - other), ``low``, ``high``, ``p``,
+        ``videos``.
+
+    Raises:
+        UserError: The runs were measured by different protocols, or have no video in common.
+    """
+    (left, rows), (right, others) = read_run(one), read_run(other)
+    if differences := evaluation_differences(left, right):
+        raise UserError(f"these runs cannot be compared, their protocols differ in {'; '.join(differences)}")
+    common = set(rows["seed"]) & set(others["seed"])
+    if common:
+        rows, others = rows[rows["seed"].isin(common)], others[others["seed"].isin(common)]
+    names = [name for name in METRICS if name in rows and name in others]
+    ours, theirs = (table.groupby("video")[names].mean() for table in (rows, others))
+    videos = ours.index.intersection(theirs.index)
+    if videos.empty:
+        raise UserError("these runs have no test video in common")
+    ours, theirs = ours.loc[videos], theirs.loc[videos]
+    return pd.DataFrame([_difference(name, ours[name], theirs[name]) for name in names])
+
+
+def _difference(name: str, one: "pd.Series[float]", other: "pd.Series[float]") -> dict[str, float | str]:
+    differences = (one - other).to_numpy()  # (videos,)
+    low, high = bootstrap_interval(differences.tolist())
+    return {
+        "metric": name,
+        "one": float(one.mean()),
+        "other": float(other.mean()),
+        "difference": float(differences.mean()),
+        "low": low,
+        "high": high,
+        "p": permutation_p(differences.tolist()),
+        "videos": len(differences),
+    }
+
+
+def permutation_p(differences: Sequence[float], seed: int = 0) -> float:
+    """Two-sided p-value of a mean of paired differences under random signs, with the observed one among the draws.
+
+    Args:
+        differences: One paired difference a video.
+        seed: Of the signs.
+    """
+    array = np.asarray(differences, dtype=np.float64)
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(PERMUTATIONS, len(array)))
+    drawn = np.abs((signs * array).mean(axis=1))  # (permutations,)
+    return float((1 + (drawn >= abs(array.mean()) - 1e-12).sum()) / (1 + PERMUTATIONS))
