@@ -29,7 +29,7 @@ setup: $(STAMP) ## make .venv with the pinned, tested versions
 
 train: $(STAMP) ## train and evaluate: DATASET, SETTING, DATA (store folder), WITH (overlays), ARGS (key=value)
 	$(BIN)/clipit train configs/$(DATASET).yaml $(WITH:%=configs/%.yaml) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
-	@$(BIN)/clipit leaderboard
+	@$(BIN)/clipit leaderboard --ours
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest

@@ -338,3 +338,34 @@ def test_weight_average_forgets_the_first_weights_within_a_short_run():
         average = build.moving_average(average, torch.tensor(1.0), updates, decay=0.99)
     assert average > 0.99
     assert build.moving_average(torch.tensor(0.0), torch.tensor(1.0), 10_000, decay=0.99) == pytest.approx(0.01)
+
+
+def test_wandb_works_offline_without_an_account_and_each_fold_is_a_run(train, monkeypatch):
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    _, folder = train("logger.wandb=offline", "optim.epochs=1", "data.folds=2")
+    assert len(list(folder.glob("folds/*/wandb/offline-run-*/*.wandb"))) == 2
+
+
+def test_published_folds_need_the_whole_benchmark(train):
+    with pytest.raises(UserError, match=r"pglsum on tvsum name \d+ videos that the stores lack"):
+        train("data.family=pglsum")
+
+
+def test_folds_of_ones_own_are_trained_on(train, tmp_path):
+    folds = [{"train": [f"video_{number}" for number in range(1, 8)], "test": ["video_8", "video_9"]}]
+    (tmp_path / "mine.json").write_text(json.dumps(folds))
+    result, folder = train(f"data.family={tmp_path / 'mine.json'}", "optim.epochs=1")
+    assert sorted(pd.read_csv(folder / "per_video.csv")["video"]) == ["tvsum/video_8", "tvsum/video_9"]
+    assert len(result["folds"]) == 1
+    with pytest.raises(UserError, match=r"data\.fold: is 1; .* has folds 0 to 0"):
+        train(f"data.family={tmp_path / 'mine.json'}", "data.fold=1", output="other")
+
+
+def test_best_on_test_is_never_below_the_last_epoch_and_says_what_it_is(train):
+    words = ("data.fold=0", "optim.epochs=4")
+    result, _ = train(*words, "selection=best-on-test")
+    fold = result["folds"][0]
+    assert result["selection"] == "best-on-test"
+    assert fold["validation"]["kendall_tau"] == pytest.approx(result["metrics"]["kendall_tau"]["mean"], abs=1e-9)

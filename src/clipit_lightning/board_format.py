@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from clipit_lightning.leaderboard import MARKS, METRICS
+from clipit_lightning.leaderboard import GROUP, MARKS, METRICS
 
 _LABELS = {"kendall_tau": "tau", "spearman_rho": "rho", "f1": "F1", "f1_mean": "F1 mean", "f1_max": "F1 max"}
 _SIGNS = dict(zip(MARKS.values(), ("†", "‡"), strict=True))
@@ -19,9 +19,7 @@ def format_board(board: pd.DataFrame, form: str = "table") -> str:
     if board.empty:
         return "no results yet: `make train DATASET=tvsum` makes one"
     parts = []
-    for (dataset, setting, data, rule), group in board.groupby(
-        ["dataset", "setting", "data", "correlation"], sort=False
-    ):
+    for (dataset, setting, data, rule), group in board.groupby(GROUP, sort=False):
         heading = f"{dataset}, {setting}, data={data}, correlation {rule}"
         shown = pd.DataFrame([_cells(row) for row in group.to_dict("records")])
         text = shown.to_string(index=False) if form == "table" else _markdown(shown)

@@ -13,7 +13,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
-from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
 from torch import Tensor, nn
 
@@ -151,8 +151,6 @@ def trainer(config: Config, path: Path, run_name: str, protocol: Protocol) -> tu
         callbacks.append(WeightAveraging(avg_fn=partial(moving_average, decay=config.optim.ema)))
     loggers: list[Logger] = [CSVLogger(path, name="", version="")]
     if config.logger.wandb != "off":
-        from lightning.pytorch.loggers import WandbLogger
-
         offline = config.logger.wandb == "offline"
         loggers.append(
             WandbLogger(

@@ -115,7 +115,7 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument(
         "--folds", help="kfold, a published family, a file of folds, or all (default: the protocol's)"
     )
-    evaluate.add_argument("--draws", type=int, default=20, help="draws of the random row (default: 20)")
+    evaluate.add_argument("--draws", type=int, help="draws of the random row (default: 20, for hour-long videos 5)")
     evaluate.add_argument("--per-video", action="store_true", help="a row for every video, too")
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of tables")
     evaluate.set_defaults(function=_evaluate)
@@ -155,6 +155,7 @@ def _add_leaderboard(commands: Commands) -> None:
     board.add_argument(
         "--floors", type=Path, default=Path("experiments/floors"), help="rows of `clipit baselines --keep`"
     )
+    board.add_argument("--ours", action="store_true", help="print only groups that hold a run of ours")
     board.add_argument("--format", choices=("table", "csv", "markdown"), default="table", help="how it is printed")
     board.set_defaults(function=_leaderboard)
 
@@ -222,12 +223,13 @@ def _mini(options: argparse.Namespace) -> int:
 
 def _leaderboard(options: argparse.Namespace) -> int:
     from clipit_lightning.board_format import format_board
-    from clipit_lightning.leaderboard import make_board, write_board
+    from clipit_lightning.leaderboard import GROUP, make_board, write_board
 
     folders = options.folders or [Path("runs"), Path("experiments/results")]
     board = make_board(folders, options.published, options.floors)
     write_board(board, options.to)
-    print(format_board(board, options.format))
+    shown = board[board.groupby(GROUP)["kind"].transform(lambda kinds: "ours" in set(kinds))] if options.ours else board
+    print(format_board(shown, options.format))
     if options.format == "table":
         print(f"{len(board)} rows in {options.to}")
     return 0
@@ -250,7 +252,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     for name in options.protocol:
         if name not in PRESETS:
             raise UserError(f"--protocol: {name} is unknown; there are {', '.join(PRESETS)}")
-    if options.draws < 2:
+    if options.draws is not None and options.draws < 2:
         raise UserError(f"--draws: is {options.draws}; a standard deviation needs at least 2")
     found = [
         evaluate_scores(options.scores, options.dataset, options.root, name, options.folds, options.draws)

@@ -20,6 +20,8 @@ from clipit_lightning.files import write_json
 from clipit_lightning.floors import floors
 from clipit_lightning.protocol import PRESETS, rules_of
 
+LONG = 200_000
+"""Frames, about two hours: the exact knapsack takes time in proportion to the square of a video's length."""
 LABELS = {"f1": "F1", "f1_mean": "F1 mean", "f1_max": "F1 max", "kendall_tau": "tau", "spearman_rho": "rho"}
 
 
@@ -59,7 +61,7 @@ def evaluate_scores(
     root: Path,
     preset: str = "default",
     folds: str | None = None,
-    draws: int = 20,
+    draws: int | None = None,
     chosen: ProtocolConfig | None = None,
 ) -> dict[str, Any]:
     """Measure a file of scores under a protocol, with the floors and the ceiling under the same rules.
@@ -70,7 +72,7 @@ def evaluate_scores(
         root: Folder of the stores.
         preset: Name of a published protocol, or ``default``.
         folds: A family of folds, a file of folds, or ``all``; by default the preset's, and ``all`` under ``default``.
-        draws: Draws of the random row.
+        draws: Draws of the random row; by default 20, and 5 where a video is so long that each draw takes seconds.
         chosen: Rules that win over the preset's.
 
     Returns:
@@ -90,9 +92,10 @@ def evaluate_scores(
     rules = rules_of(config, dataset, dataset)
     rows = measure_all(predictions, parts, rules)
     low_high = intervals(rows)
+    tested = [prediction.video for prediction in predictions]
+    draws = draws or (20 if max(video.n_frames for video in tested) < LONG else 5)
     ours: dict[str, Any] = {"name": path.stem, **over_folds(rows)}
     ours |= {f"{name}_interval": list(low_high[name]) for name in METRICS}
-    tested = [prediction.video for prediction in predictions]
     return {
         "preset": preset,
         "about": PRESETS[preset].about,

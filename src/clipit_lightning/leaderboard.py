@@ -20,6 +20,8 @@ COLUMNS = (
     *(f"{name}_std" for name in METRICS),
     *("folds", "seeds", "selection", "protocol", "run", "correlation", "kind", "mark", "source"),
 )
+GROUP = ["dataset", "setting", "data", "correlation"]
+"""Columns that rows of one group share: what stands under one heading."""
 MARKS = {"best-on-test": "best epoch on the test fold", "unknown": "selection unknown"}
 """What is said of a row whose choice of the epoch makes its number too good, or may."""
 _PUBLISHED_RULES = {
@@ -85,7 +87,7 @@ def make_board(folders: Iterable[Path], published: Path | None = None, floors: P
     board = pd.DataFrame(rows, columns=list(COLUMNS))
     for name in board.select_dtypes(exclude="number"):
         board[name] = [_safe(str(value)) for value in board[name].fillna("")]
-    order = ["dataset", "setting", "data", "correlation", "kendall_tau", "f1", "method", "features", "run"]
+    order = [*GROUP, "kendall_tau", "f1", "method", "features", "run"]
     directions = [name not in ("data", "kendall_tau", "f1") for name in order]  # "real" stands above "mini"
     return board.sort_values(order, ascending=directions, ignore_index=True)
 

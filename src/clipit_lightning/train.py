@@ -11,6 +11,7 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
+from lightning.pytorch.loggers import WandbLogger
 
 import clipit_lightning
 from clipit_lightning import build
@@ -99,6 +100,9 @@ def run_fold(
         task.load_state_dict(chosen["state_dict"])
         epoch, validation = int(chosen["epoch"]), chosen["validation"]
     trainer.test(task, datamodule=datamodule, verbose=False)
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):  # else the next fold's curves would go on in this fold's run
+            logger.experiment.finish()
     rows = task.per_video()
     means = {name: float(rows[name].mean()) for name in METRICS if name in rows}
     fold = {
