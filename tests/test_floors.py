@@ -8,10 +8,10 @@ import pytest
 from clipit_lightning.data.importers import import_distributed
 from clipit_lightning.data.store import Store
 from clipit_lightning.errors import UserError
-from clipit_lightning.floors import METRICS, floors, random_draws, uniform_summary
+from clipit_lightning.floors import floors, random_draws, uniform_summary
 from clipit_lightning.metrics.correlation import rank_correlation
 from clipit_lightning.metrics.fscore import f1_scores
-from clipit_lightning.metrics.rules import Rules, measure
+from clipit_lightning.metrics.rules import METRICS, Rules, measure
 from tests.synthetic import SHARED, needs_shared
 
 DRAWS = 100

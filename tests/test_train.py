@@ -10,8 +10,9 @@ import torch
 from clipit_lightning import build
 from clipit_lightning.config_files import load_config
 from clipit_lightning.errors import UserError
+from clipit_lightning.metrics.rules import METRICS
 from clipit_lightning.run_folder import RunFolder
-from clipit_lightning.train import METRICS, run
+from clipit_lightning.train import run
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 QUICK = ["optim.epochs=2", "model.width=8", "model.heads=2", "data.batch_size=4", "trainer.accelerator=cpu"]

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from clipit_lightning.errors import UserError
-from clipit_lightning.evaluate import METRICS, bootstrap_interval
+from clipit_lightning.evaluate import bootstrap_interval
 from clipit_lightning.files import read_json
+from clipit_lightning.metrics.rules import METRICS
 from clipit_lightning.protocol import Protocol, evaluation_differences, protocol_of
 
 PERMUTATIONS = 10_000

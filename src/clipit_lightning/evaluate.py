@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from clipit_lightning.data.splits import Fold
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
-from clipit_lightning.metrics.rules import Rules, measure
+from clipit_lightning.metrics.rules import METRICS, Rules, measure
 
-METRICS = ("f1", "f1_mean", "f1_max", "kendall_tau", "spearman_rho")
 Scores = NDArray[np.float64]
 
 

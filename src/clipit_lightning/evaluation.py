@@ -15,9 +15,10 @@ from clipit_lightning.data.splits import Fold, make_folds
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
-from clipit_lightning.evaluate import METRICS, intervals, match_scores, measure_all, over_folds, read_scores
+from clipit_lightning.evaluate import intervals, match_scores, measure_all, over_folds, read_scores
 from clipit_lightning.files import write_json
 from clipit_lightning.floors import floors
+from clipit_lightning.metrics.rules import METRICS
 from clipit_lightning.protocol import PRESETS, rules_of
 
 LONG = 200_000

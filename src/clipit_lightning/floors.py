@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
 from clipit_lightning.metrics.correlation import annotators, rank_correlation
-from clipit_lightning.metrics.rules import Rules, f1_of_summary, measure, user_summaries
+from clipit_lightning.metrics.rules import METRICS, Rules, f1_of_summary, measure, user_summaries
 from clipit_lightning.summary.keyshots import budget_frames, chosen_to_frames, shot_lengths
-
-METRICS = ("f1", "f1_mean", "f1_max", "kendall_tau", "spearman_rho")
 
 
 def floors(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 0) -> pd.DataFrame:

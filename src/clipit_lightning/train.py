@@ -22,11 +22,10 @@ from clipit_lightning.data.datamodules import SummarizationDataModule
 from clipit_lightning.errors import UserError
 from clipit_lightning.files import read_json, write_json, write_text
 from clipit_lightning.metrics.correlation import references
+from clipit_lightning.metrics.rules import METRICS
 from clipit_lightning.protocol import Protocol, apply_preset, rules_of
 from clipit_lightning.run_folder import RunFolder
 from clipit_lightning.task import SummarizationTask
-
-METRICS = ("f1", "f1_mean", "f1_max", "kendall_tau", "spearman_rho")
 
 
 def run(config: Config, say: Say = print) -> dict[str, Any]:

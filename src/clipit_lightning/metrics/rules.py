@@ -13,6 +13,9 @@ from clipit_lightning.metrics.correlation import ConstantScoresWarning, correlat
 from clipit_lightning.metrics.fscore import f1_scores
 from clipit_lightning.summary.keyshots import Rounding, ShotValue, Solver, key_shot_summary
 
+METRICS = ("f1", "f1_mean", "f1_max", "kendall_tau", "spearman_rho")
+"""What is measured of a video, under these names everywhere; fractions, not percent."""
+
 
 @dataclass(frozen=True)
 class Rules:
