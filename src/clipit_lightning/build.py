@@ -137,16 +137,14 @@ def run_name(config: Config, protocol: Protocol) -> str:
 
 def trainer(config: Config, path: Path, run_name: str, protocol: Protocol) -> tuple[L.Trainer, ModelCheckpoint]:
     """The trainer of one fold, and its callback that keeps the selected epoch."""
-    checkpoint = ModelCheckpoint(
-        dirpath=path,
-        filename="best",
-        save_top_k=1,
-        save_last=True,
-        enable_version_counter=False,
-        monitor=None if config.selection == "last" else "val/kendall_tau",
-        mode="max",
+    # Two, because lightning's save_last follows the best: it writes only when there is a new one.
+    last = ModelCheckpoint(dirpath=path, filename="last", enable_version_counter=False, save_on_train_epoch_end=False)
+    best = ModelCheckpoint(
+        dirpath=path, filename="best", monitor="val/kendall_tau", mode="max", enable_version_counter=False
     )
-    callbacks: list[Callback] = [checkpoint]
+    checkpoint = last if config.selection == "last" else best
+    # The best first, so that the last holds what is the best so far.
+    callbacks: list[Callback] = [last] if config.selection == "last" else [best, last]
     if config.optim.ema:
         callbacks.append(WeightAveraging(avg_fn=partial(moving_average, decay=config.optim.ema)))
     loggers: list[Logger] = [CSVLogger(path, name="", version="")]

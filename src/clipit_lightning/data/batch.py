@@ -117,4 +117,6 @@ class BucketBatchSampler(Sampler[list[int]]):
             near = sorted(order[start : start + pool], key=lambda position: self.lengths[position])
             batches += [near[at : at + self.batch_size] for at in range(0, len(near), self.batch_size)]
         turn = np.random.default_rng((self.seed, self.sampler.epoch, 1)).permutation(len(batches))
-        return iter([batches[position] for position in turn])
+        # A generator: the order is drawn with the first batch, not when a loader makes its iterator, which lightning
+        # does before it is known in which epoch a run continues.
+        yield from (batches[position] for position in turn)

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import lightning as L
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from clipit_lightning.data import BENCHMARKS
@@ -184,10 +185,16 @@ class SummarizationDataModule(L.LightningDataModule):
     def _loader(self, numbers: list[int], batch_sampler: BucketBatchSampler | None = None) -> Loader:
         dataset = VideoDataset(numbers, self.video)
         together = partial(collate, captions=self.captions, text_dim=self.text_dim)
-        workers = self.workers
+        # A loader draws a seed for its workers when it makes an iterator. With a generator of its own, dropout does not
+        # depend on whether that is before or after the epoch's seed, which differs in a run that continues.
+        options: dict[str, Any] = {
+            "collate_fn": together,
+            "num_workers": self.workers,
+            "generator": torch.Generator().manual_seed(self.seed),
+        }
         if batch_sampler is not None:
-            return DataLoader(dataset, batch_sampler=batch_sampler, collate_fn=together, num_workers=workers)
-        return DataLoader(dataset, batch_size=1, collate_fn=together, num_workers=workers)  # 1: no padding to score
+            return DataLoader(dataset, batch_sampler=batch_sampler, **options)
+        return DataLoader(dataset, batch_size=1, **options)  # 1: no padding to score
 
 
 class TVSumDataModule(SummarizationDataModule):
