@@ -11,9 +11,8 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from clipit_lightning.data.batch import Batch, BucketBatchSampler
+from clipit_lightning.data.batch import Batch
 from clipit_lightning.data.datamodules import SummarizationDataModule
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
@@ -62,13 +61,7 @@ class SummarizationTask(L.LightningModule):
         return output
 
     def on_train_epoch_start(self) -> None:
-        """Make chance, and the order of batches, follow from the seed and the epoch alone.
-
-        Lightning names the epoch to samplers too, but counts one too few in a run that continues.
-        """
-        loader = self.trainer.train_dataloader
-        if isinstance(loader, DataLoader) and isinstance(loader.batch_sampler, BucketBatchSampler):
-            loader.batch_sampler.sampler.set_epoch(self.current_epoch)
+        """Make chance follow from the seed and the epoch alone."""
         torch.manual_seed(int(np.random.SeedSequence((self.seed, self.current_epoch)).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
