@@ -1,0 +1,1 @@
+"""From raw videos to what a store holds: frames, encoders, captions."""

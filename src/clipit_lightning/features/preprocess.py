@@ -1,0 +1,143 @@
+"""From decoded frames to what an image encoder takes: resize, centre crop and normalise, on tensors in batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+Mode = Literal["crop", "squash", "native"]
+Interpolation = Literal["bicubic", "bilinear"]
+
+TOLERANCE = 2 / 255
+"""Largest difference of a resized pixel (0 to 1, before mean and std) from Pillow's resize: two grey levels.
+
+torch resizes 8-bit images in the fixed-point arithmetic of Pillow, so that few pixels differ at all, and those mostly
+by one level. One case is coarser: where both sides are squashed and the height shrinks much more than the width,
+Pillow 13 resizes the height first (its change 9549), and noise between single pixels comes out up to 6 levels apart (a
+fifth of the pixels by one level, one in a hundred by more). transformers resizes with torch: no difference. A frame
+that has the encoder's size already is only normalised, and equal to the rounding of float32.
+"""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a model wants its images: read from the model's own configuration, never assumed.
+
+    ``crop`` scales the shorter side to ``side`` and cuts out the centre square of ``size``; ``squash`` scales both
+    sides to ``side``. A decoder may do this (scale to ``side``, cut out that square) and spare the resize here.
+    ``native`` means that only the model's own transform will do (padding, images of any shape): it takes frames as
+    decoded.
+    """
+
+    size: int
+    """Side of the square image that the model sees, pixels; 0 where ``native``."""
+    mode: Mode
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize_to: int = 0
+    """Side that the resize aims at, where that is more than ``size``; 0: it is ``size``."""
+    interpolation: Interpolation = "bicubic"
+    scale: float = 1 / 255
+    """What a grey level is multiplied with before mean and std."""
+    crop_rounds: bool = True
+    """An odd margin is rounded half to even (torchvision), or down (transformers)."""
+
+    @property
+    def side(self) -> int:
+        """Side that the resize aims at, before the crop, pixels."""
+        return self.resize_to or self.size
+
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width after the resize; torchvision and transformers round the longer side down."""
+        if self.mode == "squash":
+            return self.side, self.side
+        shorter = min(height, width)
+        return int(self.side * height / shorter), int(self.side * width / shorter)
+
+    def describe(self) -> str:
+        """All of it in one line, for provenance."""
+        if self.mode == "native":
+            return "the model's own transform"
+        sides = "both sides" if self.mode == "squash" else "the shorter side"
+        crop = "" if self.mode == "squash" and self.side == self.size else f", centre crop {self.size}"
+        mean, std = (",".join(f"{value:.6g}" for value in each) for each in (self.mean, self.std))
+        return f"resize {sides} to {self.side}, {self.interpolation} with antialias{crop}, mean {mean}, std {std}"
+
+
+def check_frames(frames: NDArray[np.uint8]) -> None:
+    """Refuse what is not (frames, height, width, 3) in uint8.
+
+    Raises:
+        ValueError: The array has another shape or type; this is a fault of the caller, not of a user.
+    """
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
+        raise ValueError(f"frames must be uint8 (frames, height, width, 3), not {frames.dtype} {frames.shape}")
+
+
+def fit(frames: NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor:
+    """Bring frames to the encoder's size, as 8-bit grey levels.
+
+    Frames that are ``size`` by ``size`` are taken as they are: they were fitted by the decoder. Others are resized
+    with antialiasing in 8 bits on the CPU, which is the arithmetic of Pillow and of torchvision, then cropped.
+
+    Args:
+        frames: RGB, uint8 (frames, height, width, 3), all of one size.
+        preprocessing: The encoder's; not ``native``.
+
+    Returns:
+        uint8 (frames, 3, size, size), within ``TOLERANCE`` of the model's own transform.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    check_frames(frames)
+    plain = np.require(frames, requirements=["C", "W"])  # torch takes no mirrored array, and warns of a read-only one
+    images = torch.from_numpy(plain).permute(0, 3, 1, 2)  # (frames, 3, height, width), channels last in memory
+    height, width = images.shape[-2:]
+    if (height, width) == (preprocessing.size, preprocessing.size):
+        return images
+    target = preprocessing.target(height, width)
+    if target != (height, width):
+        images = interpolate(images, size=target, mode=preprocessing.interpolation, antialias=True)
+    return _centre(images, preprocessing)
+
+
+def _centre(images: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
+    """Cut the centre square."""
+    offsets = []
+    for side in images.shape[-2:]:
+        margin = (side - preprocessing.size) / 2
+        offsets.append(round(margin) if preprocessing.crop_rounds else int(margin))
+    top, left = offsets
+    return images[..., top : top + preprocessing.size, left : left + preprocessing.size]
+
+
+def normalise(
+    images: torch.Tensor,
+    preprocessing: Preprocessing,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> torch.Tensor:
+    """Move 8-bit images to the device, and make them what the model takes: (grey * scale - mean) / std.
+
+    Args:
+        images: uint8 (frames, 3, size, size); 8 bits travel to the device, a quarter of float32.
+        preprocessing: The encoder's mean, std and scale.
+        device: Where the model is.
+        dtype: The model's number type, float32 by default; the arithmetic is float32 always.
+
+    Returns:
+        (frames, 3, size, size), contiguous.
+    """
+    import torch
+
+    moments = (preprocessing.mean, preprocessing.std)
+    mean, std = (torch.tensor(each, device=device).view(1, -1, 1, 1) for each in moments)  # (1, 3, 1, 1)
+    values = images.to(device).to(torch.float32, memory_format=torch.contiguous_format)
+    return values.mul_(preprocessing.scale / std).sub_(mean / std).to(dtype or torch.float32)

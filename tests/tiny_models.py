@@ -1,0 +1,205 @@
+"""Small models with random weights, built and saved by the libraries themselves, for tests of the real loading code."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import open_clip  # type: ignore[import-untyped]
+import safetensors.torch
+import torch
+from transformers import (
+    BlipConfig,
+    BlipForConditionalGeneration,
+    BlipImageProcessor,
+    BlipProcessor,
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    CLIPProcessor,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    GPT2Config,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    Siglip2Config,
+    Siglip2ImageProcessor,
+    Siglip2Model,
+    Siglip2Processor,
+    Siglip2Tokenizer,
+    SiglipConfig,
+    SiglipImageProcessor,
+    SiglipModel,
+    SiglipProcessor,
+    VisionEncoderDecoderConfig,
+    VisionEncoderDecoderModel,
+    ViTConfig,
+    ViTImageProcessor,
+)
+
+OPEN_CLIP = "tiny-clip"
+SIZE = 32
+"""Side of the images of all models here, pixels."""
+
+_TOWER: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+_CONFIG = {
+    "embed_dim": 24,
+    "vision_cfg": {"image_size": SIZE, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 20, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
+}
+_PREPROCESSING = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4], "interpolation": "bilinear", "resize_mode": "squash"}
+
+
+def seeded(model: torch.nn.Module, seed: int = 0) -> Any:
+    """Give every weight a random value, large enough that different inputs come out well apart."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, weight in model.named_parameters():
+        spread = 0.3 if weight.ndim > 1 else 0.1
+        weight.data = torch.randn(weight.shape, generator=generator) * spread + float("norm" in name or "ln_" in name)
+    return model.eval()
+
+
+def open_clip_model(folder: Path, seed: int = 0) -> tuple[torch.nn.Module, Path]:
+    """Register the small model with open_clip as ``tiny-clip``; the model and its weights as a .pt file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{OPEN_CLIP}.json").write_text(json.dumps(_CONFIG))
+    open_clip.add_model_config(folder / f"{OPEN_CLIP}.json")
+    model = seeded(open_clip.create_model(OPEN_CLIP), seed)
+    torch.save(model.state_dict(), folder / "weights.pt")
+    return model, folder / "weights.pt"
+
+
+def open_clip_folder(folder: Path, seed: int = 0, preprocessing: dict[str, Any] | None = None) -> Any:
+    """A folder as open_clip keeps on the hub, with a preprocessing unlike the default."""
+    model, file = open_clip_model(folder / "elsewhere", seed)
+    safetensors.torch.save_file(torch.load(file), folder / "open_clip_model.safetensors")
+    config = {"model_cfg": _CONFIG, "preprocess_cfg": preprocessing or _PREPROCESSING}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return model
+
+
+def _pieces() -> list[str]:
+    letters = [chr(each) for each in range(97, 123)]
+    return letters + [f"{each}</w>" for each in letters]
+
+
+def clip_tokenizer() -> CLIPTokenizer:
+    """Letters, and one merge, so that merges are used."""
+    vocabulary = {piece: number for number, piece in enumerate([*_pieces(), "ca", "<|startoftext|>", "<|endoftext|>"])}
+    merges: Any = [("c", "a")]
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=16)
+
+
+def gemma_tokenizer() -> Siglip2Tokenizer:
+    """SigLIP's own tokenizer is a sentencepiece file; that of SigLIP 2 can be written down."""
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *(chr(each) for each in range(97, 123))]
+    return Siglip2Tokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, model_max_length=16)
+
+
+def clip_model(folder: Path, seed: int = 0) -> Any:
+    """CLIP of transformers, saved with its processor."""
+    tokenizer = clip_tokenizer()
+    text = _TOWER | {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 16,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    vision = _TOWER | {"image_size": SIZE, "patch_size": 8}
+    model = seeded(CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)), seed)
+    images = CLIPImageProcessor(size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE})
+    return _saved(folder, model, CLIPProcessor(image_processor=images, tokenizer=tokenizer))
+
+
+def siglip_model(folder: Path, seed: int = 0) -> Any:
+    """SigLIP of transformers, which squashes images and pads texts to their full length."""
+    tokenizer = gemma_tokenizer()
+    text = _TOWER | {"vocab_size": len(tokenizer), "max_position_embeddings": 16, "projection_size": 32}
+    vision = _TOWER | {"image_size": SIZE, "patch_size": 8}
+    model = seeded(SiglipModel(SiglipConfig(text_config=text, vision_config=vision)), seed)
+    images = SiglipImageProcessor(size={"height": SIZE, "width": SIZE})
+    return _saved(folder, model, SiglipProcessor(image_processor=images, tokenizer=tokenizer))
+
+
+def naflex_model(folder: Path, seed: int = 0) -> Any:
+    """SigLIP 2 NaFlex, which takes images of any shape as a list of patches."""
+    tokenizer = gemma_tokenizer()
+    text = _TOWER | {"vocab_size": len(tokenizer), "max_position_embeddings": 16, "projection_size": 32}
+    vision = _TOWER | {"num_patches": 16, "patch_size": 8}
+    model = seeded(Siglip2Model(Siglip2Config(text_config=text, vision_config=vision)), seed)
+    images = Siglip2ImageProcessor(patch_size=8, max_num_patches=16)
+    return _saved(folder, model, Siglip2Processor(image_processor=images, tokenizer=tokenizer))
+
+
+def blip_model(folder: Path, seed: int = 0) -> Any:
+    """BLIP, which writes captions; its tokenizer is CLIP's here."""
+    tokenizer = clip_tokenizer()
+    text = _TOWER | {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 64,
+        "encoder_hidden_size": 32,
+        "bos_token_id": tokenizer.bos_token_id,
+        "sep_token_id": tokenizer.eos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    vision = _TOWER | {"image_size": SIZE, "patch_size": 8}
+    model = seeded(BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=vision)), seed)
+    images = BlipImageProcessor(size={"height": SIZE, "width": SIZE})
+    return _saved(folder, model, BlipProcessor(image_processor=images, tokenizer=tokenizer))
+
+
+def vit_gpt2_model(folder: Path, seed: int = 0) -> Any:
+    """A ViT and a GPT-2 in one, saved as its authors do: an image processor and a tokenizer, no processor."""
+    tokenizer = clip_tokenizer()
+    vision = ViTConfig(**_TOWER, image_size=SIZE, patch_size=8)
+    text = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=32, n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=1
+    )
+    config: Any = VisionEncoderDecoderConfig.from_encoder_decoder_configs(vision, text)
+    config.decoder_start_token_id = tokenizer.bos_token_id
+    config.eos_token_id = config.decoder.eos_token_id = tokenizer.eos_token_id
+    config.pad_token_id = tokenizer.pad_token_id
+    model = seeded(VisionEncoderDecoderModel(config), seed)
+    model.generation_config.decoder_start_token_id = tokenizer.bos_token_id
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    ViTImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(folder)
+    return _saved(folder, model, tokenizer)
+
+
+def llava_model(folder: Path, seed: int = 0) -> Any:
+    """LLaVA, which is talked to: its processor has a chat template."""
+    tokenizer = clip_tokenizer()
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    image: Any = tokenizer.convert_tokens_to_ids("<image>")
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**_TOWER, image_size=SIZE, patch_size=8, projection_dim=32),
+        text_config=LlamaConfig(**_TOWER, vocab_size=len(tokenizer), pad_token_id=tokenizer.eos_token_id, **ends),
+        image_token_index=image,
+        vision_feature_layer=-1,
+    )
+    model = seeded(LlavaForConditionalGeneration(config), seed)
+    images = CLIPImageProcessor(size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE})
+    template = (
+        "{% for turn in messages %}{% for part in turn['content'] %}"
+        "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+    )
+    processor = LlavaProcessor(
+        images,
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=template,
+    )
+    return _saved(folder, model, processor)
+
+
+def _saved(folder, model, processor):
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return model
