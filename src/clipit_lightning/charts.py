@@ -1,0 +1,164 @@
+"""Curves, bands and spans as the coordinates of SVG pictures, reduced to what a screen can show.
+
+A picture is ``WIDTH`` by ``HEIGHT`` units and is stretched by the page to the width that it has. Coordinates are whole
+units, so that a curve of any length takes a few kilobytes.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH, HEIGHT = 1000, 200
+"""Units of a picture, across and down."""
+COLUMNS = 400
+"""Columns into which a longer curve is reduced; each keeps its smallest and its largest value."""
+_TICKS = 4  # gridlines that an axis has at most
+_TICKS_ACROSS = 6  # the same of the axis across
+_ROUND_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+
+Numbers = Sequence[float] | NDArray[np.floating]
+Unit = Literal["seconds", "frames"]
+"""What places in a video are given in."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A value axis: which values stand at the bottom and at the top of a picture."""
+
+    low: float
+    high: float
+
+    def y(self, values: Numbers) -> NDArray[np.int64]:
+        """Distance from the picture's top, in units, one for each value."""
+        share = (self.high - np.asarray(values, dtype=np.float64)) / (self.high - self.low)
+        return _whole(share.clip(0, 1) * HEIGHT)
+
+    @property
+    def ticks(self) -> list[tuple[float, str, int]]:
+        """Round values for gridlines: value, text, distance from the top in units."""
+        step, digits = self._step
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        values = [round(number * step, digits) for number in range(first, last + 1)]
+        return [(value, f"{value:.{digits}f}", int(self.y([value])[0])) for value in values]
+
+    def text(self, value: float) -> str:
+        """A value with a digit more than the gridlines have."""
+        return f"{value:.{self._step[1] + 1}f}"
+
+    @property
+    def _step(self) -> tuple[float, int]:
+        """From one gridline to the next, and the digits after the point that it takes to write them."""
+        step = _round_step((self.high - self.low) / _TICKS)
+        return step, next(each for each in range(20) if math.isclose(round(step, each), step))
+
+
+def axis_of(rows: Iterable[Numbers]) -> Axis:
+    """The axis that shows all values of some rows, with a little room at both ends.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
+    values = np.concatenate([np.zeros(0), *(np.asarray(row, dtype=np.float64).ravel() for row in rows)])
+    if not np.isfinite(values).all():
+        raise ValueError("a curve holds a value that is not finite")
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    room = 0.04 * (high - low) or max(abs(high), 1.0) * 0.1
+    return Axis(low - room, high + room)
+
+
+def line(x: Numbers, values: Numbers, length: float, axis: Axis) -> str:
+    """The ``points`` of a polyline.
+
+    Args:
+        x: Places on the way from 0 to ``length``, increasing, (points,).
+        values: What is drawn there, (points,).
+        length: What stands at the picture's right end.
+        axis: The value axis.
+    """
+    places, row = np.asarray(x, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    kept = _extremes(_columns(x, length), row) if len(row) > 2 * COLUMNS else np.arange(len(row))
+    return _points(_x(places[kept], length), axis.y(row[kept]))
+
+
+def band(x: Numbers, low: Numbers, high: Numbers, length: float, axis: Axis) -> str:
+    """The ``points`` of a polygon between two curves; arguments as for a line."""
+    x, low, high = (np.asarray(each, dtype=np.float64) for each in (x, low, high))
+    if len(x) > COLUMNS:
+        _, first = np.unique(_columns(x, length), return_index=True)
+        x, low, high = x[first], np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)
+    across = _x(x, length)
+    return _points(np.append(across, across[::-1]), np.append(axis.y(high), axis.y(low[::-1])))
+
+
+def spans(pairs: Iterable[tuple[float, float]], length: float) -> str:
+    """The ``d`` of a path with a full-height rectangle for each (start, end); those that touch are drawn as one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(pairs):
+        left, right = (int(each) for each in _x([start, end], length))
+        right = max(right, min(left + 1, WIDTH))  # what is shorter than a unit is seen all the same
+        if joined and left <= joined[-1][1]:
+            left, right = joined[-1][0], max(right, joined.pop()[1])
+        joined.append((left, right))
+    return "".join(f"M{left},0H{right}V{HEIGHT}H{left}z" for left, right in joined)
+
+
+def cuts(starts: Iterable[float], length: float) -> str:
+    """The ``d`` of a path with a line down at each place."""
+    return "".join(f"M{left},0V{HEIGHT}" for left in sorted({int(each) for each in _x(list(starts), length)}))
+
+
+def clock(seconds: float) -> str:
+    """A time to read: ``0:07``, ``12:30``, ``1:02:05``."""
+    minutes, second = divmod(max(0, math.floor(seconds + 0.5)), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+def moment(at: float, unit: Unit) -> str:
+    """A place in a video to read: a time, or a frame number where nobody knows the frames per second."""
+    return clock(at) if unit == "seconds" else f"{round(at):,}"
+
+
+def ticks_of(length: float, unit: Unit) -> list[tuple[str, float]]:
+    """Round places for the axis across: text, and place in percent of the width."""
+    if unit == "seconds":
+        step = next((each for each in _ROUND_SECONDS if length / each <= _TICKS_ACROSS), _ROUND_SECONDS[-1])
+    else:
+        step = max(1, round(_round_step(length / _TICKS_ACROSS)))
+    return [(moment(at, unit), round(100 * at / length, 2)) for at in range(0, math.floor(length) + 1, step)]
+
+
+def _x(places: Numbers, length: float) -> NDArray[np.int64]:
+    return _whole((np.asarray(places, dtype=np.float64) / length).clip(0, 1) * WIDTH)
+
+
+def _whole(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    rounded: NDArray[np.int64] = np.rint(values).astype(np.int64)
+    return rounded
+
+
+def _columns(x: Numbers, length: float) -> NDArray[np.int64]:
+    return (np.asarray(x, dtype=np.float64) / length * COLUMNS).astype(np.int64)
+
+
+def _extremes(columns: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Positions of the smallest and the largest value of each column, in order."""
+    first = np.unique(columns, return_index=True)[1]
+    kept = {0, len(values) - 1}
+    for start, part in zip(first, np.split(values, first[1:]), strict=True):
+        kept |= {int(start + part.argmin()), int(start + part.argmax())}
+    return np.array(sorted(kept), dtype=np.int64)
+
+
+def _points(x: NDArray[np.int64], y: NDArray[np.int64]) -> str:
+    return " ".join(f"{left},{down}" for left, down in zip(x, y, strict=True))
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2, 2.5, 5 times a power of ten that is not below ``least``."""
+    power: float = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= least * (1 - 1e-9))

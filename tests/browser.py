@@ -1,0 +1,103 @@
+"""A headless Chromium for tests of written pages: what it asks for, what it complains about, pictures of it."""
+
+import base64
+import importlib.util
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+SELENIUM = importlib.util.find_spec("selenium")
+
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and CHROMEDRIVER and SELENIUM),
+    reason="no browser here: apt-get install chromium chromium-driver, pip install selenium",
+)
+
+_QUIET = (
+    "--headless=new",
+    "--no-sandbox",  # tests may run as root, in a container
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class Browser:
+    """One Chromium window on one page."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, page: Path, width: int = 1100, height: int = 900, dark: bool = False) -> None:
+        """Load a file. Whatever was asked for and logged before is forgotten."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.command("Emulation.setDeviceMetricsOverride", **size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.command("Emulation.setEmulatedMedia", features=[scheme])
+        self.driver.get("about:blank")
+        for kind in ("performance", "browser"):
+            self.driver.get_log(kind)
+        self.driver.get(page.resolve().as_uri())
+
+    def command(self, name: str, **of: Any) -> Any:
+        """Send a command of the DevTools protocol."""
+        return self.driver.execute_cdp_cmd(name, of)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """Run JavaScript; ``return`` gives its value."""
+        return self.driver.execute_script(script, *arguments)
+
+    def wait(self, condition: str, seconds: float = 8.0) -> None:
+        """Wait until a JavaScript expression is true."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, seconds, 0.02).until(lambda _: self.run(f"return {condition}"), condition)
+
+    def find(self, selector: str) -> Any:
+        """The first element that a CSS selector names."""
+        return self.driver.find_element("css selector", selector)
+
+    def requests(self) -> list[str]:
+        """Addresses that the page asked for since it was opened, itself left out; data inside it are no requests."""
+        messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        sent = [each["params"] for each in messages if each["method"] == "Network.requestWillBeSent"]
+        addresses = [each["request"]["url"] for each in sent if each.get("type") != "Document"]
+        return [each for each in addresses if not each.startswith("data:")]
+
+    def complaints(self) -> list[str]:
+        """What the console shows: errors and warnings."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def picture(self, to: Path) -> None:
+        """Write a PNG of the whole page, not only of the window."""
+        size = self.command("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 8000), "scale": 1}
+        shot = self.command("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        to.write_bytes(base64.b64decode(shot["data"]))
+
+
+@contextmanager
+def browser(profile: Path) -> Iterator[Browser]:
+    """Start a Chromium with a fresh profile in a folder, and end it."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for word in (*_QUIET, f"--user-data-dir={profile}"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
+    try:
+        yield Browser(driver)
+    finally:
+        driver.quit()
