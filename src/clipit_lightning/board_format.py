@@ -5,9 +5,19 @@ from typing import Any
 
 import pandas as pd
 
-from clipit_lightning.leaderboard import GROUP, MARKS, METRICS
+from clipit_lightning.leaderboard import GROUP, MARKS, VIDEOS
+from clipit_lightning.metrics.measures import FACTORS
 
-_LABELS = {"kendall_tau": "tau", "spearman_rho": "rho", "f1": "F1", "f1_mean": "F1 mean", "f1_max": "F1 max"}
+_LABELS = {
+    "kendall_tau": "tau",
+    "spearman_rho": "rho",
+    "f1": "F1",
+    "f1_mean": "F1 mean",
+    "f1_max": "F1 max",
+    "precision": "precision",
+    "recall": "recall",
+    "query_drop": "query drop",
+}
 _SIGNS = dict(zip(MARKS.values(), ("†", "‡"), strict=True))
 _LEGEND = "; ".join(f"{sign} {text}" for text, sign in _SIGNS.items()) + "; [...] floors and ceilings, over all videos"
 
@@ -20,19 +30,21 @@ def format_board(board: pd.DataFrame, form: str = "table") -> str:
         return "no results yet: `make train DATASET=tvsum` makes one"
     parts = []
     for (dataset, setting, data, rule), group in board.groupby(GROUP, sort=False):
-        heading = f"{dataset}, {setting}, data={data}, correlation {rule}"
-        shown = pd.DataFrame([_cells(row) for row in group.to_dict("records")])
+        heading = f"{dataset}, {setting}, data={data}" + (f", correlation {rule}" if rule != "none" else "")
+        measured = [name for name in (*_LABELS, *VIDEOS) if group[name].notna().any()]
+        shown = pd.DataFrame([_cells(row, measured) for row in group.to_dict("records")])
         text = shown.to_string(index=False) if form == "table" else _markdown(shown)
         parts.append(f"{'## ' if form == 'markdown' else ''}{heading}\n{'' if form == 'table' else chr(10)}{text}")
     return "\n\n".join([*parts, _LEGEND])
 
 
-def _cells(row: dict[Any, Any]) -> dict[str, str]:
+def _cells(row: dict[Any, Any], measured: list[str]) -> dict[str, str]:
     sign = _SIGNS.get(row["mark"], "")
     cells = {"method": f"{row['method']}{' ' * bool(sign)}{sign}"}
     cells |= {name: str(row[name]) for name in ("supervision", "features")}
-    for name, label in _LABELS.items():
-        cells[label] = _cell(row[name], row[f"{name}_std"], 1 if name.startswith("f1") else 3)
+    for name in measured:
+        digits = 3 if FACTORS.get(name) == 1 else 1
+        cells[_LABELS.get(name, name)] = _cell(row[name], row.get(f"{name}_std", math.nan), digits)
     ours = row["kind"] == "ours"
     cells |= {name: f"{row[name]:.0f}" if ours else "" for name in ("folds", "seeds")}
     return cells | {"selection": str(row["selection"])}
@@ -61,10 +73,13 @@ def result_table(result: dict[str, Any]) -> str:
         "f1": "F1 %",
         "f1_mean": "F1 % mean over annotators",
         "f1_max": "F1 % best annotator",
+        "precision": "precision %",
+        "recall": "recall %",
+        "query_drop": "F1 % lost to another query",
     }
     for name, label in labels.items():
-        if metrics[name] is not None:
-            factor, digits, std = METRICS[name], 1 if name.startswith("f1") else 3, metrics[name]["std"]
+        if metrics.get(name) is not None:
+            factor, digits, std = FACTORS[name], 3 if FACTORS[name] == 1 else 1, metrics[name]["std"]
             shown = _cell(factor * metrics[name]["mean"], math.nan if std is None else factor * std, digits)
             lines.append(f"  {label:28}{shown}")
     protocol, mark = result["protocol"]["identifier"], MARKS.get(result["selection"])
@@ -77,12 +92,11 @@ def format_comparison(table: pd.DataFrame) -> str:
     """A comparison as a table; F1 in percent."""
     rows = []
     for row in table.to_dict("records"):
-        factor, digits = (100, 2) if str(row["metric"]).startswith("f1") else (1, 4)
+        factor = FACTORS[str(row["metric"])]
+        digits = 4 if factor == 1 else 2
         cells = {name: f"{factor * row[name]:.{digits}f}" for name in ("one", "other", "difference", "low", "high")}
         interval = f"[{cells.pop('low')}, {cells.pop('high')}]"
         rows.append({"metric": _LABELS[str(row["metric"])], **cells, "95 % interval": interval, "p": f"{row['p']:.4f}"})
-    videos = table["videos"].iloc[0]
-    note = (
-        f"paired over {videos} videos: bootstrap interval, two-sided sign-flip permutation p; difference = one - other"
-    )
+    pairs = f"{table['pairs'].iloc[0]} {table['what'].iloc[0]}"
+    note = f"paired over {pairs}: bootstrap interval, two-sided sign-flip permutation p; difference = one - other"
     return f"{pd.DataFrame(rows).to_string(index=False)}\n{note}"

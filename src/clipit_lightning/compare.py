@@ -9,7 +9,7 @@ import pandas as pd
 from clipit_lightning.errors import UserError
 from clipit_lightning.evaluate import bootstrap_interval
 from clipit_lightning.files import read_json
-from clipit_lightning.metrics.rules import METRICS
+from clipit_lightning.metrics.measures import FACTORS
 from clipit_lightning.protocol import Protocol, evaluation_differences, protocol_of
 
 PERMUTATIONS = 10_000
@@ -19,7 +19,8 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
     """Read the per-video rows of a run, or of its repetitions with several seeds.
 
     Returns:
-        Its protocol, and rows with ``seed``, ``video`` and the metrics; a video that several folds test has its mean.
+        Its protocol, and rows with ``seed``, ``video`` (and ``query``) and the metrics; what several folds test has its
+        mean.
 
     Raises:
         UserError: A folder holds no finished run, or the runs given together are not repetitions of one.
@@ -31,13 +32,14 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
         result = read_json(folder / "result.json")
         protocols.append(protocol_of(result["protocol"]))
         rows = pd.read_csv(folder / "per_video.csv")
-        tables.append(rows.groupby("video", as_index=False)[[each for each in METRICS if each in rows]].mean())
+        keys = [name for name in ("video", "query") if name in rows]
+        tables.append(rows.groupby(keys, as_index=False)[[each for each in FACTORS if each in rows]].mean())
         tables[-1].insert(0, "seed", result["seed"])
     for folder, protocol in zip(folders, protocols, strict=True):
         if protocol != protocols[0]:
             raise UserError(f"{folder} is no repetition of {folders[0]}: their protocols differ; compare them instead")
     rows = pd.concat(tables, ignore_index=True)
-    if rows.duplicated(["seed", "video"]).any():
+    if rows.duplicated(["seed", *keys]).any():
         raise UserError(f"{', '.join(map(str, folders))}: two runs of the same seed; name each seed once")
     return protocols[0], rows
 
@@ -45,9 +47,10 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
 def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
     """Difference of two runs, metric by metric.
 
-    A pair is a video and a seed that both runs have; runs without a common seed are paired by video, over the means
-    of their seeds. Videos, not seeds, are drawn again for the 95 % interval: seeds of one video are not independent.
-    The p-value is of the two-sided sign-flip permutation test on the videos' mean differences.
+    A pair is a video (or a video with a query) and a seed that both runs have; runs without a common seed are paired
+    by video, over the means of their seeds. Videos, not seeds, are drawn again for the 95 % interval: seeds of one
+    video are not independent. The p-value is of the two-sided sign-flip permutation test on the videos' mean
+    differences. Queries are drawn where there are some: the interval then says nothing about other videos.
 
     Args:
         one: Folder of a run, or of each of its seeds.
@@ -55,7 +58,7 @@ def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
 
     Returns:
         A row a metric: ``metric``, ``one``, ``other``, ``difference`` (one - other), ``low``, ``high``, ``p``,
-        ``videos``.
+        ``pairs`` and ``what`` they are, videos or queries.
 
     Raises:
         UserError: The runs were measured by different protocols, or have no video in common.
@@ -66,13 +69,15 @@ def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
     common = set(rows["seed"]) & set(others["seed"])
     if common:
         rows, others = rows[rows["seed"].isin(common)], others[others["seed"].isin(common)]
-    names = [name for name in METRICS if name in rows and name in others]
-    ours, theirs = (table.groupby("video")[names].mean() for table in (rows, others))
-    videos = ours.index.intersection(theirs.index)
-    if videos.empty:
+    names = [name for name in FACTORS if name in rows and name in others]
+    keys = [name for name in ("video", "query") if name in rows]
+    ours, theirs = (table.groupby(keys)[names].mean() for table in (rows, others))
+    common_pairs = ours.index.intersection(theirs.index)
+    if common_pairs.empty:
         raise UserError("these runs have no test video in common")
-    ours, theirs = ours.loc[videos], theirs.loc[videos]
-    return pd.DataFrame([_difference(name, ours[name], theirs[name]) for name in names])
+    ours, theirs = ours.loc[common_pairs], theirs.loc[common_pairs]
+    what = "queries" if "query" in keys else "videos"
+    return pd.DataFrame([_difference(name, ours[name], theirs[name]) | {"what": what} for name in names])
 
 
 def _difference(name: str, one: "pd.Series[float]", other: "pd.Series[float]") -> dict[str, float | str]:
@@ -86,7 +91,7 @@ def _difference(name: str, one: "pd.Series[float]", other: "pd.Series[float]") -
         "low": low,
         "high": high,
         "p": permutation_p(differences.tolist()),
-        "videos": len(differences),
+        "pairs": len(differences),
     }
 
 

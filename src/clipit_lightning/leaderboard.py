@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clipit_lightning.data import QUERY_BENCHMARKS
 from clipit_lightning.errors import UserError
 from clipit_lightning.files import read_json, write_text
+from clipit_lightning.metrics.measures import FACTORS
 
-METRICS = {"f1": 100.0, "f1_mean": 100.0, "f1_max": 100.0, "kendall_tau": 1.0, "spearman_rho": 1.0}
-"""Metrics and the factor they are printed with: F1 in percent, as the field prints it."""
+VIDEOS = tuple(video for benchmark in QUERY_BENCHMARKS.values() for video in benchmark.videos)
+"""Videos whose own F1 is a column: benchmarks with queries have four videos, and the field prints each."""
 _NAMES = ("method", "dataset", "setting", "supervision", "features", "data")
 COLUMNS = (
     *_NAMES,
-    *METRICS,
-    *(f"{name}_std" for name in METRICS),
+    *FACTORS,
+    *(f"{name}_std" for name in FACTORS),
+    *VIDEOS,
     *("folds", "seeds", "selection", "protocol", "run", "correlation", "kind", "mark", "source"),
 )
 GROUP = ["dataset", "setting", "data", "correlation"]
@@ -94,11 +97,14 @@ def make_board(folders: Iterable[Path], published: Path | None = None, floors: P
 
 def _row(results: list[dict[str, Any]]) -> dict[str, Any]:
     row: dict[str, Any] = {name: results[0][name] for name in _NAMES}
-    for name, factor in METRICS.items():
-        metrics = [result["metrics"][name] for result in results if result["metrics"][name]]
+    for name, factor in FACTORS.items():
+        metrics = [result["metrics"][name] for result in results if result["metrics"].get(name)]
         folds = [value for metric in metrics for value in metric["folds"]]
         row[name] = round(factor * float(np.mean([metric["mean"] for metric in metrics])), 4) if metrics else math.nan
         row[f"{name}_std"] = round(factor * float(np.std(folds, ddof=1)), 4) if len(folds) > 1 else math.nan
+    for video in VIDEOS:
+        f1 = [value["f1"] for result in results for value in _of_video(result, video)]
+        row[video] = round(100 * float(np.mean(f1)), 4) if f1 else math.nan
     return row | {
         "folds": len(results[0]["folds"]),
         "seeds": len({result["seed"] for result in results}),
@@ -109,6 +115,12 @@ def _row(results: list[dict[str, Any]]) -> dict[str, Any]:
         "kind": "ours",
         "mark": MARKS.get(results[0]["selection"], ""),
     }
+
+
+def _of_video(result: dict[str, Any], video: str) -> list[dict[str, float]]:
+    """Means over the queries of a video, from every fold that tests it."""
+    name = f"{result['dataset']}/{video}"
+    return [fold["per_video"][name] for fold in result["folds"] if name in fold.get("per_video", {})]
 
 
 def _published_rows(path: Path) -> list[dict[str, Any]]:
@@ -122,10 +134,11 @@ def _published_rows(path: Path) -> list[dict[str, Any]]:
 
 def _published_row(row: dict[Any, Any]) -> dict[str, Any]:
     unsupervised = str(row["note"]).startswith("unsupervised")
+    queries = row["dataset"] in QUERY_BENCHMARKS
     return {
         "method": f"{row['method']} ({row['year']})",
         "dataset": row["dataset"],
-        "setting": row["setting"],
+        "setting": "canonical" if queries else row["setting"],  # leaving one video out is the canonical setting there
         "supervision": "unsupervised"
         if unsupervised
         else "none"
@@ -134,12 +147,22 @@ def _published_row(row: dict[Any, Any]) -> dict[str, Any]:
         "features": row["features"],
         "data": "real",
         **{name: row[name] for name in ("f1", "kendall_tau", "spearman_rho")},
+        **(_published_videos(row) if queries else {}),
         "selection": row["selection"],
-        "correlation": _PUBLISHED_RULES.get(str(row["correlation_protocol"]), "unknown"),
+        "correlation": "none" if queries else _PUBLISHED_RULES.get(str(row["correlation_protocol"]), "unknown"),
         "kind": "published",
         "mark": MARKS.get(row["selection"], ""),
         "source": row["source"],
     }
+
+
+def _published_videos(row: dict[Any, Any]) -> dict[str, float]:
+    """F1 of each video, which the note lists in the order of the benchmark, where the paper prints them."""
+    numbers = str(row["note"]).split()
+    videos = QUERY_BENCHMARKS[row["dataset"]].videos
+    return (
+        {video: float(each) for video, each in zip(videos, numbers, strict=True)} if len(numbers) == len(videos) else {}
+    )
 
 
 def _floor_rows(rows: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
@@ -162,9 +185,10 @@ def _rule_rows(kept: dict[str, Any], rule: str) -> list[dict[str, Any]]:
 
 
 def _floor_row(row: dict[str, Any], kept: dict[str, Any], setting: str, rule: str) -> dict[str, Any]:
-    names = {name: round(factor * row[name], 4) for name, factor in METRICS.items()}
-    random = row["name"] == "random"
-    spread = {f"{name}_std": round(METRICS[name] * row[f"{name}_std"], 4) for name in METRICS} if random else {}
+    factors = {name: factor for name, factor in (FACTORS | dict.fromkeys(VIDEOS, 100.0)).items() if name in row}
+    names = {name: round(factor * row[name], 4) for name, factor in factors.items()}
+    drawn = {name: FACTORS[name] * row[f"{name}_std"] for name in factors if name in FACTORS}
+    spread = {f"{name}_std": round(value, 4) for name, value in drawn.items()} if any(drawn.values()) else {}
     return {
         "method": f"[{row['name']}]",
         "dataset": kept["dataset"],

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from clipit_lightning.config import Config, ProtocolConfig
-from clipit_lightning.data import BENCHMARKS
-from clipit_lightning.data.benchmark import CorrelationRule, F1Convention
+from clipit_lightning.data import BENCHMARKS, QUERY_BENCHMARKS
+from clipit_lightning.data.benchmark import CorrelationRule
 from clipit_lightning.data.splits import Fold
+from clipit_lightning.errors import UserError
 from clipit_lightning.metrics.rules import Rules
-from clipit_lightning.summary.keyshots import Rounding, ShotValue, Solver
+from clipit_lightning.metrics.semantic import QueryRules
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,16 @@ class Protocol:
     """Hash of the videos that each fold tests."""
     selection: str
     """How the epoch was chosen."""
-    f1: F1Convention
-    correlation: CorrelationRule
+    f1: str
+    """How F1 is taken over annotators, or ``semantic-matching`` for queries."""
+    correlation: str
+    """What is correlated with what; ``none`` for queries."""
     budget: float
-    rounding: Rounding
-    shot_value: ShotValue
-    solver: Solver
+    rounding: str
+    shot_value: str
+    """``score`` for queries: a shot has one score."""
+    solver: str
+    """``best`` for queries: the shots of highest score."""
     setting: str
     """From here on: how the scorer was trained. Results that differ only below can be compared."""
     sources: tuple[str, ...]
@@ -114,7 +119,9 @@ class Protocol:
     @property
     def identifier(self) -> str:
         """Readable part and hash: ``tvsum-canonical-kfold5-val-per-annotator-3f2a9c1e``."""
-        names = (self.dataset, self.setting, self.folds.partition(" ")[0], self.selection, self.correlation)
+        rule = self.f1 if self.correlation == "none" else self.correlation
+        folds = self.folds.partition(" ")[0].replace("/", "")
+        names = (self.dataset, self.setting, folds, self.selection, rule)
         return "-".join((*names, _digest(asdict(self))))
 
     @property
@@ -156,7 +163,46 @@ def rules_of(chosen: ProtocolConfig, dataset: str, target: str) -> Rules:
     if dataset == target:
         correlation = correlation if chosen.correlation == "default" else chosen.correlation
         f1 = f1 if chosen.f1 == "default" else chosen.f1
-    return Rules(f1, correlation, chosen.budget, chosen.shot_value, chosen.rounding, chosen.solver)
+    budget = benchmark.budget if chosen.budget is None else chosen.budget
+    return Rules(f1, correlation, budget, chosen.shot_value, chosen.rounding, chosen.solver)
+
+
+def query_rules_of(chosen: ProtocolConfig, dataset: str) -> QueryRules:
+    """The rules for the queries of a benchmark."""
+    budget = QUERY_BENCHMARKS[dataset].budget if chosen.budget is None else chosen.budget
+    return QueryRules(budget, chosen.rounding)
+
+
+def refuse_contradictions(config: Config) -> None:
+    """Refuse what a benchmark does not have, before any data are read.
+
+    Raises:
+        UserError: The configuration contradicts the kind of its benchmark.
+    """
+    data = config.data
+    if (benchmark := QUERY_BENCHMARKS.get(data.dataset)) is None:
+        if data.family in {name for each in QUERY_BENCHMARKS.values() for name in each.families} or data.sentence:
+            key = "data.sentence" if data.sentence else f"data.family={data.family}"
+            raise UserError(
+                f"{key}: is for benchmarks with queries ({', '.join(QUERY_BENCHMARKS)}), not for {data.dataset}"
+            )
+        return
+    families, name = " or ".join(benchmark.families), benchmark.name
+    if data.setting != "canonical":
+        raise UserError(
+            f"data.setting: {data.setting} needs other benchmarks to train on, and none but {name} has queries; leave "
+            f"the setting away: {name} leaves one video out (data.family={families})"
+        )
+    if data.family not in benchmark.families:
+        raise UserError(f"data.family: {data.family} has no folds of {name}; say data.family={families}")
+    if data.fold is not None and data.fold >= len(benchmark.videos):
+        raise UserError(f"data.fold: is {data.fold}; there are folds 0 to {len(benchmark.videos) - 1}")
+    if data.family == "3/1" and config.selection == "val":
+        raise UserError("selection: val needs a validation part, and data.family=3/1 has none; say selection=last")
+    base = ProtocolConfig()
+    for key in ("preset", "f1", "correlation", "shot_value", "solver"):
+        if getattr(config.protocol, key) != getattr(base, key):
+            raise UserError(f"protocol.{key}: is for benchmarks with annotators; leave it away for {name}")
 
 
 def make_protocol(
@@ -173,7 +219,6 @@ def make_protocol(
         data_hash: Hash of the contents of the stores.
     """
     dataset = config.data.dataset
-    rules = rules_of(config.protocol, dataset, dataset)
     return Protocol(
         dataset=dataset,
         data=data,
@@ -181,7 +226,7 @@ def make_protocol(
         folds=_folds_name(config, len(folds)),
         folds_hash=_digest([fold.test for fold in folds]),
         selection=config.selection,
-        **asdict(rules),
+        **_rules_as_values(config.protocol, dataset),
         setting=config.data.setting,
         sources=sources,
         training_hash=_digest([(fold.train, fold.validation) for fold in folds]),
@@ -189,7 +234,16 @@ def make_protocol(
     )
 
 
+def _rules_as_values(chosen: ProtocolConfig, dataset: str) -> dict[str, Any]:
+    if dataset in BENCHMARKS:
+        return asdict(rules_of(chosen, dataset, dataset))
+    unlike_annotators = {"f1": "semantic-matching", "correlation": "none", "shot_value": "score", "solver": "best"}
+    return asdict(query_rules_of(chosen, dataset)) | unlike_annotators
+
+
 def _folds_name(config: Config, count: int) -> str:
+    if config.data.dataset in QUERY_BENCHMARKS:
+        return config.data.family
     if config.data.family != "kfold":
         return f"{config.data.family.rpartition('/')[2]}{count}"
     return "all" if config.data.setting == "transfer" else f"kfold{count} seed {config.data.fold_seed}"

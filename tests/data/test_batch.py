@@ -1,7 +1,9 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
-from clipit_lightning.data.batch import BucketBatchSampler, collate, spread
+from clipit_lightning.data.batch import BucketBatchSampler, caption_tokens, collate, spread
 from clipit_lightning.data.store import Store
 
 
@@ -14,11 +16,11 @@ def test_captions_are_spread_over_the_video_and_kept_apart():
 
 def test_padding_is_at_the_end_and_masked(stores):
     videos = Store(stores / "tvsum.h5").read(["video_1", "video_2", "video_3"])
-    batch = collate(list(enumerate(videos)), captions=4, text_dim=8)
+    batch = collate(list(enumerate(videos)), partial(caption_tokens, captions=4), text_dim=8)
     longest = max(video.n_steps for video in videos)
     assert batch.features.shape == (3, longest, 8)
     assert batch.step_mask.sum(dim=1).tolist() == [video.n_steps for video in videos]
-    assert batch.caption_mask.sum(dim=1).tolist() == [min(4, len(video.captions)) for video in videos]
+    assert batch.text_mask.sum(dim=1).tolist() == [min(4, len(video.captions)) for video in videos]
     for row, video in enumerate(videos):
         np.testing.assert_array_equal(batch.features[row, : video.n_steps], video.features)
         assert not batch.features[row, video.n_steps :].any()
@@ -27,9 +29,9 @@ def test_padding_is_at_the_end_and_masked(stores):
 
 def test_no_captions_at_all_make_an_empty_token_axis(stores):
     videos = Store(stores / "tvsum.h5").read(["video_1"])
-    batch = collate([(0, videos[0])], captions=0, text_dim=8)
-    assert batch.captions.shape == (1, 0, 8)
-    assert batch.caption_mask.shape == (1, 0)
+    batch = collate([(0, videos[0])], partial(caption_tokens, captions=0), text_dim=8)
+    assert batch.text.shape == (1, 0, 8)
+    assert batch.text_mask.shape == (1, 0)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 50])

@@ -82,3 +82,19 @@ def test_features_of_different_sizes_are_said(store):
     with h5py.File(store.path, "a") as file:
         damage(file["video_2"], "features", lambda array: array[:, :3])
     assert "features differ in size between videos: [3, 8]" in store.check()
+
+
+def test_a_video_that_says_that_nobody_annotated_it_needs_no_importance(store):
+    with h5py.File(store.path, "a") as file:
+        for name in ("gtscore", "gtsummary", "user_summary", "user_scores"):
+            del file["video_4"][name]
+    assert store.check() == ["video_4: has no gtscore, gtsummary"]
+    with h5py.File(store.path, "a") as file:
+        file["video_4"].attrs["annotations"] = "none"
+        file["video_5"].attrs["annotations"] = "none"
+    said = "says that nobody annotated it (annotations=none), but has gtscore, gtsummary, user_summary, user_scores"
+    assert store.check() == [f"video_5: {said}"]
+    (video,) = store.read(["video_4"])
+    assert not video.is_annotated
+    assert np.isnan(video.gtscore).all()
+    assert video.gtscore.shape == video.gtsummary.shape == (video.n_steps,)

@@ -6,7 +6,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from clipit_lightning.models.attention import MultiHeadAttention, sinusoidal_positions
-from clipit_lightning.models.scorer import ClipItScorer, ScorerOutput, step_cues, window_mean
+from clipit_lightning.models.cues import prefer_peaks, step_cues, window_mean
+from clipit_lightning.models.scorer import ClipItScorer, ScorerOutput
 
 FEATURES, TEXT, STEPS, CAPTIONS = 12, 12, 9, 4
 
@@ -41,12 +42,12 @@ def pad(batch: Batch, steps: int, captions: int, garbage: float) -> Batch:
         padding = torch.full_like(values[:, :1], fill).repeat_interleave(count, dim=1)
         return torch.cat([values, padding], dim=1)
 
-    features, step_mask, texts, caption_mask = batch
+    features, step_mask, texts, text_mask = batch
     return (
         behind(features, steps, garbage),
         behind(step_mask, steps, False),
         behind(texts, captions, garbage),
-        behind(caption_mask, captions, False),
+        behind(text_mask, captions, False),
     )
 
 
@@ -106,12 +107,12 @@ def test_a_video_is_scored_alike_alone_and_in_a_batch(scorer: ClipItScorer) -> N
 
 @pytest.mark.parametrize("captions", [0, 2])
 def test_a_video_without_captions_is_scored_as_if_language_were_absent(scorer: ClipItScorer, captions: int) -> None:
-    features, step_mask, texts, caption_mask = make_batch()
-    silent = scorer(features, step_mask, texts[:, :captions], torch.zeros_like(caption_mask[:, :captions]))
+    features, step_mask, texts, text_mask = make_batch()
+    silent = scorer(features, step_mask, texts[:, :captions], torch.zeros_like(text_mask[:, :captions]))
     for parameter in scorer.language.attention.merge.parameters():
         torch.nn.init.zeros_(parameter)
     assert silent.logits.isfinite().all()
-    one_silent = caption_mask.clone()
+    one_silent = text_mask.clone()
     one_silent[0] = False
     torch.testing.assert_close(
         scorer(features, step_mask, texts, one_silent).logits[0], silent.logits[0], rtol=1e-4, atol=1e-5
@@ -120,17 +121,17 @@ def test_a_video_without_captions_is_scored_as_if_language_were_absent(scorer: C
 
 @pytest.mark.parametrize("captions", [0, 2])
 def test_gradients_stay_finite_without_captions(scorer: ClipItScorer, captions: int) -> None:
-    features, step_mask, texts, caption_mask = make_batch()
-    found = gradients(scorer, (features, step_mask, texts[:, :captions], torch.zeros_like(caption_mask[:, :captions])))
+    features, step_mask, texts, text_mask = make_batch()
+    found = gradients(scorer, (features, step_mask, texts[:, :captions], torch.zeros_like(text_mask[:, :captions])))
     assert all(gradient.isfinite().all() for gradient in found.values())
     assert found.keys() == dict(scorer.named_parameters()).keys()  # none is left out: DDP would wait for it
 
 
 def test_captions_change_scores_and_their_order_does_not(scorer: ClipItScorer) -> None:
-    features, step_mask, texts, caption_mask = make_batch()
-    logits = scorer(features, step_mask, texts, caption_mask).logits
-    assert not torch.allclose(logits, scorer(features, step_mask, -texts, caption_mask).logits, atol=1e-3)
-    turned = scorer(features, step_mask, texts.flip(1), caption_mask).logits
+    features, step_mask, texts, text_mask = make_batch()
+    logits = scorer(features, step_mask, texts, text_mask).logits
+    assert not torch.allclose(logits, scorer(features, step_mask, -texts, text_mask).logits, atol=1e-3)
+    turned = scorer(features, step_mask, texts.flip(1), text_mask).logits
     torch.testing.assert_close(turned, logits, rtol=1e-4, atol=1e-5)
 
 
@@ -184,19 +185,19 @@ def test_positions_differ_and_do_not_depend_on_the_length() -> None:
 
 
 def test_windows_must_have_a_middle() -> None:
-    with pytest.raises(ValueError, match=r"windows \(\[5, 4\]\) and score_window \(1\) must be odd"):
+    with pytest.raises(ValueError, match=r"windows \(\[5, 4\]\), score_window \(1\) and peak_window \(1\) must be odd"):
         ClipItScorer(FEATURES, TEXT, windows=(5, 4))
-    with pytest.raises(ValueError, match=r"score_window \(2\) must be odd"):
+    with pytest.raises(ValueError, match=r"score_window \(2\) and peak_window \(1\) must be odd"):
         ClipItScorer(FEATURES, TEXT, score_window=2)
 
 
 def test_features_and_captions_of_different_size_still_speak_to_each_other() -> None:
     torch.manual_seed(0)
     scorer = ClipItScorer(FEATURES, TEXT - 3, width=16, heads=4).eval()
-    features, step_mask, texts, caption_mask = make_batch()
-    batch = (features, step_mask, texts[:, :, 3:], caption_mask)
+    features, step_mask, texts, text_mask = make_batch()
+    batch = (features, step_mask, texts[:, :, 3:], text_mask)
     logits = scorer(*batch).logits
-    assert not torch.allclose(logits, scorer(features, step_mask, -texts[:, :, 3:], caption_mask).logits, atol=1e-3)
+    assert not torch.allclose(logits, scorer(features, step_mask, -texts[:, :, 3:], text_mask).logits, atol=1e-3)
     padded = scorer(*pad(batch, 4, 2, garbage=1e3)).logits[:, :STEPS]
     torch.testing.assert_close(padded, logits, rtol=1e-4, atol=1e-5)
 
@@ -263,3 +264,38 @@ def test_cues_of_a_video_without_captions_are_0() -> None:
         texts, unheard = torch.zeros(1, captions, 6), torch.zeros(1, captions, dtype=torch.bool)
         cues = step_cues(features, torch.ones(1, 8).bool(), texts, unheard, windows=())
         assert not cues[:, :, 3:].any()
+
+
+def test_peaks_stand_above_all_other_steps_in_the_old_order() -> None:
+    logits = torch.randn(3, 40, generator=torch.Generator().manual_seed(0))
+    mask = torch.arange(40) < torch.tensor([[40], [31], [1]])
+    moved = prefer_peaks(logits.masked_fill(~mask, 99.0), mask, 7)
+    for row in range(3):
+        real = logits[row][mask[row]]
+        peak = torch.tensor([value >= real[max(0, place - 3) : place + 4].max() for place, value in enumerate(real)])
+        own = moved[row][mask[row]]
+        assert peak.any()
+        assert torch.equal(own > 0, peak)
+        for part in (peak, ~peak):
+            assert torch.equal(own[part].argsort(), real[part].argsort())
+    assert prefer_peaks(logits, mask, 1) is logits
+
+
+def test_peaks_are_preferred_only_when_the_scorer_does_not_train() -> None:
+    batch = make_batch()
+    torch.manual_seed(0)
+    plain = ClipItScorer(FEATURES, TEXT, width=16, heads=4, dropout=0.0)
+    peaked = ClipItScorer(FEATURES, TEXT, width=16, heads=4, dropout=0.0, peak_window=5)
+    peaked.load_state_dict(plain.state_dict())
+    assert torch.equal(plain(*batch).logits, peaked(*batch).logits)
+    assert not torch.equal(plain.eval()(*batch).logits, peaked.eval()(*batch).logits)
+
+
+def test_items_that_share_a_video_have_the_scores_and_gradients_of_copies(scorer: ClipItScorer) -> None:
+    features, step_mask, texts, text_mask = make_batch()
+    one = features[:1]
+    shared = gradients(scorer, (one, step_mask[:1].expand(3, -1), texts, text_mask))
+    copies = gradients(scorer, (one.expand(3, -1, -1), step_mask[:1].expand(3, -1), texts, text_mask))
+    assert shared.keys() == copies.keys()
+    for name, gradient in shared.items():
+        torch.testing.assert_close(gradient, copies[name], atol=1e-3, rtol=1e-4)

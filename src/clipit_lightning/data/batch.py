@@ -1,34 +1,47 @@
-"""``Batch``: several videos padded to one length, and the order in which training batches come."""
+"""``Batch``: several items padded to one length, and the order in which training batches come.
 
-from collections.abc import Iterator, Sequence
+An item is what is scored at once: a video, or a video with one of its queries.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Sampler
 
+from clipit_lightning.data.query_video import QueryItem
 from clipit_lightning.data.video import Video
+
+Item = Video | QueryItem
+"""What is scored at once: a video, or a video with a query."""
+Text = Callable[[Item], NDArray[np.float32] | None]
+"""Gives the text tokens of an item, (tokens, features); None where it has none."""
 
 
 class Batch(NamedTuple):
-    """Padded videos. Padding is 0 and False, at the end."""
+    """Padded items. Padding is 0 and False, at the end."""
 
     number: Tensor
-    """Number of each video in its datamodule, int64, (videos,)."""
+    """Number of each item in its datamodule, int64, (items,)."""
     features: Tensor
-    """Frame features, (videos, steps, features)."""
+    """Features of the steps, (items, steps, features); (1, steps, features) where all items share one video."""
     step_mask: Tensor
-    """True at real steps, (videos, steps)."""
-    captions: Tensor
-    """Caption embeddings, (videos, captions, features)."""
-    caption_mask: Tensor
-    """True at real captions, (videos, captions)."""
+    """True at real steps, (items, steps)."""
+    text: Tensor
+    """Embeddings of the text tokens: a video's captions, or a query's phrases, (items, tokens, features)."""
+    text_mask: Tensor
+    """True at real tokens, (items, tokens)."""
     importance: Tensor
-    """Mean importance over annotators, 0 to 1, (videos, steps)."""
+    """Mean importance over annotators, or 1 at a query's oracle shots, 0 to 1, (items, steps)."""
     keyframes: Tensor
-    """1 at key frames, (videos, steps)."""
+    """1 at key frames, or at a query's oracle shots, (items, steps)."""
+    share: Tensor
+    """Share of the whole batch's items that stand here, (): 1 on one process; on a rank that has none of them 0, and an
+    item of another rank in their place."""
 
 
 def spread(available: int, wanted: int) -> list[int]:
@@ -40,34 +53,42 @@ def spread(available: int, wanted: int) -> list[int]:
     return [round(position) for position in np.linspace(0, available - 1, wanted)] if wanted else []
 
 
-def collate(items: Sequence[tuple[int, Video]], captions: int, text_dim: int) -> Batch:
-    """Pad videos to a batch.
+def collate(items: Sequence[tuple[int, Item]], text: Text, text_dim: int, share: float = 1.0) -> Batch:
+    """Pad items to a batch. Features that all items share, as the queries of one video do, stand in it once.
 
     Args:
-        items: Number and video, of each.
-        captions: Number of caption tokens, spread over each video's dense captions.
-        text_dim: Size of a caption's embedding, for videos without captions.
+        items: Number and item, of each.
+        text: Gives the text tokens of an item.
+        text_dim: Size of a token, for items without text.
+        share: Share of the whole batch that they are.
     """
-    videos = [video for _, video in items]
-    texts = [_caption_tokens(video, captions, text_dim) for video in videos]
+    videos = [item for _, item in items]
+    shared = all(video.features is videos[0].features for video in videos)
+    texts = [_tokens(text(video), text_dim) for video in videos]
     lengths = torch.tensor([video.n_steps for video in videos])
-    counts = torch.tensor([len(text) for text in texts])
+    counts = torch.tensor([len(tokens) for tokens in texts])
     return Batch(
         number=torch.tensor([number for number, _ in items]),
-        features=_pad([torch.from_numpy(video.features) for video in videos]),
+        features=_pad([torch.from_numpy(video.features) for video in (videos[:1] if shared else videos)]),
         step_mask=torch.arange(int(lengths.max())) < lengths[:, None],
-        captions=_pad(texts),
-        caption_mask=torch.arange(int(counts.max())) < counts[:, None],
+        text=_pad(texts),
+        text_mask=torch.arange(int(counts.max())) < counts[:, None],
         importance=_pad([torch.from_numpy(video.gtscore) for video in videos]),
         keyframes=_pad([torch.from_numpy(video.gtsummary) for video in videos]),
+        share=torch.tensor(share),
     )
 
 
-def _caption_tokens(video: Video, captions: int, text_dim: int) -> Tensor:
-    if video.caption_features is None:
-        return torch.zeros(0, text_dim)
-    rows = spread(len(video.caption_features), captions)
-    return torch.from_numpy(video.caption_features)[rows]  # (captions, features)
+def caption_tokens(item: Item, captions: int) -> NDArray[np.float32] | None:
+    """At most ``captions`` of a video's dense captions, spread over it, (tokens, features)."""
+    if not isinstance(item, Video) or item.caption_features is None:
+        return None
+    rows: NDArray[np.float32] = item.caption_features[spread(len(item.caption_features), captions)]
+    return rows
+
+
+def _tokens(rows: NDArray[np.float32] | None, text_dim: int) -> Tensor:
+    return torch.zeros(0, text_dim) if rows is None else torch.from_numpy(rows)  # (tokens, features)
 
 
 def _pad(rows: list[Tensor]) -> Tensor:
@@ -119,4 +140,31 @@ class BucketBatchSampler(Sampler[list[int]]):
         turn = np.random.default_rng((self.seed, self.sampler.epoch, 1)).permutation(len(batches))
         # A generator: the order is drawn with the first batch, not when a loader makes its iterator, which lightning
         # does before it is known in which epoch a run continues.
+        yield from (batches[position] for position in turn)
+
+
+class SharedBatchSampler(Sampler[list[int]]):
+    """Batches of items that share a video: the items of each video shuffled and parted, then all batches shuffled.
+
+    Args:
+        videos: The video of each item.
+        batch_size: Items a batch; a video's last may be smaller.
+        seed: Seed of the order.
+    """
+
+    def __init__(self, videos: Sequence[str], batch_size: int, seed: int) -> None:
+        self.batch_size, self.seed = batch_size, seed
+        self.groups = [np.flatnonzero(np.asarray(videos) == video) for video in dict.fromkeys(videos)]
+        self.sampler = SeededShuffle(len(videos), seed)  # the name under which Lightning looks for set_epoch
+
+    def __len__(self) -> int:
+        return sum(-(-len(group) // self.batch_size) for group in self.groups)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rank = np.argsort(list(self.sampler))  # (items,) each one's place in the shuffled order
+        batches = []
+        for group in self.groups:
+            order = group[np.argsort(rank[group])].tolist()
+            batches += [order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)]
+        turn = np.random.default_rng((self.seed, self.sampler.epoch, 1)).permutation(len(batches))
         yield from (batches[position] for position in turn)

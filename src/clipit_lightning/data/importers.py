@@ -9,7 +9,9 @@ import h5py
 
 from clipit_lightning.data import BENCHMARKS, summe, tvsum
 from clipit_lightning.data.joining import JoinError, complete_video
-from clipit_lightning.data.store import Store, natural_order, write_store
+from clipit_lightning.data.qfvs import QFVS
+from clipit_lightning.data.qfvs_importer import Imported, QFVSFiles, join_qfvs
+from clipit_lightning.data.store import Store, natural_order, write_query_store, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
 
@@ -27,6 +29,7 @@ class Found:
     """TVSum's ratings, ``.mat`` or ``.tsv``."""
     ground_truth: Path | None = None
     """SumMe's ``GT`` folder."""
+    qfvs: QFVSFiles = field(default_factory=QFVSFiles)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def find_distributed(sources: Sequence[Path]) -> Found:
         if not source.exists():
             raise UserError(f"{source}: no such file or folder; name the folder that holds the downloaded files")
         for path in sorted([source] if source.is_file() else source.rglob("*")):
+            found.qfvs.take(path)
             if path.suffix.lower() in (".h5", ".hdf5"):
                 if (name := _benchmark_of(path)) is not None:
                     found.features.setdefault(name, []).append(path)
@@ -79,14 +83,18 @@ def import_distributed(
             would be replaced.
     """
     found = find_distributed(sources)
-    if not found.features:
+    if not found.features and not found.qfvs.features:
         looked = ", ".join(map(str, found.searched))
         raise UserError(
-            f"{looked}: no features found (eccv16_dataset_<data set>_<features>.h5); they are what scorers read"
+            f"{looked}: no features found (eccv16_dataset_<data set>_<features>.h5, qfvs_<features>.h5); they are what "
+            "scorers read"
         )
     prepared = {name: _join(name, _choose(name, paths, features), found) for name, paths in found.features.items()}
+    queries = join_qfvs(found.qfvs, features) if found.qfvs.features and found.qfvs.oracles else None
     for name, (_, attributes) in prepared.items():
-        _refuse_other_content(to / f"{name}.h5", attributes, force)
+        _refuse_other_content(to / f"{name}.h5", attributes["features"], force)
+    if queries is not None:
+        _refuse_other_content(to / f"{QFVS.name}.h5", queries.features, force)
     rows = []
     for name, benchmark in BENCHMARKS.items():
         if name not in prepared:
@@ -96,7 +104,24 @@ def import_distributed(
         path = to / f"{name}.h5"
         write_store(path, videos, attributes)
         rows.append(_row(name, videos, attributes, path))
-    return rows
+    return [*rows, _write_qfvs(queries, found.qfvs, to / f"{QFVS.name}.h5")]
+
+
+def _write_qfvs(imported: Imported | None, files: QFVSFiles, path: Path) -> ImportRow:
+    if imported is None:
+        lacking = "oracle summaries" if files.features else "features" if files.oracles else "all"
+        return ImportRow(QFVS.name, "-", "-", "-", "-", "-", f"missing ({lacking}): {QFVS.how_to_get}")
+    write_query_store(path, imported.videos, {"dataset": QFVS.name, "features": imported.features, "data": "real"})
+    queries = sum(len(video.queries) for video in imported.videos)
+    return ImportRow(
+        dataset=QFVS.name,
+        videos=str(len(imported.videos)),
+        features=f"{imported.features} ({imported.videos[0].features.shape[1]})",
+        shots=str(sum(video.n_steps for video in imported.videos)),
+        annotations=f"oracle summaries of {queries} queries",
+        captions="-",
+        result="; ".join([_soundness(path), *imported.notices]),
+    )
 
 
 def _benchmark_of(path: Path) -> str | None:
@@ -148,22 +173,19 @@ def _join(name: str, path: Path, found: Found) -> tuple[list[Video], dict[str, s
     return videos, {"dataset": name, "features": features_name(path), "data": data}
 
 
-def _refuse_other_content(path: Path, attributes: dict[str, str], force: bool) -> None:
+def _refuse_other_content(path: Path, features: str, force: bool) -> None:
     if not path.exists() or force:
         return
     there = Store(path).attributes.get("features", "unnamed")
-    if there != attributes["features"]:
+    if there != features:
         raise UserError(
-            f"{path} holds other features ({there}, not {attributes['features']}); "
-            "give another folder with --to, or --force"
+            f"{path} holds other features ({there}, not {features}); give another folder with --to, or --force"
         )
 
 
 def _row(name: str, videos: list[Video], attributes: dict[str, str], path: Path) -> ImportRow:
     expected = BENCHMARKS[name].n_videos
     count = f"{len(videos)}" if len(videos) == expected else f"{len(videos)} of {expected}"
-    problems = Store(path).check()
-    ready = f"{path}, sound" if not problems else f"{path}, {len(problems)} problems: run `clipit data check`"
     return ImportRow(
         dataset=name,
         videos=count,
@@ -171,8 +193,13 @@ def _row(name: str, videos: list[Video], attributes: dict[str, str], path: Path)
         shots=str(sum(len(video.change_points) for video in videos)),
         annotations=_annotations(videos),
         captions=_count(video.caption_features is not None for video in videos),
-        result=ready,
+        result=_soundness(path),
     )
+
+
+def _soundness(path: Path) -> str:
+    problems = Store(path).check()
+    return f"{path}, sound" if not problems else f"{path}, {len(problems)} problems: run `clipit data check`"
 
 
 def _annotations(videos: list[Video]) -> str:

@@ -1,12 +1,12 @@
-"""The embedded miniature: four small synthetic benchmarks in the layout of the real ones, for machines without data.
+"""The embedded miniature: small synthetic benchmarks in the layout of the real ones, for machines without data.
 
 It is a designed task, not noise. A world has concepts, each a direction in one embedding space that frames and
-captions share, with a base importance that holds in all four benchmarks. A video is a chain of events, each showing
+captions share, with a base importance that holds in all benchmarks. A video is a chain of events, each showing
 one of a few concepts; it is *about* two of them, and its dense captions speak mostly of these. A step matters by its
 concept (what one linear layer on the features can learn), by whether the video is about it (what only the captions
 tell), and by whether its concept is new in the video (what only the context tells). Twenty or fifteen annotators see
 this with tastes and noise of their own. Numbers made on it say that code works, and nothing about real videos: they
-are labelled ``mini``.
+are labelled ``mini``. The benchmark with queries is made by ``mini_queries.py``.
 """
 
 import hashlib
@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.mini_queries import make_query_videos
+from clipit_lightning.data.store import Store, write_query_store, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
 from clipit_lightning.summary.keyshots import key_shot_summary
 
 SIZES = {"tvsum": 25, "summe": 25, "ovp": 40, "youtube": 40}
-"""Videos of each benchmark in miniature."""
+"""Videos of each benchmark with annotators in miniature."""
 VERSION = "1"
 """Changes when the generated content does; an older miniature is made anew."""
 
@@ -52,9 +53,15 @@ def ensure_mini(root: Path) -> Path:
     for dataset in SIZES:
         path = root / f"{dataset}.h5"
         if not _is_current(path):
-            attributes = {"dataset": dataset, "features": "mini", "data": "mini", "version": VERSION}
-            write_store(path, make_videos(dataset), attributes)
+            write_store(path, make_videos(dataset), _attributes(dataset))
+    queries = root / "qfvs.h5"
+    if not _is_current(queries):
+        write_query_store(queries, make_query_videos(), _attributes("qfvs"))
     return root
+
+
+def _attributes(dataset: str) -> dict[str, str]:
+    return {"dataset": dataset, "features": "mini", "data": "mini", "version": VERSION}
 
 
 def _is_current(path: Path) -> bool:

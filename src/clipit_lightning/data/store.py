@@ -1,15 +1,16 @@
 """The store: one HDF5 file a benchmark, one group a video, in the field's layout with our additions.
 
 A group holds ``features`` (steps, features), ``picks`` (steps,), ``n_frames``, ``change_points`` (shots, 2),
-``gtscore`` (steps,), ``gtsummary`` (steps,), and where known ``user_summary`` (annotators, frames), ``user_scores``
-(annotators, steps), ``captions`` (captions,), ``caption_features`` (captions, features), ``video_name``. The file's
-attributes name the benchmark (``dataset``), the features (``features``) and where they come from (``data``: ``real``
-or ``mini``).
+``gtscore`` (steps,), ``gtsummary`` (steps,), the last two unless its attribute ``annotations`` is ``none``, because
+nobody annotated the video; and where known ``user_summary`` (annotators, frames), ``user_scores`` (annotators, steps),
+``captions`` (captions,), ``caption_features`` (captions, features), ``video_name``. The file's attributes name the
+benchmark (``dataset``), the features (``features``) and where they come from (``data``: ``real``
+or ``mini``). A benchmark with queries has another layout, ``query_layout.py``.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,16 @@ from typing import Any
 import h5py
 import numpy as np
 
-from clipit_lightning.data.check import REQUIRED, group_problems
+from clipit_lightning.data import BENCHMARKS, QUERY_BENCHMARKS
+from clipit_lightning.data.check import IMPORTANCE, group_problems, is_annotated, required
+from clipit_lightning.data.query_layout import (
+    ANNOTATIONS,
+    LAYOUT,
+    query_group_problems,
+    read_query_group,
+    write_query_group,
+)
+from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
 from clipit_lightning.files import atomic_path
@@ -44,7 +54,10 @@ class Store:
     def attributes(self) -> dict[str, str]:
         """The file's attributes: ``dataset``, ``features``, ``data``."""
         with _open(self.path) as file:
-            return {name: str(value) for name, value in file.attrs.items()}
+            try:
+                return {name: str(value) for name, value in file.attrs.items()}
+            except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+                raise UserError(f"{self.path}: its attributes cannot be read ({error}); import it again") from error
 
     def video_keys(self) -> list[str]:
         """Keys of the videos, in natural order (``video_2`` before ``video_10``)."""
@@ -61,6 +74,21 @@ class Store:
             dataset = str(file.attrs.get("dataset", self.path.stem))
             return [read_group(file, key, dataset) for key in (natural_order(file) if keys is None else keys)]
 
+    def read_queries(self) -> list[QueryVideo]:
+        """Read all videos of a store of videos with queries.
+
+        Raises:
+            UserError: The file is another store, or a group cannot be read; ``check`` says more.
+        """
+        with _open(self.path) as file:
+            if not _has_queries(file):
+                raise UserError(f"{self.path}: its videos have no queries; import it again")
+            dataset = str(file.attrs.get("dataset", self.path.stem))
+            try:
+                return [read_query_group(file[key], dataset) for key in natural_order(file)]
+            except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+                raise UserError(f"{self.path}: cannot be read ({error}); run `clipit data check`") from error
+
     def check(self) -> list[str]:
         """Say in plain words, a line each, what is wrong; nothing where all is well."""
         try:
@@ -68,14 +96,26 @@ class Store:
                 keys = natural_order(file)
                 if not keys:
                     return ["the file holds no video"]
-                lines = [f"{key}: {text}" for key in keys for text in group_problems(file[key])]
-                if len(widths := {file[key]["features"].shape[-1] for key in keys if "features" in file[key]}) > 1:
-                    lines.append(f"features differ in size between videos: {sorted(widths)}")
-                return lines
+                if problems := self._file_problems(file, keys):
+                    return problems
+                problems_of = query_group_problems if _has_queries(file) else group_problems
+                lines = [f"{key}: {text}" for key in keys for text in problems_of(file[key])]
+                return lines or list(_size_problems([file[key] for key in keys]))
         except UserError as error:
             return [str(error)]
-        except (OSError, RuntimeError, KeyError, AttributeError) as error:
-            return [f"damaged: {error}"]
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+            return [f"damaged: {_first_line(error)}"]
+
+    def _file_problems(self, file: h5py.File, keys: Sequence[str]) -> list[str]:
+        """What is wrong with the file as a whole: names and links of videos, and another benchmark's store."""
+        if names := [key for key in keys if not key.isprintable()]:
+            return [f"a video has the name {names[0][:40]!r}, which cannot be printed"]
+        if links := [key for key in keys if not isinstance(file.get(key, getlink=True), h5py.HardLink)]:
+            return [f"{key}: is a link, not a video in its place" for key in links]
+        said, own = str(file.attrs.get("dataset", self.path.stem)), self.path.stem
+        if said != own and own in (*BENCHMARKS, *QUERY_BENCHMARKS):
+            return [f"it says that it is the store of {said[:40]!r}, its name says {own}"]
+        return []
 
     def nbytes(self) -> int:
         """Memory that its arrays take when read."""
@@ -88,7 +128,8 @@ class Store:
 
     def annotations_hash(self) -> str:
         """A short hash of what predictions are measured against: annotations, picks, shots; not of features."""
-        return self._hash(("n_frames", "picks", "change_points", "gtscore", "user_summary", "user_scores"))
+        frames = ("n_frames", "picks", "change_points", "gtscore", "user_summary", "user_scores")
+        return self._hash((*frames, *ANNOTATIONS))
 
     def _hash(self, only: tuple[str, ...]) -> str:
         digest = hashlib.sha256()
@@ -104,7 +145,7 @@ class Store:
 
 def natural_order(file: Iterable[str]) -> list[str]:
     """Keys with their numbers in numeric order."""
-    return sorted(file, key=lambda key: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", key)])
+    return sorted(file, key=lambda key: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", key)])
 
 
 def read_group(file: h5py.File, key: str, dataset: str) -> Video:
@@ -119,8 +160,10 @@ def read_group(file: h5py.File, key: str, dataset: str) -> Video:
         )
     try:
         arrays = group_arrays(file[key])
-        if missing := [name for name in REQUIRED if name not in arrays]:
+        if missing := [name for name in required(file[key]) if name not in arrays]:
             raise KeyError(f"no {', '.join(missing)}")
+        if not is_annotated(file[key]):
+            arrays |= dict.fromkeys(IMPORTANCE, np.full(len(arrays["picks"]), np.nan, np.float32))
         return Video(dataset=dataset, key=key, **arrays)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{file.filename}: {key} cannot be read ({error}); run `clipit data check`") from error
@@ -148,6 +191,18 @@ def write_store(path: Path, videos: Iterable[Video], attributes: dict[str, str])
             _write_group(file.create_group(video.key), video)
 
 
+def write_query_store(path: Path, videos: Iterable[QueryVideo], attributes: dict[str, str]) -> None:
+    """The same for videos with queries."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update(attributes | {"layout": LAYOUT})
+        for video in videos:
+            write_query_group(file.create_group(video.key), video)
+
+
+def _has_queries(file: h5py.File) -> bool:
+    return str(file.attrs.get("layout", "")) == LAYOUT
+
+
 def _write_group(group: h5py.Group, video: Video) -> None:
     group["features"] = video.features
     group["picks"] = video.picks.astype(np.int32)
@@ -155,8 +210,11 @@ def _write_group(group: h5py.Group, video: Video) -> None:
     group["n_steps"] = video.n_steps
     group["change_points"] = video.change_points.astype(np.int32)
     group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
-    group["gtscore"] = video.gtscore
-    group["gtsummary"] = video.gtsummary
+    if video.is_annotated:
+        group["gtscore"] = video.gtscore
+        group["gtsummary"] = video.gtsummary
+    else:
+        group.attrs["annotations"] = "none"
     group["video_name"] = video.name
     for name in ("user_summary", "user_scores", "caption_features"):
         if getattr(video, name) is not None:
@@ -170,12 +228,21 @@ def _text(value: object) -> str:
 
 
 def _open(path: Path) -> h5py.File:
+    if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+        raise UserError(f"{path}: not a file; import or copy the store again")
     try:
         return h5py.File(path, "r")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such store; make it with `clipit data import FOLDER`") from error
     except OSError as error:
         raise UserError(f"{path}: not a readable HDF5 file ({_first_line(error)}); import or copy it again") from error
+
+
+def _size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
+    """Sizes in which sound videos of one store differ."""
+    for name in ("features", "caption_features", "query_features", "sentence_features"):
+        if len(sizes := {group[name].shape[-1] for group in groups if name in group}) > 1:
+            yield f"{name} differ in size between videos: {sorted(sizes)}"
 
 
 def _first_line(error: Exception) -> str:

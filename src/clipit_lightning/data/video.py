@@ -23,9 +23,9 @@ class Video:
     change_points: NDArray[np.int64]
     """First and last frame of each shot, inclusive, (shots, 2)."""
     gtscore: NDArray[np.float32]
-    """Mean importance over annotators, 0 to 1, (steps,)."""
+    """Mean importance over annotators, 0 to 1, (steps,); NaN where nobody annotated the video."""
     gtsummary: NDArray[np.float32]
-    """1 at the key frames, (steps,)."""
+    """1 at the key frames, (steps,); NaN where nobody annotated the video."""
     user_summary: NDArray[np.uint8] | None = None
     """1 where a frame is in an annotator's summary, (annotators, frames)."""
     user_scores: NDArray[np.float32] | None = None
@@ -41,6 +41,11 @@ class Video:
     def id(self) -> str:
         """Benchmark and key, unique over benchmarks: ``tvsum/video_7``."""
         return f"{self.dataset}/{self.key}"
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether anybody annotated it; without, it serves training without labels, and to be summarized."""
+        return not np.isnan(self.gtscore).all()
 
     @property
     def n_steps(self) -> int:

@@ -1,4 +1,4 @@
-"""Attention over steps and caption tokens that ignores padding, and the positions it needs."""
+"""Attention over steps and text tokens that ignores padding, and the positions it needs."""
 
 import math
 
@@ -85,13 +85,13 @@ class MultiHeadAttention(nn.Module):
 
 
 class LanguageGuidedAttention(nn.Module):
-    """Language-guided attention of CLIP-It (section 3.1): frames are queries, captions are keys and values.
+    """Language-guided attention of CLIP-It (section 3.1): frames are queries, text tokens are keys and values.
 
-    Residual and norm keep the frame. Captions must be separate tokens: **with one single token the softmax is
-    constant**, and every step of the video gets the same vector added, whatever the step shows.
+    Residual and norm keep the frame. Captions, or the phrases of a query, must be separate tokens: **with one single
+    token the softmax is constant**, and every step of the video gets the same vector added, whatever the step shows.
 
     Args:
-        width: Number of features of steps and captions.
+        width: Number of features of steps and text tokens.
         heads: Number of heads; must divide `width`.
         dropout: Probability with which a feature of what language adds is dropped.
     """
@@ -102,18 +102,18 @@ class LanguageGuidedAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, steps: Tensor, captions: Tensor, caption_mask: Tensor) -> Tensor:
-        """Add to every step what its video's captions say about it.
+    def forward(self, steps: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
+        """Add to every step what the text says about it.
 
         Args:
             steps: (videos, steps, width).
-            captions: (videos, captions, width); `captions` may be 0.
-            caption_mask: True where a caption is real, (videos, captions).
+            text: (videos, tokens, width); `tokens` may be 0.
+            text_mask: True where a token is real, (videos, tokens).
 
         Returns:
-            (videos, steps, width); the normed steps alone for a video without captions.
+            (videos, steps, width); the normed steps alone for a video without text.
         """
-        said = self.attention(steps, captions, caption_mask)  # (videos, steps, width)
+        said = self.attention(steps, text, text_mask)  # (videos, steps, width)
         attended: Tensor = self.norm(steps + self.dropout(said))  # (videos, steps, width)
         return attended
 

@@ -4,8 +4,8 @@ import zlib
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from clipit_lightning.models.cues import unit
 from clipit_lightning.models.scorer import ScorerOutput
 
 
@@ -17,7 +17,7 @@ class RandomScorer(nn.Module):
 
     Args:
         feature_dim: Number of features of a step; any will do.
-        text_dim: Number of features of a caption; any will do.
+        text_dim: Number of features of a text token; any will do.
         seed: Draws other scores.
     """
 
@@ -25,25 +25,26 @@ class RandomScorer(nn.Module):
         super().__init__()
         self.seed = seed
 
-    def forward(self, features: Tensor, step_mask: Tensor, captions: Tensor, caption_mask: Tensor) -> ScorerOutput:
+    def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
         """Draw a score for every step.
 
         Args:
-            features: Features of the steps, (videos, steps, features).
-            step_mask: True where a step is real, (videos, steps).
-            captions: Not used.
-            caption_mask: Not used.
+            features: Features of the steps, (videos, steps, features): a video an item, or one that all share.
+            step_mask: True where a step is real, (items, steps).
+            text: Not used.
+            text_mask: Not used.
 
         Returns:
-            Logits whose sigmoid is uniform, and no reconstruction.
+            Logits whose sigmoid is uniform, and no reconstruction; items that share a video have the same.
         """
-        logits = torch.zeros(step_mask.shape)  # (videos, steps)
-        for video, (steps, mask) in enumerate(zip(features.detach().cpu(), step_mask.cpu(), strict=True)):
+        own = step_mask[: len(features)].cpu()  # (videos, steps)
+        logits = torch.zeros(own.shape)  # (videos, steps)
+        for video, (steps, mask) in enumerate(zip(features.detach().cpu(), own, strict=True)):
             fingerprint = zlib.crc32(steps[mask].float().numpy().tobytes(), self.seed)
             generator = torch.Generator().manual_seed(fingerprint)
             draw = torch.rand(int(mask.sum()), generator=generator)  # (steps,)
             logits[video, mask] = torch.logit(draw, eps=1e-6)
-        return ScorerOutput(logits.to(features.device), None)
+        return ScorerOutput(logits.to(features.device).expand(step_mask.shape), None)
 
 
 class LinearScorer(nn.Module):
@@ -51,27 +52,26 @@ class LinearScorer(nn.Module):
 
     Args:
         feature_dim: Number of features of a step.
-        text_dim: Number of features of a caption; any will do.
+        text_dim: Number of features of a text token; any will do.
     """
 
     def __init__(self, feature_dim: int, text_dim: int) -> None:
         super().__init__()
         self.score_head = nn.Linear(feature_dim, 1)
 
-    def forward(self, features: Tensor, step_mask: Tensor, captions: Tensor, caption_mask: Tensor) -> ScorerOutput:
+    def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
         """Score every step by itself.
 
         Args:
-            features: Features of the steps, (videos, steps, features).
-            step_mask: True where a step is real, (videos, steps).
-            captions: Not used.
-            caption_mask: Not used.
+            features: Features of the steps, (videos, steps, features): a video an item, or one that all share.
+            step_mask: True where a step is real, (items, steps).
+            text: Not used.
+            text_mask: Not used.
 
         Returns:
             Logits, and no reconstruction.
         """
-        padding = ~step_mask.unsqueeze(2)  # (videos, steps, 1)
-        seen = functional.normalize(features.masked_fill(padding, 0.0), dim=2)  # (videos, steps, features)
+        seen = unit(features, step_mask[: len(features)])  # (videos, steps, features)
         # As in CLIP-It: unit vectors of many features have tiny entries; layers are made for entries near 1.
-        logits = self.score_head(seen * features.shape[2] ** 0.5)  # (videos, steps, 1)
-        return ScorerOutput(logits.masked_fill(padding, 0.0).squeeze(2), None)
+        logits = self.score_head(seen * features.shape[2] ** 0.5).squeeze(2)  # (videos, steps)
+        return ScorerOutput(logits.expand(step_mask.shape).masked_fill(~step_mask, 0.0), None)

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+
+from clipit_lightning.data.batch import SharedBatchSampler, collate
+from clipit_lightning.data.datamodules import QFVSDataModule
+from clipit_lightning.data.query_datamodule import leave_one_out
+from clipit_lightning.errors import UserError
+
+PARTS = {f"qfvs/P0{number}": (f"qfvs/P0{number}/a", f"qfvs/P0{number}/b") for number in range(1, 5)}
+
+
+def videos(ids):
+    return sorted({each.split("/")[1] for each in ids})
+
+
+def test_every_video_is_tested_once_and_validates_once():
+    folds = leave_one_out(PARTS, validate=True)
+    assert [videos(fold.test) for fold in folds] == [["P01"], ["P02"], ["P03"], ["P04"]]
+    assert [videos(fold.validation) for fold in folds] == [["P02"], ["P03"], ["P04"], ["P01"]]
+    assert [videos(fold.train) for fold in folds] == [["P03", "P04"], ["P01", "P04"], ["P01", "P02"], ["P02", "P03"]]
+    assert all(len(fold.test) == 2 for fold in folds)
+
+
+def test_three_train_where_none_validates():
+    folds = leave_one_out(PARTS, validate=False)
+    assert [fold.validation for fold in folds] == [()] * 4
+    assert videos(folds[1].train) == ["P01", "P03", "P04"]
+    with pytest.raises(UserError, match="too few"):
+        leave_one_out(dict(list(PARTS.items())[:2]), validate=True)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_are_of_one_video_whose_features_stand_in_them_once(stores, workers):
+    module = QFVSDataModule(root=str(stores), batch_size=3, workers=workers)
+    module.setup()
+    module.fold = 1
+    fold = module.folds[1]
+    for loader, expected in (
+        (module.train_dataloader(), fold.train),
+        (module.val_dataloader(), fold.validation),
+        (module.test_dataloader(), fold.test),
+    ):
+        seen = []
+        for batch in loader:
+            items = [module.item(number) for number in batch.number.tolist()]
+            assert len({item.video.key for item in items}) == 1
+            assert batch.features.shape == (1, items[0].n_steps, 12)
+            assert batch.step_mask.all()
+            assert batch.text.shape == (len(items), 2, 12)
+            for row, item in enumerate(items):
+                np.testing.assert_array_equal(batch.text[row], item.video.query_features[item.query])
+                np.testing.assert_array_equal(batch.keyframes[row], item.video.oracle[item.query])
+            seen += [item.id for item in items]
+        assert sorted(seen) == sorted(expected)
+
+
+def test_evaluation_is_in_order(stores):
+    module = QFVSDataModule(root=str(stores), batch_size=4)
+    module.setup()
+    numbers = [number for batch in module.test_dataloader() for number in batch.number.tolist()]
+    assert [module.ids[number] for number in numbers] == list(module.folds[0].test)
+
+
+def test_the_order_of_training_follows_from_seed_and_epoch():
+    of_items = [video for video, count in (("a", 7), ("b", 5)) for _ in range(count)]
+    sampler = SharedBatchSampler(of_items, 3, seed=1)
+    first = list(sampler)
+    assert len(first) == len(sampler) == 5
+    assert sorted(place for batch in first for place in batch) == list(range(12))
+    assert all(len({of_items[place] for place in batch}) == 1 for batch in first)
+    assert first == list(SharedBatchSampler(of_items, 3, seed=1))
+    sampler.sampler.set_epoch(1)
+    assert list(sampler) != first
+    assert {frozenset(batch) for batch in sampler} != {frozenset(batch) for batch in first}
+
+
+def test_language_can_be_left_away_and_sentences_need_embeddings(stores):
+    module = QFVSDataModule(root=str(stores), language=False)
+    module.setup()
+    assert next(iter(module.test_dataloader())).text.shape[1] == 0
+    with pytest.raises(UserError, match=r"data\.sentence: .*no embeddings of sentences"):
+        QFVSDataModule(root=str(stores), sentence=True).setup()
+    with pytest.raises(ValueError, match="no sentence_features"):
+        module.item(0).text(sentence=True)
+
+
+def test_a_missing_store_says_how_to_get_it(tmp_path):
+    with pytest.raises(UserError, match=r"missing: .*qfvs\.h5 .*Oracle_summaries.*clipit data import"):
+        QFVSDataModule(root=str(tmp_path)).setup()
+
+
+def test_items_of_several_videos_are_padded(stores):
+    module = QFVSDataModule(root=str(stores))
+    module.setup()
+    items = [(number, module.item(number)) for number in (0, 5)]
+    batch = collate(items, module.text, module.text_dim)
+    assert batch.features.shape == (2, 160, 12)
+    assert batch.step_mask.sum(dim=1).tolist() == [120, 160]
+    assert not batch.features[0, 120:].any()
+    assert batch.features.dtype == torch.float32
