@@ -8,15 +8,21 @@ DATASET ?= tvsum
 SETTING ?=
 DATA ?=
 WITH ?=
+DEVICES ?=
+SWEEP ?= online
+TRIALS ?= 20
+WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint data leaderboard clean
+.PHONY: help setup train sweep test test-distributed lint data leaderboard clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 	@echo
-	@echo 'make train DATASET=tvsum|summe SETTING=canonical|augmented|transfer [DATA=folder] [WITH="unsupervised"] [ARGS="seed=1"]'
+	@echo 'make train DATASET=tvsum|summe SETTING=canonical|augmented|transfer [DATA=folder] [DEVICES=2] [WITH="unsupervised"] [ARGS="seed=1"]'
+	@echo 'make train DATASET=qfvs'
+	@echo 'make sweep DATASET=tvsum|summe|qfvs [SWEEP=local TRIALS=20 WORKERS=2]'
 
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: install Python 3.11 or newer, or PYTHON=path"; exit 2; }
@@ -27,12 +33,18 @@ $(STAMP): pyproject.toml constraints.txt
 
 setup: $(STAMP) ## make .venv with the pinned, tested versions
 
-train: $(STAMP) ## train and evaluate: DATASET, SETTING, DATA (store folder), WITH (overlays), ARGS (key=value)
-	$(BIN)/clipit train configs/$(DATASET).yaml $(WITH:%=configs/%.yaml) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
+train: $(STAMP) ## train and evaluate: DATASET, SETTING, DATA (store folder), DEVICES, WITH (overlays), ARGS (key=value)
+	$(BIN)/clipit train configs/$(DATASET).yaml $(WITH:%=configs/%.yaml) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(if $(DEVICES),trainer.devices=$(DEVICES)) $(ARGS)
 	@$(BIN)/clipit leaderboard --ours
+
+sweep: $(STAMP) ## search settings on validation: DATASET, SWEEP=online (wandb) or local, TRIALS, WORKERS
+	$(BIN)/clipit sweep experiments/sweeps/$(DATASET).yaml $(if $(filter local,$(SWEEP)),--trials $(TRIALS) --workers $(WORKERS),--online) $(ARGS)
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest
+
+test-distributed: $(STAMP) ## of the tests, those that start several processes or kill them (`make test` runs these too)
+	$(BIN)/python -m pytest -m distributed
 
 lint: $(STAMP) ## ruff and mypy (strict)
 	$(BIN)/ruff check .

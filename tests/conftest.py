@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from clipit_lightning.data.importers import import_distributed
-from tests import synthetic
+from tests import synthetic, synthetic_qfvs
 
 torch.set_num_threads(1)  # the models are tiny, and the machine may be shared
 
 
 @pytest.fixture(scope="session")
 def distributed_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All four benchmarks as distributed, in small: features, TVSum's ratings."""
+    """All benchmarks as distributed, in small: features, TVSum's ratings, QFVS."""
     folder = tmp_path_factory.mktemp("distributed")
     for seed, name in enumerate(("tvsum", "summe", "ovp", "youtube")):
         synthetic.write_field_file(folder / f"eccv16_dataset_{name}_google_pool5.h5", seed=seed)
@@ -24,6 +24,7 @@ def distributed_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ratings = synthetic.tvsum_ratings(features)
     synthetic.set_gtscore(features, ratings)
     synthetic.write_tvsum_mat(folder / "ydata-tvsum50.mat", ratings)
+    synthetic_qfvs.write_qfvs(folder / "qfvs")
     return folder
 
 

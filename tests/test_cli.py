@@ -59,7 +59,7 @@ def test_import_then_check_then_train_then_leaderboard(distributed_files, tmp_pa
     assert main(["data", "import", str(distributed_files)]) == 0
     assert "google_pool5 (8)" in capsys.readouterr().out
     assert main(["data", "check"]) == 0
-    assert capsys.readouterr().out.count("sound") == 4
+    assert capsys.readouterr().out.count("sound") == 5
     words = ["optim.epochs=1", "data.fold=0", "model.width=8", "model.heads=2", "trainer.accelerator=cpu"]
     assert main(["train", *words]) == 0
     assert "Kendall tau" in capsys.readouterr().out

@@ -41,7 +41,7 @@ def test_differences_are_paired_by_video_and_seed(runs):
     assert row["difference"] == pytest.approx(means["linear"] - means["random"], abs=1e-9)
     assert row["low"] <= row["difference"] <= row["high"]
     assert 0 < row["p"] <= 1
-    assert row["videos"] == 10
+    assert row["pairs"] == 10
 
 
 def test_a_run_equals_itself(runs):

@@ -32,7 +32,7 @@ def test_a_saved_configuration_is_a_valid_argument(tmp_path):
     [
         ("data.datset=tvsum", "data.datset: no such key. Did you mean: 'dataset'?"),
         ("nonsense=1", "nonsense: no such key"),
-        ("data.dataset=imagenet", "data.dataset: Invalid value 'imagenet', expected one of ['tvsum', 'summe']"),
+        ("data.dataset=imagenet", "data.dataset: Invalid value 'imagenet', expected one of ['tvsum', 'summe', 'qfvs']"),
         ("seed=abc", "seed: Value 'abc' of type 'str' could not be converted to Integer"),
         ("seed=-1", "seed: is -1"),
         ("seed", "seed: neither a YAML file nor key=value"),

@@ -7,7 +7,8 @@ import pytest
 
 from clipit_lightning.board_format import format_board
 from clipit_lightning.errors import UserError
-from clipit_lightning.leaderboard import COLUMNS, METRICS, make_board, write_board
+from clipit_lightning.leaderboard import COLUMNS, make_board, write_board
+from clipit_lightning.metrics.rules import METRICS
 
 
 def metric(*folds):

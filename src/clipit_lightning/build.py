@@ -1,32 +1,24 @@
-"""Where configuration meets classes: the datamodule, scorer, task and trainer that a configuration means."""
+"""Where configuration meets classes: the datamodule, scorer, measures and task that a configuration means."""
 
 import hashlib
-import logging
-import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
-from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
-from lightning.pytorch.plugins import TorchCheckpointIO
-from torch import Tensor, nn
+from torch import nn
 
 from clipit_lightning.config import Config
 from clipit_lightning.config_files import config_hash
-from clipit_lightning.data import BENCHMARKS
-from clipit_lightning.data.datamodules import DATAMODULES, SummarizationDataModule
+from clipit_lightning.data import BENCHMARKS, QUERY_BENCHMARKS
+from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.data.datamodules import QFVSDataModule, SumMeDataModule, TVSumDataModule
 from clipit_lightning.data.mini import ensure_mini
-from clipit_lightning.files import atomic_path
 from clipit_lightning.losses import SummaryLoss
+from clipit_lightning.metrics.measures import AnnotatorMeasures, Measures, QueryMeasures
 from clipit_lightning.models.baselines import LinearScorer, RandomScorer
 from clipit_lightning.models.scorer import ClipItScorer
-from clipit_lightning.protocol import Protocol, make_protocol, rules_of
+from clipit_lightning.protocol import Protocol, make_protocol, query_rules_of, rules_of
 from clipit_lightning.task import SummarizationTask
 
 DEFAULT_ROOT = "data"
@@ -43,7 +35,7 @@ def resolve_root(config: Config, say: Say) -> str:
     """The folder of the stores: the one named, else ``data``, else the miniature where no real store lies there."""
     if config.data.root is not None:
         return config.data.root
-    if any((Path(DEFAULT_ROOT) / f"{name}.h5").exists() for name in BENCHMARKS):
+    if any((Path(DEFAULT_ROOT) / f"{name}.h5").exists() for name in (*BENCHMARKS, *QUERY_BENCHMARKS)):
         return DEFAULT_ROOT
     mini = ensure_mini(Path(DEFAULT_ROOT) / "mini")
     say(_MINI_BANNER)
@@ -53,7 +45,19 @@ def resolve_root(config: Config, say: Say) -> str:
 def datamodule(config: Config) -> SummarizationDataModule:
     """The datamodule of a configuration whose root is resolved."""
     data = config.data
-    return DATAMODULES[data.dataset](
+    if data.dataset == "qfvs":
+        return QFVSDataModule(
+            root=data.root or DEFAULT_ROOT,
+            family=data.family,
+            sentence=data.sentence,
+            language=data.captions > 0,
+            batch_size=data.batch_size,
+            workers=data.workers,
+            seed=config.seed,
+            validate_on_test=config.selection == "best-on-test",
+        )
+    make = {"tvsum": TVSumDataModule, "summe": SumMeDataModule}[data.dataset]
+    return make(
         root=data.root or DEFAULT_ROOT,
         setting=data.setting,
         sources=data.sources,
@@ -92,15 +96,27 @@ def scorer(config: Config, feature_dim: int, text_dim: int) -> nn.Module:
         linear_path=model.linear_path,
         transformer_gain=model.transformer_gain,
         score_window=model.score_window,
+        peak_window=model.peak_window,
     )
+
+
+def measures(config: Config) -> Measures:
+    """What the scores of a configuration are measured with."""
+    dataset = config.data.dataset
+    if dataset in QUERY_BENCHMARKS:
+        return QueryMeasures(query_rules_of(config.protocol, dataset))
+    return AnnotatorMeasures(lambda name: rules_of(config.protocol, name, dataset))
 
 
 def task(config: Config, feature_dim: int, text_dim: int) -> SummarizationTask:
     """The task of a configuration."""
+    model = scorer(config, feature_dim, text_dim)
+    if config.trainer.compile:
+        model.compile(dynamic=True)  # videos differ in length
     return SummarizationTask(
-        scorer=scorer(config, feature_dim, text_dim),
+        scorer=model,
         loss=SummaryLoss(**asdict(config.loss)),
-        rules=lambda dataset: rules_of(config.protocol, dataset, config.data.dataset),
+        measures=measures(config),
         lr=config.optim.lr,
         weight_decay=config.optim.weight_decay,
         warmup=config.optim.warmup,
@@ -133,76 +149,3 @@ def run_name(config: Config, protocol: Protocol) -> str:
     parts += [digest, f"seed{config.seed}"]
     parts += [] if config.data.fold is None else [f"fold{config.data.fold}"]
     return "-".join(parts)
-
-
-def trainer(config: Config, path: Path, run_name: str, protocol: Protocol) -> tuple[L.Trainer, ModelCheckpoint]:
-    """The trainer of one fold, and its callback that keeps the selected epoch."""
-    # Two, because lightning's save_last follows the best: it writes only when there is a new one.
-    last = ModelCheckpoint(dirpath=path, filename="last", enable_version_counter=False, save_on_train_epoch_end=False)
-    best = ModelCheckpoint(
-        dirpath=path, filename="best", monitor="val/kendall_tau", mode="max", enable_version_counter=False
-    )
-    checkpoint = last if config.selection == "last" else best
-    # The best first, so that the last holds what is the best so far.
-    callbacks: list[Callback] = [last] if config.selection == "last" else [best, last]
-    if config.optim.ema:
-        callbacks.append(WeightAveraging(avg_fn=partial(moving_average, decay=config.optim.ema)))
-    loggers: list[Logger] = [CSVLogger(path, name="", version="")]
-    if config.logger.wandb != "off":
-        offline = config.logger.wandb == "offline"
-        loggers.append(
-            WandbLogger(
-                name=f"{run_name}-{path.name}",
-                project=config.logger.project,
-                group=protocol.identifier,
-                save_dir=path,
-                offline=offline,
-                config=asdict(config),
-            )
-        )
-    trainer = L.Trainer(
-        accelerator=config.trainer.accelerator,
-        devices=1,
-        precision=config.trainer.precision,
-        max_epochs=config.optim.epochs,
-        gradient_clip_val=config.optim.clip or None,
-        callbacks=callbacks,
-        logger=loggers,
-        plugins=[AtomicCheckpointIO()],
-        log_every_n_steps=1,
-        num_sanity_val_steps=0,
-        deterministic="warn",
-        enable_model_summary=False,
-        enable_progress_bar=config.trainer.progress and sys.stderr.isatty(),
-    )
-    return trainer, checkpoint
-
-
-def moving_average(average: Tensor, current: Tensor, updates: Tensor | int, decay: float) -> Tensor:
-    """Exponential moving average of weights, with a ramp: ``min(decay, (1 + n) / (10 + n))`` after n updates.
-
-    Benchmarks have so few videos that a run has some 50 steps, within which a constant decay of 0.99 would never
-    forget the first weights. The ramp is that of TensorFlow's ``ExponentialMovingAverage(num_updates=...)``.
-    """
-    ramp = (1 + int(updates)) / (10 + int(updates))
-    return torch.lerp(current, average, min(decay, ramp))
-
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoints appear whole: killed while it writes, a run still has the epoch before."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ANN401
-        """Write a checkpoint to a file beside ``path`` and let it take its place."""
-        with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
-
-
-def quiet_lightning() -> None:
-    """Lightning's hints on hardware and workers are noise here; its warnings stay."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-    warnings.filterwarnings(
-        "ignore", message=".*treespec, LeafSpec.*"
-    )  # lightning 2.6 calls what torch 2.13 deprecates

@@ -4,19 +4,44 @@ import ast
 import hashlib
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
-from yaml import YAMLError
+from yaml import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent, YAMLError
 
 from clipit_lightning.config import Config, LoggerConfig, TrainerConfig
 from clipit_lightning.errors import UserError
 from clipit_lightning.files import write_text
+
+_LONGEST, _DEEPEST, _WIDEST = 1_000_000, 10, 1000
+"""Bytes and levels of a YAML file, and characters of a value: far more than a configuration has."""
+_MOST = {
+    "data.folds": 10_000,
+    "data.fold_seed": 2**32 - 1,
+    "data.captions": 10_000,
+    "data.batch_size": 1_000_000,
+    "data.workers": 1024,
+    "data.preload_mb": 10**9,
+    "model.width": 65_536,
+    "model.encoder_layers": 1000,
+    "model.decoder_layers": 1000,
+    "model.windows": 1_000_000,
+    "model.score_window": 1_000_000,
+    "model.peak_window": 1_000_000,
+    "optim.epochs": 10_000_000,
+    "trainer.devices": 1024,
+    "trainer.num_nodes": 10_000,
+}
+"""Beyond these a slip of the finger starts a million processes or asks for terabytes."""
 
 
 def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Config:
@@ -29,11 +54,15 @@ def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ())
     for path in paths:
         merged = _merge(merged, _read(Path(path)), f"{path}: ")
     for word in overrides:
-        if "=" not in word or word.startswith("="):
+        key, sign, value = word.partition("=")
+        if not sign or not re.fullmatch(r"\w+(\.\w+)*", key):
             raise UserError(f"{word}: neither a YAML file nor key=value, such as optim.lr=3e-4")
+        if not value.strip():
+            raise UserError(f"{key}: has no value; say {key}=null where none is meant")
         try:
+            _refuse_artful(value)
             difference = OmegaConf.from_dotlist([word])
-        except (YAMLError, OmegaConfBaseException) as error:
+        except (ValueError, YAMLError, OmegaConfBaseException) as error:
             raise UserError(f"{word}: the value cannot be read ({_first_line(error)}); quote it") from error
         merged = _merge(merged, difference, "", typed=word)
     try:
@@ -41,19 +70,57 @@ def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ())
     except OmegaConfBaseException as error:
         raise UserError(f"{getattr(error, 'full_key', '') or 'configuration'}: {_first_line(error)}") from error
     assert isinstance(config, Config)
+    values = flatten(asdict(config))
+    for key, value in values.items():
+        if isinstance(value, str) and any(category(letter) in ("Cc", "Cs") for letter in value):
+            raise UserError(f"{key}: is {value[:40]!r}, with characters that no name has; write it in plain text")
+    for key, most in _MOST.items():
+        if max(values[key] if isinstance(values[key], list) else [values[key]], default=0) > most:
+            raise UserError(f"{key}: is above {most}, more than any machine or data set needs; lower it")
     return config
 
 
 def _read(path: Path) -> DictConfig:
     try:
-        loaded = OmegaConf.load(path)
+        if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+            raise ValueError("it is not a file")
+        if path.stat().st_size > _LONGEST:
+            raise ValueError(f"it has {path.stat().st_size} bytes")
+        text = path.read_text(encoding="utf-8-sig")
+        _refuse_artful(text)
+        loaded = OmegaConf.load(StringIO(text))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such configuration file; see configs/") from error
-    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"{path}: not a YAML file that can be read ({_first_line(error)})") from error
     if not isinstance(loaded, DictConfig):
-        raise UserError(f"{path}: holds a list, expected keys and values such as `seed: 1`")
+        raise UserError(f"{path}: holds a list or a value, expected keys and values such as `seed: 1`")
     return loaded
+
+
+def _refuse_artful(text: str) -> None:
+    """Refuse YAML that is more than keys and values, before anything is made of it.
+
+    A tag may ask for any class, aliases of aliases may ask for any memory, and an interpolation may copy the
+    environment, with its passwords, into the saved configuration.
+
+    Raises:
+        ValueError: It has such a thing.
+    """
+    depth = 0
+    for event in yaml.parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError(f"more than {_DEEPEST} levels")
+        if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
+            raise ValueError("anchors and aliases are not read; write the value out")
+        if getattr(event, "tag", None):
+            raise ValueError("tags are not read; write the plain value")
+        if isinstance(event, ScalarEvent):
+            if "${" in event.value or event.value == "???":
+                raise ValueError("${...} and ??? are not read; write the value out")
+            if len(event.value) > _WIDEST:
+                raise ValueError(f"a value of {len(event.value)} characters")
 
 
 def _merge(base: Any, difference: DictConfig, where: str, typed: str = "") -> Any:  # noqa: ANN401 - OmegaConf nodes

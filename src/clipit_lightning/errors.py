@@ -1,5 +1,9 @@
-"""The one exception for what a user can put right; the command line prints it as one line and exits with status 2."""
+"""The exception for what a user can put right; the command line prints it as one line and exits with status 2."""
 
 
 class UserError(Exception):
     """Something the user can mend. The message is one line: what is wrong, and what to do."""
+
+
+class SaidElsewhereError(UserError):
+    """The same on a process of a group whose first process says it: this one ends in silence."""

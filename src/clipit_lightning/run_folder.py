@@ -91,7 +91,9 @@ def _same_run(config: Config) -> Config:
     return replace(
         config,
         data=replace(config.data, workers=0, preload_mb=0),
-        trainer=replace(config.trainer, progress=True),
+        trainer=replace(
+            config.trainer, progress=True, devices=1, num_nodes=1, strategy="auto", parallel="batch", compile=False
+        ),
         logger=LoggerConfig(),
         output=None,
         overwrite=False,

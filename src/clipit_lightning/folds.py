@@ -1,0 +1,117 @@
+"""One fold: train it, or take up its training where it stopped, choose the epoch, test it, write its result."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from clipit_lightning import build, curves
+from clipit_lightning.build import Say
+from clipit_lightning.config import Config
+from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.errors import UserError
+from clipit_lightning.files import read_json, write_json
+from clipit_lightning.metrics.measures import means
+from clipit_lightning.processes import Processes
+from clipit_lightning.protocol import Protocol
+from clipit_lightning.results import fold_line
+from clipit_lightning.run_folder import RunFolder
+from clipit_lightning.task import SummarizationTask
+from clipit_lightning.trainers import Watch, make_trainer
+
+
+def run_fold(
+    config: Config,
+    datamodule: SummarizationDataModule,
+    folder: RunFolder,
+    index: int,
+    protocol: Protocol,
+    processes: Processes,
+    say: Say,
+    watch: Watch | None = None,
+    device: int | None = None,
+) -> dict[str, Any]:
+    """Train and test one fold, or read its result where an earlier run finished it.
+
+    Returns:
+        ``metrics`` (means over the fold's test videos), ``per_video`` rows, ``scores``, the selected ``epoch``
+        and what it reached in ``validation`` (None for a scorer that does not train). Nothing is tested with
+        ``test=false``.
+    """
+    path = folder.fold(index)
+    before: dict[str, Any] | None = processes.first(lambda: _finished(path / "result.json"))
+    if before is not None:
+        say(f"fold {index}: finished before")
+        return before
+    datamodule.fold = index
+    task = build.task(config, datamodule.feature_dim, datamodule.text_dim)
+    validates = datamodule.validate_on_test or bool(datamodule.folds[index].validation)
+    trainer, checkpoint = make_trainer(config, path, folder.path.name, protocol, index, validates, device, watch)
+    epoch, validation = None, None
+    try:
+        if any(parameter.requires_grad for parameter in task.parameters()):
+            _fit(trainer, task, datamodule, path, processes)
+            chosen = read_checkpoint(Path(checkpoint.best_model_path))
+            task.load_state_dict(chosen["state_dict"])
+            epoch, validation = int(chosen["epoch"]), chosen["validation"]
+        found = _test(trainer, task, datamodule) if config.test else {"metrics": {}, "per_video": [], "scores": {}}
+    except SystemExit as error:  # lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from error
+    fold = {"fold": index, "epoch": epoch, "validation": validation, **found}
+    for row in fold["per_video"]:
+        row["fold"] = index
+    processes.first(lambda: write_json(path / "result.json", fold))
+    say(fold_line(config, fold, task.measures.names))
+    return fold
+
+
+def _finished(path: Path) -> dict[str, Any] | None:
+    return read_json(path) if path.exists() else None
+
+
+def _test(trainer: L.Trainer, task: SummarizationTask, datamodule: SummarizationDataModule) -> dict[str, Any]:
+    trainer.test(task, datamodule=datamodule, verbose=False)
+    rows = task.test_rows()
+    return {
+        "metrics": means(rows, task.measures.names),
+        "per_video": rows.to_dict("records"),
+        "scores": task.scores,
+    }
+
+
+def _fit(
+    trainer: L.Trainer, task: SummarizationTask, datamodule: SummarizationDataModule, path: Path, processes: Processes
+) -> None:
+    """Train, from the last epoch of an interrupted run where there is one."""
+    last = path / "last.ckpt"
+    continues = processes.first(lambda: _prepare_to_continue(path))
+    trainer.fit(task, datamodule=datamodule, ckpt_path=str(last) if continues else None, weights_only=True)
+    processes.first(lambda: curves.join(path))
+
+
+def _prepare_to_continue(path: Path) -> bool:
+    last = path / "last.ckpt"
+    if not last.exists():
+        return False
+    epochs = int(read_checkpoint(last)["epoch"]) + 1  # says what is wrong before lightning would
+    curves.set_aside(path, epochs)
+    return True
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; only tensors and plain values are allowed in it, so that a foreign one can do no harm.
+
+    Raises:
+        UserError: It is damaged or not a checkpoint of a run.
+    """
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if "state_dict" not in checkpoint or "epoch" not in checkpoint:
+            raise ValueError("it holds no weights")
+    except Exception as error:  # torch raises many kinds for a damaged file
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+        raise UserError(
+            f"{path}: not a checkpoint that can be read ({reason}); remove {path.parent} to train anew"
+        ) from error
+    return checkpoint

@@ -1,0 +1,54 @@
+"""One process at a time in a run's folder."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clipit_lightning.errors import UserError
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it when the process ends, however it ends.
+
+    The lock is a file beside the folder, so that an empty or a foreign folder stays as it is.
+
+    Raises:
+        UserError: Another process holds it, or the file cannot be made.
+    """
+    path = folder.with_name(f".{folder.name}.lock")
+    handle = _open(path)
+    try:
+        while not _locked(handle, path, folder):  # its last holder removed it meanwhile
+            os.close(handle)
+            handle = _open(path)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
+        yield
+        path.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; free space or choose another folder"
+        ) from error
+
+
+def _locked(handle: int, path: Path, folder: Path) -> bool:
+    """Take the lock; False where the file that was locked is no longer the one at its place."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(handle, 100, 0).decode("utf-8", "replace").strip() or "unknown"
+        raise UserError(
+            f"{folder}: another process ({holder}) runs in this folder; wait for it, or give output=FOLDER"
+        ) from error
+    return path.exists() and os.fstat(handle).st_ino == path.stat().st_ino
