@@ -18,11 +18,13 @@ from scipy import stats
 
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import CorrelationRule
+from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 from clipit_lightning.floors import random_draws
 from clipit_lightning.metrics.correlation import correlate, references
 from clipit_lightning.metrics.rules import Rules, measure
+from clipit_lightning.metrics.semantic import QueryRules, Shots, measure_query, query_drops
 from clipit_lightning.summary.keyshots import frame_scores
 
 LONG_FRAMES, LONG_STEPS, LONG_SHOTS, ANNOTATORS = 1_000_000, 72_000, 6_700, 20
@@ -58,6 +60,27 @@ def on_benchmark(name: str, videos: list[Video], rng: np.random.Generator) -> No
     say(f"{name}: both correlations of {len(videos)} videos, {rules.correlation}", taken, loop)
     say(f"{name}: summary, F1 and both correlations", seconds(lambda: [measure(*pair, rules) for pair in pairs]))
     say(f"{name}: random floor of 100 draws", seconds(lambda: random_draws(videos, rules, 100)))
+
+
+def on_queries(videos: list[QueryVideo], rng: np.random.Generator) -> None:
+    """Semantic matching of one query, and of all, with random scores; and the query drop of a video."""
+    rules = QueryRules()
+    chosen = {item.id: rules.choose(rng.random(item.n_steps)) for video in videos for item in video.items()}
+    items = [item for video in videos for item in video.items()]
+    most = max(items, key=lambda item: int(item.oracle.sum()) * len(chosen[item.id]))
+    size = f"{len(chosen[most.id])} against {int(most.oracle.sum())} shots"
+    say(f"qfvs: matching one query, {size} (mean of 100)", seconds(lambda: _often(most, chosen[most.id])) / 100)
+    say(
+        f"qfvs: matching {len(items)} queries",
+        seconds(lambda: [measure_query(each, chosen[each.id]) for each in items]),
+    )
+    own = {item.query: chosen[item.id] for item in videos[0].items()}
+    say(f"qfvs: query drop of {videos[0].key}, {len(own)} queries", seconds(lambda: query_drops(videos[0], own)))
+
+
+def _often(item: QueryItem, chosen: Shots) -> None:
+    for _ in range(100):
+        measure_query(item, chosen)
 
 
 def long_video(rng: np.random.Generator) -> Video:
@@ -103,10 +126,14 @@ def on_ten_hours(rng: np.random.Generator) -> None:
 def main() -> None:
     """Run all measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with tvsum.h5 and summe.h5")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder with tvsum.h5, summe.h5, and perhaps qfvs.h5"
+    )
     folder = parser.parse_args().data
     for name in ("tvsum", "summe"):
         on_benchmark(name, Store(folder / f"{name}.h5").read(), np.random.default_rng(0))
+    if (folder / "qfvs.h5").exists():
+        on_queries(Store(folder / "qfvs.h5").read_queries(), np.random.default_rng(0))
     on_ten_hours(np.random.default_rng(0))
 
 

@@ -103,4 +103,4 @@ def test_baselines_are_printed_and_kept_for_the_board(stores, tmp_path, capsys):
     assert main(words) == 0
     assert "both-concepts" in capsys.readouterr().out
     (kept,) = tmp_path.glob("qfvs-*.json")
-    assert [row["name"] for row in json.loads(kept.read_text())["rules"]["none"]][0] == "random"
+    assert next(row["name"] for row in json.loads(kept.read_text())["rules"]["none"]) == "random"

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from clipit_lightning.errors import UserError
 from clipit_lightning.evaluate import bootstrap_interval
-from clipit_lightning.files import read_json
+from clipit_lightning.files import refuse_no_file
 from clipit_lightning.metrics.measures import FACTORS
 from clipit_lightning.protocol import Protocol, evaluation_differences, protocol_of
+from clipit_lightning.run_folder import read_result
 
 PERMUTATIONS = 10_000
 
@@ -29,10 +31,9 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
     for folder in folders:
         if not (folder / "result.json").exists():
             raise UserError(f"{folder}: no finished run here (result.json); see `ls runs`")
-        result = read_json(folder / "result.json")
-        protocols.append(protocol_of(result["protocol"]))
-        rows = pd.read_csv(folder / "per_video.csv")
-        keys = [name for name in ("video", "query") if name in rows]
+        result = read_result(folder / "result.json")
+        protocols.append(_read_protocol(folder, result["protocol"]))
+        rows, keys = _read_rows(folder / "per_video.csv")
         tables.append(rows.groupby(keys, as_index=False)[[each for each in FACTORS if each in rows]].mean())
         tables[-1].insert(0, "seed", result["seed"])
     for folder, protocol in zip(folders, protocols, strict=True):
@@ -42,6 +43,30 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
     if rows.duplicated(["seed", *keys]).any():
         raise UserError(f"{', '.join(map(str, folders))}: two runs of the same seed; name each seed once")
     return protocols[0], rows
+
+
+def _read_protocol(folder: Path, saved: dict[str, Any]) -> Protocol:
+    try:
+        return protocol_of(saved)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder / 'result.json'}: its protocol is damaged ({error}); run it again") from error
+
+
+def _read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a run's table, and the columns that name what is measured."""
+    try:
+        refuse_no_file(path)
+        rows = pd.read_csv(path)
+        keys = [name for name in ("video", "query") if name in rows]
+        names = [name for name in FACTORS if name in rows]
+        if "video" not in keys or not names or rows[keys].isna().any().any():
+            raise ValueError("columns or names of videos are missing")
+        if not np.isfinite(rows[names].to_numpy(np.float64)).all():
+            raise ValueError("a metric is missing or infinite")
+    except (OSError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not the table of a run ({reason}); restore it, or run it again") from error
+    return rows.astype(dict.fromkeys(keys, str)), keys
 
 
 def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from yaml import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEve
 
 from clipit_lightning.config import Config, LoggerConfig, TrainerConfig
 from clipit_lightning.errors import UserError
-from clipit_lightning.files import write_text
+from clipit_lightning.files import refuse_no_file, write_text
 
 _LONGEST, _DEEPEST, _WIDEST = 1_000_000, 10, 1000
 """Bytes and levels of a YAML file, and characters of a value: far more than a configuration has."""
@@ -82,8 +82,7 @@ def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ())
 
 def _read(path: Path) -> DictConfig:
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
-            raise ValueError("it is not a file")
+        refuse_no_file(path)
         if path.stat().st_size > _LONGEST:
             raise ValueError(f"it has {path.stat().st_size} bytes")
         text = path.read_text(encoding="utf-8-sig")

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from clipit_lightning.data.check import storage_problems
 from clipit_lightning.data.splits import Fold
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
+from clipit_lightning.files import named_once, refuse_no_file
 from clipit_lightning.metrics.rules import METRICS, Rules, measure
 
 Scores = NDArray[np.float64]
@@ -32,19 +34,22 @@ def read_scores(path: Path) -> dict[str, Scores]:
     if path.suffix.lower() not in readers:
         raise UserError(f"{path}: scores are read from .json, .npz or .h5 files")
     try:
+        refuse_no_file(path)
         content = readers[path.suffix.lower()](path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # numpy, zipfile and h5py raise many kinds for a damaged file
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path}: cannot be read ({reason}); write scores as video key to list of numbers") from error
     if not content:
         raise UserError(f"{path}: holds no video")
-    return {name: _numbers(path, name, values) for name, values in content.items()}
+    return {name: _row(path, name, values) for name, values in content.items()}
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=named_once)
     if not isinstance(content, dict):
         raise ValueError(f"it is a {type(content).__name__}, not an object")
     return content
@@ -59,15 +64,42 @@ def _read_hdf5(path: Path) -> dict[str, Any]:
     import h5py
 
     with h5py.File(path, "r") as file:
-        return {
-            name: np.asarray(each["scores"] if isinstance(each, h5py.Group) else each) for name, each in file.items()
-        }
+        return {name: _read_member(file, name) for name in file}
 
 
-def _numbers(path: Path, name: str, values: Any) -> Scores:  # noqa: ANN401 - whatever stood in the file
+def _read_member(file: "h5py.File", name: str) -> NDArray[Any]:
+    """The scores of a video: an array, or the array ``scores`` of a group."""
+    import h5py
+
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is a link, not scores in their place")
+    nested = isinstance(file[name], h5py.Group)
+    group, array = (file[name], "scores") if nested else (file, name)
+    if problems := storage_problems(group, [array], [array], [], only=[array]):
+        raise ValueError(f"{name}: {problems[0]}")
+    return np.asarray(group[array])
+
+
+def numbers(values: Any) -> Scores:  # noqa: ANN401 - whatever stood in a file
+    """Numbers of any kind, but not what numpy would make numbers of: texts, truths, complex numbers.
+
+    Raises:
+        ValueError: There is something else.
+    """
+    array = np.asarray(values)
+    if array.size and (array.dtype.kind not in "iuf" or (isinstance(values, list) and _has_truths(values))):
+        raise ValueError("numbers are needed")
+    return array.astype(np.float64)
+
+
+def _has_truths(values: list[Any]) -> bool:
+    return any(_has_truths(each) if isinstance(each, list) else isinstance(each, bool) for each in values)
+
+
+def _row(path: Path, name: str, values: Any) -> Scores:  # noqa: ANN401 - whatever stood in the file
     try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        array = numbers(values)
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: {name}: scores must be a list of numbers") from error
     if array.ndim == 2 and 1 in array.shape:
         array = array.ravel()

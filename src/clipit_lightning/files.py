@@ -60,9 +60,37 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
     """Read the JSON file ``path``.
 
     Raises:
-        UserError: It is missing or damaged.
+        UserError: It is missing, damaged or no file, names a key twice, or holds NaN, which JSON does not have.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        refuse_no_file(path)
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=named_once, parse_constant=_refuse)
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {path}: {error}; restore the file or remove it") from error
+
+
+def refuse_no_file(path: Path) -> None:
+    """Refuse what would be read for ever: a pipe, a device.
+
+    Raises:
+        ValueError: The path is there, and is neither a file nor a folder.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError("it is not a file")
+
+
+def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of a name that stands twice, the first value would be lost in silence.
+
+    Raises:
+        ValueError: A name stands twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
+        raise ValueError(f"{twice[:80]!r} stands twice")
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"it holds {constant}")

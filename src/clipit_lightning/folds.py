@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import pandas as pd
 import torch
+from lightning.pytorch.loggers import WandbLogger
 
 from clipit_lightning import build, curves
 from clipit_lightning.build import Say
@@ -61,9 +63,20 @@ def run_fold(
     fold = {"fold": index, "epoch": epoch, "validation": validation, **found}
     for row in fold["per_video"]:
         row["fold"] = index
+    _tell_wandb(trainer, fold)
     processes.first(lambda: write_json(path / "result.json", fold))
     say(fold_line(config, fold, task.measures.names))
     return fold
+
+
+def _tell_wandb(trainer: L.Trainer, fold: dict[str, Any]) -> None:
+    if not any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
+        return
+    from clipit_lightning.wandb_runs import FoldLogger, log_fold  # wandb takes a second to import
+
+    for logger in trainer.loggers:
+        if isinstance(logger, FoldLogger):
+            log_fold(logger, fold, pd.DataFrame(fold["per_video"]))
 
 
 def _finished(path: Path) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """Results as rows: ours, one a configuration and protocol over its seeds; published ones; floors and ceilings."""
 
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pandas as pd
 
 from clipit_lightning.data import QUERY_BENCHMARKS
 from clipit_lightning.errors import UserError
-from clipit_lightning.files import read_json, write_text
+from clipit_lightning.files import read_json, refuse_no_file, write_text
 from clipit_lightning.metrics.measures import FACTORS
+from clipit_lightning.run_folder import read_result
 
 VIDEOS = tuple(video for benchmark in QUERY_BENCHMARKS.values() for video in benchmark.videos)
 """Videos whose own F1 is a column: benchmarks with queries have four videos, and the field prints each."""
@@ -57,11 +59,8 @@ def find_results(folders: Iterable[Path]) -> list[dict[str, Any]]:
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for folder in folders:
         for path in sorted([*folder.glob("*/result.json"), *folder.glob("*.json")]):
-            result = read_json(path)
-            try:
-                found.setdefault((result["run"], result["protocol"]["identifier"]), result)
-            except (KeyError, TypeError) as error:
-                raise UserError(f"{path}: not a result of clipit train ({error} is missing); remove it") from error
+            result = read_result(path)
+            found.setdefault((result["run"], result["protocol"]["identifier"]), result)
     return list(found.values())
 
 
@@ -124,11 +123,16 @@ def _of_video(result: dict[str, Any], video: str) -> list[dict[str, float]]:
 
 
 def _published_rows(path: Path) -> list[dict[str, Any]]:
+    numbers = {"f1": np.float64, "kendall_tau": np.float64, "spearman_rho": np.float64}
     try:
-        table = pd.read_csv(path, dtype={"note": str, "correlation_protocol": str}, keep_default_na=True)
+        refuse_no_file(path)
+        table = pd.read_csv(path, dtype={"note": str, "correlation_protocol": str} | numbers, keep_default_na=True)
+        if np.isinf(table[list(numbers)].to_numpy()).any():
+            raise ValueError("a number is infinite")
         rows = table[[*_PUBLISHED_COLUMNS, "correlation_protocol", "source", "note"]].to_dict("records")
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not the table of published results ({error}); restore it with git") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not the table of published results ({reason}); restore it with git") from error
     return [_published_row(row) for row in rows]
 
 
@@ -160,9 +164,9 @@ def _published_videos(row: dict[Any, Any]) -> dict[str, float]:
     """F1 of each video, which the note lists in the order of the benchmark, where the paper prints them."""
     numbers = str(row["note"]).split()
     videos = QUERY_BENCHMARKS[row["dataset"]].videos
-    return (
-        {video: float(each) for video, each in zip(videos, numbers, strict=True)} if len(numbers) == len(videos) else {}
-    )
+    if len(numbers) != len(videos) or not all(re.fullmatch(r"\d+(\.\d+)?", each) for each in numbers):
+        return {}
+    return {video: float(each) for video, each in zip(videos, numbers, strict=True)}
 
 
 def _floor_rows(rows: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
@@ -171,10 +175,25 @@ def _floor_rows(rows: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]
     found = []
     for path in sorted(folder.glob("*.json")):
         kept = read_json(path)
-        for dataset, setting, rule in groups:
-            if dataset == kept["dataset"]:
-                found += [_floor_row(row, kept, setting, rule) for row in _rule_rows(kept, rule)]
+        try:
+            _refuse_no_floors(kept)
+            for dataset, setting, rule in groups:
+                if dataset == kept["dataset"]:
+                    found += [_floor_row(row, kept, setting, rule) for row in _rule_rows(kept, rule)]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{path}: not floors of clipit baselines ({error}); make them again or remove it") from error
     return found
+
+
+def _refuse_no_floors(kept: Any) -> None:  # noqa: ANN401 - whatever stood in the file
+    """Also where no group of the board takes them."""
+    if not isinstance(kept["dataset"], str) or not kept["rules"]:
+        raise ValueError("no dataset or no rules")
+    for rule in kept["rules"]:
+        for row in _rule_rows(kept, rule):
+            shown = _floor_row(row, kept, "", rule)
+            if any(isinstance(value, float) and not math.isfinite(value) for value in shown.values()):
+                raise ValueError(f"a number of {row['name']} is infinite")
 
 
 def _rule_rows(kept: dict[str, Any], rule: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from clipit_lightning.data import QUERY_BENCHMARKS
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.store import Store
 from clipit_lightning.errors import UserError
+from clipit_lightning.evaluate import numbers
 from clipit_lightning.files import read_json, write_json
 from clipit_lightning.metrics.semantic import QueryRules, Shots, measure_query, query_drops
 from clipit_lightning.protocol import query_rules_of
@@ -89,9 +90,9 @@ def _plain(name: str) -> str:
 def _chosen(where: str, prediction: Any, item: QueryItem, rules: QueryRules) -> Shots:  # noqa: ANN401 - as in the file
     shots = isinstance(prediction, dict)
     try:
-        row = np.asarray(prediction["shots"] if shots else prediction, dtype=np.float64)
-    except (TypeError, ValueError, KeyError) as error:
-        raise UserError(f"{where}: neither a list of scores nor {{'shots': [numbers]}}") from error
+        row = numbers(prediction["shots"] if shots else prediction)
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise UserError(f"{where}: neither a list of scores, finite numbers, nor {{'shots': [numbers]}}") from error
     if row.ndim != 1 or not np.isfinite(row).all():
         raise UserError(f"{where}: a row of finite numbers is needed")
     if not shots:

@@ -77,7 +77,12 @@ def _run(
     else:
         folds = [run_fold(config, datamodule, folder, index, protocol, processes, say, watch) for index in indices]
     seconds = time.monotonic() - started
-    return processes.first(lambda: write_results(config, datamodule, protocol, folder, folds, seconds))
+    result = processes.first(lambda: write_results(config, datamodule, protocol, folder, folds, seconds))
+    if config.logger.wandb != "off":
+        from clipit_lightning.wandb_runs import log_run  # wandb takes a second to import
+
+        log_run(config, folder.path, result)
+    return result
 
 
 def _silence(line: str) -> None:

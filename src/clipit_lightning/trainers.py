@@ -1,5 +1,6 @@
 """The trainer of a fold: what Lightning is told, and the callbacks and plugins that it lacks."""
 
+import io
 import logging
 import signal
 import sys
@@ -64,6 +65,11 @@ def make_trainer(
         callbacks.append(WeightAveraging(avg_fn=partial(moving_average, decay=config.optim.ema)))
     callbacks += [StopWhenTold()] if watch is None else [StopWhenTold(), Watcher(fold, watch)]
     loggers: list[Logger] = [CSVLogger(path, name="", version="")]
+    if config.logger.wandb != "off":
+        from clipit_lightning.wandb_runs import make_logger  # wandb takes a second to import
+
+        logger = make_logger(config, path, run_name, protocol, fold)
+        loggers += [] if logger is None else [logger]
     trainer = L.Trainer(
         accelerator=config.trainer.accelerator,
         **_devices(config, device),
@@ -153,9 +159,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Checkpoints appear whole: killed while it writes, a run still has the epoch before."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ANN401
-        """Write a checkpoint to a file beside ``path`` and let it take its place."""
+        """Write a checkpoint to a file beside ``path`` and let it take its place.
+
+        It is made in memory first: where a disk is full, torch's own writer says something else.
+        """
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
         with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            temporary.write_bytes(buffer.getbuffer())
 
 
 def quiet_lightning() -> None:

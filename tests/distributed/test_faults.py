@@ -2,6 +2,7 @@
 
 import json
 import random
+import resource
 import signal
 import time
 
@@ -71,6 +72,21 @@ def test_told_to_stop_it_says_so_and_continues_later(undisturbed, stores, tmp_pa
     assert process.returncode == 130, said
     assert said.strip().splitlines()[-1] == "clipit: interrupted; the same command continues where it stopped"
     assert "Traceback" not in said
+    train(stores, tmp_path / "run", *WORDS)
+    assert compared(tmp_path / "run") == compared(expected)
+
+
+def test_a_disk_that_fills_up_is_one_line_and_the_run_continues_when_there_is_room(undisturbed, stores, tmp_path):
+    """No file may grow beyond 20 kB: what is written first fits, a checkpoint does not."""
+    expected, _ = undisturbed
+    words = ["train", *QUICK, *WORDS, f"data.root={stores}", f"output={tmp_path / 'run'}"]
+    process = start(*words, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)))
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said.startswith("clipit: cannot write ")
+    assert said.count("\n") == 1
+    assert "best.ckpt: File too large; free space or choose another folder" in said
+    assert not list(tmp_path.rglob(".*ckpt*")), "nothing half-written stays"
     train(stores, tmp_path / "run", *WORDS)
     assert compared(tmp_path / "run") == compared(expected)
 

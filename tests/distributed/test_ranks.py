@@ -36,7 +36,7 @@ def curves(folder, fold=0):
 
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_trained_weights_measure_exactly_the_same(one, stores, tmp_path, ranks):
-    """Five test videos on two and on three ranks; with three, the part of two validation videos leaves a rank without."""
+    """Five test videos on two and on three ranks; with three, two validation videos leave a rank without."""
     folder = shutil.copytree(one, tmp_path / "run")
     for path in (
         *folder.glob("folds/*/result.json"),

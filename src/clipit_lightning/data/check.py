@@ -65,7 +65,11 @@ def group_problems(group: h5py.Group) -> list[str]:
 
 
 def storage_problems(
-    group: h5py.Group, required: Sequence[str], numbers: Sequence[str], texts: Sequence[str]
+    group: h5py.Group,
+    required: Sequence[str],
+    numbers: Sequence[str],
+    texts: Sequence[str],
+    only: Sequence[str] | None = None,
 ) -> list[str]:
     """Why arrays must not even be read: they are missing, elsewhere, of another kind, or larger than their file.
 
@@ -77,12 +81,13 @@ def storage_problems(
         required: Arrays that must be there.
         numbers: Arrays that hold numbers.
         texts: Arrays that hold texts.
+        only: Arrays that will be read; by default all that are there.
     """
     if not isinstance(group, h5py.Group):
         return ["is an array, not the group of a video"]
     if missing := [name for name in required if name not in group]:
         return [f"has no {', '.join(missing)}"]
-    return [line for name in group for line in _array_problems(group, name, numbers, texts)]
+    return [line for name in (group if only is None else only) for line in _array_problems(group, name, numbers, texts)]
 
 
 def _array_problems(group: h5py.Group, name: str, numbers: Sequence[str], texts: Sequence[str]) -> Iterator[str]:

@@ -30,7 +30,7 @@ from clipit_lightning.data.query_layout import (
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
-from clipit_lightning.files import atomic_path
+from clipit_lightning.files import atomic_path, refuse_no_file
 
 _ARRAYS = {
     "features": np.float32,
@@ -228,13 +228,12 @@ def _text(value: object) -> str:
 
 
 def _open(path: Path) -> h5py.File:
-    if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
-        raise UserError(f"{path}: not a file; import or copy the store again")
     try:
+        refuse_no_file(path)
         return h5py.File(path, "r")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such store; make it with `clipit data import FOLDER`") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable HDF5 file ({_first_line(error)}); import or copy it again") from error
 
 
