@@ -39,7 +39,7 @@ def test_a_saved_configuration_is_a_valid_argument(tmp_path):
         ("=3", "=3: neither"),
         ("seed=[", "seed=[: the value cannot be read"),
         ("data=3", "data: Merge error"),
-        ("data.root=${nowhere}", "data.root: Interpolation key 'nowhere' not found"),
+        ("data.root=${nowhere}", "data.root=${nowhere}: the value cannot be read"),
         ("data.fold=5", "data.fold: is 5; there are folds 0 to 4"),
         ("data.sources=[summe]", "data.sources: the canonical setting has none"),
         ("model.heads=7", "model.heads: is 7; it must divide model.width=64"),
@@ -56,6 +56,11 @@ def test_a_mistake_is_one_line_with_the_key_as_typed(word, said):
         load_config([], [word])
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
+
+
+def test_words_that_yaml_takes_for_truth_values_are_words():
+    assert load_config([], ["logger.wandb=off"]).logger.wandb == "off"
+    assert load_config([], ["overwrite=true"]).overwrite is True
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from clipit_lightning import __version__
-from clipit_lightning.commands import data, measuring, preparing, reporting, training
+from clipit_lightning.commands import data, measuring, preparing, reporting, summarizing, sweeping, training
 from clipit_lightning.errors import SaidElsewhereError, UserError
 
 
@@ -56,8 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"clipit {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     training.add_train(commands)
+    sweeping.add_sweep(commands)
     data.add_data(commands)
     preparing.add_prepare(commands)
+    summarizing.add_summarize(commands)
     measuring.add_evaluate(commands)
     measuring.add_baselines(commands)
     measuring.add_compare(commands)

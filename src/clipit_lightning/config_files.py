@@ -61,7 +61,9 @@ def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ())
             raise UserError(f"{key}: has no value; say {key}=null where none is meant")
         try:
             _refuse_artful(value)
-            difference = OmegaConf.from_dotlist([word])
+            # YAML 1.1 takes off and on for truth values; here they are words, as in logger.wandb=off.
+            plain = f"{key}='{value.strip()}'" if value.strip() in ("off", "on") else word
+            difference = OmegaConf.from_dotlist([plain])
         except (ValueError, YAMLError, OmegaConfBaseException) as error:
             raise UserError(f"{word}: the value cannot be read ({_first_line(error)}); quote it") from error
         merged = _merge(merged, difference, "", typed=word)

@@ -181,7 +181,9 @@ def _floor_rows(rows: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]
                 if dataset == kept["dataset"]:
                     found += [_floor_row(row, kept, setting, rule) for row in _rule_rows(kept, rule)]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{path}: not floors of clipit baselines ({error}); make them again or remove it") from error
+            raise UserError(
+                f"{path}: not floors of clipit baselines ({error}); make them again or remove it"
+            ) from error
     return found
 
 

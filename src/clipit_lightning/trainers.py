@@ -53,8 +53,8 @@ def make_trainer(
         device: Which device to use where folds are spread over several; by default all that are configured.
         watch: Called after each validation.
     """
-    # Two, because lightning's save_last follows the best: it writes only when there is a new one. Both at the end of the
-    # validation: by default the best would be written later, and the last would not know of the best of its epoch.
+    # Two, because lightning's save_last follows the best: it writes only when there is a new one. Both at the end of
+    # the validation: by default the best would be written later, and the last would not know the best of its epoch.
     moment: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": not validates}
     last = ModelCheckpoint(dirpath=path, filename="last", **moment)
     monitor = f"val/{build.measures(config).monitor}"

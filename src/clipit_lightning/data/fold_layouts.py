@@ -8,6 +8,7 @@ from typing import Any
 
 from clipit_lightning.data.splits import Fold, Setting
 from clipit_lightning.errors import UserError
+from clipit_lightning.files import named_once, refuse_no_file
 
 NUMBERS: dict[str, frozenset[int]] = {
     "tvsum": frozenset(range(1, 51)),
@@ -34,7 +35,7 @@ def read_content(path: Path) -> Any:  # noqa: ANN401 - whatever JSON and YAML ca
     import yaml
 
     readers: dict[str, Callable[[str], Any]] = {
-        ".json": json.loads,
+        ".json": lambda text: json.loads(text, object_pairs_hook=named_once),
         ".yaml": yaml.safe_load,
         ".yml": yaml.safe_load,
         ".txt": _lines,
@@ -43,6 +44,7 @@ def read_content(path: Path) -> Any:  # noqa: ANN401 - whatever JSON and YAML ca
     if reader is None:
         raise UserError(f"{path}: none of the known layouts: {_LAYOUTS}")
     try:
+        refuse_no_file(path)
         return reader(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}; give the path of a file of folds") from error
@@ -162,7 +164,7 @@ def _entries(where: str, part: str, entries: Any, dataset: str) -> list[tuple[An
 
 def _id(where: str, entry: Any, dataset: str, names: Mapping[str, str]) -> str:  # noqa: ANN401
     """The id of what a file calls a video."""
-    if not isinstance(entry, (str, int)):
+    if not isinstance(entry, (str, int)) or (isinstance(entry, int) and entry.bit_length() > 64):
         raise UserError(f"{where}: {_short(entry)} stands where a video's key, name or number is expected")
     folder, _, last = str(entry).strip().rpartition("/")
     if folder:
@@ -187,5 +189,7 @@ def _short(entry: object) -> str:
     """A piece of the file for an error of one line. Lists are not written out: YAML's aliases can make them huge."""
     if not isinstance(entry, (str, int)):
         return f"a {type(entry).__name__}"
+    if isinstance(entry, int) and entry.bit_length() > 64:  # python refuses to write numbers of thousands of digits
+        return "a huge number"
     text = " ".join(str(entry).split()) or "nothing"
     return text if len(text) <= 80 else f"{text[:77]}..."
