@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -61,16 +62,12 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 
 def _read_hdf5(path: Path) -> dict[str, Any]:
-    import h5py
-
     with h5py.File(path, "r") as file:
         return {name: _read_member(file, name) for name in file}
 
 
-def _read_member(file: "h5py.File", name: str) -> NDArray[Any]:
+def _read_member(file: h5py.File, name: str) -> NDArray[Any]:
     """The scores of a video: an array, or the array ``scores`` of a group."""
-    import h5py
-
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is a link, not scores in their place")
     nested = isinstance(file[name], h5py.Group)

@@ -51,7 +51,8 @@ _PUBLISHED_COLUMNS = (
 def find_results(folders: Iterable[Path]) -> list[dict[str, Any]]:
     """Read every ``result.json`` of the runs under the folders, and every ``*.json`` of a folder of results.
 
-    A run that is found twice, as under ``runs`` and copied to ``experiments/results``, counts once.
+    A run that is found twice, as under ``runs`` and copied to ``experiments/results``, counts once. Trials of a search,
+    which test nothing, are left out.
 
     Raises:
         UserError: A result cannot be read.
@@ -60,6 +61,8 @@ def find_results(folders: Iterable[Path]) -> list[dict[str, Any]]:
     for folder in folders:
         for path in sorted([*folder.glob("*/result.json"), *folder.glob("*.json")]):
             result = read_result(path)
+            if not result["metrics"]:  # of a search, which tests nothing
+                continue
             found.setdefault((result["run"], result["protocol"]["identifier"]), result)
     return list(found.values())
 
@@ -123,10 +126,11 @@ def _of_video(result: dict[str, Any], video: str) -> list[dict[str, float]]:
 
 
 def _published_rows(path: Path) -> list[dict[str, Any]]:
-    numbers = {"f1": np.float64, "kendall_tau": np.float64, "spearman_rho": np.float64}
+    numbers = ("f1", "kendall_tau", "spearman_rho")
+    types = dict.fromkeys(("note", "correlation_protocol"), "str") | dict.fromkeys(numbers, "float64")
     try:
         refuse_no_file(path)
-        table = pd.read_csv(path, dtype={"note": str, "correlation_protocol": str} | numbers, keep_default_na=True)
+        table = pd.read_csv(path, dtype=types, keep_default_na=True)
         if np.isinf(table[list(numbers)].to_numpy()).any():
             raise ValueError("a number is infinite")
         rows = table[[*_PUBLISHED_COLUMNS, "correlation_protocol", "source", "note"]].to_dict("records")
