@@ -124,9 +124,7 @@ def test_a_search_sees_no_test_fold(train):
     assert not (folder / "per_video.csv").exists()
 
 
-@pytest.mark.parametrize(
-    "words", [["trainer.precision=bf16-mixed"], ["trainer.strategy=ddp"]]
-)
+@pytest.mark.parametrize("words", [["trainer.precision=bf16-mixed"], ["trainer.strategy=ddp"]])
 def test_options_of_the_trainer_train(train, words):
     result, _ = train("data.fold=0", "optim.epochs=1", *words)
     assert -1 <= result["metrics"]["kendall_tau"]["mean"] <= 1
