@@ -27,7 +27,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except SaidElsewhereError:
         return 0
     except UserError as error:
-        print(f"clipit: {error}", file=sys.stderr)
+        print(f"clipit: {_one_line(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":
@@ -42,6 +42,11 @@ def main(words: Sequence[str] | None = None) -> int:
             f"clipit: {where}{error.strerror or error}; nothing finished is lost, mend it and repeat", file=sys.stderr
         )
         return 2
+
+
+def _one_line(text: str) -> str:
+    """Names from files may hold line ends and the escapes that move a terminal's cursor; they are shown, not obeyed."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -31,10 +31,10 @@ def join(folder: Path) -> None:
 
 
 def _read(*paths: Path) -> pd.DataFrame:
-    """The rows of the files that are there; a file that was cut short counts as absent."""
+    """The rows of the files that are there; a damaged file counts as absent."""
     tables = []
     for path in paths:
         with suppress(OSError, ValueError, pd.errors.ParserError):
             table = pd.read_csv(path)
-            tables += [table] if "epoch" in table else []
+            tables += [table] if "epoch" in table and pd.api.types.is_numeric_dtype(table["epoch"]) else []
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

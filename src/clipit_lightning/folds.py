@@ -80,7 +80,47 @@ def _tell_wandb(trainer: L.Trainer, fold: dict[str, Any]) -> None:
 
 
 def _finished(path: Path) -> dict[str, Any] | None:
-    return read_json(path) if path.exists() else None
+    """The result of a fold that an earlier run finished, or None.
+
+    Raises:
+        UserError: The file is not one.
+    """
+    if not path.exists():
+        return None
+    fold = read_json(path)
+    if not _is_result(fold):
+        raise UserError(f"{path}: not the result of a fold, or damaged; remove {path.parent} to train it anew")
+    result: dict[str, Any] = fold
+    return result
+
+
+def _is_result(fold: Any) -> bool:  # noqa: ANN401 - whatever stood in the file
+    """Whether it has what ``run_fold`` writes, of the right kinds."""
+    if not isinstance(fold, dict) or not {"fold", "epoch", "validation", "metrics", "per_video", "scores"} <= set(fold):
+        return False
+    rows, scores = fold["per_video"], fold["scores"]
+    return (
+        isinstance(fold["fold"], int)
+        and isinstance(fold["epoch"], int | None)
+        and _are_numbers(fold["metrics"])
+        and (fold["validation"] is None or _are_numbers(fold["validation"]))
+        and isinstance(rows, list)
+        and all(isinstance(row, dict) and _is_row(row) for row in rows)
+        and isinstance(scores, dict)
+        and all(
+            isinstance(row, list) and all(isinstance(score, int | float) for score in row) for row in scores.values()
+        )
+    )
+
+
+def _are_numbers(values: Any) -> bool:  # noqa: ANN401 - whatever stood in the file
+    return isinstance(values, dict) and all(isinstance(value, int | float) for value in values.values())
+
+
+def _is_row(row: dict[str, Any]) -> bool:
+    names = {name: row[name] for name in ("video", "query") if name in row}
+    printable = all(isinstance(name, str) and name.isprintable() for name in names.values())
+    return "video" in row and printable and _are_numbers({name: row[name] for name in row if name not in names})
 
 
 def _test(trainer: L.Trainer, task: SummarizationTask, datamodule: SummarizationDataModule) -> dict[str, Any]:
