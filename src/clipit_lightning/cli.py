@@ -46,7 +46,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _one_line(text: str) -> str:
     """Names from files may hold line ends and the escapes that move a terminal's cursor; they are shown, not obeyed."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return shown if len(shown) <= 900 else f"{shown[:450]} ... {shown[-400:]}"
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -136,30 +136,6 @@ def read_result(path: Path) -> dict[str, Any]:
     return found
 
 
-def read_fold(path: Path) -> dict[str, Any]:
-    """Read the ``result.json`` of a fold and check what its readers rely on.
-
-    Raises:
-        UserError: It is damaged, or not a result of a fold.
-    """
-    fold = read_json(path)
-    try:
-        _require(type(fold["fold"]) is int, "it has no number")
-        _require(fold["epoch"] is None or type(fold["epoch"]) is int, "epoch is no number")
-        _require_number(list((fold["validation"] or {}).values()), "validation")
-        _require_number(list(fold["metrics"].values()), "metrics")
-        for row in fold["per_video"]:
-            _require(isinstance(row["video"], str), "a row has no video")
-            _require(all(type(value) in (str, int, float) for value in row.values()), "a row has no numbers")
-        for video, scores in fold["scores"].items():
-            _require(isinstance(scores, list), f"scores of {video}")
-            _require_number(scores, f"scores of {video}")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: not a result of a fold ({error}); remove {path.parent} to train it anew") from error
-    found: dict[str, Any] = fold
-    return found
-
-
 def _require(condition: bool, problem: str) -> None:
     if not condition:
         raise ValueError(problem)
