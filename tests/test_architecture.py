@@ -31,6 +31,7 @@ UPSTREAM_FIRST = (
     ("build",),
     ("objective",),
     ("wandb_runs",),
+    ("checkpoints",),
     ("trainers",),
     ("results",),
     ("processes", "run_lock", "curves"),

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -92,8 +93,8 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_result(train, monke
     assert RunFolder(folder).fold(0).is_dir()
 
 
-@pytest.mark.parametrize("stop", [1, 2])
-def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(stores, tmp_path, stop):
+@pytest.mark.parametrize(("stop", "moves"), [(1, False), (2, False), (2, True)])
+def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(stores, tmp_path, stop, moves):
     """Here the first epoch is the best: a checkpoint of the last that does not know it would let a later one win."""
     words = [*QUICK, f"data.root={stores}", "data.folds=2", "data.fold=0", "optim.epochs=4", "model.dropout=0.5"]
     undisturbed = run(load_config([], [*words, f"output={tmp_path / 'one'}"]), say=lambda line: None)
@@ -106,10 +107,13 @@ def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(stores, 
 
     with pytest.raises(RuntimeError, match="stop"):
         run(config, say=lambda line: None, watch=watch)
+    if moves:
+        (tmp_path / "two").rename(tmp_path / "three")
+        config = dataclasses.replace(config, output=str(tmp_path / "three"))
     continued = run(config, say=lambda line: None)
     assert continued["folds"] == undisturbed["folds"]
     assert continued["metrics"] == undisturbed["metrics"]
-    curves = [pd.read_csv(tmp_path / name / "folds/0/metrics.csv") for name in ("one", "two")]
+    curves = [pd.read_csv(tmp_path / name / "folds/0/metrics.csv") for name in ("one", "three" if moves else "two")]
     pd.testing.assert_frame_equal(*curves, check_like=True)
 
 

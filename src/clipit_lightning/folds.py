@@ -5,11 +5,12 @@ from typing import Any
 
 import lightning as L
 import pandas as pd
-import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import WandbLogger
 
 from clipit_lightning import build, curves
 from clipit_lightning.build import Say
+from clipit_lightning.checkpoints import read_checkpoint, unreadable
 from clipit_lightning.config import Config
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.errors import UserError
@@ -54,7 +55,7 @@ def run_fold(
     try:
         if any(parameter.requires_grad for parameter in task.parameters()):
             _fit(trainer, task, datamodule, path, processes)
-            chosen = read_checkpoint(Path(checkpoint.best_model_path))
+            chosen = read_checkpoint(Path(checkpoint.best_model_path), task.state_dict())
             task.load_state_dict(chosen["state_dict"])
             epoch, validation = int(chosen["epoch"]), chosen["validation"]
         found = _test(trainer, task, datamodule) if config.test else {"metrics": {}, "per_video": [], "scores": {}}
@@ -138,33 +139,22 @@ def _fit(
 ) -> None:
     """Train, from the last epoch of an interrupted run where there is one."""
     last = path / "last.ckpt"
-    continues = processes.first(lambda: _prepare_to_continue(path))
-    trainer.fit(task, datamodule=datamodule, ckpt_path=str(last) if continues else None, weights_only=True)
+    continues = processes.first(lambda: _prepare_to_continue(last, task))
+    began: list[bool] = []
+    trainer.callbacks.append(LambdaCallback(on_train_start=lambda *_: began.append(True)))  # type: ignore[attr-defined]
+    try:
+        trainer.fit(task, datamodule=datamodule, ckpt_path=str(last) if continues else None, weights_only=True)
+    except Exception as error:
+        if began or not continues or isinstance(error, UserError | OSError):
+            raise
+        # Lightning could not take up the state of an optimizer, a schedule, a loop or a callback.
+        raise unreadable(last, error) from error
     processes.first(lambda: curves.join(path))
 
 
-def _prepare_to_continue(path: Path) -> bool:
-    last = path / "last.ckpt"
+def _prepare_to_continue(last: Path, task: SummarizationTask) -> bool:
     if not last.exists():
         return False
-    epochs = int(read_checkpoint(last)["epoch"]) + 1  # says what is wrong before lightning would
-    curves.set_aside(path, epochs)
+    checkpoint = read_checkpoint(last, task.state_dict())  # says what is wrong before lightning would
+    curves.set_aside(last.parent, checkpoint["epoch"] + 1)
     return True
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; only tensors and plain values are allowed in it, so that a foreign one can do no harm.
-
-    Raises:
-        UserError: It is damaged or not a checkpoint of a run.
-    """
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if "state_dict" not in checkpoint or "epoch" not in checkpoint:
-            raise ValueError("it holds no weights")
-    except Exception as error:  # torch raises many kinds for a damaged file
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
-        raise UserError(
-            f"{path}: not a checkpoint that can be read ({reason}); remove {path.parent} to train anew"
-        ) from error
-    return checkpoint

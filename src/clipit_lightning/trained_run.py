@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from clipit_lightning import build
+from clipit_lightning.checkpoints import read_checkpoint
 from clipit_lightning.config import Config
 from clipit_lightning.config_files import load_config
 from clipit_lightning.data import QUERY_BENCHMARKS
 from clipit_lightning.errors import UserError
 from clipit_lightning.features.encoders import Encoder
 from clipit_lightning.files import read_json
-from clipit_lightning.folds import read_checkpoint
 from clipit_lightning.run_folder import RunFolder
 from clipit_lightning.zero_shot import phrases
 

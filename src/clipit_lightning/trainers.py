@@ -1,6 +1,5 @@
 """The trainer of a fold: what Lightning is told, and the callbacks and plugins that it lacks."""
 
-import io
 import logging
 import signal
 import sys
@@ -14,16 +13,15 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, Logger
-from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
 
 from clipit_lightning import build
+from clipit_lightning.checkpoints import AtomicCheckpointIO, FoldCheckpoint
 from clipit_lightning.config import Config
-from clipit_lightning.files import atomic_path
 from clipit_lightning.protocol import Protocol
 from clipit_lightning.task import SummarizationTask
 
@@ -40,7 +38,7 @@ def make_trainer(
     validates: bool = True,
     device: int | None = None,
     watch: Watch | None = None,
-) -> tuple[L.Trainer, ModelCheckpoint]:
+) -> tuple[L.Trainer, FoldCheckpoint]:
     """The trainer of one fold, and its callback that keeps the selected epoch.
 
     Args:
@@ -56,9 +54,9 @@ def make_trainer(
     # Two, because lightning's save_last follows the best: it writes only when there is a new one. Both at the end of
     # the validation: by default the best would be written later, and the last would not know the best of its epoch.
     moment: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": not validates}
-    last = ModelCheckpoint(dirpath=path, filename="last", **moment)
+    last = FoldCheckpoint(dirpath=path, filename="last", **moment)
     monitor = f"val/{build.measures(config).monitor}"
-    best = ModelCheckpoint(dirpath=path, filename="best", monitor=monitor, mode="max", **moment)
+    best = FoldCheckpoint(dirpath=path, filename="best", monitor=monitor, mode="max", **moment)
     # The best first, so that the last holds what is the best so far.
     callbacks: list[Callback] = [last] if config.selection == "last" else [best, last]
     if config.optim.ema:
@@ -153,20 +151,6 @@ def moving_average(average: Tensor, current: Tensor, updates: Tensor | int, deca
     """
     ramp = (1 + int(updates)) / (10 + int(updates))
     return torch.lerp(current, average, min(decay, ramp))
-
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoints appear whole: killed while it writes, a run still has the epoch before."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ANN401
-        """Write a checkpoint to a file beside ``path`` and let it take its place.
-
-        It is made in memory first: where a disk is full, torch's own writer says something else.
-        """
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        with atomic_path(Path(path)) as temporary:
-            temporary.write_bytes(buffer.getbuffer())
 
 
 def quiet_lightning() -> None:

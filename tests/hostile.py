@@ -1,0 +1,856 @@
+"""Hostile inputs for ``test_hostile.py``: each table maps a name to what makes the input."""
+
+import json
+import os
+import pickle
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+Damage = Callable[[h5py.File], None]
+Spoil = Callable[[Path], object]
+
+
+class WritesAFile:
+    """Writes ``mark`` when somebody unpickles it."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.mark}",)
+
+
+# --- stores: one array of one video ---------------------------------------------------------------------------------
+
+
+def replaced(key: str, name: str, change: Callable[[Any], Any]) -> Damage:
+    """Put something else in the place of an array."""
+
+    def damage(file: h5py.File) -> None:
+        value = change(file[key][name][()])
+        del file[key][name]
+        if value is not None:
+            file[key][name] = value
+
+    return damage
+
+
+def _strange(value: Any, kind: Any) -> Any:
+    return np.zeros(np.shape(value), dtype=kind)
+
+
+def _cut(value: Any) -> Any:
+    return value[:-1]
+
+
+def _last(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Do it along the last axis: one annotator more or fewer is no damage, one frame is."""
+    return lambda value: np.moveaxis(change(np.moveaxis(value, -1, 0)), 0, -1)
+
+
+def _longer(value: Any) -> Any:
+    return np.concatenate([value, value[-1:]])
+
+
+def _first_is(number: float, value: Any) -> Any:
+    changed = np.array(value, dtype=np.float64)
+    changed.flat[0] = number
+    return changed
+
+
+def _texts(value: Any) -> Any:
+    return np.full(np.shape(value), b"text", dtype="S4")
+
+
+SHAPES: dict[str, Callable[[Any], Any]] = {
+    "empty": lambda value: np.zeros((0,), np.float32),
+    "a-scalar": lambda value: np.float32(0.5),
+    "in-3-dimensions": lambda value: np.zeros((2, 3, 4, 5), np.float32),
+    "one-short": _cut,
+    "one-long": _longer,
+}
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "of-bytes": _texts,
+    "of-texts": lambda value: np.full(np.shape(value), "text", dtype=h5py.string_dtype()),
+    "complex": lambda value: np.asarray(value).astype(np.complex64),
+    "a-compound": partial(_strange, kind=[("one", "f4"), ("two", "i4")]),
+    "opaque": partial(_strange, kind="V4"),
+}
+NUMBERS: dict[str, Callable[[Any], Any]] = {
+    "nan": partial(_first_is, np.nan),
+    "inf": partial(_first_is, np.inf),
+}
+
+
+def some(table: dict[str, Any], step: int, turn: int = 0) -> dict[str, Any]:
+    """Every second, third, ... of a table's inputs, from another start each turn: all of them over the turns."""
+    return dict(list(table.items())[turn % step :: step])
+
+
+def _array_damages(key: str, arrays: dict[str, bool], transposable: tuple[str, ...]) -> dict[str, Damage]:
+    """Every array (True: required) in some of the wrong forms."""
+    found: dict[str, Damage] = {}
+    for turn, (name, required) in enumerate(arrays.items()):
+        if required:
+            found[f"{name}-missing"] = replaced(key, name, lambda value: None)
+        along = {"one-short": _last(_cut), "one-long": _last(_longer)} if name.startswith("user_") else {}
+        wrong = some(SHAPES | along, 2, turn) | some(KINDS, 3, turn) | some(NUMBERS, 2, turn)
+        for title, change in wrong.items():
+            found[f"{name}-{title}"] = replaced(key, name, change)
+        found[f"{name}-a-group"] = partial(_array_becomes_group, key=key, name=name)
+    for name in transposable:
+        found[f"{name}-transposed"] = replaced(key, name, np.transpose)
+    return found
+
+
+def _array_becomes_group(file: h5py.File, key: str, name: str) -> None:
+    del file[key][name]
+    file[key].create_group(name)["inside"] = 1
+
+
+# --- stores: values -----------------------------------------------------------------------------------------------
+
+
+def _values(name: str, change: Callable[[Any], Any]) -> Damage:
+    return replaced("video_3", name, change)
+
+
+def _huge_video(file: h5py.File) -> None:
+    """A length that is nobody's, with shots that agree: what counts frames must not be allocated."""
+    group, frames = file["video_3"], 10**12
+    for name in ("n_frames", "change_points", "user_summary"):
+        del group[name]
+    group["n_frames"], group["change_points"] = frames, np.array([[0, frames - 1]])
+
+
+def _huge_array(file: h5py.File, key: str) -> None:
+    """Terabytes that are declared and take no space in the file."""
+    del file[key]["features"]
+    file[key].create_dataset("features", shape=(10**6, 10**6), dtype="f4", chunks=(1000, 1000))
+
+
+def _linked(file: h5py.File, link: Any, key: str, name: str = "features") -> None:
+    del file[key][name]
+    file[key][name] = link
+
+
+def _outside(file: h5py.File, key: str) -> None:
+    """An array whose bytes are those of any other file of the reader's machine."""
+    shape = file[key]["features"].shape
+    del file[key]["features"]
+    other = Path(file.filename).with_name("secret")
+    file[key].create_dataset("features", shape, "f4", external=[(str(other), 0, h5py.h5f.UNLIMITED)])
+
+
+def _virtual(file: h5py.File, key: str) -> None:
+    shape = file[key]["features"].shape
+    del file[key]["features"]
+    layout = h5py.VirtualLayout(shape=shape, dtype="f4")
+    layout[:] = h5py.VirtualSource(str(Path(file.filename).with_name("other.hdf5")), "features", shape=shape)
+    file[key].create_virtual_dataset("features", layout)
+
+
+def _video_becomes_array(file: h5py.File, key: str) -> None:
+    del file[key]
+    file[key] = np.zeros(3)
+
+
+def _video_named(file: h5py.File, name: str, key: str) -> None:
+    file.create_group(name)
+
+
+def _no_video(file: h5py.File) -> None:
+    for key in list(file):
+        del file[key]
+
+
+def _attribute(file: h5py.File, name: str, value: Any) -> None:
+    file.attrs[name] = value
+
+
+def _elsewhere(key: str) -> dict[str, Damage]:
+    """Features that are not in their place."""
+    return {
+        "soft-link-to-nowhere": partial(_linked, link=h5py.SoftLink("/nowhere"), key=key),
+        "soft-link-in-a-circle": partial(_linked, link=h5py.SoftLink(f"/{key}/features"), key=key),
+        "soft-link-to-the-video": partial(_linked, link=h5py.SoftLink(f"/{key}"), key=key),
+        "external-link-to-nowhere": partial(_linked, link=h5py.ExternalLink("nowhere.h5", "/features"), key=key),
+        "external-link-to-a-text": partial(_linked, link=h5py.ExternalLink("secret", "/features"), key=key),
+        "external-link-to-a-store": partial(_linked, link=h5py.ExternalLink("other.hdf5", "/features"), key=key),
+        "bytes-of-another-file": partial(_outside, key=key),
+        "virtual-array": partial(_virtual, key=key),
+        "terabytes": partial(_huge_array, key=key),
+    }
+
+
+def _anywhere(key: str) -> dict[str, Damage]:
+    """What is wrong with a store in any layout."""
+    return {
+        **_elsewhere(key),
+        "video-is-an-array": partial(_video_becomes_array, key=key),
+        "video-is-a-type": lambda file: file.__setitem__("type", np.dtype("f4")),
+        "video-linked-to-nowhere": lambda file: file.__setitem__("linked", h5py.SoftLink("/nowhere")),
+        "video-linked-outside": lambda file: file.__setitem__("linked", h5py.ExternalLink("other.hdf5", "/")),
+        "video-with-a-slash": partial(_video_named, name="video/4", key=key),
+        "video-of-a-superscript": partial(_video_named, name="²", key=key),
+        "video-of-escapes": partial(_video_named, name="\x1b[2J\nclipit: fine", key=key),
+        "no-video": _no_video,
+    }
+
+
+LINKS = _elsewhere("video_3")
+"""Ways to lead a reader of ``video_3/features`` astray."""
+ANNOTATED: dict[str, Damage] = {
+    **_array_damages(
+        "video_3",
+        {"features": True, "picks": True, "change_points": True, "gtscore": True, "gtsummary": True}
+        | {"user_summary": False, "user_scores": False, "caption_features": False},
+        ("features", "change_points", "user_summary", "user_scores", "caption_features"),
+    ),
+    "n_frames-missing": _values("n_frames", lambda value: None),
+    "n_frames-negative": _values("n_frames", lambda value: -5),
+    "n_frames-0": _values("n_frames", lambda value: 0),
+    "n_frames-one-more": _values("n_frames", lambda value: value + 1),
+    "n_frames-huge": _values("n_frames", lambda value: 10**12),
+    "n_frames-nan": _values("n_frames", lambda value: np.nan),
+    "n_frames-a-text": _values("n_frames", lambda value: "many"),
+    "n_frames-an-array": _values("n_frames", lambda value: np.array([value, value])),
+    "n_frames-complex": _values("n_frames", lambda value: 3j),
+    "n_frames-a-group": partial(_array_becomes_group, key="video_3", name="n_frames"),
+    "video-of-a-trillion-frames": _huge_video,
+    "picks-negative": _values("picks", lambda value: value - 1),
+    "picks-decreasing": _values("picks", lambda value: value[::-1]),
+    "picks-repeated": _values("picks", lambda value: value // 60 * 60),
+    "picks-beyond-the-video": _values("picks", lambda value: value * 2),
+    "picks-between-frames": _values("picks", lambda value: value + 0.5),
+    "picks-beyond-integers": _values("picks", lambda value: value.astype(np.float64) * 1e300),
+    "shots-overlap": _values("change_points", lambda value: value + np.array([0, 1])),
+    "shots-with-gaps": _values("change_points", lambda value: value - np.array([0, 1])),
+    "shots-decreasing": _values("change_points", lambda value: value[::-1]),
+    "shots-from-end-to-start": _values("change_points", lambda value: value[:, ::-1]),
+    "shots-negative": _values("change_points", lambda value: -value),
+    "gtscore-above-1": _values("gtscore", lambda value: value + 1),
+    "gtscore-below-0": _values("gtscore", lambda value: value - 1),
+    "gtsummary-a-half": _values("gtsummary", lambda value: value * 0 + 0.5),
+    "user_summary-of-2": _values("user_summary", lambda value: value * 0 + 2),
+    "user_summary-of-257": _values("user_summary", lambda value: value * 0 + np.int64(257)),
+    "captions-fewer": _values("captions", lambda value: ["one"]),
+    "captions-a-scalar": _values("captions", lambda value: "one"),
+    "captions-of-numbers": _values("captions", lambda value: np.zeros((len(value), 2))),
+    "captions-a-group": partial(_array_becomes_group, key="video_3", name="captions"),
+    "video_name-a-group": partial(_array_becomes_group, key="video_3", name="video_name"),
+    "features-of-another-size": _values("features", lambda value: np.concatenate([value, value], axis=1)),
+    "caption_features-of-another-size": _values("caption_features", lambda value: np.concatenate([value] * 2, axis=1)),
+    "layout-of-queries": partial(_attribute, name="layout", value="queries"),
+    "says-another-benchmark": partial(_attribute, name="dataset", value="summe"),
+    "says-no-benchmark": partial(_attribute, name="dataset", value=5),
+    "says-many-benchmarks": partial(_attribute, name="dataset", value=np.arange(3)),
+    "nested-group": lambda file: file["video_3"].create_group("more").__setitem__("array", 1),
+    **_anywhere("video_3"),
+}
+"""Ways to damage ``tvsum.h5``."""
+
+QUERIES: dict[str, Damage] = {
+    **_array_damages(
+        "P02",
+        dict.fromkeys(("features", "tags", "queries", "query_features", "oracle"), True),
+        ("features", "tags", "query_features", "oracle"),
+    ),
+    "concepts-missing": replaced("P02", "concepts", lambda value: None),
+    "concepts-fewer": replaced("P02", "concepts", _cut),
+    "concepts-a-scalar": replaced("P02", "concepts", lambda value: "Car"),
+    "concepts-of-numbers": replaced("P02", "concepts", lambda value: np.arange(len(value))),
+    "concepts-twice-the-same": replaced("P02", "concepts", lambda value: np.full(len(value), b"Car")),
+    "concepts-of-escapes": replaced(
+        "P02", "concepts", lambda value: [f"\x1b[2J\n{each}" for each in range(len(value))]
+    ),
+    "concepts-with-slashes": replaced("P02", "concepts", lambda value: [f"a/{each}" for each in range(len(value))]),
+    "concepts-a-group": partial(_array_becomes_group, key="P02", name="concepts"),
+    "shot_seconds-missing": replaced("P02", "shot_seconds", lambda value: None),
+    "shot_seconds-0": replaced("P02", "shot_seconds", lambda value: 0.0),
+    "shot_seconds-negative": replaced("P02", "shot_seconds", lambda value: -5.0),
+    "shot_seconds-nan": replaced("P02", "shot_seconds", lambda value: np.nan),
+    "shot_seconds-a-text": replaced("P02", "shot_seconds", lambda value: "five"),
+    "shot_seconds-an-array": replaced("P02", "shot_seconds", lambda value: np.ones(2)),
+    "shot_seconds-a-group": partial(_array_becomes_group, key="P02", name="shot_seconds"),
+    "sentences-fewer": replaced("P02", "sentences", _cut),
+    "sentences-of-numbers": replaced("P02", "sentences", lambda value: np.arange(9.0)),
+    "sentence_features-fewer": lambda file: file["P02"].__setitem__("sentence_features", np.zeros((1, 12), "f4")),
+    "tags-of-2": replaced("P02", "tags", lambda value: value * 0 + 2),
+    "oracle-of-257": replaced("P02", "oracle", lambda value: value * 0 + np.int64(257)),
+    "oracle-empty-summaries": replaced("P02", "oracle", lambda value: value * 0),
+    "queries-negative": replaced("P02", "queries", lambda value: value - 100),
+    "queries-beyond": replaced("P02", "queries", lambda value: value + 48),
+    "queries-twice-the-same": replaced("P02", "queries", lambda value: value * 0),
+    "queries-one-in-both-orders": replaced("P02", "queries", lambda value: np.array([*value[:-1], value[0][::-1]])),
+    "features-of-another-size": replaced("P02", "features", lambda value: np.concatenate([value, value], axis=1)),
+    "query_features-of-another-size": replaced(
+        "P02", "query_features", lambda value: np.concatenate([value, value], axis=2)
+    ),
+    "layout-unknown": partial(_attribute, name="layout", value="other"),
+    "says-another-benchmark": partial(_attribute, name="dataset", value="tvsum"),
+    **_anywhere("P02"),
+}
+"""Ways to damage ``qfvs.h5``."""
+
+
+# --- whole files --------------------------------------------------------------------------------------------------
+
+
+def cut_at(share: float) -> Spoil:
+    """Keep a share of a file's bytes, from its start."""
+    return lambda path: path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+
+
+def _instead(make: Spoil) -> Spoil:
+    def spoil(path: Path) -> None:
+        path.unlink()
+        make(path)
+
+    return spoil
+
+
+def flip(path: Path, seed: int, count: int = 8) -> None:
+    """Change some bytes, by chance; three quarters of them in the first part, where HDF5 and zip keep their tables."""
+    chance, content = random.Random(seed), bytearray(path.read_bytes())
+    for number in range(count):
+        reach = len(content) if number % 4 == 0 else min(len(content), 4096)
+        content[chance.randrange(reach)] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
+
+
+FILES: dict[str, Spoil] = {
+    **{f"cut-at-{100 * share:g}-percent": cut_at(share) for share in (0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.999)},
+    "empty": lambda path: path.write_bytes(b""),
+    "a-text": lambda path: path.write_text("clipit\n"),
+    "not-text": lambda path: path.write_bytes(bytes(range(256)) * 4),
+    "a-pickle": lambda path: path.write_bytes(pickle.dumps(WritesAFile(path.with_name("executed")))),
+    "a-folder": _instead(lambda path: path.mkdir()),
+    "linked-in-a-circle": _instead(lambda path: path.symlink_to(path.name)),
+    "linked-to-nowhere": _instead(lambda path: path.symlink_to("nowhere")),
+    "linked-to-an-endless-file": _instead(lambda path: path.symlink_to("/dev/zero")),
+    "a-pipe": _instead(os.mkfifo),
+}
+"""What may lie in the place of any file that is read."""
+SPOILED = some(FILES, 2)
+"""Some of it, where others try the rest on the same reader."""
+
+
+# --- configurations -------------------------------------------------------------------------------------------------
+
+
+def _laughs(levels: int = 30) -> str:
+    """Aliases of aliases: ten to the power of ``levels`` texts."""
+    lines = ["a0: &a0 [lol]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, levels)]
+    return "\n".join([*lines, f"data: {{sources: *a{levels - 1}}}"])
+
+
+CONFIGS: dict[str, bytes] = {
+    "tag-of-a-command": b"output: !!python/object/apply:os.system ['touch executed']",
+    "tag-of-a-class": b"output: !!python/object:subprocess.Popen {}",
+    "tag-of-a-name": b"output: !!python/name:os.system",
+    "tag-of-bytes": b"output: !!binary aGVsbG8=",
+    "tag-of-a-set": b"data: !!set {root, folds}",
+    "tag-of-ones-own": b"seed: !mine 5",
+    "laughs": _laughs().encode(),
+    "circle-of-a-map": b"data: &one {root: *one}",
+    "circle-of-a-list": b"data: {sources: &one [*one]}",
+    "merge-keys": b"one: &one {folds: 3}\ndata: {<<: *one}",
+    "key-twice": b"seed: 1\nseed: 2",
+    "section-twice": b"data: {folds: 3}\ndata: {folds: 4}",
+    "a-list": b"- seed",
+    "a-word": b"seed",
+    "a-number": b"5",
+    "deep-lists": b"data: " + b"[" * 100_000,
+    "deep-maps": b"{a: " * 100_000,
+    "deep-blocks": b"\n".join(b" " * level + b"a:" for level in range(500)),
+    "many-keys": b"\n".join(b"key%d: 1" % number for number in range(2000)),
+    "long-file": b"# " + b"a" * 1_100_000,
+    "unknown-key-near": b"optim: {lrr: 1}",
+    "unknown-key-far": b"data: {class_path: os.system}",
+    "unknown-section": b"callbacks: [1]",
+    "key-of-a-number": b"1: 2",
+    "key-of-nothing": b"~: 2",
+    "key-of-a-truth": b"true: 2",
+    "key-of-a-list": b"[1, 2]: 3",
+    "key-with-dots": b"data.folds: 3",
+    "key-of-escapes": b'"\\e[2J\\nclipit: fine": 1',
+    "two-documents": b"seed: 1\n---\nseed: 2",
+    "environment": b"data: {root: '${oc.env:HOME}'}",
+    "environment-in-a-name": b"logger: {project: 'x-${oc.env:HOME}'}",
+    "environment-in-a-list": b"data: {setting: transfer, sources: ['${oc.env:HOME}']}",
+    "decoded-environment": b"output: '${oc.decode:${oc.env:HOME}}'",
+    "another-key": b"output: ${data.family}",
+    "no-such-key": b"output: ${nope}",
+    "itself": b"output: ${output}",
+    "half-an-interpolation": b"output: '${'",
+    "lacking-value": b"output: ???",
+    "lacking-section": b"data: ???",
+    "not-unicode": b"data: {root: caf\xe9}",
+    "utf-16": "seed: 1".encode("utf-16"),
+    "with-a-tab": b"data:\n\tfolds: 3",
+    "with-a-null": b"output: a\0b",
+    "path-with-a-null": b'output: "a\\0b"',
+    "path-with-escapes": b'output: "a\\e[2Jb"',
+    "path-with-a-new-line": b'output: "a\\nb"',
+    "project-with-a-null": b'logger: {project: "a\\0b"}',
+    "open-bracket": b"data: {folds: [1",
+    "open-quote": b"output: 'run",
+    "percent": b"%YAML 9.9",
+    "section-is-a-number": b"data: 5",
+    "section-is-a-list": b"data: [1, 2]",
+    "section-is-nothing": b"data: ~",
+    "section-is-another": b"data: {name: clip-it, width: 8}",
+    "value-is-a-section": b"seed: {value: 1}",
+    "value-is-a-list": b"seed: [1]",
+    "value-is-a-date": b"seed: 2001-01-01",
+    "a-huge-number": b"seed: " + b"9" * 5000,
+    "a-huge-hexadecimal": b"seed: 0x" + b"f" * 5000,
+}
+"""Contents of ``hostile.yaml``; a sound key stands in none of them alone."""
+
+WORDS: list[str] = [
+    "=",
+    "=1",
+    "==",
+    "a",
+    "a=",
+    "a.b.c=1",
+    ".=1",
+    "..=1",
+    ".seed=1",
+    "seed.=1",
+    "data..folds=3",
+    "data.folds.x=3",
+    "data=5",
+    "data=",
+    "data=[1,2]",
+    "data=null",
+    "data={nope: 1}",
+    "data[folds]=3.5",
+    "[=1",
+    "data.folds=[1",
+    "data.folds={",
+    "data.folds='",
+    "data.folds=three",
+    "data.folds=3.5",
+    "data.folds=",
+    "data.folds=true",
+    "data.folds=1",
+    "data.folds=-1",
+    "data.folds=.nan",
+    "data.folds=.inf",
+    "data.folds=1e400",
+    "data.fold=-1",
+    "data.fold=99",
+    "data.root=",
+    "data.root=nowhere",
+    "data.root=/dev/null",
+    "data.root=/proc/self/environ",
+    "data.root=" + "x" * 5000,
+    "data.root=" + "x/" * 3000,
+    "data.root=données/𝄞",
+    "data.root=\udcff",
+    "output=\udcff",
+    "output=",
+    "output=/dev/null",
+    "output=/proc/nowhere",
+    "output=/proc/self/environ/run",
+    "output=" + "x" * 5000,
+    "output=a\0b",
+    "data.family=",
+    "data.family=nope",
+    "data.family=../../etc/passwd",
+    "data.family=/etc/passwd",
+    "data.family=nowhere.json",
+    "data.family=/dev/zero.json",
+    "data.sources=tvsum",
+    "data.sources=[nope]",
+    "data.sources=[[summe]]",
+    "data.sources=[{summe: 1}]",
+    "data.setting=nope",
+    "data.validation=nan",
+    "data.validation=1",
+    "data.captions=-1",
+    "data.batch_size=0",
+    "data.workers=-1",
+    "data.fold_seed=-1",
+    "model.name=../clip-it",
+    "model.width=0",
+    "model.heads=3",
+    "model.heads=-2",
+    "model.dropout=1",
+    "model.dropout=.nan",
+    "model.input_dropout=-1",
+    "model.windows=[2]",
+    "model.windows=[-1]",
+    "model.windows=[a]",
+    "model.windows=5",
+    "model.score_window=0",
+    "model.feature_gain=.inf",
+    "loss.keyframe=.nan",
+    "loss.keyframe=-1",
+    "loss.length_target=0",
+    "optim.lr=.nan",
+    "optim.lr=.inf",
+    "optim.lr=0",
+    "optim.lr=fast",
+    "optim.lr=!!python/name:os.system",
+    "optim.lr=&a 1",
+    "optim.lr=*a",
+    "optim.epochs=0",
+    "optim.epochs=1.5",
+    "optim.clip=.nan",
+    "optim.ema=1",
+    "protocol.budget=.nan",
+    "protocol.budget=0",
+    "protocol.budget=15",
+    "protocol.solver=sell",
+    "trainer.accelerator=abacus",
+    "trainer.devices=0",
+    "trainer.devices=all",
+    "logger.wandb=always",
+    "logger.project=${oc.env:HOME}",
+    "seed=-1",
+    "seed=4294967296",
+    "seed=zero",
+    "seed=" + "9" * 5000,
+    "seed=0x" + "f" * 5000,
+    "selection=best",
+    "test=perhaps",
+    "overwrite=maybe",
+    "hostile.yaml",
+    "nowhere/hostile.yml",
+    "train.yaml=5",
+]
+"""Words after ``clipit train``."""
+SIZES = ["data.batch_size", "data.captions", "data.workers", "data.preload_mb", "data.fold_seed", "model.width"]
+SIZES += ["model.encoder_layers", "model.decoder_layers", "model.windows", "optim.epochs"]
+SIZES += ["trainer.devices", "trainer.num_nodes", "data.folds"]
+"""Keys of whole numbers that cost memory, processes or time."""
+
+
+# --- scores ---------------------------------------------------------------------------------------------------------
+
+Scores = dict[str, Any]
+LITERALS: dict[str, str] = {
+    "texts": '["0.5"]',
+    "a-text": '"0.5"',
+    "a-number": "0.5",
+    "nothing": "null",
+    "nothings": "[null, null]",
+    "truths": "[true, false]",
+    "objects": "[{}]",
+    "ragged": "[[1, 2], [3]]",
+    "deep": "[" * 100_000 + "]" * 100_000,
+    "empty": "[]",
+    "nan": "[NaN]",
+    "infinite": "[-Infinity, Infinity]",
+    "overflowing": "[1e999]",
+    "a-huge-number": "[" + "9" * 4000 + "]",
+    "an-unwritable-number": "[" + "9" * 5000 + "]",
+    "shots-of-texts": '{"shots": ["1"]}',
+    "shots-of-nothing": '{"shots": null}',
+    "shots-from-0": '{"shots": [0]}',
+    "shots-between": '{"shots": [1.5]}',
+    "shots-beyond": '{"shots": [100000]}',
+    "shots-twice": '{"shots": [1, 1]}',
+    "shots-of-shots": '{"shots": {"shots": [1]}}',
+    "shots-of-truths": '{"shots": [true]}',
+}
+"""JSON that stands where the scores of a video, or of a query, are expected."""
+JSONS: dict[str, bytes] = {
+    "a-list": b"[1, 2]",
+    "a-number": b"5",
+    "nothing": b"null",
+    "no-video": b"{}",
+    "half": b'{"video_1": [0.1, 0.2',
+    "more-after-the-end": b"{} {}",
+    "a-comment": b"// scores\n{}",
+    "deep-lists": b"[" * 100_000,
+    "deep-objects": b'{"a":' * 100_000,
+    "with-a-mark": b"\xef\xbb\xbf{",
+    "not-unicode": b'{"caf\xe9": [1]}',
+    "utf-16": '{"video_1": [1]}'.encode("utf-16"),
+    "name-of-escapes": b'{"\\u001b[2J\\nclipit: fine": [0.5]}',
+    "name-of-surrogates": b'{"\\ud800": [0.5]}',
+    "a-long-name": b'{"' + b"x" * 100_000 + b'": [0.5]}',
+    "python": b"{'video_1': __import__('os').system('touch executed')}",
+}
+"""Contents of a score file in JSON, or of any other JSON file."""
+NAMES: dict[str, Callable[[Scores], Scores]] = {
+    "one-missing": lambda scores: dict(list(scores.items())[1:]),
+    "all-missing-but-one": lambda scores: dict(list(scores.items())[:1]),
+    "one-unknown": lambda scores: scores | {"video_99": [0.5]},
+    "one-by-two-names": lambda scores: scores | {f"{name}.mp4": row for name, row in list(scores.items())[:1]},
+    "one-short": lambda scores: {name: row[:-1] for name, row in scores.items()},
+    "one-long": lambda scores: {name: [*row, 0.5] for name, row in scores.items()},
+    "in-a-column-of-two": lambda scores: {name: [[each, each] for each in row] for name, row in scores.items()},
+    "below-another-name": lambda scores: {"scores": scores},
+    "of-texts": lambda scores: {name: [str(each) for each in row] for name, row in scores.items()},
+}
+"""What is wrong with the videos or rows of otherwise sound scores."""
+ARRAYS: dict[str, Callable[[Any], Any]] = {
+    "complex": lambda row: row * 1j,
+    "texts": lambda row: row.astype("S8"),
+    "truths": lambda row: row > 0.5,
+    "nan": lambda row: row * np.nan,
+    "one-short": lambda row: row[1:],
+    "a-scalar": lambda row: row[0],
+    "empty": lambda row: row[:0],
+    "a-square": lambda row: row[:, None] * row,
+    "opaque": lambda row: np.zeros(len(row), "V4"),
+    "a-compound": lambda row: np.zeros(len(row), [("one", "f4")]),
+}
+"""What stands in the place of a video's scores in NPZ and HDF5."""
+
+
+# --- folds ----------------------------------------------------------------------------------------------------------
+
+FOLDS: dict[str, tuple[str, bytes]] = {
+    "a-list-of-numbers": (".json", b"[1, 2]"),
+    "no-folds": (".json", b"[]"),
+    "no-parts": (".json", b"[{}]"),
+    "a-text": (".json", b'"folds"'),
+    "half": (".json", b'[{"train": ["video_1"'),
+    "deep": (".json", b"[" * 100_000),
+    "deep-parts": (".json", b'[{"train": ' + b"[" * 50_000 + b"]" * 50_000 + b', "test": [2]}]'),
+    "no-test": (".json", b'[{"train": [1, 2, 3]}]'),
+    "empty-test": (".json", b'[{"train": [1, 2, 3], "test": []}]'),
+    "in-two-parts": (".json", b'[{"train": [1, 2, 3], "test": [3]}]'),
+    "twice-in-a-part": (".json", b'[{"train": [1, 2, 2, 3], "test": [4]}]'),
+    "part-by-two-names": (".json", b'[{"train": [1], "train_keys": [2], "test": [4]}]'),
+    "key-twice": (".json", b'[{"train": [1], "train": [2], "test": [4]}]'),
+    "unknown-video": (".json", b'[{"train": [1, 2, 3], "test": ["video_99"]}]'),
+    "a-half-video": (".json", b'[{"train": [1, 2, 3], "test": [4.5]}]'),
+    "a-true-video": (".json", b'[{"train": [2, 3], "test": [true]}]'),
+    "nothing-as-a-video": (".json", b'[{"train": [1, 2, 3], "test": [null]}]'),
+    "nan-as-a-video": (".json", b'[{"train": [1, 2, 3], "test": [NaN]}]'),
+    "a-huge-video": (".json", b'[{"train": [1, 2, 3], "test": [' + b"9" * 4000 + b"]}]"),
+    "an-unwritable-video": (".yaml", b"[{train: [1, 2, 3], test: [0x" + b"f" * 5000 + b"]}]"),
+    "a-video-of-escapes": (".json", b'[{"train": [1, 2, 3], "test": ["\\u001b[2J\\nclipit: fine"]}]'),
+    "a-part-of-escapes": (".json", b'[{"\\u001b[2J\\nfine": [1, 2, 3], "test": [4]}]'),
+    "a-path-as-a-video": (".json", b'[{"train": [1, 2, 3], "test": ["../../../etc/passwd"]}]'),
+    "a-video-of-digits-elsewhere": (".json", '[{"train": [1, 2, 3], "test": ["video_٤"]}]'.encode()),
+    "another-benchmark": (".json", b'{"dataset": "summe", "folds": [{"train": [1], "test": [2]}]}'),
+    "benchmark-of-a-list": (".json", b'{"dataset": ["tvsum"], "folds": [{"train": [1], "test": [2]}]}'),
+    "another-setting": (".json", b'{"setting": "transfer", "folds": [{"train": [1], "test": [2]}]}'),
+    "name-as-a-path": (".json", b'{"family": "../../x", "folds": [{"train": [1, 2, 3, 4], "test": [5]}]}'),
+    "tag-of-a-command": (".yaml", b"!!python/object/apply:os.system ['touch executed']"),
+    "tag-of-a-class": (".yaml", b"[{train: !!python/object:subprocess.Popen {}, test: [1]}]"),
+    "laughs": (".yaml", _laughs().encode()),
+    "laughs-in-a-part": (
+        ".yaml",
+        _laughs().replace("data: {sources: ", "folds: [{test: [1], train: ").encode()[:-1] + b"}]",
+    ),
+    "circle": (".yaml", b"&one [*one]"),
+    "circle-in-a-part": (".yaml", b"[{train: &one [*one], test: [1]}]"),
+    "circle-of-parts": (".yaml", b"folds: &one {train: *one, test: [1]}"),
+    "deep-blocks": (".yaml", b"- " * 2000 + b"a"),
+    "dates": (".yaml", b"[{train: [2001-01-01], test: [1]}]"),
+    "keys-of-lists": (".yaml", b"[1, 2]: [3]"),
+    "keys-of-nothing": (".yaml", b"[{~: [1], test: [2]}]"),
+    "not-unicode": (".yaml", b"- caf\xe9"),
+    "with-a-null": (".yaml", b"- a\0b"),
+    "one-field": (".txt", b"video_1, video_2"),
+    "many-fields": (".txt", b"a/b/c/d/e/f/g/h"),
+    "bytes": (".txt", bytes(range(256))),
+    "only-a-remark": (".txt", b"# folds"),
+    "empty-json": (".json", b""),
+    "empty-yaml": (".yml", b""),
+    "empty-txt": (".txt", b""),
+    "no-such-suffix": (".csv", b"video_1,video_2"),
+}
+"""Files of folds: suffix and content."""
+
+# --- results --------------------------------------------------------------------------------------------------------
+
+
+def without(*keys: str | int) -> Callable[[Any], Any]:
+    """Leave a value out, however deep."""
+    return lambda content: _changed(content, keys, None, leave=True)
+
+
+def becomes(value: Any, *keys: str | int) -> Callable[[Any], Any]:
+    """Put another value in a place, however deep."""
+    return lambda content: _changed(content, keys, value)
+
+
+def _changed(content: Any, keys: tuple[Any, ...], value: Any, leave: bool = False) -> Any:
+    content = json.loads(json.dumps(content))
+    inner = content
+    for key in keys[:-1]:
+        inner = inner[key]
+    if leave:
+        del inner[keys[-1]]
+    else:
+        inner[keys[-1]] = value
+    return content
+
+
+RESULTS: dict[str, Callable[[Any], Any]] = {
+    **{f"no-{key}": without(key) for key in ("run", "method", "protocol", "metrics", "folds", "seed", "data")},
+    "no-identifier": without("protocol", "identifier"),
+    "no-rule": without("protocol", "correlation"),
+    "run-of-a-list": becomes(["a"], "run"),
+    "run-of-a-number": becomes(5, "run"),
+    "method-of-nothing": becomes(None, "method"),
+    "protocol-of-a-text": becomes("tvsum", "protocol"),
+    "identifier-of-a-map": becomes({}, "protocol", "identifier"),
+    "metrics-of-a-list": becomes([], "metrics"),
+    "metrics-of-numbers": becomes({"f1": 0.5}, "metrics"),
+    "mean-of-nan": becomes(float("nan"), "metrics", "f1", "mean"),
+    "mean-of-infinity": becomes(float("inf"), "metrics", "f1", "mean"),
+    "mean-of-a-text": becomes("0.5", "metrics", "f1", "mean"),
+    "mean-of-nothing": becomes(None, "metrics", "f1", "mean"),
+    "deviation-of-a-text": becomes("0.5", "metrics", "f1", "std"),
+    "folds-of-a-mean-of-texts": becomes(["0.5"], "metrics", "f1", "folds"),
+    "folds-of-a-mean-of-nothing": becomes(None, "metrics", "f1", "folds"),
+    "no-folds-in-it": becomes([], "folds"),
+    "folds-of-numbers": becomes([1, 2], "folds"),
+    "folds-of-a-number": becomes(5, "folds"),
+    "seed-of-a-text": becomes("zero", "seed"),
+    "seed-of-a-list": becomes([0], "seed"),
+    "seconds-of-a-text": becomes("long", "wall_seconds"),
+}
+"""What is wrong with a ``result.json``."""
+PUBLISHED: dict[str, bytes] = {
+    "empty": b"",
+    "no-columns": b"\n\n",
+    "other-columns": b"a,b\n1,2\n",
+    "ragged": b"a,b\n1,2,3\n1\n1,2,3,4\n",
+    "open-quote": b'method,year\n"a,2\n',
+    "bytes": bytes(range(256)),
+    "not-unicode": b"m\xe9thod\n1\n",
+    "a-text-as-f1": b"PL-GAN,2020,f,tvsum,canonical,high,0.1,0.2,val,,s,n\n",
+    "infinity-as-f1": b"PL-GAN,2020,f,tvsum,canonical,inf,0.1,0.2,val,,s,n\n",
+    "complex-tau": b"PL-GAN,2020,f,tvsum,canonical,50,1j,0.2,val,,s,n\n",
+}
+"""Contents of ``published.csv``; a row stands below the right header."""
+HEADER = (
+    b"method,year,features,dataset,setting,f1,kendall_tau,spearman_rho,selection,correlation_protocol,source,note\n"
+)
+TABLES: dict[str, bytes] = {
+    "empty": b"",
+    "no-video": b"fold,f1\n0,0.5\n",
+    "no-metric": b"video,fold\ntvsum/video_1,0\n",
+    "a-text-as-f1": b"video,fold,f1\ntvsum/video_1,0,high\n",
+    "nothing-as-f1": b"video,fold,f1\ntvsum/video_1,0,\n",
+    "infinity-as-f1": b"video,fold,f1\ntvsum/video_1,0,inf\n",
+    "no-name": b"video,fold,f1\n,0,0.5\n",
+    "ragged": b"video,fold,f1\na,0,0.5,7\na,b\nc\n",
+    "bytes": bytes(range(256)),
+}
+"""Contents of ``per_video.csv``."""
+FLOORS: dict[str, Callable[[Any], Any]] = {
+    **{f"no-{key}": without(key) for key in ("dataset", "annotations_hash", "draws", "rules")},
+    "a-list": lambda content: [content],
+    "rules-of-nothing": becomes({}, "rules"),
+    "rules-of-numbers": becomes({"per-annotator": 5}, "rules"),
+    "rows-of-numbers": becomes([1], "rules", "per-annotator"),
+    "row-without-a-name": without("rules", "per-annotator", 0, "name"),
+    "row-without-a-deviation": without("rules", "per-annotator", 0, "f1_std"),
+    "f1-of-a-text": becomes("high", "rules", "per-annotator", 0, "f1"),
+    "f1-of-nan": becomes(float("nan"), "rules", "per-annotator", 0, "f1"),
+    "f1-of-infinity": becomes(1e308, "rules", "per-annotator", 0, "f1"),
+    "dataset-of-a-list": becomes(["tvsum"], "dataset"),
+}
+"""What is wrong with the floors that ``clipit baselines --keep`` writes."""
+
+
+# --- checkpoints ----------------------------------------------------------------------------------------------------
+
+Checkpoint = dict[str, Any]
+
+
+def _weights(change: Callable[[Any], Any]) -> Callable[[Checkpoint], Any]:
+    """Change the first weight."""
+
+    def damage(checkpoint: Checkpoint) -> Any:
+        name = next(iter(checkpoint["state_dict"]))
+        checkpoint["state_dict"][name] = change(checkpoint["state_dict"][name])
+        return checkpoint
+
+    return damage
+
+
+def _less(*keys: str) -> Callable[[Checkpoint], Any]:
+    return lambda checkpoint: {name: value for name, value in checkpoint.items() if name not in keys}
+
+
+def _with(**values: Any) -> Callable[[Checkpoint], Any]:
+    return lambda checkpoint: checkpoint | values
+
+
+CHECKPOINTS: dict[str, Callable[[Checkpoint], Any]] = {
+    "a-number": lambda checkpoint: 5,
+    "a-list": lambda checkpoint: [checkpoint],
+    "no-tensors": lambda checkpoint: {},
+    "weights-alone": lambda checkpoint: checkpoint["state_dict"],
+    "no-weights": _less("state_dict"),
+    "no-epoch": _less("epoch"),
+    "no-validation": _less("validation"),
+    "weights-of-nothing": _with(state_dict=None),
+    "weights-of-none": _with(state_dict={}),
+    "weights-of-texts": _with(state_dict={"scorer.head.weight": "large"}),
+    "one-weight-less": lambda checkpoint: (checkpoint["state_dict"].popitem(), checkpoint)[1],
+    "one-weight-more": lambda checkpoint: (checkpoint["state_dict"].update(x=checkpoint["epoch"]), checkpoint)[1],
+    "a-weight-of-another-shape": _weights(lambda weight: weight.new_zeros(3, 7)),
+    "a-weight-of-nan": _weights(lambda weight: weight * float("nan")),
+    "a-weight-of-texts": _weights(lambda weight: "large"),
+    "epoch-of-a-text": _with(epoch="last"),
+    "epoch-of-nothing": _with(epoch=None),
+    "epoch-below-0": _with(epoch=-1),
+    "epoch-of-nan": _with(epoch=float("nan")),
+    "validation-of-a-text": _with(validation="good"),
+    "validation-of-texts": _with(validation={"f1": "good"}),
+}
+"""What is wrong with ``last.ckpt`` or ``best.ckpt``."""
+STATES: dict[str, Callable[[Checkpoint], Any]] = {
+    "no-optimizer": _less("optimizer_states"),
+    "no-schedule": _less("lr_schedulers"),
+    "optimizers-of-a-text": _with(optimizer_states="adam"),
+    "optimizers-of-nothing": _with(optimizer_states=[{}]),
+    "schedules-of-numbers": _with(lr_schedulers=[5]),
+    "loops-of-a-text": _with(loops="fit"),
+    "loops-of-none": _with(loops={}),
+    "callbacks-of-a-list": _with(callbacks=[1]),
+    "callbacks-of-texts": lambda checkpoint: checkpoint | {"callbacks": dict.fromkeys(checkpoint["callbacks"], "x")},
+    "version-of-a-list": _with(**{"pytorch-lightning_version": [2]}),
+}
+"""What is wrong with what else ``last.ckpt`` holds, which Lightning reads."""
+FOLD_RESULTS: dict[str, Callable[[Any], Any]] = {
+    **{f"no-{key}": without(key) for key in ("fold", "epoch", "validation", "metrics", "per_video", "scores")},
+    "epoch-of-a-text": becomes("last", "epoch"),
+    "fold-of-a-text": becomes("first", "fold"),
+    "metrics-of-a-list": becomes([], "metrics"),
+    "metrics-of-nothing": becomes(None, "metrics"),
+    "f1-of-a-text": becomes("high", "metrics", "f1"),
+    "f1-of-nan": becomes(float("nan"), "metrics", "f1"),
+    "validation-of-texts": becomes({"f1": "high"}, "validation"),
+    "rows-of-numbers": becomes([1], "per_video"),
+    "rows-of-a-text": becomes("video_1", "per_video"),
+    "row-without-a-video": without("per_video", 0, "video"),
+    "row-with-a-list": becomes([0.5], "per_video", 0, "f1"),
+    "scores-of-a-list": becomes([], "scores"),
+    "scores-of-texts": becomes({"tvsum/video_1": ["high"]}, "scores"),
+    "scores-of-nothing": becomes({"tvsum/video_1": None}, "scores"),
+}
+"""What is wrong with a fold's ``result.json``."""
+CURVES: dict[str, bytes] = {
+    "empty": b"",
+    "half": b"epoch,step,train/total\n0,",
+    "epochs-of-texts": b"epoch,step\nfirst,1\n",
+    "no-epoch": b"step\n1\n",
+    "ragged": b"epoch,step\n0,1,2,3\n0\n",
+    "bytes": bytes(range(256)),
+    "a-pickle": pickle.dumps([1]),
+}
+"""Contents of ``metrics.csv``."""
