@@ -7,6 +7,8 @@ STAMP := $(VENV)/.stamp
 DATASET ?= tvsum
 SETTING ?=
 DATA ?=
+NAME ?=
+SRC ?=
 WITH ?=
 DEVICES ?=
 SWEEP ?= online
@@ -53,9 +55,10 @@ lint: $(STAMP) ## ruff and mypy (strict)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-data: $(STAMP) ## what lies under data/, checked; SRC=folder imports distributed files first
+data: $(STAMP) ## NAME=tvsum fetches a source (none: lists them), SRC=folder imports files; then all under data/ is checked
+	$(if $(NAME)$(if $(SRC),,list),$(BIN)/clipit data fetch $(NAME))
 	$(if $(SRC),$(BIN)/clipit data import '$(SRC)' $(if $(DATA),--to '$(DATA)'))
-	$(BIN)/clipit data check $(if $(DATA),--root '$(DATA)')
+	$(if $(NAME),,$(BIN)/clipit data check $(if $(DATA),--root '$(DATA)'))
 
 leaderboard: $(STAMP) ## write experiments/leaderboard.csv from all results, and print it
 	$(BIN)/clipit leaderboard

@@ -1,6 +1,7 @@
 """Fixtures: small stores, and a pool of two processes that form a process group."""
 
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from multiprocessing.pool import Pool
 from pathlib import Path
@@ -12,6 +13,8 @@ from clipit_lightning.data.importers import import_distributed
 from tests import synthetic, synthetic_qfvs
 
 torch.set_num_threads(1)  # the models are tiny, and the machine may be shared
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job, whose children ignore Ctrl-C too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -424,3 +424,9 @@ def test_best_on_test_is_never_below_the_last_epoch_and_says_what_it_is(train):
     fold = result["folds"][0]
     assert result["selection"] == "best-on-test"
     assert fold["validation"]["kendall_tau"] == pytest.approx(result["metrics"]["kendall_tau"]["mean"], abs=1e-9)
+
+
+def test_a_run_without_validation_tests_the_last_epoch(train):
+    result, _ = train("data.validation=0", "selection=last")
+    assert all(fold["epoch"] == 1 and fold["validation"] == {} for fold in result["folds"])
+    assert set(result["metrics"]) == set(METRICS)

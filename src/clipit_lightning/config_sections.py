@@ -37,7 +37,7 @@ class DataConfig:
     fold_seed: int = 0
     """Seed of the partition; apart from `seed`, so that runs of several seeds share their folds."""
     validation: float = 0.2
-    """Share of the training videos that validate, at least two videos."""
+    """Share of the training videos that validate, at least two videos; 0 for none, with selection=last."""
     captions: int = 7
     """Number of caption tokens a video, spread over its dense captions; 0 trains without language, on qfvs too."""
     sentence: bool = False
@@ -52,9 +52,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         require(self.folds >= 2, "data.folds", f"is {self.folds}; at least 2 are needed")
         require(
-            0 < self.validation < 1,
+            0 <= self.validation < 1,
             "data.validation",
-            f"is {self.validation}; a share between 0 and 1 is needed",
+            f"is {self.validation}; a share from 0 to below 1 is needed",
         )
         require(self.captions >= 0, "data.captions", f"is {self.captions}; 0 or more are possible")
         require(self.batch_size >= 1, "data.batch_size", f"is {self.batch_size}; at least 1 is needed")

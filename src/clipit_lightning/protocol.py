@@ -180,6 +180,8 @@ def refuse_contradictions(config: Config) -> None:
         UserError: The configuration contradicts the kind of its benchmark.
     """
     data = config.data
+    if data.validation == 0 and config.selection == "val":
+        raise UserError("selection: val needs a validation part, and data.validation=0 leaves none; say selection=last")
     if (benchmark := QUERY_BENCHMARKS.get(data.dataset)) is None:
         if data.family in {name for each in QUERY_BENCHMARKS.values() for name in each.families} or data.sentence:
             key = "data.sentence" if data.sentence else f"data.family={data.family}"

@@ -51,6 +51,13 @@ def test_folds_validate_on_different_videos():
     assert len(set(parts)) == 5
 
 
+def test_without_validation_all_others_train_and_two_videos_are_enough():
+    folds = make_folds(TARGET[:2], [], "canonical", n_folds=2, validation=0)
+    assert [(fold.train, fold.validation) for fold in folds] == [(folds[1].test, ()), (folds[0].test, ())]
+    with pytest.raises(UserError, match=r"at least 4 videos.*data\.validation=0"):
+        make_folds(TARGET[:2], [], "canonical", n_folds=2)
+
+
 def test_too_few_videos_are_refused():
     with pytest.raises(UserError, match=r"data\.folds=5 needs at least 5 videos, the data set has 3"):
         make_folds(TARGET[:3], [], "canonical")

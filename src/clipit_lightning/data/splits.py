@@ -66,7 +66,7 @@ def make_folds(
         sources: Ids of the videos of all sources; unused in the canonical setting.
         setting: Which videos train.
         n_folds: Number of folds; the transfer setting has one, whose test part is the whole target.
-        validation: Share of the training part that becomes the validation part, at least two videos. In the
+        validation: Share of the training part that becomes the validation part, at least two videos; none for 0. In the
             augmented setting it is carved from the target's videos, as in the canonical one.
         seed: Seed of the partition. The same videos and seed give the same folds on every machine.
 
@@ -76,8 +76,9 @@ def make_folds(
     if setting == "transfer":
         train, held = _carve(_shuffled(sources, seed), validation)
         return [Fold(0, train, held, tuple(sorted(target)))]
-    if len(target) < max(n_folds, 4):
-        raise UserError(f"data.folds={n_folds} needs at least {max(n_folds, 4)} videos, the data set has {len(target)}")
+    if len(target) < (needed := max(n_folds, 4 if validation else 2)):
+        way = "" if len(target) < n_folds else ", or do without validation: data.validation=0 selection=last"
+        raise UserError(f"data.folds={n_folds} needs at least {needed} videos, the data set has {len(target)}{way}")
     order = _shuffled(target, seed)
     folds = []
     for index, part in enumerate(np.array_split(np.arange(len(order)), n_folds)):
@@ -105,8 +106,9 @@ def folds_of_family(
         family: The lists.
         target_ids: Ids of the target's videos in its store.
         source_ids: Ids of the videos of all sources in their stores.
-        validation: Share that becomes the validation part, at least two videos: of the target's training videos, or in
-            the transfer setting of the sources', as in ``make_folds``. Unused where the family lists validation parts.
+        validation: Share that becomes the validation part, at least two videos (none for 0): of the target's training
+            videos, or in the transfer setting of the sources', as in ``make_folds``. Unused where the family lists
+            validation parts.
         seed: Seed of the carving. Train and test lists do not depend on it, except for what is carved.
 
     Raises:
@@ -151,7 +153,10 @@ def _shuffled(videos: Sequence[str], seed: int) -> list[str]:
 
 def _carve(videos: list[str], share: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Part the training videos into those that train and those that validate (the first of the shuffled order)."""
-    held = max(2, math.floor(share * len(videos) + 0.5))
+    held = max(2, math.floor(share * len(videos) + 0.5)) if share else 0
     if len(videos) - held < 1:
-        raise UserError(f"{len(videos)} training videos are too few to keep {held} for validation; add videos")
+        raise UserError(
+            f"{len(videos)} training videos are too few to keep {held} for validation; add videos, or do without: "
+            "data.validation=0 selection=last"
+        )
     return tuple(sorted(videos[held:])), tuple(sorted(videos[:held]))
