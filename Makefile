@@ -13,11 +13,12 @@ WITH ?=
 DEVICES ?=
 SWEEP ?= online
 TRIALS ?= 20
-WORKERS ?= 2
+WORKERS ?=
+QUICK ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sweep test test-distributed lint data leaderboard clean
+.PHONY: help setup train sweep benchmark test test-distributed lint data leaderboard clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -25,6 +26,7 @@ help: ## print this list
 	@echo 'make train DATASET=tvsum|summe SETTING=canonical|augmented|transfer [DATA=folder] [DEVICES=2] [WITH="unsupervised"] [ARGS="seed=1"]'
 	@echo 'make train DATASET=qfvs'
 	@echo 'make sweep DATASET=tvsum|summe|qfvs [SWEEP=local TRIALS=20 WORKERS=2]'
+	@echo 'make benchmark [QUICK=1] [WORKERS=2] [DATA=folder] [ARGS="--only summe"]'
 
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: install Python 3.11 or newer, or PYTHON=path"; exit 2; }
@@ -42,7 +44,10 @@ train: $(STAMP) ## train and evaluate: DATASET, SETTING, DATA (store folder), DE
 	@$(BIN)/clipit leaderboard --ours
 
 sweep: $(STAMP) ## search settings on validation: DATASET, SWEEP=online (wandb) or local, TRIALS, WORKERS
-	$(BIN)/clipit sweep experiments/sweeps/$(DATASET).yaml $(if $(filter local,$(SWEEP)),--trials $(TRIALS) --workers $(WORKERS),--online) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
+	$(BIN)/clipit sweep experiments/sweeps/$(DATASET).yaml $(if $(filter local,$(SWEEP)),--trials $(TRIALS) --workers $(or $(WORKERS),2),--online) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
+
+benchmark: $(STAMP) ## the grid of experiments/benchmark.yaml, with paired tests: QUICK=1, WORKERS, DATA, ARGS
+	$(BIN)/clipit benchmark $(if $(QUICK),--quick) $(if $(WORKERS),--workers $(WORKERS)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest

@@ -14,7 +14,7 @@ def clipit(*words, cwd=None):
     )
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["data", "--help"], ["leaderboard", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["data", "--help"], ["benchmark", "--help"]])
 def test_help_imports_nothing_heavy(words):
     code = f"""
 import sys
@@ -54,6 +54,30 @@ def test_a_users_mistake_is_one_line_and_status_2(words, said, tmp_path):
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sweep", "mine.yaml", "--trials", "1", "optim.lrr=1"], "mine.yaml: no such sweep file"),
+        (["benchmark", "--workers", "2", "mine.yaml"], "mine.yaml: no such grid"),
+        (["benchmark", "mine.yaml", "--quick", "a=1", "--workers", "2", "other.yaml"], "other.yaml: a second grid"),
+        (["benchmark", "mine.yaml", "--quick", "seed=1", "--report"], "mine.yaml: no such grid"),
+    ],
+)
+def test_words_may_stand_after_options(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith(f"clipit: {said}")
+
+
+@pytest.mark.parametrize("words", [["report", "run", "--to", "a", "x"], ["sweep", "mine.yaml", "--trials", "1", "-x"]])
+def test_words_that_no_command_knows_are_refused(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as status:
+        main(words)
+    assert status.value.code == 2
+    assert f"unrecognized arguments: {words[-1]}" in capsys.readouterr().err
+
+
 def test_import_then_check_then_train_then_leaderboard(distributed_files, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["data", "import", str(distributed_files)]) == 0
@@ -65,7 +89,7 @@ def test_import_then_check_then_train_then_leaderboard(distributed_files, tmp_pa
     assert "Kendall tau" in capsys.readouterr().out
     assert main(["leaderboard"]) == 0
     board = pd.read_csv("experiments/leaderboard.csv")
-    assert board["method"].tolist() == ["clip-it"]
+    assert board["method"].tolist() == ["clip-it+"]
     assert board["data"].tolist() == ["real"]
     assert main(["train", *words]) == 0
     assert "already finished" in capsys.readouterr().out

@@ -30,7 +30,7 @@ def runs(stores, tmp_path_factory):
     return root
 
 
-def test_differences_are_paired_by_video_and_seed(runs):
+def test_differences_are_paired_by_video_over_the_seeds_of_each_side(runs):
     table = compare_runs([runs / "linear0", runs / "linear1"], [runs / "random1", runs / "random0"]).set_index("metric")
     means = {
         name: np.mean([pd.read_csv(runs / f"{name}{seed}/per_video.csv")["kendall_tau"].mean() for seed in (0, 1)])
@@ -41,12 +41,33 @@ def test_differences_are_paired_by_video_and_seed(runs):
     assert row["difference"] == pytest.approx(means["linear"] - means["random"], abs=1e-9)
     assert row["low"] <= row["difference"] <= row["high"]
     assert 0 < row["p"] <= 1
-    assert row["pairs"] == 10
+    assert (row["pairs"], row["what"]) == (10, "videos, means over 2 seeds")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_side_with_one_seed_is_paired_with_all_seeds_of_the_other(runs, capsys, seed):
+    table = compare_runs([runs / "random0", runs / "random1"], [runs / f"linear{seed}"]).set_index("metric")
+    rows = [
+        pd.read_csv(runs / name / "per_video.csv").set_index("video")["kendall_tau"].sort_index()
+        for name in ("random0", "random1", f"linear{seed}")
+    ]
+    differences = (rows[0] + rows[1]) / 2 - rows[2]
+    row = table.loc["kendall_tau"]
+    assert row["difference"] == pytest.approx(differences.mean(), abs=1e-9)
+    assert row["p"] == pytest.approx(permutation_p(differences.tolist()))
+    assert row["what"] == "videos, means over 2 and 1 seeds"
+    assert main(["compare", f"{runs / 'random0'},{runs / 'random1'}", f"{runs / f'linear{seed}'}"]) == 0
+    assert "paired over 10 videos, means over 2 and 1 seeds: bootstrap interval" in capsys.readouterr().out
 
 
 def test_a_run_equals_itself(runs):
     row = compare_runs([runs / "linear0"], [runs / "linear0"]).set_index("metric").loc["f1"]
     assert (row["difference"], row["low"], row["high"], row["p"]) == (0, 0, 0, 1)
+
+
+def test_ridge_regression_does_not_depend_on_the_seed(runs):
+    assert (compare_runs([runs / "linear0"], [runs / "linear1"])["difference"] == 0).all()
+    assert (runs / "linear0/scores.json").read_bytes() == (runs / "linear1/scores.json").read_bytes()
 
 
 def test_other_rules_are_refused_and_named(runs, capsys):

@@ -1,7 +1,9 @@
 import argparse
 import json
+import re
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import get_args, get_type_hints
 
 import h5py
 import numpy as np
@@ -11,6 +13,7 @@ from scipy.stats import rankdata
 
 from clipit_lightning.annotated_report import BY_CHANCE, annotated_pages, worst_stretches
 from clipit_lightning.commands.reporting import add_report
+from clipit_lightning.config import LossConfig, ModelConfig
 from clipit_lightning.config_files import load_config
 from clipit_lightning.data.mini_queries import make_query_videos
 from clipit_lightning.data.store import Store, write_query_store, write_store
@@ -19,13 +22,13 @@ from clipit_lightning.finished_run import read_finished_run
 from clipit_lightning.metrics.rules import Rules, measure
 from clipit_lightning.metrics.semantic import semantic_matching
 from clipit_lightning.query_report import query_pages
-from clipit_lightning.report import report
+from clipit_lightning.report import LOSS_TITLES, SCORER_TITLES, report
 from clipit_lightning.train import run
 from tests.browser import browser, needs_browser
 from tests.synthetic import change_points
 from tests.videos import write_video
 
-QUICK = ["model.name=linear", "optim.epochs=2", "trainer.accelerator=cpu", "data.fold=1"]
+QUICK = ["model.name=mlp", "optim.epochs=2", "trainer.accelerator=cpu", "data.fold=1"]
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +177,27 @@ def test_the_command_writes_the_page_and_says_where(copy, capsys, tmp_path):
 def test_a_report_names_synthetic_data(asked, tested):
     assert "MINI" in report(asked).read_text()
     assert "MINI" not in report(tested, asked.parent / "real.html").read_text()
+
+
+def test_of_the_closed_form_the_selected_strength_is_shown(named, tmp_path):
+    words = [*QUICK, "model.name=linear", "model.alphas=[2e5,0.25]", "selection=last"]
+    run(load_config([], [*words, f"data.root={named}", f"output={tmp_path / 'run'}"]), say=lambda line: None)
+    text = report(tmp_path / "run").read_text()
+    for shown in (
+        "Linear on TVSum",
+        "Selected alpha",
+        '<td class="number">0.25</td>',
+        "Selection of the alpha",
+        "place in model.alphas",
+    ):
+        assert shown in text
+    assert "epoch" not in re.sub(r"<(style|script).*?</\1>", "", text, flags=re.DOTALL)
+
+
+def test_every_scorer_and_every_loss_has_a_title():
+    assert set(SCORER_TITLES) == set(get_args(get_type_hints(ModelConfig)["name"]))
+    settings = {"length_target", "sharpness"}
+    assert set(LOSS_TITLES) == {field.name for field in fields(LossConfig)} - settings | {"total"}
 
 
 def damage_scores(run):

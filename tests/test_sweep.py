@@ -169,6 +169,25 @@ def test_a_trial_follows_from_seed_and_number(search, method):
     assert outcome(other)[0] != found[0][0]
 
 
+@pytest.mark.parametrize(("name", "per_fold"), [("linear", 7), ("mlp", EPOCHS)])
+def test_every_validation_of_every_fold_is_a_step_of_its_own(search, train, name, per_fold):
+    """Of the closed form a fold has one with each strength, however many epochs others have."""
+
+    def run(config, say, watch):
+        for fold, epoch in [(fold, epoch) for fold in (0, 1) for epoch in range(per_fold)]:
+            watch(fold, epoch, {"kendall_tau": epoch / 10 + fold, "f1": 0.5})
+        return {"validation": {"kendall_tau": {"mean": 1.0}}}
+
+    train.run = run
+    alphas, model = list(range(1, 8)), {"model.name": {"value": name}}
+    asked = search(wanted=1, parameters={**content()["parameters"], **model, "model.alphas": {"value": alphas}})
+    work(asked)
+    (trial,) = place_of(asked).trials()
+    best = [0.1 * epoch for epoch in range(per_fold)]
+    both = [(best[-1] + epoch / 10 + 1) / 2 for epoch in range(per_fold)]
+    assert trial.intermediate_values == pytest.approx(dict(enumerate([*best, *both], start=1)))
+
+
 def test_a_killed_search_ends_as_an_undisturbed_one(search, train):
     early = {"early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 2}, "method": "bayes"}
     undisturbed = search("undisturbed", wanted=11, **early)  # ten are random before TPE begins

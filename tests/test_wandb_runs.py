@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -85,6 +86,8 @@ def records(path):
             position += BLOCK - position % BLOCK
             continue
         length, kind = int.from_bytes(data[position + 4 : position + 6], "little"), data[position + 6]
+        if position + HEADER + length > len(data):  # is being written
+            return
         whole += data[position + HEADER : position + HEADER + length]
         position += HEADER + length
         if kind in (1, 4):  # a full record, or the last part of one
@@ -92,11 +95,20 @@ def records(path):
             whole = b""
 
 
+def finished_records(path):
+    """All records; wandb's engine, a process of its own, may write the last after the run has ended here."""
+    until, found = time.monotonic() + 30, []
+    while not any(each.WhichOneof("record_type") == "exit" for each in found) and time.monotonic() < until:
+        time.sleep(0.02)
+        found = list(records(path))
+    return found
+
+
 def read(folder):
     """What a run wrote: its header, configuration, history by key, summary."""
     (path,) = folder.glob("wandb/*run-*/*.wandb")
     run, config, history, summary = None, {}, defaultdict(list), {}
-    for record in records(path):
+    for record in finished_records(path):
         kind = record.WhichOneof("record_type")
         if kind == "run":
             run = record.run
@@ -170,8 +182,9 @@ def test_the_selected_checkpoint_is_an_artifact_where_that_is_asked_for(logger, 
     (tmp_path / "run/folds/0/best.ckpt").write_bytes(b"weights")
     wandb_runs.log_fold(made, finished(), ROWS)
     (path,) = (tmp_path / "run/folds/0").glob("wandb/*run-*/*.wandb")
-    models = [each.artifact for each in records(path) if each.artifact.type == "model"]
-    requested = [each.request.log_artifact.artifact for each in records(path) if each.request.HasField("log_artifact")]
+    written = finished_records(path)
+    models = [each.artifact for each in written if each.artifact.type == "model"]
+    requested = [each.request.log_artifact.artifact for each in written if each.request.HasField("log_artifact")]
     models += [each for each in requested if each.type == "model"]
     assert [[entry.path for entry in each.manifest.contents] for each in models] == [["best.ckpt"]] * wanted
 

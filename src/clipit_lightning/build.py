@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,8 +17,13 @@ from clipit_lightning.data.datamodules import QFVSDataModule, SumMeDataModule, T
 from clipit_lightning.data.mini import ensure_mini
 from clipit_lightning.losses import SummaryLoss
 from clipit_lightning.metrics.measures import AnnotatorMeasures, Measures, QueryMeasures
-from clipit_lightning.models.baselines import LinearScorer, RandomScorer
-from clipit_lightning.models.scorer import ClipItScorer
+from clipit_lightning.models.clip_it import ClipItScorer
+from clipit_lightning.models.clip_it_plus import ClipItPlusScorer
+from clipit_lightning.models.linear import RidgeScorer
+from clipit_lightning.models.mlp import MlpScorer
+from clipit_lightning.models.pglsum import PglSumScorer
+from clipit_lightning.models.random import RandomScorer
+from clipit_lightning.models.vasnet import VasNetScorer
 from clipit_lightning.protocol import Protocol, make_protocol, query_rules_of, rules_of
 from clipit_lightning.task import SummarizationTask
 
@@ -66,6 +72,7 @@ def datamodule(config: Config) -> SummarizationDataModule:
         fold_seed=data.fold_seed,
         validation=data.validation,
         captions=data.captions,
+        caption_source=data.caption_source,
         batch_size=data.batch_size,
         workers=data.workers,
         preload_mb=data.preload_mb,
@@ -81,22 +88,36 @@ def scorer(config: Config, feature_dim: int, text_dim: int) -> nn.Module:
     if model.name == "random":
         return RandomScorer(feature_dim, text_dim, seed=config.seed)
     if model.name == "linear":
-        return LinearScorer(feature_dim, text_dim)
-    return ClipItScorer(
+        return RidgeScorer(feature_dim, text_dim)
+    if model.name == "mlp":
+        return MlpScorer(feature_dim, text_dim, width=model.width, dropout=model.dropout)
+    if model.name == "vasnet":
+        return VasNetScorer(feature_dim, text_dim, dropout=model.dropout)
+    if model.name == "pglsum":
+        return PglSumScorer(feature_dim, text_dim, dropout=model.dropout)
+    transformer: dict[str, Any] = {
+        "width": model.width,
+        "heads": model.heads,
+        "encoder_layers": model.encoder_layers,
+        "decoder_layers": model.decoder_layers,
+        "dropout": model.dropout,
+    }
+    if model.name == "clip-it":
+        return ClipItScorer(feature_dim, text_dim, **transformer)
+    return ClipItPlusScorer(
         feature_dim,
         text_dim,
-        width=model.width,
-        heads=model.heads,
-        encoder_layers=model.encoder_layers,
-        decoder_layers=model.decoder_layers,
-        dropout=model.dropout,
+        **transformer,
         input_dropout=model.input_dropout,
         feature_gain=model.feature_gain,
         windows=model.windows,
         linear_path=model.linear_path,
         transformer_gain=model.transformer_gain,
+        alike_gain=model.alike_gain,
+        alike_window=model.alike_window,
         score_window=model.score_window,
         peak_window=model.peak_window,
+        language=model.name != "transformer",
     )
 
 
@@ -120,6 +141,7 @@ def task(config: Config, feature_dim: int, text_dim: int) -> SummarizationTask:
         lr=config.optim.lr,
         weight_decay=config.optim.weight_decay,
         warmup=config.optim.warmup,
+        crop=config.data.crop,
         seed=config.seed,
     )
 

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from types import FrameType
 
 from clipit_lightning import __version__
-from clipit_lightning.commands import data, measuring, preparing, reporting, summarizing, sweeping, training
+from clipit_lightning.commands import (
+    benchmarking,
+    data,
+    measuring,
+    preparing,
+    reporting,
+    summarizing,
+    sweeping,
+    training,
+)
 from clipit_lightning.errors import SaidElsewhereError, UserError
 
 
@@ -19,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
         0 when all went well; 2, after one line on standard error, for an error that the user can mend; 130 when
         interrupted, also by SIGTERM.
     """
-    options = _parser().parse_args(words)
+    options = _parse(words)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         status: int = options.function(options)
@@ -44,6 +53,17 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
 
 
+def _parse(words: Sequence[str] | None) -> argparse.Namespace:
+    """As of argparse, which takes words in one place only; ours may stand before, between and after options."""
+    parser = _parser()
+    options, late = parser.parse_known_args(words)
+    if late and ("words" not in options or any(word.startswith("-") for word in late)):
+        parser.error(f"unrecognized arguments: {' '.join(late)}")
+    if late:
+        options.words = [*options.words, *late]
+    return options
+
+
 def _one_line(text: str) -> str:
     """Names from files may hold line ends and the escapes that move a terminal's cursor; they are shown, not obeyed."""
     shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
@@ -63,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     training.add_train(commands)
     sweeping.add_sweep(commands)
+    benchmarking.add_benchmark(commands)
     data.add_data(commands)
     preparing.add_prepare(commands)
     summarizing.add_summarize(commands)

@@ -1,4 +1,4 @@
-"""Is one run better than another? Paired over videos and seeds, with an interval and a permutation test."""
+"""Is one run better than another? Paired over videos, with an interval and a permutation test."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,9 +72,10 @@ def _read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
 def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
     """Difference of two runs, metric by metric.
 
-    A pair is a video (or a video with a query) and a seed that both runs have; runs without a common seed are paired
-    by video, over the means of their seeds. Videos, not seeds, are drawn again for the 95 % interval: seeds of one
-    video are not independent. The p-value is of the two-sided sign-flip permutation test on the videos' mean
+    A pair is a video (or a video with a query); on each side its value is the mean over the seeds of that side. A seed
+    means nothing to two scorers together, so that the sides may have different seeds, and different numbers of them: a
+    scorer that does not depend on the seed needs one run. Videos, not seeds, are drawn again for the 95 % interval:
+    seeds of one video are not independent. The p-value is of the two-sided sign-flip permutation test on the videos'
     differences. Queries are drawn where there are some: the interval then says nothing about other videos.
 
     Args:
@@ -83,7 +84,7 @@ def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
 
     Returns:
         A row a metric: ``metric``, ``one``, ``other``, ``difference`` (one - other), ``low``, ``high``, ``p``,
-        ``pairs`` and ``what`` they are, videos or queries.
+        ``pairs`` and ``what`` they are: videos or queries, and over how many seeds of each side their values are means.
 
     Raises:
         UserError: The runs were measured by different protocols, or have no video in common.
@@ -91,9 +92,6 @@ def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
     (left, rows), (right, others) = read_run(one), read_run(other)
     if differences := evaluation_differences(left, right):
         raise UserError(f"these runs cannot be compared, their protocols differ in {'; '.join(differences)}")
-    common = set(rows["seed"]) & set(others["seed"])
-    if common:
-        rows, others = rows[rows["seed"].isin(common)], others[others["seed"].isin(common)]
     names = [name for name in FACTORS if name in rows and name in others]
     keys = [name for name in ("video", "query") if name in rows]
     ours, theirs = (table.groupby(keys)[names].mean() for table in (rows, others))
@@ -101,8 +99,15 @@ def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
     if common_pairs.empty:
         raise UserError("these runs have no test video in common")
     ours, theirs = ours.loc[common_pairs], theirs.loc[common_pairs]
-    what = "queries" if "query" in keys else "videos"
+    seeds = [table["seed"].nunique() for table in (rows, others)]
+    what = f"{'queries' if 'query' in keys else 'videos'}{_over_seeds(*seeds)}"
     return pd.DataFrame([_difference(name, ours[name], theirs[name]) | {"what": what} for name in names])
+
+
+def _over_seeds(one: int, other: int) -> str:
+    if one == other:
+        return f", means over {one} seeds" if one > 1 else ""
+    return f", means over {one} and {other} seeds"
 
 
 def _difference(name: str, one: "pd.Series[float]", other: "pd.Series[float]") -> dict[str, float | str]:

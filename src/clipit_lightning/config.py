@@ -3,16 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clipit_lightning.config_learning import LossConfig, ModelConfig, OptimConfig
 from clipit_lightning.config_sections import (
     DataConfig,
     LoggerConfig,
-    LossConfig,
-    ModelConfig,
-    OptimConfig,
     ProtocolConfig,
     TrainerConfig,
-    require,
 )
+from clipit_lightning.errors import require
 
 __all__ = [
     "Config",
@@ -51,7 +49,12 @@ class Config:
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, "seed", f"is {self.seed}; 0 to 4294967295 is possible")
-        unsupervised = self.loss.supervision == "unsupervised" and self.model.name == "clip-it"
+        unsupervised = self.loss.supervision == "unsupervised" and self.model.name != "random"
+        require(
+            not (unsupervised and self.model.name == "linear"),
+            "model.name",
+            "linear is fitted to annotations; give loss.keyframe or loss.correlation a weight",
+        )
         require(
             not (unsupervised and self.selection != "last"),
             "selection",

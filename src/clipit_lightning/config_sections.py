@@ -3,16 +3,10 @@
 Values, and contradictions between them, are checked here; every error is one line that names the key as it is typed.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Literal
 
-from clipit_lightning.errors import UserError
-
-
-def require(condition: bool, key: str, message: str) -> None:
-    """Refuse a value, in one line that names its key as it is typed."""
-    if not condition:
-        raise UserError(f"{key}: {message}")
+from clipit_lightning.errors import require
 
 
 @dataclass(frozen=True)
@@ -40,10 +34,14 @@ class DataConfig:
     """Share of the training videos that validate, at least two videos; 0 for none, with selection=last."""
     captions: int = 7
     """Number of caption tokens a video, spread over its dense captions; 0 trains without language, on qfvs too."""
+    caption_source: Literal["own", "another", "fused"] = "own"
+    """Captions as text tokens: the video's own; for ablations those of another video, or their mean as one token."""
     sentence: bool = False
     """On qfvs: give the whole sentence of a query as a text token beside its concepts."""
     batch_size: int = 8
     """Videos a training batch; on qfvs, queries of one video."""
+    crop: int = 0
+    """Train on a random window of this many steps of each video, another one each time; 0 for whole videos."""
     workers: int = 0
     """Processes that read batches; 0 reads in the main process, the fastest where the data fit in memory."""
     preload_mb: int = 8000
@@ -58,6 +56,7 @@ class DataConfig:
         )
         require(self.captions >= 0, "data.captions", f"is {self.captions}; 0 or more are possible")
         require(self.batch_size >= 1, "data.batch_size", f"is {self.batch_size}; at least 1 is needed")
+        require(self.crop >= 0, "data.crop", f"is {self.crop}; 0 or more are possible")
         require(self.workers >= 0, "data.workers", f"is {self.workers}; 0 or more are possible")
         require(self.preload_mb >= 0, "data.preload_mb", f"is {self.preload_mb}; 0 or more are possible")
         require(self.fold_seed >= 0, "data.fold_seed", f"is {self.fold_seed}; 0 or more are possible")
@@ -79,137 +78,6 @@ class DataConfig:
             )
             require(bool(self.sources), "data.sources", "is empty; name at least one benchmark")
             require(len(set(self.sources)) == len(self.sources), "data.sources", "names a benchmark twice")
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The scorer."""
-
-    name: Literal["clip-it", "linear", "random"] = "clip-it"
-    """Which scorer: CLIP-It, one linear layer on the frame features, or uniform random scores."""
-    width: int = 64
-    """Features of a step inside CLIP-It."""
-    heads: int = 4
-    """Attention heads; they divide the width."""
-    encoder_layers: int = 1
-    """Layers of the frame-scoring transformer's encoder."""
-    decoder_layers: int = 1
-    """Layers of its decoder."""
-    dropout: float = 0.5
-    """Dropout of what each part of CLIP-It adds."""
-    input_dropout: float = 0.5
-    """Dropout of the input features."""
-    feature_gain: float = 1.0
-    """How loud features are beside the few cues of a step; below 1 the cues are learned first."""
-    windows: list[int] = field(default_factory=lambda: [5, 21])
-    """Sizes in steps, odd, of the surroundings that the input shows beside the step itself."""
-    linear_path: bool = False
-    """Whether a linear layer on the inputs adds to the logit."""
-    transformer_gain: float = 1.0
-    """What the transformer's logit is multiplied with; below 1 the linear path learns first."""
-    score_window: int = 9
-    """Size in steps, odd, of the surroundings over which logits are averaged; 1 for none."""
-    peak_window: int = 1
-    """Size in steps, odd, of the surroundings of which only the best step stands in the front; 1 for none."""
-
-    def __post_init__(self) -> None:
-        sizes_by_key = {
-            "model.windows": self.windows,
-            "model.score_window": [self.score_window],
-            "model.peak_window": [self.peak_window],
-        }
-        for key, sizes in sizes_by_key.items():
-            require(all(size >= 1 and size % 2 for size in sizes), key, f"is {sizes}; sizes are odd: 1, 3, 5")
-        require(
-            0 <= self.input_dropout < 1, "model.input_dropout", f"is {self.input_dropout}; 0 to below 1 is possible"
-        )
-        for key in ("feature_gain", "transformer_gain"):
-            require(
-                0 <= getattr(self, key) < float("inf"),
-                f"model.{key}",
-                f"is {getattr(self, key)}; 0 or more is possible",
-            )
-        require(self.width >= 1, "model.width", f"is {self.width}; at least 1 is needed")
-        require(
-            self.heads >= 1 and self.width % self.heads == 0,
-            "model.heads",
-            f"is {self.heads}; it must divide model.width={self.width}",
-        )
-        require(
-            self.encoder_layers >= 0,
-            "model.encoder_layers",
-            f"is {self.encoder_layers}; 0 or more are possible",
-        )
-        require(
-            self.decoder_layers >= 0,
-            "model.decoder_layers",
-            f"is {self.decoder_layers}; 0 or more are possible",
-        )
-        require(0 <= self.dropout < 1, "model.dropout", f"is {self.dropout}; 0 to below 1 is possible")
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """Weights of the loss terms; a weight of 0 leaves the term out. Without the first two, training uses no labels."""
-
-    keyframe: float = 1.0
-    """Weighted binary cross-entropy on key frames (the paper's alpha)."""
-    correlation: float = 1.0
-    """One minus the correlation with the mean annotator's importance (ours)."""
-    diversity: float = 0.01
-    """Similarity of the selected steps' rebuilt features (the paper's beta)."""
-    reconstruction: float = 0.01
-    """Squared error of the rebuilt features of selected steps (the paper's lambda)."""
-    length: float = 0.01
-    """Distance of the mean score from `length_target` (ours; see the docstring of the losses)."""
-    length_target: float = 0.15
-    """Mean score wanted: the share of a video that a summary takes."""
-
-    def __post_init__(self) -> None:
-        weights = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "length_target"}
-        for name, weight in weights.items():
-            require(0 <= weight < float("inf"), f"loss.{name}", f"is {weight}; 0 or more is possible")
-        require(any(weights.values()), "loss", "all weights are 0; give at least one term a weight")
-        require(
-            0 < self.length_target < 1,
-            "loss.length_target",
-            f"is {self.length_target}; a share between 0 and 1 is needed",
-        )
-
-    @property
-    def supervision(self) -> Literal["supervised", "unsupervised"]:
-        """Whether any term reads annotations."""
-        return "supervised" if self.keyframe or self.correlation else "unsupervised"
-
-
-@dataclass(frozen=True)
-class OptimConfig:
-    """Optimizer (AdamW with a cosine schedule) and length of training."""
-
-    lr: float = 2e-3
-    """Peak learning rate."""
-    weight_decay: float = 1e-2
-    """Decoupled weight decay."""
-    epochs: int = 12
-    """Passes over the training videos."""
-    warmup: float = 0.0
-    """Share of the steps over which the learning rate rises to its peak, before the cosine."""
-    clip: float = 1.0
-    """Largest norm of the gradient; 0 leaves it as it is."""
-    ema: float = 0.99
-    """Decay of the moving average of the weights that is validated and tested, after a ramp; 0 for none."""
-
-    def __post_init__(self) -> None:
-        require(0 < self.lr < float("inf"), "optim.lr", f"is {self.lr}; it must be above 0")
-        require(
-            0 <= self.weight_decay < float("inf"),
-            "optim.weight_decay",
-            f"is {self.weight_decay}; 0 or more is possible",
-        )
-        require(self.epochs >= 1, "optim.epochs", f"is {self.epochs}; at least 1 is needed")
-        require(0 <= self.warmup < 1, "optim.warmup", f"is {self.warmup}; 0 to below 1 is possible")
-        require(0 <= self.clip < float("inf"), "optim.clip", f"is {self.clip}; 0 or more is possible")
-        require(0 <= self.ema < 1, "optim.ema", f"is {self.ema}; 0 to below 1 is possible")
 
 
 @dataclass(frozen=True)

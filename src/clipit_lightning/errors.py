@@ -7,3 +7,9 @@ class UserError(Exception):
 
 class SaidElsewhereError(UserError):
     """The same on a process of a group whose first process says it: this one ends in silence."""
+
+
+def require(condition: bool, key: str, message: str) -> None:
+    """Refuse a value, in one line that names its key as it is typed."""
+    if not condition:
+        raise UserError(f"{key}: {message}")

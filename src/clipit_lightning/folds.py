@@ -8,7 +8,7 @@ import pandas as pd
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import WandbLogger
 
-from clipit_lightning import build, curves
+from clipit_lightning import build, closed_form, curves
 from clipit_lightning.build import Say
 from clipit_lightning.checkpoints import read_checkpoint, unreadable
 from clipit_lightning.config import Config
@@ -16,6 +16,7 @@ from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.errors import UserError
 from clipit_lightning.files import read_json, write_json
 from clipit_lightning.metrics.measures import means
+from clipit_lightning.models.linear import RidgeScorer
 from clipit_lightning.processes import Processes
 from clipit_lightning.protocol import Protocol
 from clipit_lightning.results import fold_line
@@ -53,9 +54,14 @@ def run_fold(
     trainer, checkpoint = make_trainer(config, path, folder.path.name, protocol, index, validates, device, watch)
     epoch, validation = None, None
     try:
-        if any(parameter.requires_grad for parameter in task.parameters()):
+        best = None
+        if isinstance(task.scorer, RidgeScorer):
+            best = closed_form.fit(trainer, task, task.scorer, config, datamodule, path, processes)
+        elif any(parameter.requires_grad for parameter in task.parameters()):
             _fit(trainer, task, datamodule, path, processes)
-            chosen = read_checkpoint(Path(checkpoint.best_model_path), task.state_dict())
+            best = Path(checkpoint.best_model_path)
+        if best is not None:
+            chosen = read_checkpoint(best, task.state_dict())
             task.load_state_dict(chosen["state_dict"])
             epoch, validation = int(chosen["epoch"]), chosen["validation"]
         found = _test(trainer, task, datamodule) if config.test else {"metrics": {}, "per_video": [], "scores": {}}

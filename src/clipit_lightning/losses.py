@@ -2,7 +2,8 @@
 
 Every function takes a batch of padded videos, treats each video by itself, and returns the mean over videos:
 a long video weighs as much as a short one, and padding weighs nothing. Work and memory grow linearly with the
-steps. Equations are those of CLIP-It (arXiv 2107.00650), section 3.2.
+steps. Equations are those of CLIP-It (arXiv 2107.00650), section 3.2; `unsupervised_losses` adds what ranks steps
+without labels.
 """
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.unsupervised_losses import language_loss, rarity_loss, spread_loss
 
 
 def keyframe_loss(logits: Tensor, step_mask: Tensor, keyframes: Tensor) -> Tensor:
@@ -123,7 +125,7 @@ class SummaryLoss(nn.Module):
 
     So the unsupervised loss (`keyframe=0, correlation=0`) never reads an annotation, and gives the same
     result and gradient whatever stands there. `diversity` and `reconstruction` are left out for a scorer that
-    rebuilds nothing.
+    rebuilds nothing, `language` where there is no text or another encoder made it.
 
     Args:
         keyframe: Weight of `keyframe_loss` (the paper's alpha).
@@ -132,6 +134,10 @@ class SummaryLoss(nn.Module):
         reconstruction: Weight of `reconstruction_loss` (the paper's lambda).
         length: Weight of `length_loss` (ours).
         length_target: Mean score that `length_loss` wants, 0 to 1.
+        rarity: Weight of `rarity_loss` (ours).
+        language: Weight of `language_loss` (ours).
+        spread: Weight of `spread_loss` (ours).
+        sharpness: Of the kernel of `rarity_loss` and `language_loss`.
 
     Raises:
         ValueError: A weight is negative, or all are 0.
@@ -145,6 +151,10 @@ class SummaryLoss(nn.Module):
         reconstruction: float = 0.1,
         length: float = 0.1,
         length_target: float = 0.15,
+        rarity: float = 0.0,
+        language: float = 0.0,
+        spread: float = 0.0,
+        sharpness: float = 10.0,
     ) -> None:
         super().__init__()
         self.weights = {
@@ -153,8 +163,11 @@ class SummaryLoss(nn.Module):
             "diversity": diversity,
             "reconstruction": reconstruction,
             "length": length,
+            "rarity": rarity,
+            "language": language,
+            "spread": spread,
         }
-        self.length_target = length_target
+        self.length_target, self.sharpness = length_target, sharpness
         negative = [name for name, weight in self.weights.items() if weight < 0]
         if negative:
             raise ValueError(f"loss weights must not be negative: {', '.join(negative)}")
@@ -162,44 +175,67 @@ class SummaryLoss(nn.Module):
             raise ValueError(f"at least one loss weight must be above 0: {', '.join(self.weights)}")
 
     def forward(
-        self, output: ScorerOutput, features: Tensor, step_mask: Tensor, keyframes: Tensor, importance: Tensor
+        self,
+        output: ScorerOutput,
+        features: Tensor,
+        step_mask: Tensor,
+        keyframes: Tensor,
+        importance: Tensor,
+        text: Tensor | None = None,
+        text_mask: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compute the terms that have a weight, and their weighted sum.
 
         Args:
             output: What the scorer returned.
-            features: Features of the steps, (videos, steps, features).
-            step_mask: True where a step is real, (videos, steps).
-            keyframes: 1 where a step belongs to the summary, else 0, (videos, steps).
-            importance: Mean importance over annotators, 0 to 1, (videos, steps).
+            features: Features of the steps, (items, steps, features), or (1, steps, features) that all items share.
+            step_mask: True where a step is real, (items, steps).
+            keyframes: 1 where a step belongs to the summary, else 0, (items, steps).
+            importance: Mean importance over annotators, 0 to 1, (items, steps).
+            text: Features of the text tokens, (items, tokens, features), which `language` reads.
+            text_mask: True where a token is real, (items, tokens).
 
         Returns:
             Each term by its name, before its weight, and `total`, the weighted sum; all ().
 
         Raises:
-            ValueError: The only terms with a weight need a reconstruction, and the scorer gives none.
+            ValueError: The only terms with a weight need a reconstruction or text, and there is none.
         """
-        logits, rebuilt = output.logits.masked_fill(~step_mask, 0.0), output.reconstruction
-        scores = torch.sigmoid(logits)  # (videos, steps)
+        logits = output.logits.masked_fill(~step_mask, 0.0)  # (items, steps)
         terms: dict[str, Tensor] = {}
         if self.weights["keyframe"]:
             terms["keyframe"] = keyframe_loss(logits, step_mask, keyframes)
         if self.weights["correlation"]:
             terms["correlation"] = correlation_loss(logits, step_mask, importance)
-        if self.weights["length"]:
-            terms["length"] = length_loss(scores, step_mask, self.length_target)
-        if rebuilt is not None:
-            if self.weights["diversity"]:
-                terms["diversity"] = diversity_loss(rebuilt, step_mask, scores)
-            if self.weights["reconstruction"]:
-                terms["reconstruction"] = reconstruction_loss(rebuilt, features, step_mask, scores)
+        terms |= self._paper_terms(logits, output.reconstruction, features, step_mask)
+        if self.weights["rarity"]:
+            terms["rarity"] = rarity_loss(logits, step_mask, features, self.sharpness)
+        if self.weights["spread"]:
+            terms["spread"] = spread_loss(logits, step_mask)
+        read = self.weights["language"] and text is not None and text.shape[2] == features.shape[2]
+        if read and text is not None and text_mask is not None:
+            terms["language"] = language_loss(logits, step_mask, features, text, text_mask, self.sharpness)
         if not terms:
             raise ValueError(
-                "no loss is left: diversity and reconstruction need a scorer that rebuilds features; "
-                "give keyframe, correlation or length a weight"
+                "no loss is left: diversity and reconstruction need a scorer that rebuilds features, language needs "
+                "text of the same encoder; give keyframe, correlation, rarity or length a weight"
             )
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return terms | {"total": total}
+
+    def _paper_terms(
+        self, logits: Tensor, rebuilt: Tensor | None, features: Tensor, step_mask: Tensor
+    ) -> dict[str, Tensor]:
+        """The terms of the paper that read no annotation, and the length that they need."""
+        scores = torch.sigmoid(logits)  # (items, steps)
+        terms: dict[str, Tensor] = {}
+        if self.weights["length"]:
+            terms["length"] = length_loss(scores, step_mask, self.length_target)
+        if rebuilt is not None and self.weights["diversity"]:
+            terms["diversity"] = diversity_loss(rebuilt, step_mask, scores)
+        if rebuilt is not None and self.weights["reconstruction"]:
+            terms["reconstruction"] = reconstruction_loss(rebuilt, features, step_mask, scores)
+        return terms
 
 
 def _step_mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -13,15 +13,29 @@ from clipit_lightning.metrics.measures import FACTORS
 from clipit_lightning.page import Line, LineChart, Metric, Page, Table, VideoPage, write_page
 from clipit_lightning.query_report import query_pages
 
-_TITLES = {"clip-it": "CLIP-It", "linear": "Linear", "random": "Random"}
-_LOSSES = {
+SCORER_TITLES = {
+    "clip-it+": "CLIP-It+",
+    "clip-it": "CLIP-It",
+    "transformer": "Transformer",
+    "linear": "Linear",
+    "mlp": "MLP",
+    "vasnet": "VASNet",
+    "pglsum": "PGL-SUM",
+    "random": "Random",
+}
+"""Every scorer as it is called on a page."""
+LOSS_TITLES = {
     "total": "Loss, all terms",
     "keyframe": "Loss: key frames",
     "correlation": "Loss: correlation",
     "diversity": "Loss: diversity",
     "reconstruction": "Loss: reconstruction",
     "length": "Loss: length",
+    "rarity": "Loss: rarity",
+    "language": "Loss: language",
+    "spread": "Loss: spread",
 }
+"""Every term of the loss, and their sum, likewise."""
 
 
 def report(run: Path, to: Path | None = None, videos: Path | None = None, root: Path | None = None) -> Path:
@@ -58,10 +72,10 @@ def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
     benchmark = QUERY_BENCHMARKS[protocol.dataset] if queries else BENCHMARKS[protocol.dataset]
     mini = "MINI: these data are synthetic. The numbers say that the code works, and nothing about video."
     charts = _charts(run)
-    lines = "A line for each fold; the dot marks the epoch that was selected and tested."
+    lines = f"A line for each fold; the dot marks the {_selected(run)} that was selected and tested."
     return Page(
-        title=f"{_TITLES.get(run.config.model.name, run.config.model.name)} on {benchmark.title}",
-        subtitle=f"{run.folder.path.resolve().name}: {protocol.setting}, epoch by {protocol.selection}",
+        title=f"{SCORER_TITLES.get(run.config.model.name, run.config.model.name)} on {benchmark.title}",
+        subtitle=f"{run.folder.path.resolve().name}: {protocol.setting}, {_selected(run)} by {protocol.selection}",
         notice=mini if protocol.data == "mini" else None,
         metrics=_head(result["metrics"]),
         facts=_facts(run),
@@ -94,7 +108,7 @@ def _facts(run: FinishedRun) -> tuple[tuple[str, str], ...]:
         ("Data", f"{protocol.dataset}, {protocol.data}, features {result.get('features', 'unnamed')}"),
         ("Setting", " + ".join((protocol.setting, *protocol.sources))),
         ("Folds", f"{len(result['folds'])}, {protocol.folds}"),
-        ("Selection of the epoch", protocol.selection),
+        (f"Selection of the {_selected(run)}", protocol.selection),
         ("F1", protocol.f1 if protocol.correlation == "none" else f"{protocol.f1} over annotators"),
         ("Correlation", protocol.correlation),
         ("Summary", f"{protocol.budget:.0%} at most, {protocol.solver} on {protocol.shot_value}s, {protocol.rounding}"),
@@ -115,16 +129,25 @@ def _folds(run: FinishedRun) -> Table:
         reached = [run.result["metrics"][name]["folds"] for name in names]
         shown = [printed(name, values[position]) for name, values in zip(names, reached, strict=True)]
         tested = fold.get("queries", fold["videos"])
-        rows.append(tuple(map(str, (fold["fold"], tested, "-" if epoch is None else epoch + 1))))
-        rows[-1] += (printed(monitor, validation), *shown)
+        selected = "-" if epoch is None else _shown_selected(run, epoch)
+        rows.append((str(fold["fold"]), str(tested), selected, printed(monitor, validation), *shown))
     columns = (
         "Fold",
         "Tested",
-        "Selected epoch",
+        f"Selected {_selected(run)}",
         f"{LABELS[monitor]} in validation",
         *(LABELS[each] for each in names),
     )
     return Table("Each fold", columns, tuple(rows))
+
+
+def _selected(run: FinishedRun) -> str:
+    """What validation selects: of the closed form no epoch, but a strength, whose place stands for the epoch."""
+    return "alpha" if run.config.model.name == "linear" else "epoch"
+
+
+def _shown_selected(run: FinishedRun, epoch: int) -> str:
+    return f"{run.config.model.alphas[epoch]:g}" if _selected(run) == "alpha" else str(epoch + 1)
 
 
 def _monitor(run: FinishedRun) -> str:
@@ -138,13 +161,14 @@ def _charts(run: FinishedRun) -> tuple[LineChart, ...]:
     selected = {fold["fold"]: fold["epoch"] for fold in run.result["folds"]}
     monitor = _monitor(run)
     titles = {f"val/{monitor}": f"{LABELS[monitor]} in validation"}
-    titles |= {f"train/{name}": title for name, title in _LOSSES.items()}
+    titles |= {f"train/{name}": title for name, title in LOSS_TITLES.items()}
     charts = []
     for column, title in titles.items():
         factor = FACTORS[monitor] if column.startswith("val/") else 1.0
         rows = {fold: table[column].dropna() * factor for fold, table in curves.items() if column in table}
         lines = [_line(fold, row, selected[fold]) for fold, row in rows.items() if len(row)]
-        charts += [LineChart(title, "epoch", tuple(lines))] if lines else []
+        x_label = "epoch" if _selected(run) == "epoch" else "place in model.alphas"
+        charts += [LineChart(title, x_label, tuple(lines))] if lines else []
     return tuple(charts)
 
 

@@ -9,6 +9,7 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 import clipit_lightning
 from clipit_lightning import build
@@ -17,17 +18,25 @@ from clipit_lightning.config_files import config_hash
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.files import read_json, write_json, write_text
 from clipit_lightning.metrics.measures import FACTORS, means
+from clipit_lightning.models.linear import RidgeScorer
 from clipit_lightning.protocol import Protocol
 from clipit_lightning.run_folder import RunFolder
 
 
 def fold_line(config: Config, fold: dict[str, Any], names: Sequence[str]) -> str:
     """A finished fold as a line of progress."""
-    found, epoch = fold["metrics"] if config.test else fold["validation"] or {}, fold["epoch"]
+    found = fold["metrics"] if config.test else fold["validation"] or {}
     shown = [] if config.test else ["validation"]
     shown += [f"{name} {found[name]:.3f}" for name in names if name in found]
-    shown += [] if epoch is None else [f"(epoch {epoch + 1} of {config.optim.epochs}, selection {config.selection})"]
+    shown += [] if fold["epoch"] is None else [f"({_chosen(config, fold['epoch'])}, selection {config.selection})"]
     return f"fold {fold['fold']}: " + "  ".join(shown)
+
+
+def _chosen(config: Config, epoch: int) -> str:
+    """What was selected: an epoch, or where nothing is trained by epochs, the strength at that place."""
+    if config.model.name == "linear":
+        return f"alpha {config.model.alphas[epoch]:g}"
+    return f"epoch {epoch + 1} of {config.optim.epochs}"
 
 
 def write_results(
@@ -82,7 +91,7 @@ def write_results(
             {name: fold[name] for name in ("fold", "epoch", "validation")} | _counts(fold["per_video"])
             for fold in folds
         ],
-        "parameters": sum(each.numel() for each in scorer.parameters() if each.requires_grad),
+        "parameters": fitted_parameters(scorer),
         "wall_seconds": round(seconds, 1),
         "versions": {
             "clipit_lightning": clipit_lightning.__version__,
@@ -95,6 +104,13 @@ def write_results(
     write_json(folder.result, result)
     written: dict[str, Any] = read_json(folder.result)  # as every later reader sees it
     return written
+
+
+def fitted_parameters(scorer: nn.Module) -> int:
+    """How many numbers are found from the training videos, by gradients or in closed form."""
+    # No gradient finds the weights of the ridge: they are buffers.
+    fitted = scorer.buffers() if isinstance(scorer, RidgeScorer) else scorer.parameters()
+    return sum(each.numel() for each in fitted)
 
 
 def _validation(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from clipit_lightning.data.batch import Batch
+from clipit_lightning.data.batch import Batch, crop
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.errors import SaidElsewhereError, UserError
 from clipit_lightning.losses import SummaryLoss
@@ -28,6 +28,7 @@ class SummarizationTask(L.LightningModule):
         lr: Peak learning rate of AdamW.
         weight_decay: Its decoupled weight decay.
         warmup: Share of the steps over which the rate rises, before a cosine to 0.
+        crop: Train on a random window of this many steps of each video; 0 for whole videos.
         seed: Dropout of an epoch follows from this and the epoch, so that a continued run equals an undisturbed one.
     """
 
@@ -39,11 +40,12 @@ class SummarizationTask(L.LightningModule):
         lr: float = 1e-3,
         weight_decay: float = 1e-2,
         warmup: float = 0.1,
+        crop: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.scorer, self.loss, self.measures = scorer, loss, measures
-        self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
+        self.lr, self.weight_decay, self.warmup, self.crop, self.seed = lr, weight_decay, warmup, crop, seed
         self.validation: dict[str, float] = {}
         """Means over the validation part after the last epoch; every checkpoint has those of its epoch."""
         self.scores: dict[str, list[float]] = {}
@@ -69,8 +71,9 @@ class SummarizationTask(L.LightningModule):
         Raises:
             UserError: The loss is not finite; the message names the items and the step.
         """
+        batch = crop(batch, self.crop) if self.crop else batch
         terms: dict[str, Tensor] = self.loss(
-            self(batch), batch.features, batch.step_mask, batch.keyframes, batch.importance
+            self(batch), batch.features, batch.step_mask, batch.keyframes, batch.importance, batch.text, batch.text_mask
         )
         found, items = self._over_ranks(torch.stack([each.detach() for each in terms.values()]), batch)
         if not torch.isfinite(found).all():

@@ -68,7 +68,7 @@ def _run(
     if finished is not None:
         say(f"{folder.path} is already finished; overwrite=true runs it again")
         return finished
-    if config.model.name == "clip-it" and not datamodule.has_text:
+    if config.model.name in ("clip-it+", "clip-it") and not datamodule.has_text:
         say("NOTE: no captions (the store holds none, or data.captions=0): CLIP-It trains without language")
     indices = list(range(len(datamodule.folds))) if config.data.fold is None else [config.data.fold]
     say(f"run {folder.path}: {len(indices)} fold{'s' * (len(indices) != 1)}, protocol {protocol.identifier}")

@@ -26,7 +26,16 @@ from clipit_lightning.run_folder import RunFolder
 from clipit_lightning.zero_shot import phrases
 
 _SAME = {"weights_sha256": "weights", "preprocessing": "preprocessing", "definition": "definition"}
-_SIZES = {"clip-it": ("frame_projection.weight", "text_projection.weight"), "linear": ("score_head.weight",) * 2}
+_SIZES = {
+    **dict.fromkeys(("clip-it+", "clip-it"), ("frame_projection.weight", "text_projection.weight")),
+    "transformer": ("frame_projection.weight",) * 2,
+    "linear": ("feature_weights", "no_text"),
+    "mlp": ("hidden.weight",) * 2,
+    "vasnet": ("query.weight",) * 2,
+    "pglsum": ("overall.query.weight",) * 2,
+}
+"""Weights whose last dimension is the number of features of a step and of a text; the first twice where text is not
+read, so that any number will do."""
 
 Row = NDArray[np.float64]
 
@@ -61,7 +70,10 @@ class TrainedRun:
     @property
     def has_language(self) -> bool:
         """Whether its scores depend on text."""
-        return self.config.model.name == "clip-it" and bool(self.result.get("captions"))
+        reads = self.config.model.name in ("clip-it+", "clip-it") or (
+            self.config.model.name == "linear" and self.feature_dim == self.text_dim
+        )
+        return reads and bool(self.result.get("captions"))
 
     @property
     def wants_query(self) -> bool:

@@ -2,8 +2,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
-from clipit_lightning.data.batch import BucketBatchSampler, caption_tokens, collate, spread
+from clipit_lightning.data.batch import BucketBatchSampler, caption_tokens, collate, crop, spread
 from clipit_lightning.data.store import Store
 
 
@@ -53,3 +54,42 @@ def test_neighbours_in_a_batch_are_of_similar_length():
     )
     unsorted = sum(max(lengths[start : start + 8]) * 8 for start in range(0, 64, 8))
     assert padded < 0.8 * unsorted
+
+
+def test_a_small_data_set_has_other_batches_each_epoch():
+    sampler = BucketBatchSampler(list(range(100, 116)), 5, seed=0)
+    epochs = set()
+    for epoch in range(4):
+        sampler.sampler.set_epoch(epoch)
+        epochs.add(frozenset(frozenset(batch) for batch in sampler))
+    assert len(epochs) == 4
+
+
+def test_a_crop_is_a_window_of_each_longer_video(stores):
+    videos = Store(stores / "tvsum.h5").read(["video_1", "video_2", "video_3"])
+    steps = sorted(video.n_steps for video in videos)[0] + 2
+    batch = collate(list(enumerate(videos)), partial(caption_tokens, captions=4), text_dim=8)
+    starts = set()
+    for seed in range(8):
+        torch.manual_seed(seed)
+        cut = crop(batch, steps)
+        assert cut.features.shape == (3, steps, 8)
+        assert cut.step_mask.sum(dim=1).tolist() == [min(steps, video.n_steps) for video in videos]
+        assert torch.equal(cut.text, batch.text)
+        for row, video in enumerate(videos):
+            n = min(steps, video.n_steps)
+            own = torch.from_numpy(video.features).unfold(0, n, 1).transpose(1, 2)  # (starts, n, features)
+            (start,) = torch.nonzero((own == cut.features[row, :n]).flatten(1).all(dim=1)).flatten().tolist()
+            np.testing.assert_array_equal(cut.importance[row, :n], video.gtscore[start : start + n])
+            np.testing.assert_array_equal(cut.keyframes[row, :n], video.gtsummary[start : start + n])
+            starts.add((row, start))
+    assert len(starts) > 5
+    assert crop(batch, batch.step_mask.shape[1]) is batch
+
+
+def test_items_of_one_video_are_cropped_alike(stores):
+    video = Store(stores / "tvsum.h5").read(["video_1"])[0]
+    batch = collate([(0, video), (1, video)], partial(caption_tokens, captions=4), text_dim=8)
+    cut = crop(batch, 5)
+    assert cut.features.shape[:2] == (1, 5)
+    assert torch.equal(cut.importance[0], cut.importance[1])

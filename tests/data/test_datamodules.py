@@ -1,6 +1,7 @@
 import shutil
 
 import h5py
+import numpy as np
 import pytest
 
 from clipit_lightning.data.datamodules import SumMeDataModule, TVSumDataModule
@@ -64,3 +65,25 @@ def test_stores_of_different_features_do_not_mix(stores, tmp_path):
     import_distributed([tmp_path / "src"], tmp_path)
     with pytest.raises(UserError, match="features differ in size"):
         TVSumDataModule(root=str(tmp_path), setting="augmented", sources=["summe"]).setup()
+
+
+def test_text_may_be_of_another_video_or_fused(stores):
+    """Ablations: each video gives its captions to exactly one other of its benchmark."""
+    modules = {
+        text: TVSumDataModule(root=str(stores), setting="augmented", sources=["summe"], captions=5, caption_source=text)
+        for text in ("own", "another", "fused")
+    }
+    for module in modules.values():
+        module.setup()
+    count = len(modules["own"].ids)
+    own, another, fused = (
+        [modules[text].text(modules[text].item(number)) for number in range(count)]
+        for text in ("own", "another", "fused")
+    )
+    for number, tokens in enumerate(fused):
+        np.testing.assert_allclose(tokens, own[number].mean(axis=0, keepdims=True), rtol=1e-6)
+    givers = [next(giver for giver in range(count) if np.array_equal(own[giver], tokens)) for tokens in another]
+    assert sorted(givers) == list(range(count))
+    assert all(giver != number for number, giver in enumerate(givers))
+    dataset = [modules["own"].ids[number].split("/")[0] for number in range(count)]
+    assert all(dataset[giver] == dataset[number] for number, giver in enumerate(givers))

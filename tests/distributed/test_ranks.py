@@ -73,6 +73,18 @@ def test_queries_are_shared_too(stores, tmp_path):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
 
 
+def test_ridge_regression_is_the_same_to_the_last_bit(stores, tmp_path):
+    """Every process solves the same equations; the strength is chosen on what all validated."""
+    words = ("data.dataset=qfvs", "data.family=2/1/1", "data.fold=1", "model.name=linear", "model.alphas=[1,100]")
+    train(stores, tmp_path / "one", *words)
+    train(stores, tmp_path / "two", *words, "trainer.devices=2")
+    assert metrics(tmp_path / "two") == metrics(tmp_path / "one")
+    for name in OUTPUTS:
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+    names = {path.name for path in (tmp_path / "two").glob("folds/*/*")}
+    assert names == {path.name for path in (tmp_path / "one").glob("folds/*/*")}
+
+
 def test_folds_on_devices_of_their_own_give_the_same_results(one, stores, tmp_path):
     train(stores, tmp_path / "run", "trainer.devices=2", "trainer.parallel=folds")
     assert metrics(tmp_path / "run") == metrics(one)

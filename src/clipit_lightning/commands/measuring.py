@@ -58,7 +58,7 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
 def add_compare(commands: Commands) -> None:
     """Add `clipit compare`."""
     compare = commands.add_parser(
-        "compare", help="two runs, paired over videos and seeds: difference, interval, p-value"
+        "compare", help="two runs, paired over videos, each the mean over its seeds: difference, interval, p-value"
     )
     for name in ("one", "other"):
         compare.add_argument(name, help="folder of a run, or of its seeds: runs/a-seed0,runs/a-seed1")
@@ -69,7 +69,10 @@ def add_leaderboard(commands: Commands) -> None:
     """Add `clipit leaderboard`."""
     board = commands.add_parser("leaderboard", help="gather results into a CSV file and print them as a table")
     board.add_argument(
-        "folders", nargs="*", type=Path, help="folders with results (default: runs and experiments/results)"
+        "folders",
+        nargs="*",
+        type=Path,
+        help="folders with results (default: runs, runs/benchmark, experiments/results)",
     )
     board.add_argument("--to", type=Path, default=Path("experiments/leaderboard.csv"), help="the CSV file")
     board.add_argument("--published", type=Path, default=Path("experiments/published.csv"), help="published rows")
@@ -141,7 +144,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
     from clipit_lightning.board_format import format_board
     from clipit_lightning.leaderboard import GROUP, make_board, write_board
 
-    folders = options.folders or [Path("runs"), Path("experiments/results")]
+    folders = options.folders or [Path("runs"), Path("runs/benchmark"), Path("experiments/results")]
     board = make_board(folders, options.published, options.floors)
     write_board(board, options.to)
     shown = board[board.groupby(GROUP)["kind"].transform(lambda kinds: "ours" in set(kinds))] if options.ours else board

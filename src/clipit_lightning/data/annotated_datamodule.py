@@ -1,7 +1,9 @@
 """The datamodule of benchmarks with annotators: TVSum, SumMe, and the sources beside them."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,8 @@ from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.splits import Fold, Setting, folds_of_family, make_folds
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
+
+CaptionSource = Literal["own", "another", "fused"]
 
 
 class AnnotatedDataModule(SummarizationDataModule):
@@ -28,6 +32,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         fold_seed: Seed of the partition.
         validation: Share of the training part that validates.
         captions: Caption tokens a video.
+        caption_source: What they are: the video's ``own`` captions; or, for ablations, those of ``another`` video of its
+            benchmark, always the same one, or its own ``fused`` to their mean, one token.
         batch_size: Videos a training batch.
         workers: Processes that read batches.
         preload_mb: Hold all videos in memory where they take at most this many megabytes.
@@ -46,6 +52,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         fold_seed: int = 0,
         validation: float = 0.2,
         captions: int = 7,
+        caption_source: CaptionSource = "own",
         batch_size: int = 8,
         workers: int = 0,
         preload_mb: int = 8000,
@@ -58,6 +65,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         super().__init__(root, stores, batch_size, workers, seed, validate_on_test)
         self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
         self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation
+        self.caption_source = caption_source
         self._videos: dict[int, Video] = {}
 
     def _read(self) -> None:
@@ -123,7 +131,21 @@ class AnnotatedDataModule(SummarizationDataModule):
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The video's captions, (captions, features)."""
-        return caption_tokens(item, self.captions)
+        if self.caption_source == "another" and isinstance(item, Video):
+            item = self.item(self._others[item.id])
+        tokens = caption_tokens(item, self.captions)
+        fused = self.caption_source == "fused" and tokens is not None and len(tokens) > 0
+        return tokens.mean(axis=0, keepdims=True) if fused and tokens is not None else tokens
+
+    @cached_property
+    def _others(self) -> dict[str, int]:
+        """Another video of the same benchmark for each, by number: each gives its captions to one other."""
+        others: dict[str, int] = {}
+        for name in self.stores:
+            own = [number for number, video in enumerate(self.ids) if video.startswith(f"{name}/")]
+            ring = np.random.default_rng(self.fold_seed).permutation(own).tolist()
+            others |= {self.ids[one]: other for one, other in zip(ring, ring[1:] + ring[:1], strict=True)}
+        return others
 
     def _training_batches(self, numbers: list[int]) -> BucketBatchSampler:
         """Videos of similar length together."""

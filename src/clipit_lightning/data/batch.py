@@ -95,6 +95,35 @@ def _pad(rows: list[Tensor]) -> Tensor:
     return pad_sequence(rows, batch_first=True)
 
 
+def crop(batch: Batch, steps: int) -> Batch:
+    """A random window of every longer video: temporal augmentation, and the work of a step no longer grows with videos.
+
+    Items that share a video share the window. Chance is torch's own, on the CPU.
+
+    Args:
+        batch: Items, padded.
+        steps: Length of the window.
+
+    Returns:
+        The batch with at most that many steps; the same batch where none is longer.
+    """
+    longest = batch.step_mask.shape[1]
+    if longest <= steps:
+        return batch
+    lengths = batch.step_mask[: len(batch.features)].sum(1)  # (videos,)
+    room = (lengths - steps).clamp_min(0) + 1  # (videos,) possible starts
+    starts = (torch.rand(len(room)).to(room.device) * room).long()  # (videos,)
+    of_videos = starts.unsqueeze(1) + torch.arange(steps, device=room.device)  # (videos, window)
+    of_items = of_videos.expand(len(batch.step_mask), -1)  # (items, window)
+    rows = torch.arange(len(of_videos), device=room.device).unsqueeze(1)  # (videos, 1)
+    return batch._replace(
+        features=batch.features[rows, of_videos],
+        step_mask=batch.step_mask.gather(1, of_items),
+        importance=batch.importance.gather(1, of_items),
+        keyframes=batch.keyframes.gather(1, of_items),
+    )
+
+
 class SeededShuffle(Sampler[int]):
     """The positions of a data set in an order that follows from a seed and the epoch alone."""
 
@@ -113,7 +142,9 @@ class SeededShuffle(Sampler[int]):
 
 
 class BucketBatchSampler(Sampler[list[int]]):
-    """Batches of videos of similar length: shuffled, sorted by length within pools of several batches, shuffled again.
+    """Batches of videos of similar length: sorted by length times chance, and the batches shuffled.
+
+    Without chance a small data set would have the same batches every epoch.
 
     Args:
         lengths: Number of steps of each video.
@@ -121,7 +152,7 @@ class BucketBatchSampler(Sampler[list[int]]):
         seed: Seed of the order.
     """
 
-    POOL = 4  # batches a pool: enough choice for similar lengths, enough chance for new neighbours each epoch
+    CHANCE = (0.6, 1.5)  # factors of a length: little padding, and new neighbours each epoch
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
         self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
@@ -131,13 +162,10 @@ class BucketBatchSampler(Sampler[list[int]]):
         return -(-len(self.lengths) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = list(self.sampler)
-        pool = self.batch_size * self.POOL
-        batches = []
-        for start in range(0, len(order), pool):
-            near = sorted(order[start : start + pool], key=lambda position: self.lengths[position])
-            batches += [near[at : at + self.batch_size] for at in range(0, len(near), self.batch_size)]
-        turn = np.random.default_rng((self.seed, self.sampler.epoch, 1)).permutation(len(batches))
+        chance = np.random.default_rng((self.seed, self.sampler.epoch, 1))
+        order = np.argsort(np.asarray(self.lengths) * chance.uniform(*self.CHANCE, len(self.lengths))).tolist()
+        batches = [order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)]
+        turn = chance.permutation(len(batches))
         # A generator: the order is drawn with the first batch, not when a loader makes its iterator, which lightning
         # does before it is known in which epoch a run continues.
         yield from (batches[position] for position in turn)

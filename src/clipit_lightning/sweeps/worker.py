@@ -142,7 +142,7 @@ def _objective(search: Search, place: Place, trial: optuna.Trial, folder: Path) 
     def watch(fold: int, epoch: int, validation: dict[str, float]) -> None:
         value = running.update(fold, validation)[search.metric]
         before = 0 if config.data.fold is not None else fold  # folds are trained one after the other
-        step = before * config.optim.epochs + epoch + 1
+        step = before * _validations(config) + epoch + 1
         if step not in reported:
             trial.report(value, step)
         if trial.should_prune():
@@ -153,6 +153,11 @@ def _objective(search: Search, place: Place, trial: optuna.Trial, folder: Path) 
     if found is None:
         raise UserError(f"{config.model.name} reports no validation {search.metric}; search over a scorer that trains")
     return float(found["mean"])
+
+
+def _validations(config: Config) -> int:
+    """How often a fold validates at most: after each epoch, or of the closed form with each strength."""
+    return len(config.model.alphas) if config.model.name == "linear" else config.optim.epochs
 
 
 def _config(search: Search, place: Place, trial: optuna.Trial, folder: Path) -> Config:

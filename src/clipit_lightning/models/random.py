@@ -1,11 +1,10 @@
-"""What a scorer must beat: chance, and one linear layer."""
+"""Chance: what a scorer must beat."""
 
 import zlib
 
 import torch
 from torch import Tensor, nn
 
-from clipit_lightning.models.cues import unit
 from clipit_lightning.models.scorer import ScorerOutput
 
 
@@ -45,33 +44,3 @@ class RandomScorer(nn.Module):
             draw = torch.rand(int(mask.sum()), generator=generator)  # (steps,)
             logits[video, mask] = torch.logit(draw, eps=1e-6)
         return ScorerOutput(logits.to(features.device).expand(step_mask.shape), None)
-
-
-class LinearScorer(nn.Module):
-    """One linear layer from the unit-norm features of a step to its score: what needs neither language nor neighbours.
-
-    Args:
-        feature_dim: Number of features of a step.
-        text_dim: Number of features of a text token; any will do.
-    """
-
-    def __init__(self, feature_dim: int, text_dim: int) -> None:
-        super().__init__()
-        self.score_head = nn.Linear(feature_dim, 1)
-
-    def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
-        """Score every step by itself.
-
-        Args:
-            features: Features of the steps, (videos, steps, features): a video an item, or one that all share.
-            step_mask: True where a step is real, (items, steps).
-            text: Not used.
-            text_mask: Not used.
-
-        Returns:
-            Logits, and no reconstruction.
-        """
-        seen = unit(features, step_mask[: len(features)])  # (videos, steps, features)
-        # As in CLIP-It: unit vectors of many features have tiny entries; layers are made for entries near 1.
-        logits = self.score_head(seen * features.shape[2] ** 0.5).squeeze(2)  # (videos, steps)
-        return ScorerOutput(logits.expand(step_mask.shape).masked_fill(~step_mask, 0.0), None)

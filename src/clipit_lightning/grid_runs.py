@@ -1,0 +1,212 @@
+"""The runs of a grid as processes of their own, several at once; what is finished stays, what was cut off goes on."""
+
+import ctypes
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clipit_lightning.build import Say
+from clipit_lightning.errors import UserError
+from clipit_lightning.grid import GridRun, roots_of
+from clipit_lightning.metrics.measures import FACTORS
+from clipit_lightning.run_folder import read_result
+
+_POLL = 0.2  # seconds
+_PATIENCE = 10  # seconds for a run to end by itself
+_IN_USE = "runs in this folder"  # what `run_lock` says
+_SHOWN = {"kendall_tau": "tau", "spearman_rho": "rho", "f1": "F1"}
+_DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG, prctl(2)
+
+
+@dataclass
+class _Progress:
+    """What is left to do, what runs, and what came of the rest."""
+
+    folder: Path
+    total: int
+    waiting: list[GridRun]
+    running: dict[str, tuple[GridRun, "subprocess.Popen[bytes]"]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
+    trained: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def done(self) -> int:
+        return self.total - len(self.waiting) - len(self.running)
+
+    def time_left(self) -> str:
+        """By the mean of what was trained since the start."""
+        left = len(self.waiting) + len(self.running)
+        if not left or not self.trained:
+            return ""
+        minutes = (time.monotonic() - self.started) / self.trained * left / 60
+        return f", {minutes:.0f} min left" if minutes >= 1 else ", less than 1 min left"
+
+
+def run_grid(runs: Sequence[GridRun], folder: Path, workers: int, say: Say) -> dict[str, str]:
+    """Train and test what is not finished yet.
+
+    Args:
+        runs: What is to be finished in the end.
+        folder: Each run has a folder of its name in it.
+        workers: Processes at once, each with one thread.
+        say: Takes a line a finished run.
+
+    Returns:
+        Names of the runs that failed, each with the last line that it said.
+
+    Raises:
+        UserError: The folder cannot be written to.
+        KeyboardInterrupt: Interrupted; the runs are stopped, and go on with the same call.
+    """
+    try:
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}; give --to FOLDER") from error
+    roots = roots_of(runs, say)
+    skip = _skipping(folder, roots)
+    progress = _Progress(folder, len(runs), [run for run in runs if not skip(run)])
+    say(f"benchmark {folder}: {len(runs)} runs, {progress.done} of them finished, {workers} at a time")
+    with _stopping(progress):
+        while progress.waiting or progress.running:
+            _start_some(progress, workers, skip, say)
+            time.sleep(_POLL)
+            for name in [name for name, (_, process) in progress.running.items() if process.poll() is not None]:
+                _end(progress, name, say)
+    return progress.failed
+
+
+def _skipping(folder: Path, roots: dict[str | None, str]) -> Callable[[GridRun], bool]:
+    """Whether a run need not be started. Where stores are newer than a result, the run itself looks into them."""
+    newest = {
+        root: max((path.stat().st_mtime for path in Path(place).glob("*.h5")), default=0.0)
+        for root, place in roots.items()
+    }
+
+    def skip(run: GridRun) -> bool:
+        root, result = run.config.data.root, folder / run.name / "result.json"
+        try:
+            return result.stat().st_mtime >= newest[root] and run.is_finished(folder / run.name, roots[root])
+        except (OSError, UserError):
+            return False  # the run says what is wrong with its folder
+
+    return skip
+
+
+def _start_some(progress: _Progress, workers: int, skip: Callable[[GridRun], bool], say: Say) -> None:
+    """Start what can be started; what another command runs is left to it, and looked at again."""
+    for run in list(progress.waiting):
+        if len(progress.running) >= workers:
+            return
+        if _is_in_use(progress.folder / run.name):
+            if run.name not in progress.elsewhere:
+                progress.elsewhere.add(run.name)
+                say(f"{run.name}: runs elsewhere, waiting for it")
+            continue
+        progress.waiting.remove(run)
+        if run.name in progress.elsewhere and skip(run):
+            say(_line(progress, run.name) + " (by another command)")
+            continue
+        progress.running[run.name] = (run, _start(run, progress.folder))
+
+
+def _is_in_use(folder: Path) -> bool:
+    """Whether a process holds the lock of a run's folder (`run_lock`)."""
+    with suppress(FileNotFoundError):
+        handle = os.open(folder.with_name(f".{folder.name}.lock"), os.O_RDWR)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+    return False
+
+
+def _start(run: GridRun, folder: Path) -> "subprocess.Popen[bytes]":
+    """Start a run in a session of its own: of Ctrl-C the parent hears alone, and ends its runs in order."""
+    command = [sys.executable, "-m", "clipit_lightning.cli", "train", *run.files, *run.words]
+    command += [f"output={folder / run.name}", "trainer.progress=false"]
+    with _log(folder, run.name).open("ab") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _die_with_parent() -> None:
+    """A parent that is killed cannot end its runs; Linux tells them. Elsewhere they finish, held by their lock."""
+    if _LIBC is not None:
+        _LIBC.prctl(_DIES_WITH_PARENT, signal.SIGTERM)
+
+
+def _log(folder: Path, name: str) -> Path:
+    return folder / "logs" / f"{name}.txt"
+
+
+def _end(progress: _Progress, name: str, say: Say) -> None:
+    """Say what came of a run that ended."""
+    run, process = progress.running.pop(name)
+    if process.returncode == 0:
+        # Of a run that was finished before, but with stores newer than its result: it has looked into them.
+        (progress.folder / name / "result.json").touch()
+        progress.trained += 1
+        say(_line(progress, name))
+        return
+    last = _last_line(_log(progress.folder, name), process.returncode)
+    if process.returncode == 2 and _IN_USE in last:  # another command was quicker
+        progress.waiting.append(run)
+        return
+    progress.failed[name] = last
+    say(f"[{progress.done}/{progress.total}] {name} FAILED: {last}")
+
+
+def _line(progress: _Progress, name: str) -> str:
+    metrics = read_result(progress.folder / name / "result.json")["metrics"]
+    shown = [
+        f"{label} {FACTORS[key] * metrics[key]['mean']:.{3 if FACTORS[key] == 1 else 1}f}"
+        for key, label in _SHOWN.items()
+        if metrics.get(key)
+    ]
+    return f"[{progress.done}/{progress.total}] {name}: {'  '.join(shown)}{progress.time_left()}"
+
+
+def _last_line(log: Path, status: int) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    if status < 0:
+        return f"killed by signal {-status} (memory?)"
+    return (said.removeprefix("clipit: ") or f"exit status {status}")[:300]
+
+
+@contextmanager
+def _stopping(progress: _Progress) -> Iterator[None]:
+    """Leave no run behind: tell them to end, then make them; a run survives both."""
+    try:
+        yield
+    finally:
+        processes = [process for _, process in progress.running.values()]
+        for process in processes:
+            process.terminate()
+        until = time.monotonic() + _PATIENCE
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
+            process.kill()
+            process.wait()

@@ -1,0 +1,158 @@
+"""CLIP-It+, the CLIP-It scorer for few training videos: surroundings, cues, and steps that look alike."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from clipit_lightning.models.attention import LanguageGuidedAttention
+from clipit_lightning.models.cues import alike_mean, prefer_peaks, step_cues, unit, window_mean
+from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.transformer import FrameScoringTransformer
+
+
+class ClipItPlusScorer(nn.Module):
+    """CLIP-It (see ``ClipItScorer``) with what few training videos need: the paper's network learns 20 to 40 by heart.
+
+    All of it is ours, and each part can be left out:
+
+    - `width` may be far below CLIP's 512, and image and text features may differ in number.
+    - The step's projection sees means over its surroundings too (`windows`), and a few cues (see `step_cues`).
+    - With `linear_path`, a linear layer on the same inputs adds to the logit. It starts at 0.
+    - With `alike_gain` above 0, the logits are means over the steps of the video that look alike (see `alike_mean`),
+      judged by means over `alike_window` steps, when the scorer does not train: what is shown again is as important
+      as before. Training through these means measured worse.
+    - With `score_window` above 1, the logits are means over that many steps: annotators rate whole shots.
+    - With `peak_window` above 1, peaks of the logits stand above all other steps when the scorer does not train.
+    - Without `language` neither attention nor cues read the text: the baseline ``transformer``.
+
+    Args:
+        feature_dim: Number of features of a step.
+        text_dim: Number of features of a text token.
+        width: Number of features inside.
+        heads: Heads of every attention; must divide `width`.
+        encoder_layers: Layers of the encoder; at least 0.
+        decoder_layers: Layers of the decoder; at least 0. Without, the encoder's output is scored.
+        dropout: Probability of dropping a feature of what any part adds, and of what the score head reads.
+        input_dropout: Probability of dropping an input feature.
+        feature_gain: How loud features are beside cues, 1 for equal entries; below 1 the cues are learned first.
+        windows: Sizes in steps, odd, of the surroundings that the input shows beside the step itself.
+        linear_path: Whether a linear layer on the inputs adds to the logit.
+        transformer_gain: What the transformer's logit is multiplied with; below 1 the linear path learns first.
+        alike_gain: How sharply steps that look alike are told from others, see `alike_mean`; 0 leaves logits alone.
+        alike_window: Size in steps, odd, of the surroundings by whose mean features steps are compared for it.
+        score_window: Size in steps, odd, of the surroundings over which logits are averaged; 1 for none.
+        peak_window: Size in steps, odd, of the surroundings of which the best step is preferred (`prefer_peaks`); 1
+            for none.
+        language: Whether the text is read.
+
+    Raises:
+        ValueError: `heads` does not divide `width`, or the size of a surrounding is not odd.
+    """
+
+    def __init__(
+        self,
+        feature_dim: int,
+        text_dim: int,
+        width: int = 64,
+        heads: int = 4,
+        encoder_layers: int = 1,
+        decoder_layers: int = 1,
+        dropout: float = 0.3,
+        input_dropout: float = 0.0,
+        feature_gain: float = 1.0,
+        windows: Sequence[int] = (5, 21),
+        linear_path: bool = True,
+        transformer_gain: float = 1.0,
+        alike_gain: float = 0.0,
+        alike_window: int = 9,
+        score_window: int = 1,
+        peak_window: int = 1,
+        language: bool = True,
+    ) -> None:
+        super().__init__()
+        sizes = {"alike_window": alike_window, "score_window": score_window, "peak_window": peak_window}
+        if not all(size % 2 for size in (*windows, *sizes.values())):
+            named = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+            raise ValueError(f"windows ({list(windows)}), {named} must be odd: a step is their middle")
+        self.feature_gain = feature_gain
+        self.transformer_gain = transformer_gain
+        self.windows = tuple(windows)
+        self.alike_gain, self.alike_window = alike_gain, alike_window
+        self.score_window, self.peak_window = score_window, peak_window
+        # Only features of one encoder can be compared before anything is learned.
+        self.comparable = language and feature_dim == text_dim
+        cues = 3 + len(self.windows) + 2 * self.comparable
+        self.frame_projection = nn.Linear(feature_dim, width * (1 + len(self.windows)))
+        self.cue_projection = nn.Linear(cues, width)
+        self.input_dropout = nn.Dropout(input_dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.language: LanguageGuidedAttention | None = None
+        if language:
+            self.text_projection = nn.Linear(text_dim, width)
+            self.language = LanguageGuidedAttention(width, heads, dropout)
+        self.transformer = FrameScoringTransformer(width, heads, encoder_layers, decoder_layers, dropout)
+        self.score_head = nn.Linear(width, 1)
+        self.reconstruction_head = nn.Linear(width, feature_dim)
+        self.linear_path: nn.ModuleList | None = None
+        if linear_path:
+            self.linear_path = nn.ModuleList(
+                [nn.Linear(feature_dim, 1 + len(self.windows)), nn.Linear(cues, 1, bias=False)]
+            )
+            for parameter in self.linear_path.parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
+        """Score every step of every item: a video with its captions, or with a query.
+
+        Args:
+            features: Features of the steps, (videos, steps, features): as many videos as items, or one that all items
+                share, whose features are then projected once.
+            step_mask: True where a step is real, (items, steps).
+            text: Features of the text tokens, (items, tokens, features); `tokens` may be 0.
+            text_mask: True where a token is real, (items, tokens); an item may have none.
+
+        Returns:
+            Logits and rebuilt features; what stands in the padding has no influence on either.
+        """
+        own = step_mask[: len(features)]  # (videos, steps)
+        features = unit(features, own)  # (videos, steps, features)
+        text = unit(text, text_mask)  # (items, tokens, features)
+        compared = text if self.comparable else None
+        cues = step_cues(features, own, compared, text_mask, self.windows)  # (items, steps, cues)
+        # Unit vectors of many features have tiny entries; layers are made for entries near 1.
+        gain = self.feature_gain * features.shape[2] ** 0.5
+        seen = self.input_dropout(features * gain)  # (videos, steps, features)
+        steps = self._surrounded(self.frame_projection(seen), own)  # (videos, steps, width)
+        steps = self.dropout(steps + self.cue_projection(cues))  # (items, steps, width)
+        steps = steps.expand(len(step_mask), -1, -1)  # (items, steps, width)
+        if self.language is not None:
+            tokens = self.text_projection(text * text.shape[2] ** 0.5)  # (items, tokens, width)
+            steps = self.language(steps, tokens, text_mask)  # (items, steps, width)
+        decoded = self.transformer(steps, step_mask)  # (items, steps, width)
+        logits = self.transformer_gain * self.score_head(self.dropout(decoded))  # (items, steps, 1)
+        if self.linear_path is not None:
+            of_features, of_cues = self.linear_path
+            linear = self._surrounded(of_features(seen), own)  # (videos, steps, 1)
+            logits = logits + linear + of_cues(cues)  # (items, steps, 1)
+        logits = self._shared(logits, features, step_mask)  # (items, steps)
+        rebuilt = self.reconstruction_head(decoded)  # (items, steps, features)
+        padding = ~step_mask  # (items, steps)
+        return ScorerOutput(logits.masked_fill(padding, 0.0), rebuilt.masked_fill(padding.unsqueeze(2), 0.0))
+
+    def _shared(self, logits: Tensor, features: Tensor, step_mask: Tensor) -> Tensor:
+        """What steps that look alike, or lie together, have in common; (items, steps, 1) to (items, steps)."""
+        if self.alike_gain and not self.training:
+            look = window_mean(features, step_mask[: len(features)], self.alike_window)  # (videos, steps, features)
+            logits = alike_mean(logits, look, step_mask, self.alike_gain)  # (items, steps, 1)
+        logits = window_mean(logits, step_mask, self.score_window).squeeze(2)  # (items, steps)
+        return logits if self.training else prefer_peaks(logits, step_mask, self.peak_window)
+
+    def _surrounded(self, projected: Tensor, step_mask: Tensor) -> Tensor:
+        """Sum of one part as it is and one part averaged over each window.
+
+        Averaging what was projected is the same as projecting averages, with far fewer features to average.
+        """
+        here, *around = projected.chunk(1 + len(self.windows), dim=2)
+        for part, window in zip(around, self.windows, strict=True):
+            here = here + window_mean(part, step_mask, window)
+        return here

@@ -1,0 +1,118 @@
+"""The frame-scoring transformer against PyTorch's own layers, and what holds for any number of layers."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from clipit_lightning.models.attention import MultiHeadAttention, sinusoidal_positions
+from clipit_lightning.models.transformer import FrameScoringTransformer, TransformerLayer
+
+WIDTH, HEADS, LENGTHS = 8, 2, (9, 4)
+LAYERS = [(0, 0), (2, 0), (0, 1), (1, 1), (2, 3)]
+
+
+def make_transformer(encoder_layers: int, decoder_layers: int) -> FrameScoringTransformer:
+    """Weights large enough for attention that differs from a mean, and norms that do something."""
+    torch.manual_seed(0)
+    transformer = FrameScoringTransformer(WIDTH, HEADS, encoder_layers, decoder_layers, dropout=0.4).eval()
+    with torch.no_grad():
+        for parameter in transformer.parameters():
+            parameter.normal_(std=0.7)
+    return transformer
+
+
+def make_steps(fill: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Two videos, the second of 4 steps, `fill` behind them."""
+    steps = torch.randn(2, LENGTHS[0], WIDTH, generator=torch.Generator().manual_seed(1))
+    step_mask = torch.arange(LENGTHS[0]) < torch.tensor(LENGTHS).unsqueeze(1)
+    return steps.masked_fill(~step_mask.unsqueeze(2), fill), step_mask
+
+
+def copy_attention(theirs: nn.Module | Tensor, ours: MultiHeadAttention) -> None:
+    assert isinstance(theirs, nn.MultiheadAttention)
+    joined = [ours.query, ours.key, ours.value]
+    theirs.in_proj_weight.copy_(torch.cat([layer.weight for layer in joined]))
+    theirs.in_proj_bias.copy_(torch.cat([layer.bias for layer in joined]))
+    theirs.out_proj.load_state_dict(ours.merge.state_dict())
+
+
+@torch.no_grad()
+def textbook(ours: nn.Module) -> nn.TransformerEncoderLayer | nn.TransformerDecoderLayer:
+    """PyTorch's layer with the weights of ours."""
+    assert isinstance(ours, TransformerLayer)
+    make = nn.TransformerEncoderLayer if ours.memory_attention is None else nn.TransformerDecoderLayer
+    layer = make(WIDTH, HEADS, 2 * WIDTH, activation="gelu", batch_first=True, norm_first=True).eval()
+    copy_attention(layer.self_attn, ours.self_attention)
+    norms = [ours.self_norm, *([ours.memory_norm] if ours.memory_norm is not None else []), ours.feedforward[0]]
+    for number, norm in enumerate(norms):
+        getattr(layer, f"norm{number + 1}").load_state_dict(norm.state_dict())
+    layer.linear1.load_state_dict(ours.feedforward[1].state_dict())
+    layer.linear2.load_state_dict(ours.feedforward[3].state_dict())
+    if ours.memory_attention is not None:
+        copy_attention(layer.multihead_attn, ours.memory_attention)
+    return layer
+
+
+@pytest.mark.parametrize(("encoder_layers", "decoder_layers"), LAYERS)
+def test_it_is_the_transformer_of_the_textbook(encoder_layers: int, decoder_layers: int) -> None:
+    transformer = make_transformer(encoder_layers, decoder_layers)
+    steps, step_mask = make_steps()
+    placed = steps + sinusoidal_positions(LENGTHS[0], WIDTH)
+    memory = placed
+    for layer in transformer.encoder:
+        memory = textbook(layer)(memory, src_key_padding_mask=~step_mask)
+    expected = memory = transformer.encoder_norm(memory)
+    if decoder_layers:
+        expected = placed
+        masks = {"tgt_key_padding_mask": ~step_mask, "memory_key_padding_mask": ~step_mask}
+        for layer in transformer.decoder:
+            expected = textbook(layer)(expected, memory, **masks)
+        expected = transformer.decoder_norm(expected)
+    found = transformer(steps, step_mask)
+    torch.testing.assert_close(found[step_mask], expected[step_mask], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("encoder_layers", "decoder_layers"), LAYERS)
+def test_padding_has_no_influence(encoder_layers: int, decoder_layers: int) -> None:
+    """Neither on what comes out nor on gradients; steps arrive finite, whatever stood in the padding of the batch."""
+    transformer = make_transformer(encoder_layers, decoder_layers)
+    found, gradients = [], []
+    for video, length in enumerate(LENGTHS):
+        for fill, alone in ((0.0, True), (0.0, False), (1e3, False)):
+            steps, step_mask = make_steps(fill)
+            given = steps[video : video + 1, :length] if alone else steps
+            mask = step_mask[video : video + 1, :length] if alone else step_mask
+            given.requires_grad_()
+            out = transformer(given, mask)[0 if alone else video, :length]
+            (gradient,) = torch.autograd.grad((out * torch.arange(1.0, length + 1).unsqueeze(1)).sum(), given)
+            found.append(out)
+            gradients.append(gradient[0 if alone else video, :length])
+            assert alone or not gradient[video, length:].any()
+        for other, slope in zip(found[-2:], gradients[-2:], strict=True):
+            torch.testing.assert_close(other, found[-3], rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(slope, gradients[-3], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("encoder_layers", "decoder_layers"), LAYERS)
+def test_the_order_of_steps_matters(encoder_layers: int, decoder_layers: int) -> None:
+    transformer = make_transformer(encoder_layers, decoder_layers)
+    steps, step_mask = make_steps()
+    turned = transformer(steps[:1].flip(1), step_mask[:1]).flip(1)
+    assert (turned - transformer(steps[:1], step_mask[:1])).abs().max() > 0.1
+
+
+@pytest.mark.parametrize(("encoder_layers", "decoder_layers"), [(1, 0), (0, 1), (1, 1)])
+def test_a_later_step_matters_to_an_earlier_one(encoder_layers: int, decoder_layers: int) -> None:
+    transformer = make_transformer(encoder_layers, decoder_layers)
+    steps, step_mask = make_steps()
+    before = transformer(steps, step_mask)[0, 0]
+    steps[0, -1] *= -1
+    assert (transformer(steps, step_mask)[0, 0] - before).abs().max() > 1e-3
+
+
+def test_dropout_acts_in_training_only() -> None:
+    transformer = make_transformer(1, 1)
+    given = make_steps()
+    assert torch.equal(transformer(*given), transformer(*given))
+    transformer.train()
+    assert not torch.equal(transformer(*given), transformer(*given))

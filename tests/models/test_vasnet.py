@@ -1,0 +1,65 @@
+"""VASNet against the paper's equations, written out step by step."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from clipit_lightning.models.vasnet import Regressor, VasNetScorer
+from tests.models.batches import check_items_may_share_a_video, check_padding_has_no_influence, make_batch
+
+
+@pytest.fixture
+def scorer() -> VasNetScorer:
+    """Weights large enough for attention that differs from a mean."""
+    torch.manual_seed(0)
+    scorer = VasNetScorer(5, 3).eval()
+    with torch.no_grad():
+        for parameter in scorer.parameters():
+            parameter.normal_()
+    return scorer
+
+
+def norm(values: Tensor, layer: torch.nn.LayerNorm) -> Tensor:
+    variance = ((values - values.mean()) ** 2).mean()
+    return (values - values.mean()) / torch.sqrt(variance + 1e-6) * layer.weight + layer.bias
+
+
+def regress(regressor: Regressor, attended: Tensor) -> Tensor:
+    """Logit of one attended step."""
+    hidden = regressor.hidden.weight @ norm(attended, regressor.norm) + regressor.hidden.bias
+    normed = norm(torch.clamp(hidden, min=0), regressor.hidden_norm)
+    return regressor.score_head.weight[0] @ normed + regressor.score_head.bias[0]
+
+
+@pytest.mark.parametrize("length", [1, 2, 11])
+def test_scores_are_those_of_the_equations(scorer: VasNetScorer, length: int) -> None:
+    features, *rest = make_batch([length, 13], garbage=float("nan"))
+    logits = scorer(features, *rest).logits[0]
+    steps = list(features[0, :length])
+    for t, step in enumerate(steps):
+        energies = torch.stack([0.06 * (scorer.key.weight @ x) @ (scorer.query.weight @ step) for x in steps])
+        weights = torch.exp(energies) / torch.exp(energies).sum()
+        context = sum(weight * (scorer.value.weight @ x) for weight, x in zip(weights, steps, strict=True))
+        expected = regress(scorer.regressor, scorer.merge.weight @ context + step)
+        torch.testing.assert_close(logits[t], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_padding_has_no_influence(scorer: VasNetScorer) -> None:
+    check_padding_has_no_influence(scorer)
+
+
+def test_items_may_share_a_video(scorer: VasNetScorer) -> None:
+    check_items_may_share_a_video(scorer, tokens=2)
+
+
+def test_what_another_step_shows_matters_and_where_it_stands_does_not(scorer: VasNetScorer) -> None:
+    features, *rest = make_batch([10])
+    logits = scorer(features, *rest).logits
+    torch.testing.assert_close(scorer(features.flip(1), *rest).logits.flip(1), logits, rtol=1e-4, atol=1e-5)
+    features[0, 9] *= -1
+    assert (scorer(features, *rest).logits[0, :9] - logits[0, :9]).abs().max() > 0.1
+
+
+def test_every_parameter_learns(scorer: VasNetScorer) -> None:
+    scorer(*make_batch([10, 4])).logits.square().sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in scorer.parameters())

@@ -1,0 +1,324 @@
+"""The benchmark's grid: what it expands to, that it goes on after a kill, and that its tables are those of its runs."""
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from clipit_lightning.cli import main
+from clipit_lightning.compare import compare_runs
+from clipit_lightning.config_files import load_config
+from clipit_lightning.errors import UserError
+from clipit_lightning.grid import read_grid
+from clipit_lightning.grid_report import benchmark_table, finished_runs, paired_table, write_report
+from clipit_lightning.grid_runs import run_grid
+from clipit_lightning.run_lock import run_lock
+from clipit_lightning.train import run
+
+REPOSITORY = Path(__file__).parents[1]
+TINY = {"optim.epochs": 1, "trainer.accelerator": "cpu", "data.folds": 2}
+SCORERS = {
+    "linear": {"set": {"model.name": "linear"}, "seeds": [0]},
+    "random": {"set": {"model.name": "random"}},
+    "late": {"set": {"model.name": "random", "optim.epochs": 2}},
+}
+
+
+@pytest.fixture
+def grid_file(stores, tmp_path):
+    def write(**changes):
+        raw = {
+            "seeds": [0, 1],
+            "runs": [{"set": {**TINY, "data.root": str(stores)}}],
+            "scorers": SCORERS,
+            "candidate": "random",
+        }
+        path = tmp_path / "grid.yaml"
+        path.write_text(yaml.safe_dump(raw | changes, sort_keys=False))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def train_here(tmp_path):
+    """Train the runs of a grid in this process, which saves the start of others."""
+
+    def call(grid, names=None, to="to"):
+        folder = tmp_path / to
+        for each in grid.runs:
+            if names is None or each.name in names:
+                words = [*each.words, f"output={folder / each.name}", "trainer.progress=false"]
+                run(load_config(each.files, words), say=lambda line: None)
+        return folder
+
+    return call
+
+
+def test_a_grid_is_the_product_of_its_lists(grid_file, stores, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    entry = {"set": {"data.root": str(stores)}}
+    more = {"set": {"data.root": str(stores), "data.setting": "transfer", "data.sources": ["summe"]}, "name": "from"}
+    scorers = {
+        "linear": {"set": {"model.name": "linear"}, "seeds": [3], "supervision": ["supervised"]},
+        "random": {"set": {"model.name": "random"}},
+    }
+    path = grid_file(
+        runs=[entry, more], scorers=scorers, supervision=["supervised", "unsupervised"], quick={"seeds": [7]}
+    )
+    assert [each.name for each in read_grid(path).runs] == [
+        *("linear-tvsum-canonical-seed3", "random-tvsum-canonical-seed0", "random-tvsum-canonical-seed1"),
+        *("random-tvsum-canonical-unsupervised-seed0", "random-tvsum-canonical-unsupervised-seed1"),
+        *("linear-from-seed3", "random-from-seed0", "random-from-seed1"),
+        *("random-from-unsupervised-seed0", "random-from-unsupervised-seed1"),
+    ]
+    quick = read_grid(path, quick=True, words=["optim.lr=0.5"]).runs
+    assert {each.config.seed for each in quick} == {7}
+    assert {each.config.optim.lr for each in quick} == {0.5}
+    assert [each.config.loss.supervision for each in quick] == [
+        *("supervised", "supervised", "unsupervised"),
+        *("supervised", "supervised", "unsupervised"),
+    ]
+    for each in quick:
+        assert load_config(each.files, each.words) == each.config
+    assert quick[-1].config.data.sources == ["summe"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": [0]}, "grid: seed is no key"),
+        ({"seeds": [0, 0]}, "seeds: a list of whole numbers is needed, each once"),
+        ({"seeds": [True]}, "seeds: a list of whole numbers"),
+        ({"runs": []}, "runs: is missing or empty"),
+        ({"runs": {"a": 1}}, "runs: is no list"),
+        ({"runs": ["configs/tvsum.yaml"]}, r"runs\[0\]: is 'configs/tvsum.yaml', expected keys"),
+        ({"runs": [{"files": ["no.yaml"]}]}, r"runs\[0\], linear: no.yaml: no such configuration file"),
+        ({"runs": [{"set": {"optim.lrr": 1}}]}, r"runs\[0\], linear: optim.lrr: no such key"),
+        ({"runs": [{"set": {"seed": 1}}]}, r"runs\[0\].set: seed is decided by the grid"),
+        ({"runs": [{"set": {"data": {"root": "x"}}}]}, r"runs\[0\].set.data: a plain value"),
+        ({"runs": [{}, {}]}, "two runs of this name"),
+        ({"runs": [{"name": "../up"}]}, r"runs\[0\].name: is '../up'"),
+        ({"scorers": {"a/b": {}}, "candidate": "a/b"}, "scorers.a/b: is 'a/b'; letters"),
+        ({"scorers": {"a": {}, "b": {}}, "candidate": "a"}, "scorers.b: is the same as a"),
+        ({"scorers": {1: {}}}, "scorers: 1 is no name"),
+        ({"candidate": "best"}, "candidate: best is none of linear, random, late"),
+        ({"candidate": ["random"]}, "candidate: "),
+        ({"supervision": ["weakly"]}, "supervision: weakly"),
+    ],
+)
+def test_what_a_grid_cannot_mean_is_one_line(grid_file, changes, said, capsys):
+    path = grid_file(**changes)
+    with pytest.raises(UserError, match=said):
+        read_grid(path)
+    assert main(["benchmark", str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "a: b: c", "a: 1\na: 2", "!!python/object:os.x {}", "[" * 600, "a: \x00"])
+def test_what_is_no_grid_is_one_line(tmp_path, text, capsys):
+    (tmp_path / "g.yaml").write_text(text)
+    assert main(["benchmark", str(tmp_path / "g.yaml")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["benchmark", str(tmp_path / "none.yaml")]) == 2
+
+
+def children(pid):
+    """Processes that a process started."""
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def lives(pid):
+    """Whether a process is there, and not only its exit status."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.distributed
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the processes in /proc")
+def test_an_interrupted_grid_goes_on_and_one_failure_stops_no_other(
+    grid_file, train_here, tmp_path, capsys, monkeypatch
+):
+    """With what is finished before, what cannot be, and what is interrupted; and it ends as if nothing had been."""
+    monkeypatch.chdir(tmp_path)
+    slow = {"set": {"model.name": "clip-it", "model.width": 8, "model.heads": 2, "optim.epochs": 12}}
+    path = grid_file(scorers={"linear": SCORERS["linear"], "random": SCORERS["random"], "slow": slow}, seeds=[0])
+    grid = read_grid(path)
+    linear, random, slow = (f"{name}-tvsum-canonical-seed0" for name in ("linear", "random", "slow"))
+    undisturbed = json.loads((train_here(grid, [slow], "undisturbed") / slow / "result.json").read_text())
+    folder = train_here(grid, [linear])
+    (folder / random).mkdir()
+    (folder / random / "mine.txt").write_text("not a run")
+    before, pause, interrupted = (folder / linear / "result.json").stat().st_mtime_ns, time.sleep, []
+
+    def interrupt(seconds):
+        pause(seconds)
+        if (folder / slow / "folds/0").exists() and not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+
+    there = children(os.getpid())
+    monkeypatch.setattr("clipit_lightning.grid_runs.time.sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_grid([each for each in grid.runs if each.name == slow], folder, 2, lambda line: None)
+    assert children(os.getpid()) == there
+    assert not (folder / slow / "result.json").exists()
+    assert main(["benchmark", str(path), "--to", str(folder), "--workers", "2", "--leaderboard", "board.csv"]) == 2
+    out, err = capsys.readouterr()
+    assert "3 runs, 1 of them finished, 2 at a time" in out
+    assert f"FAILED {random}: output: " in out
+    assert "holds files but no run" in out
+    assert err.startswith("clipit: 1 of 3 runs failed")
+    assert (folder / linear / "result.json").stat().st_mtime_ns == before
+    assert json.loads((folder / slow / "result.json").read_text())["metrics"] == undisturbed["metrics"]
+    assert sorted(each.name for each in (folder / "logs").iterdir()) == [f"{random}.txt", f"{slow}.txt"]
+    assert sorted(pd.read_csv(folder / "benchmark.csv")["scorer"]) == ["linear", "slow"]
+    assert {"linear", "clip-it"} <= set(pd.read_csv("board.csv")["method"])
+
+
+@pytest.mark.distributed
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
+def test_a_grid_that_is_killed_leaves_no_process(grid_file, tmp_path):
+    grid = read_grid(grid_file())
+    process = multiprocessing.get_context("fork").Process(target=run_grid, args=(grid.runs, tmp_path / "to", 1, print))
+    process.start()
+    until = time.monotonic() + 60
+
+    def started():
+        """Runs, which are Python by now, and no more a copy of their parent."""
+        return [
+            pid for pid in children(process.pid) if b"clipit_lightning.cli" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+
+    while not started() and time.monotonic() < until:
+        time.sleep(0.02)
+    (child,) = started()
+    process.kill()
+    process.join()
+    while lives(child) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not lives(child)
+
+
+def test_what_another_command_runs_is_waited_for(grid_file, train_here, monkeypatch):
+    grid = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0]))
+    folder = train_here(grid)
+    (folder / grid.runs[0].name / "result.json").rename(folder / "kept")
+    said = []
+    held = run_lock(folder / grid.runs[0].name)
+    held.__enter__()
+
+    def finish_elsewhere(seconds):
+        if said[-1:] == [f"{grid.runs[0].name}: runs elsewhere, waiting for it"]:
+            (folder / "kept").rename(folder / grid.runs[0].name / "result.json")
+            (folder / grid.runs[0].name / "result.json").touch()
+            held.__exit__(None, None, None)
+
+    monkeypatch.setattr("clipit_lightning.grid_runs.time.sleep", finish_elsewhere)
+    assert run_grid(grid.runs, folder, 1, said.append) == {}
+    assert said[-1].endswith("(by another command)")
+    assert not list((folder / "logs").iterdir())
+
+
+def test_a_result_older_than_the_stores_is_looked_into_once(grid_file, train_here, monkeypatch):
+    grid, started = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0])), []
+    folder = train_here(grid)
+
+    def start(run, folder):
+        started.append(run.name)
+        return SimpleNamespace(poll=lambda: 0, returncode=0)
+
+    monkeypatch.setattr("clipit_lightning.grid_runs._start", start)
+    run_grid(grid.runs, folder, 1, print)
+    assert started == []
+    os.utime(folder / grid.runs[0].name / "result.json", (0, 0))
+    for _ in range(2):
+        run_grid(grid.runs, folder, 1, print)
+        assert started == [grid.runs[0].name]
+
+
+def test_the_tables_are_those_of_the_runs(grid_file, train_here, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    path = grid_file()
+    grid = read_grid(path)
+    folder = train_here(grid)
+    runs = finished_runs(grid, folder, print)
+    assert len(runs) == 5
+    table = benchmark_table(runs, folder).set_index("scorer")
+    results = [json.loads((folder / f"random-tvsum-canonical-seed{seed}/result.json").read_text()) for seed in (0, 1)]
+    folds = pd.DataFrame([result["metrics"]["f1"]["folds"] for result in results])
+    assert table.loc["random", "f1"] == pytest.approx(100 * folds.mean(axis=1).mean())
+    assert table.loc["random", "f1_std"] == pytest.approx(100 * folds.mean(axis=1).std())
+    assert table.loc["random", "f1_folds_std"] == pytest.approx(100 * folds.to_numpy().std(ddof=1))
+    assert np.isnan(table.loc["linear", "kendall_tau_std"])
+    assert table["seeds"].to_dict() == {"linear": 1, "random": 2, "late": 2}
+    assert main(["benchmark", str(path), "--to", str(folder), "--report", "--leaderboard", "board.csv"]) == 0
+    assert "5 of 5 runs of" in capsys.readouterr().out
+    paired = pd.read_csv(folder / "paired.csv", keep_default_na=False)
+    one, other = ([folder / f"{name}-tvsum-canonical-seed{seed}" for seed in (0, 1)] for name in ("random", "late"))
+    expected = compare_runs(one, other).set_index("metric").loc["kendall_tau"]
+    row = paired.query("other == 'late' and metric == 'kendall_tau'").iloc[0]
+    for name in ("difference", "low", "high", "p", "pairs"):
+        assert row[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-9)
+    best = table.drop("random")["kendall_tau"].idxmax()
+    assert set(paired[paired["best"] == "*"]["other"]) == {best}
+    assert f"| tvsum-canonical | supervised | {best} \\*" in (folder / "benchmark.md").read_text().replace(" *", " \\*")
+    assert paired_table(runs[:1], folder, "random", table.reset_index(), print).empty
+
+
+def test_a_result_of_another_configuration_or_root_does_not_count(grid_file, train_here, tmp_path):
+    path = grid_file(scorers={"random": SCORERS["random"]}, seeds=[0])
+    folder = train_here(read_grid(path))
+    assert len(finished_runs(read_grid(path), folder, print)) == 1
+    assert not finished_runs(read_grid(path, words=["optim.epochs=3"]), folder, print)
+    assert not finished_runs(read_grid(path, words=[f"data.root={tmp_path}"]), folder, print)
+
+
+def test_a_damaged_run_and_one_on_other_data_do_not_cost_the_tables(grid_file, train_here, tmp_path):
+    grid = read_grid(grid_file(seeds=[0]))
+    folder, said = train_here(grid), []
+    late, linear, random = (folder / f"{name}-tvsum-canonical-seed0" for name in ("late", "linear", "random"))
+    result = json.loads((linear / "result.json").read_text())
+    result["protocol"]["annotations_hash"] = "other"
+    (linear / "result.json").write_text(json.dumps(result))
+    write_report(grid, folder, said.append)
+    assert any(line.startswith("NOTE: random and linear in tvsum-canonical are not compared: ") for line in said)
+    assert set(pd.read_csv(folder / "paired.csv")["other"]) == {"late"}
+    assert set(pd.read_csv(folder / "benchmark.csv")["scorer"]) == {"late", "linear", "random"}
+    (late / "result.json").write_text("{}")
+    said.clear()
+    write_report(grid, folder, said.append, failed=[linear.name])
+    assert said[0].startswith(f"NOTE: {late.name} is left out: {late}/result.json: not a result of clipit train")
+    assert set(pd.read_csv(folder / "benchmark.csv")["scorer"]) == {"random"}
+    (random / "config.yaml").unlink()
+    with pytest.raises(UserError, match="no finished run"):
+        write_report(grid, folder, said.append, failed=[linear.name])
+
+
+@pytest.mark.parametrize("value", ["Füße 😀 'a' \"b\"", "1e3", "yes", "null", "a: b #c"])
+def test_texts_stay_texts(grid_file, value):
+    assert {each.config.data.root for each in read_grid(grid_file(runs=[{"set": {"data.root": value}}])).runs} == {
+        value
+    }
+
+
+def test_files_cannot_leave_the_test_out(grid_file, tmp_path, stores):
+    (tmp_path / "fast.yaml").write_text("test: false\noverwrite: true\n")
+    for each in read_grid(grid_file(runs=[{"files": [str(tmp_path / "fast.yaml")]}])).runs:
+        assert each.config.test
+        assert not each.config.overwrite
+
+
+def test_only_what_is_named_is_trained(grid_file, capsys):
+    assert main(["benchmark", str(grid_file()), "--only", "vasnet"]) == 2
+    assert "--only: no run's name holds vasnet" in capsys.readouterr().err
