@@ -32,8 +32,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         fold_seed: Seed of the partition.
         validation: Share of the training part that validates.
         captions: Caption tokens a video.
-        caption_source: What they are: the video's ``own`` captions; or, for ablations, those of ``another`` video of its
-            benchmark, always the same one, or its own ``fused`` to their mean, one token.
+        caption_source: What they are: the video's ``own`` captions; or, for ablations, those of ``another`` video of
+            its benchmark, always the same one, or its own ``fused`` to their mean, one token.
         batch_size: Videos a training batch.
         workers: Processes that read batches.
         preload_mb: Hold all videos in memory where they take at most this many megabytes.
