@@ -13,7 +13,7 @@ class ModelConfig:
     name: Literal["clip-it+", "clip-it", "transformer", "linear", "mlp", "vasnet", "pglsum", "random"] = "clip-it+"
     """Which scorer: ours, the paper's, ours without language, or a baseline; each is described in `models/`."""
     width: int = 64
-    """Features of a step inside CLIP-It."""
+    """Features of a step inside the scorer; vasnet and pglsum are as wide as the features."""
     heads: int = 4
     """Attention heads; they divide the width."""
     encoder_layers: int = 1
@@ -21,7 +21,7 @@ class ModelConfig:
     decoder_layers: int = 1
     """Layers of its decoder."""
     dropout: float = 0.5
-    """Dropout of what each part of CLIP-It adds."""
+    """Dropout inside the scorer, in clip-it and clip-it+ of what each part adds."""
     input_dropout: float = 0.5
     """Dropout of the input features."""
     feature_gain: float = 1.0
@@ -33,7 +33,7 @@ class ModelConfig:
     transformer_gain: float = 1.0
     """What the transformer's logit is multiplied with; below 1 the linear path learns first."""
     alike_gain: float = 3.0
-    """How sharply steps that look alike share a logit, see `alike_mean`; 0 for not at all."""
+    """How sharply steps that look alike share a logit when it does not train, see `alike_mean`; 0 for not at all."""
     alike_window: int = 9
     """Size in steps, odd, of the surroundings by whose mean features steps are compared for it."""
     score_window: int = 9
