@@ -12,7 +12,7 @@ LONGEST_WAVE = 10_000.0
 
 
 class PglSumScorer(nn.Module):
-    """PGL-SUM (Apostolidis, Balaouras, Mezaris, Patras, ISM 2021, doi 10.1109/ISM52913.2021.00045), section III.
+    """PGL-SUM (Apostolidis, Balaouras, Mezaris, Patras, ISM 2021, zenodo.org/records/6655344), section III.
 
     Global multi-head attention over the whole video; local multi-head attention, with weights of its own for each of
     `segments` equal parts of the video's real length (the last may be shorter), and 1/`segments` of the features. What
