@@ -188,7 +188,7 @@ def test_language_is_left_out_where_text_cannot_be_compared() -> None:
 def test_many_steps_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     values = make_values()
     whole = terms_of(values)
-    monkeypatch.setattr("clipit_lightning.unsupervised_losses.ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("clipit_lightning.models.cues.ROWS_AT_ONCE", 3)
     torch.testing.assert_close(terms_of(values), whole)
 
 

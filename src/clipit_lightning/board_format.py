@@ -8,7 +8,7 @@ import pandas as pd
 from clipit_lightning.leaderboard import GROUP, MARKS, VIDEOS
 from clipit_lightning.metrics.measures import FACTORS
 
-_LABELS = {
+LABELS = {
     "kendall_tau": "tau",
     "spearman_rho": "rho",
     "f1": "F1",
@@ -31,9 +31,9 @@ def format_board(board: pd.DataFrame, form: str = "table") -> str:
     parts = []
     for (dataset, setting, data, rule), group in board.groupby(GROUP, sort=False):
         heading = f"{dataset}, {setting}, data={data}" + (f", correlation {rule}" if rule != "none" else "")
-        measured = [name for name in (*_LABELS, *VIDEOS) if group[name].notna().any()]
+        measured = [name for name in (*LABELS, *VIDEOS) if group[name].notna().any()]
         shown = pd.DataFrame([_cells(row, measured) for row in group.to_dict("records")])
-        text = shown.to_string(index=False) if form == "table" else _markdown(shown)
+        text = shown.to_string(index=False) if form == "table" else markdown_table(shown)
         parts.append(f"{'## ' if form == 'markdown' else ''}{heading}\n{'' if form == 'table' else chr(10)}{text}")
     return "\n\n".join([*parts, _LEGEND])
 
@@ -43,23 +43,27 @@ def _cells(row: dict[Any, Any], measured: list[str]) -> dict[str, str]:
     cells = {"method": f"{row['method']}{' ' * bool(sign)}{sign}"}
     cells |= {name: str(row[name]) for name in ("supervision", "features")}
     for name in measured:
-        digits = 3 if FACTORS.get(name) == 1 else 1
-        cells[_LABELS.get(name, name)] = _cell(row[name], row.get(f"{name}_std", math.nan), digits)
+        cells[LABELS.get(name, name)] = _cell(row[name], row.get(f"{name}_std", math.nan), digits(name))
     ours = row["kind"] == "ours"
     cells |= {name: f"{row[name]:.0f}" if ours else "" for name in ("folds", "seeds")}
     return cells | {"selection": str(row["selection"])}
 
 
-def _markdown(table: pd.DataFrame) -> str:
+def digits(metric: str) -> int:
+    """How many are printed behind the point: of correlations 3, of percents 1."""
+    return 3 if FACTORS.get(metric) == 1 else 1
+
+
+def markdown_table(table: pd.DataFrame) -> str:
     """A Markdown table; pandas' own needs another package for it."""
     rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
-def _cell(mean: float, std: float, digits: int) -> str:
+def _cell(mean: float, std: float, places: int) -> str:
     if math.isnan(mean):
         return "-"
-    return f"{mean:.{digits}f}" if math.isnan(std) else f"{mean:.{digits}f} ±{std:.{digits}f}"
+    return f"{mean:.{places}f}" if math.isnan(std) else f"{mean:.{places}f} ±{std:.{places}f}"
 
 
 def result_table(result: dict[str, Any]) -> str:
@@ -79,8 +83,8 @@ def result_table(result: dict[str, Any]) -> str:
     }
     for name, label in labels.items():
         if metrics.get(name) is not None:
-            factor, digits, std = FACTORS[name], 3 if FACTORS[name] == 1 else 1, metrics[name]["std"]
-            shown = _cell(factor * metrics[name]["mean"], math.nan if std is None else factor * std, digits)
+            factor, std = FACTORS[name], metrics[name]["std"]
+            shown = _cell(factor * metrics[name]["mean"], math.nan if std is None else factor * std, digits(name))
             lines.append(f"  {label:28}{shown}")
     protocol, mark = result["protocol"]["identifier"], MARKS.get(result["selection"])
     marked = f" (MARKED: {mark}, for comparison only)" if mark else ""
@@ -93,10 +97,10 @@ def format_comparison(table: pd.DataFrame) -> str:
     rows = []
     for row in table.to_dict("records"):
         factor = FACTORS[str(row["metric"])]
-        digits = 4 if factor == 1 else 2
-        cells = {name: f"{factor * row[name]:.{digits}f}" for name in ("one", "other", "difference", "low", "high")}
+        places = digits(str(row["metric"])) + 1
+        cells = {name: f"{factor * row[name]:.{places}f}" for name in ("one", "other", "difference", "low", "high")}
         interval = f"[{cells.pop('low')}, {cells.pop('high')}]"
-        rows.append({"metric": _LABELS[str(row["metric"])], **cells, "95 % interval": interval, "p": f"{row['p']:.4f}"})
+        rows.append({"metric": LABELS[str(row["metric"])], **cells, "95 % interval": interval, "p": f"{row['p']:.4f}"})
     pairs = f"{table['pairs'].iloc[0]} {table['what'].iloc[0]}"
     note = f"paired over {pairs}: bootstrap interval, two-sided sign-flip permutation p; difference = one - other"
     return f"{pd.DataFrame(rows).to_string(index=False)}\n{note}"

@@ -13,7 +13,7 @@ import yaml
 from clipit_lightning.build import Say, resolve_root
 from clipit_lightning.config import Config
 from clipit_lightning.config_files import config_hash, load_config
-from clipit_lightning.errors import UserError
+from clipit_lightning.errors import UserError, require
 from clipit_lightning.files import refuse_no_file
 from clipit_lightning.protocol import apply_preset
 from clipit_lightning.run_folder import read_result
@@ -97,7 +97,7 @@ def read_grid(path: Path, quick: bool = False, words: Sequence[str] = ()) -> Gri
     """
     raw = _read(path)
     for word in words:
-        _require(word.partition("=")[0] not in _OWN_KEYS, f"{word}: is decided by the grid; leave it away")
+        require(word.partition("=")[0] not in _OWN_KEYS, word, "is decided by the grid; leave it away")
     try:
         return _parse(raw, path, quick, words)
     except UserError as error:
@@ -128,22 +128,17 @@ class _Loader(yaml.SafeLoader):
         return found
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UserError(message)
-
-
 def _parse(raw: Any, path: Path, quick: bool, words: Sequence[str]) -> Grid:  # noqa: ANN401 - from YAML
     _require_keys(raw, _KEYS, "grid")
     for key in ("runs", "scorers", "candidate"):
-        _require(bool(raw.get(key)), f"{key}: is missing or empty")
-    _require(isinstance(raw["runs"], list), "runs: is no list")
+        require(bool(raw.get(key)), key, "is missing or empty")
+    require(isinstance(raw["runs"], list), "runs", "is no list")
     _require_keys(raw["scorers"], None, "scorers")
     supervisions = _list(raw.get("supervision", ["supervised"]), _SUPERVISION, "supervision")
     short = raw.get("quick", {}) if quick else {}
     _require_keys(short, ("seeds", "set"), "quick")
     candidate = raw["candidate"]
-    _require(candidate in list(raw["scorers"]), f"candidate: {candidate} is none of {', '.join(raw['scorers'])}")
+    require(candidate in list(raw["scorers"]), "candidate", f"{candidate} is none of {', '.join(raw['scorers'])}")
     expansion = _Expansion(_seeds(raw.get("seeds", [0]), "seeds"), short, tuple(words))
     runs = [
         run
@@ -152,7 +147,8 @@ def _parse(raw: Any, path: Path, quick: bool, words: Sequence[str]) -> Grid:  # 
         for scorer, spec in raw["scorers"].items()
         for run in expansion.runs(f"runs[{number}]", entry, supervision, scorer, spec)
     ]
-    _require(0 < len(runs) <= _MOST, f"makes {len(runs)} runs; 1 to {_MOST} are possible")
+    if not 0 < len(runs) <= _MOST:
+        raise UserError(f"makes {len(runs)} runs; 1 to {_MOST} are possible")
     _refuse_doubles(runs)
     return Grid(path, tuple(runs), candidate)
 
@@ -201,42 +197,44 @@ class _Expansion:
 def _refuse_doubles(runs: Sequence[GridRun]) -> None:
     """Refuse runs that would share a folder, and scorers that are the same under two names."""
     for name, count in Counter(run.name for run in runs).items():
-        _require(count == 1, f"{name}: two runs of this name; give entries of runs a name:")
+        require(count == 1, name, "two runs of this name; give entries of runs a name:")
     known: dict[tuple[tuple[str, str], str], str] = {}
     for run in runs:
         other = known.setdefault((run.cell, run.hash), run.scorer)
-        _require(other == run.scorer, f"scorers.{run.scorer}: is the same as {other} in {run.cell[0]}; set model.name")
+        where, same = f"scorers.{run.scorer}", f"is the same as {other} in {run.cell[0]}; set model.name"
+        require(other == run.scorer, where, same)
 
 
 def _require_keys(raw: Any, known: Sequence[str] | None, where: str) -> None:  # noqa: ANN401 - from YAML
-    _require(isinstance(raw, dict), f"{where}: is {str(raw)[:40]!r}, expected keys and values")
+    require(isinstance(raw, dict), where, f"is {str(raw)[:40]!r}, expected keys and values")
     for key in raw:
-        _require(isinstance(key, str), f"{where}: {key} is no name; quote it")
-        _require(known is None or key in known, f"{where}: {key[:40]} is no key; there are {', '.join(known or ())}")
+        require(isinstance(key, str), where, f"{key} is no name; quote it")
+        require(known is None or key in known, where, f"{key[:40]} is no key; there are {', '.join(known or ())}")
 
 
 def _require_name(name: Any, where: str) -> None:  # noqa: ANN401 - from YAML
     """Names become folders."""
     sound = isinstance(name, str) and 0 < len(name) <= 100 and all(each.isalnum() or each in "+-_." for each in name)
-    _require(sound and name[:1] not in ".-", f"{where}: is {str(name)[:40]!r}; letters, digits, + - _ . are possible")
+    require(sound and name[:1] not in ".-", where, f"is {str(name)[:40]!r}; letters, digits, + - _ . are possible")
 
 
 def _list(raw: Any, known: Sequence[str], where: str) -> list[str]:  # noqa: ANN401 - from YAML
-    _require(isinstance(raw, list | tuple) and bool(raw), f"{where}: is no list, or empty")
+    require(isinstance(raw, list | tuple) and bool(raw), where, "is no list, or empty")
     for each in raw:
-        _require(each in known and list(raw).count(each) == 1, f"{where}: {each}; each of {', '.join(known)} once")
+        require(each in known and list(raw).count(each) == 1, where, f"{each}; each of {', '.join(known)} once")
     return list(raw)
 
 
 def _seeds(raw: Any, where: str) -> list[int]:  # noqa: ANN401 - from YAML
     sound = isinstance(raw, list) and bool(raw) and all(type(seed) is int and 0 <= seed < 2**32 for seed in raw)
-    _require(sound and len(set(raw)) == len(raw), f"{where}: a list of whole numbers is needed, each once")
+    require(sound and len(set(raw)) == len(raw), where, "a list of whole numbers is needed, each once")
     return list(raw)
 
 
 def _files(raw: Mapping[str, Any], where: str) -> list[str]:
     files = raw.get("files", [])
-    _require(isinstance(files, list) and all(isinstance(each, str) for each in files), f"{where}.files: is no list")
+    sound = isinstance(files, list) and all(isinstance(each, str) for each in files)
+    require(sound, f"{where}.files", "is no list")
     return list(files)
 
 
@@ -245,9 +243,9 @@ def _words(raw: Mapping[str, Any], where: str) -> list[str]:
     values = raw.get("set", {})
     _require_keys(values, None, f"{where}.set")
     for key, value in values.items():
-        _require(key not in _OWN_KEYS, f"{where}.set: {key} is decided by the grid; leave it away")
+        require(key not in _OWN_KEYS, f"{where}.set", f"{key} is decided by the grid; leave it away")
         sound = all(
             isinstance(one, str | int | float | None) for one in (value if isinstance(value, list) else [value])
         )
-        _require(sound, f"{where}.set.{key}: a plain value or a list of them is possible")
+        require(sound, f"{where}.set.{key}", "a plain value or a list of them is possible")
     return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clipit_lightning.board_format import LABELS, digits, markdown_table
 from clipit_lightning.build import Say
 from clipit_lightning.compare import compare_runs
 from clipit_lightning.errors import UserError
@@ -16,8 +17,8 @@ from clipit_lightning.grid import Grid, GridRun, roots_of
 from clipit_lightning.metrics.measures import FACTORS
 from clipit_lightning.run_folder import read_result
 
-MEASURES = {"kendall_tau": "tau", "spearman_rho": "rho", "f1": "F1"}
-"""Metrics of the tables, by the names that they are printed with; F1 in percent."""
+MEASURES = ("kendall_tau", "spearman_rho", "f1")
+"""Metrics of the tables; F1 in percent."""
 _CELL = ["cell", "dataset", "setting", "supervision", "data"]
 _SPREADS = [f"{name}{end}" for name in MEASURES for end in ("", "_std", "_folds_std")]
 COLUMNS = [*_CELL, "scorer", "seeds", *_SPREADS, "parameters", "minutes"]
@@ -142,7 +143,7 @@ def write_report(grid: Grid, folder: Path, say: Say, failed: Collection[str] = (
     write_text(folder / "paired.csv", paired.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     shown = {"Means": _shown(table), f"Differences of {grid.candidate} from the others": _shown_pairs(paired)}
     head = f"{len(runs)} of {len(grid.runs)} runs of {grid.path}"
-    parts = [f"## {title}\n\n{_markdown(each)}" for title, each in shown.items()]
+    parts = [f"## {title}\n\n{markdown_table(each)}" for title, each in shown.items()]
     write_text(folder / "benchmark.md", "\n\n".join([f"# Benchmark: {head}", *parts, _NOTE]) + "\n")
     for title, each in shown.items():
         if len(each):
@@ -154,12 +155,12 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in table.to_dict("records"):
         cells = {name: str(row[name]) for name in ("cell", "supervision", "data", "scorer", "seeds")}
-        for name, label in MEASURES.items():
-            digits = 3 if FACTORS[name] == 1 else 1
+        for name in MEASURES:
+            places = digits(name)
             mean, seeds, folds = (row[f"{name}{end}"] for end in ("", "_std", "_folds_std"))
-            spread = "" if math.isnan(seeds) else f" ±{seeds:.{digits}f}"
-            over = "" if math.isnan(folds) else f" [{folds:.{digits}f}]"
-            cells[label] = "-" if math.isnan(mean) else f"{mean:.{digits}f}{spread}{over}"
+            spread = "" if math.isnan(seeds) else f" ±{seeds:.{places}f}"
+            over = "" if math.isnan(folds) else f" [{folds:.{places}f}]"
+            cells[LABELS[name]] = "-" if math.isnan(mean) else f"{mean:.{places}f}{spread}{over}"
         rows.append(cells | {"parameters": str(row["parameters"]), "minutes": f"{row['minutes']:.1f}"})
     return pd.DataFrame(rows)
 
@@ -170,13 +171,8 @@ def _shown_pairs(paired: pd.DataFrame) -> pd.DataFrame:
         key = (row["cell"], row["supervision"], row["other"])
         start = {"cell": key[0], "supervision": key[1], "other": f"{key[2]}{' *' * bool(row['best'])}"}
         cells = rows.setdefault(key, start | {"pairs": f"{row['pairs']} {row['what']}"})
-        digits, label = (3 if FACTORS[row["metric"]] == 1 else 1), MEASURES[row["metric"]]
-        low, high = (f"{row[name]:+.{digits}f}" for name in ("low", "high"))
-        cells[label] = f"{row['difference']:+.{digits}f} [{low}, {high}]"
+        places, label = digits(row["metric"]), LABELS[row["metric"]]
+        low, high = (f"{row[name]:+.{places}f}" for name in ("low", "high"))
+        cells[label] = f"{row['difference']:+.{places}f} [{low}, {high}]"
         cells[f"p({label})"] = f"{row['p']:.4f}"
     return pd.DataFrame(list(rows.values()))
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)

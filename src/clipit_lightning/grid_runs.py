@@ -1,7 +1,6 @@
 """The runs of a grid as processes of their own, several at once; what is finished stays, what was cut off goes on."""
 
 import ctypes
-import fcntl
 import os
 import signal
 import subprocess
@@ -12,16 +11,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clipit_lightning.board_format import LABELS, digits
 from clipit_lightning.build import Say
 from clipit_lightning.errors import UserError
 from clipit_lightning.grid import GridRun, roots_of
 from clipit_lightning.metrics.measures import FACTORS
 from clipit_lightning.run_folder import read_result
+from clipit_lightning.run_lock import HELD, is_held
 
 _POLL = 0.2  # seconds
 _PATIENCE = 10  # seconds for a run to end by itself
-_IN_USE = "runs in this folder"  # what `run_lock` says
-_SHOWN = {"kendall_tau": "tau", "spearman_rho": "rho", "f1": "F1"}
+_SHOWN = ("kendall_tau", "spearman_rho", "f1")
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 
@@ -106,7 +106,7 @@ def _start_some(progress: _Progress, workers: int, skip: Callable[[GridRun], boo
     for run in list(progress.waiting):
         if len(progress.running) >= workers:
             return
-        if _is_in_use(progress.folder / run.name):
+        if is_held(progress.folder / run.name):
             if run.name not in progress.elsewhere:
                 progress.elsewhere.add(run.name)
                 say(f"{run.name}: runs elsewhere, waiting for it")
@@ -116,19 +116,6 @@ def _start_some(progress: _Progress, workers: int, skip: Callable[[GridRun], boo
             say(_line(progress, run.name) + " (by another command)")
             continue
         progress.running[run.name] = (run, _start(run, progress.folder))
-
-
-def _is_in_use(folder: Path) -> bool:
-    """Whether a process holds the lock of a run's folder (`run_lock`)."""
-    with suppress(FileNotFoundError):
-        handle = os.open(folder.with_name(f".{folder.name}.lock"), os.O_RDWR)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(handle)
-    return False
 
 
 def _start(run: GridRun, folder: Path) -> "subprocess.Popen[bytes]":
@@ -170,7 +157,7 @@ def _end(progress: _Progress, name: str, say: Say) -> None:
         say(_line(progress, name))
         return
     last = _last_line(_log(progress.folder, name), process.returncode)
-    if process.returncode == 2 and _IN_USE in last:  # another command was quicker
+    if process.returncode == 2 and HELD in last:  # another command was quicker
         progress.waiting.append(run)
         return
     progress.failed[name] = last
@@ -180,9 +167,7 @@ def _end(progress: _Progress, name: str, say: Say) -> None:
 def _line(progress: _Progress, name: str) -> str:
     metrics = read_result(progress.folder / name / "result.json")["metrics"]
     shown = [
-        f"{label} {FACTORS[key] * metrics[key]['mean']:.{3 if FACTORS[key] == 1 else 1}f}"
-        for key, label in _SHOWN.items()
-        if metrics.get(key)
+        f"{LABELS[key]} {FACTORS[key] * metrics[key]['mean']:.{digits(key)}f}" for key in _SHOWN if metrics.get(key)
     ]
     return f"[{progress.done}/{progress.total}] {name}: {'  '.join(shown)}{progress.time_left()}"
 

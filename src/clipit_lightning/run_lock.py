@@ -3,10 +3,13 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clipit_lightning.errors import UserError
+
+HELD = "runs in this folder"
+"""Of the line that says that another process holds a lock."""
 
 
 @contextmanager
@@ -18,7 +21,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     Raises:
         UserError: Another process holds it, or the file cannot be made.
     """
-    path = folder.with_name(f".{folder.name}.lock")
+    path = _file_of(folder)
     handle = _open(path)
     try:
         while not _locked(handle, path, folder):  # its last holder removed it meanwhile
@@ -32,6 +35,23 @@ def run_lock(folder: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
     finally:
         os.close(handle)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds the folder's lock just now."""
+    with suppress(FileNotFoundError):
+        handle = os.open(_file_of(folder), os.O_RDWR)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+    return False
+
+
+def _file_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def _open(path: Path) -> int:
@@ -50,7 +70,5 @@ def _locked(handle: int, path: Path, folder: Path) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         holder = os.pread(handle, 100, 0).decode("utf-8", "replace").strip() or "unknown"
-        raise UserError(
-            f"{folder}: another process ({holder}) runs in this folder; wait for it, or give output=FOLDER"
-        ) from error
+        raise UserError(f"{folder}: another process ({holder}) {HELD}; wait for it, or give output=FOLDER") from error
     return path.exists() and os.fstat(handle).st_ino == path.stat().st_ino

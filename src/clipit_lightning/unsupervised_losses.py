@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clipit_lightning.models.cues import ROWS_AT_ONCE, unit
+from clipit_lightning.models.cues import likeness, unit
 
 
 def rarity_loss(logits: Tensor, step_mask: Tensor, features: Tensor, sharpness: float) -> Tensor:
@@ -87,11 +87,7 @@ def _log_density(steps: Tensor, examples: Tensor, examples_mask: Tensor, sharpne
 
     Steps are (videos, steps, features), examples (items, examples, features), both of norm 1.
     """
-    unread = ~examples_mask.unsqueeze(1)  # (items, 1, examples)
-    parts = []
-    for rows in torch.split(steps, ROWS_AT_ONCE, dim=1):
-        alike = sharpness * (rows @ examples.transpose(1, 2)).float()  # (items, rows, examples)
-        parts.append(torch.logsumexp(alike.masked_fill(unread, -torch.inf), dim=2))  # (items, rows)
+    parts = [torch.logsumexp(alike, dim=2) for alike in likeness(steps, examples, examples_mask, sharpness)]
     found = torch.cat(parts, dim=1)  # (items, steps)
     return found.masked_fill(~examples_mask.any(1, keepdim=True), 0.0)
 

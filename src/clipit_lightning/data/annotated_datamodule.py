@@ -134,8 +134,10 @@ class AnnotatedDataModule(SummarizationDataModule):
         if self.caption_source == "another" and isinstance(item, Video):
             item = self.item(self._others[item.id])
         tokens = caption_tokens(item, self.captions)
-        fused = self.caption_source == "fused" and tokens is not None and len(tokens) > 0
-        return tokens.mean(axis=0, keepdims=True) if fused and tokens is not None else tokens
+        if self.caption_source != "fused" or tokens is None or not len(tokens):
+            return tokens
+        mean: NDArray[np.float32] = tokens.mean(axis=0, keepdims=True)
+        return mean
 
     @cached_property
     def _others(self) -> dict[str, int]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from clipit_lightning.models.attention import LanguageGuidedAttention
-from clipit_lightning.models.cues import alike_mean, prefer_peaks, step_cues, unit, window_mean
+from clipit_lightning.models.cues import alike_mean, cue_count, prefer_peaks, step_cues, unit, window_mean
 from clipit_lightning.models.scorer import ScorerOutput
 from clipit_lightning.models.transformer import FrameScoringTransformer
 
@@ -81,7 +81,7 @@ class ClipItPlusScorer(nn.Module):
         self.score_window, self.peak_window = score_window, peak_window
         # Only features of one encoder can be compared before anything is learned.
         self.comparable = language and feature_dim == text_dim
-        cues = 3 + len(self.windows) + 2 * self.comparable
+        cues = cue_count(self.windows, self.comparable)
         self.frame_projection = nn.Linear(feature_dim, width * (1 + len(self.windows)))
         self.cue_projection = nn.Linear(cues, width)
         self.input_dropout = nn.Dropout(input_dropout)

@@ -1,13 +1,13 @@
 """What the scorer reads beside the features of a step: its surroundings, and what it is to its video."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 ROWS_AT_ONCE = 1024
-"""Steps that ``alike_mean`` compares with all others at once: 300 MB for a video of 10 hours at 2 frames a second."""
+"""Steps that ``likeness`` compares with all others at once: 300 MB for a video of 10 hours at 2 frames a second."""
 
 
 def window_mean(values: Tensor, step_mask: Tensor, window: int) -> Tensor:
@@ -53,14 +53,34 @@ def alike_mean(values: Tensor, features: Tensor, step_mask: Tensor, gain: float)
     read = values.masked_fill(~step_mask.unsqueeze(2), 0.0)  # (items, steps, 1)
     shared = len(features) < len(values)
     read = read.permute(2, 1, 0) if shared else read  # (videos, steps, columns)
-    unread = ~step_mask[: len(features)].unsqueeze(1)  # (videos, 1, steps)
-    parts = []
-    for rows in torch.split(units, ROWS_AT_ONCE, dim=1):
-        alike = gain * (rows @ units.transpose(1, 2)).float()  # (videos, rows, steps)
-        weights = torch.softmax(alike.masked_fill(unread, -torch.inf), dim=2)  # (videos, rows, steps)
-        parts.append(weights @ read.float())  # (videos, rows, columns)
+    parts = [
+        torch.softmax(alike, dim=2) @ read.float()  # (videos, rows, columns)
+        for alike in likeness(units, units, step_mask[: len(features)], gain)
+    ]
     means = torch.cat(parts, dim=1).to(values)  # (videos, steps, columns)
     return means.permute(2, 1, 0) if shared else means
+
+
+def likeness(steps: Tensor, others: Tensor, others_mask: Tensor, gain: float) -> Iterator[Tensor]:
+    """Cosine similarity of steps with others times a gain, some steps at a time: all pairs do not fit in memory.
+
+    Args:
+        steps: Of norm 1, (videos, steps, features).
+        others: Of norm 1, (items, others, features); as many items as videos, or either is 1.
+        others_mask: True where one of the others is real, (items, others); the rest has -infinity.
+        gain: What similarities are multiplied with.
+
+    Yields:
+        In order, (items, rows, others) of at most `ROWS_AT_ONCE` rows, 32-bit.
+    """
+    for rows in torch.split(steps, ROWS_AT_ONCE, dim=1):
+        alike = gain * (rows @ others.transpose(1, 2)).float()  # (items, rows, others)
+        yield alike.masked_fill(~others_mask.unsqueeze(1), -torch.inf)
+
+
+def cue_count(windows: Sequence[int], text: bool) -> int:
+    """How many cues ``step_cues`` gives, with or without text to compare."""
+    return 3 + len(windows) + 2 * text
 
 
 def step_cues(

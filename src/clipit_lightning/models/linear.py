@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from clipit_lightning.models.cues import step_cues, unit, window_mean
+from clipit_lightning.models.cues import cue_count, step_cues, unit, window_mean
 from clipit_lightning.models.scorer import ScorerOutput
 
 CUE_GAIN = 0.2
@@ -44,7 +44,7 @@ class RidgeScorer(nn.Module):
         self.windows, self.score_window = tuple(windows), score_window
         # Only features of one encoder can be compared.
         self.comparable = feature_dim == text_dim
-        cues = 3 + len(self.windows) + 2 * self.comparable
+        cues = cue_count(self.windows, self.comparable)
         self.register_buffer("feature_weights", torch.zeros(1 + len(self.windows), feature_dim))
         self.register_buffer("cue_weights", torch.zeros(cues))
         self.register_buffer("offset", torch.zeros(()))
