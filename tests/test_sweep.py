@@ -22,7 +22,7 @@ from clipit_lightning.objective import RunningObjective
 from clipit_lightning.sweeps import local
 from clipit_lightning.sweeps.claims import next_trial
 from clipit_lightning.sweeps.report import best_config, ranked, results_table, write_plots, write_results
-from clipit_lightning.sweeps.search import FINISHED, shown, storage_errors
+from clipit_lightning.sweeps.search import FINISHED, shown, storage_errors, suggest
 from clipit_lightning.sweeps.space import parse_sweep
 from clipit_lightning.sweeps.worker import Search, place_of, work
 
@@ -254,6 +254,27 @@ def test_workers_that_are_killed_count_no_trial_twice_and_lose_none(search):
     work(undisturbed)
     assert outcome(asked) == outcome(undisturbed)
     assert sorted(int(path.name) for path in (asked.folder / "trials").iterdir()) == list(range(10))
+
+
+def test_a_worker_that_dies_between_two_keys_changes_no_value(search, monkeypatch):
+    from clipit_lightning.sweeps import claims
+
+    asked, undisturbed = search(wanted=6), search("undisturbed", wanted=6)
+    deaths = {1, 3, 4, 5}
+
+    def deadly(trial, each):
+        if each.key == "model.windows" and trial.number in deaths:
+            deaths.remove(trial.number)
+            raise KeyboardInterrupt
+        return suggest(trial, each)
+
+    monkeypatch.setattr(claims, "suggest", deadly)
+    while deaths:
+        with pytest.raises(KeyboardInterrupt):
+            work(asked)
+    work(asked)
+    work(undisturbed)
+    assert outcome(asked) == outcome(undisturbed)
 
 
 def test_a_trial_that_kills_its_worker_again_and_again_fails(search, train):

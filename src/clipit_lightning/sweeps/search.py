@@ -2,6 +2,7 @@
 
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
@@ -56,8 +57,9 @@ def _keys(sweep: Sweep) -> list[str]:
 class NumberedSampler(BaseSampler):
     """Draws a trial by its number: the same number draws the same, whatever process asks and whatever stopped before.
 
-    Grid: the first combination that no trial has. Random: from the seed and the number alone. Bayes: Optuna's TPE, from
-    the seed, the number and the trials so far.
+    Grid: the first combination that no trial has. Random: from the seed, the number and the key alone. Bayes: Optuna's
+    TPE, from these and the trials so far. Each key has random numbers of its own, for a worker may die between two keys
+    and the next one draws only the rest.
 
     Args:
         sweep: What is searched.
@@ -66,30 +68,23 @@ class NumberedSampler(BaseSampler):
 
     def __init__(self, sweep: Sweep, seed: int) -> None:
         self.sweep, self.seed = sweep, seed
-        self._drawing: BaseSampler = RandomSampler()
         self._combination: dict[str, str] = {}
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Get ready to draw this trial."""
-        seed = int(np.random.SeedSequence((self.seed, trial.number)).generate_state(1)[0])
-        if self.sweep.method == "bayes":
-            # Trials that run elsewhere count as bad ones, so that workers do not all draw beside the best.
-            self._drawing = TPESampler(seed=seed, constant_liar=True)
-        else:
-            self._drawing = RandomSampler(seed=seed)
         if self.sweep.method == "grid":
             others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
             self._combination = next_combination(self.sweep, others) or {}
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """What is drawn together."""
-        return self._drawing.infer_relative_search_space(study, trial)
+        """What is drawn together: nothing."""
+        return {}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Draw it."""
-        return self._drawing.sample_relative(study, trial, search_space)
+        return {}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -97,7 +92,16 @@ class NumberedSampler(BaseSampler):
         """Draw one parameter."""
         if param_name in self._combination:
             return self._combination[param_name]
-        return self._drawing.sample_independent(study, trial, param_name, param_distribution)
+        drawing = self._sampler(trial.number, param_name)
+        return drawing.sample_independent(study, trial, param_name, param_distribution)
+
+    def _sampler(self, number: int, key: str) -> BaseSampler:
+        seeds = np.random.SeedSequence((self.seed, number, zlib.crc32(key.encode())))
+        seed = int(seeds.generate_state(1)[0])
+        if self.sweep.method == "bayes":
+            # Trials that run elsewhere count as bad ones, so that workers do not all draw beside the best.
+            return TPESampler(seed=seed, constant_liar=True)
+        return RandomSampler(seed=seed)
 
 
 class BandPruner(optuna.pruners.BasePruner):
