@@ -9,6 +9,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "clipit_lightning"
 UPSTREAM_FIRST = (
     ("errors", "torchvision_repair"),
     ("files",),
+    ("yaml_files",),
     ("charts",),
     ("page",),
     ("summary",),  # shots, knapsack and key shots work on plain arrays; importers and the miniature call them

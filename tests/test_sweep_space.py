@@ -345,6 +345,12 @@ def test_damaged_files_are_one_line(tmp_path, text):
         read_sweep(tmp_path / "none.yaml")
 
 
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    (tmp_path / "twice.yaml").write_text("method: random\nname: one\nmethod: grid\n")
+    with pytest.raises(UserError, match=r"twice\.yaml: .*a key stands twice near line 1"):
+        read_sweep(tmp_path / "twice.yaml")
+
+
 IMPOSSIBLE = [
     ({"optim.lrr": {"values": [1.0, 2.0]}}, (), r"parameters\.optim\.lrr: 1\.0 is impossible .*no such key.*lr"),
     ({"optim.lr": {"min": -1.0, "max": 1.0}}, (), r"parameters\.optim\.lr: -1\.0 is impossible"),

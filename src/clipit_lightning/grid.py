@@ -8,17 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from clipit_lightning.build import Say, resolve_root
 from clipit_lightning.config import Config
 from clipit_lightning.config_files import config_hash, load_config
 from clipit_lightning.errors import UserError, require
-from clipit_lightning.files import refuse_no_file
 from clipit_lightning.protocol import apply_preset
 from clipit_lightning.run_folder import read_result
+from clipit_lightning.yaml_files import read_yaml
 
-_LONGEST = 1_000_000  # bytes, far more than a grid has
 _MOST = 10_000  # runs
 _KEYS = ("seeds", "runs", "scorers", "supervision", "candidate", "quick")
 _UNSUPERVISED = "configs/unsupervised.yaml"
@@ -95,37 +92,13 @@ def read_grid(path: Path, quick: bool = False, words: Sequence[str] = ()) -> Gri
     Raises:
         UserError: It is missing, damaged, or says what cannot be done; one line that names the key.
     """
-    raw = _read(path)
+    raw = read_yaml(path, "no such grid; see experiments/benchmark.yaml")
     for word in words:
         require(word.partition("=")[0] not in _OWN_KEYS, word, "is decided by the grid; leave it away")
     try:
         return _parse(raw, path, quick, words)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-
-
-def _read(path: Path) -> Any:  # noqa: ANN401 - whatever stood in the file
-    try:
-        refuse_no_file(path)
-        if path.stat().st_size > _LONGEST:
-            raise ValueError(f"it has {path.stat().st_size} bytes")
-        return _Loader(path.read_text(encoding="utf-8-sig")).get_single_data()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such grid; see experiments/benchmark.yaml") from error
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:150]
-        raise UserError(f"{path}: not a YAML file that can be read ({reason})") from error
-
-
-class _Loader(yaml.SafeLoader):
-    """As of ``yaml.safe_load``; refuses a key that stands twice, whose first value would be lost in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """As of the base class."""
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        if len(found) < len(node.value):
-            raise ValueError(f"a key stands twice near line {node.start_mark.line + 1}")
-        return found
 
 
 def _parse(raw: Any, path: Path, quick: bool, words: Sequence[str]) -> Grid:  # noqa: ANN401 - from YAML

@@ -62,16 +62,29 @@ def write_results(
         first = [name for name in ("video", "query", "fold", *FACTORS) if name in rows]
         write_text(folder.per_video, rows[first].to_csv(index=False, float_format="%.6f"))
         write_json(folder.scores, {video: scores for fold in folds for video, scores in fold["scores"].items()})
-    measures = build.measures(config)
-    scorer = build.scorer(config, datamodule.feature_dim, datamodule.text_dim)
     result = {
         "run": folder.path.name,
+        **_what(config, datamodule, protocol),
+        **_found(config, folds),
+        "parameters": fitted_parameters(build.scorer(config, datamodule.feature_dim, datamodule.text_dim)),
+        "wall_seconds": round(seconds, 1),
+        "versions": _versions(),
+    }
+    write_json(folder.result, result)
+    written: dict[str, Any] = read_json(folder.result)  # as every later reader sees it
+    return written
+
+
+def _what(config: Config, datamodule: SummarizationDataModule, protocol: Protocol) -> dict[str, Any]:
+    """What was trained, on what, and how it was measured."""
+    store = datamodule.stores[protocol.dataset].attributes
+    return {
         "method": config.model.name,
         "dataset": protocol.dataset,
         "setting": protocol.setting,
         "supervision": config.loss.supervision if config.model.name != "random" else "none",
-        "features": datamodule.stores[protocol.dataset].attributes.get("features", "unnamed"),
-        "store": datamodule.stores[protocol.dataset].attributes,
+        "features": store.get("features", "unnamed"),
+        "store": store,
         "captions": config.data.captions if datamodule.has_text else 0,
         "data": protocol.data,
         "selection": protocol.selection,
@@ -82,6 +95,13 @@ def write_results(
         },
         "config_hash": config_hash(config),
         "seed": config.seed,
+    }
+
+
+def _found(config: Config, folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the folds reached: means and standard deviations, and each by itself."""
+    measures = build.measures(config)
+    return {
         "metrics": {
             name: _over_folds([fold["metrics"][name] for fold in folds if name in fold["metrics"]])
             for name in (measures.names if config.test else ())
@@ -91,19 +111,17 @@ def write_results(
             {name: fold[name] for name in ("fold", "epoch", "validation")} | _counts(fold["per_video"])
             for fold in folds
         ],
-        "parameters": fitted_parameters(scorer),
-        "wall_seconds": round(seconds, 1),
-        "versions": {
-            "clipit_lightning": clipit_lightning.__version__,
-            "python": platform.python_version(),
-            "torch": str(torch.__version__),
-            "lightning": L.__version__,
-            "numpy": np.__version__,
-        },
     }
-    write_json(folder.result, result)
-    written: dict[str, Any] = read_json(folder.result)  # as every later reader sees it
-    return written
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "clipit_lightning": clipit_lightning.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "lightning": L.__version__,
+        "numpy": np.__version__,
+    }
 
 
 def fitted_parameters(scorer: nn.Module) -> int:

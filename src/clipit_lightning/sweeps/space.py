@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from clipit_lightning.errors import UserError
 from clipit_lightning.sweeps.values import Parameter, parameter
+from clipit_lightning.yaml_files import read_yaml
 
 PREFIX = "validation/"
 """Before a metric's name: what a trial reports, the mean over its folds' validation parts."""
@@ -71,13 +70,7 @@ def read_sweep(path: Path, words: Sequence[str] = ()) -> Sweep:
     Raises:
         UserError: It is missing, damaged, or says what cannot be done; one line that names the key.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such sweep file; see experiments/sweeps/") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:150]
-        raise UserError(f"{path}: not a YAML file that can be read ({reason})") from error
+    raw = read_yaml(path, "no such sweep file; see experiments/sweeps/")
     if not isinstance(raw, dict):
         raise UserError(f"{path}: holds no sweep; see experiments/sweeps/")
     return parse_sweep(raw, path, words)
