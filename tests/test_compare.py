@@ -82,6 +82,8 @@ def test_another_setting_with_the_same_test_folds_can_be_compared(runs, capsys):
 
 
 def test_repetitions_must_be_of_one_run_and_of_different_seeds(runs, tmp_path):
+    with pytest.raises(UserError, match=r"linear1 is no repetition of .*: their methods and configurations differ"):
+        read_run([runs / "random0", runs / "linear1"])
     with pytest.raises(UserError, match="no repetition"):
         read_run([runs / "random0", runs / "sum"])
     with pytest.raises(UserError, match="same seed"):

@@ -88,7 +88,7 @@ def scorer(config: Config, feature_dim: int, text_dim: int) -> nn.Module:
     if model.name == "random":
         return RandomScorer(feature_dim, text_dim, seed=config.seed)
     if model.name == "linear":
-        return RidgeScorer(feature_dim, text_dim)
+        return RidgeScorer(feature_dim, text_dim, model.windows, model.score_window)
     if model.name == "mlp":
         return MlpScorer(feature_dim, text_dim, width=model.width, dropout=model.dropout)
     if model.name == "vasnet":

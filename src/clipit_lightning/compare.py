@@ -25,20 +25,30 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
         mean.
 
     Raises:
-        UserError: A folder holds no finished run, or the runs given together are not repetitions of one.
+        UserError: A folder holds no finished run, or the runs given together are not repetitions of one: their method,
+            configuration, folds or protocol differ.
     """
-    protocols, tables = [], []
+    protocols, tables, what = [], [], []
     for folder in folders:
         if not (folder / "result.json").exists():
             raise UserError(f"{folder}: no finished run here (result.json); see `ls runs`")
         result = read_result(folder / "result.json")
         protocols.append(_read_protocol(folder, result["protocol"]))
+        what.append(
+            {
+                "methods": result["method"],
+                "configurations": result["config_hash"],
+                "folds": [fold["fold"] for fold in result["folds"]],
+                "protocols": protocols[-1],
+            }
+        )
         rows, keys = _read_rows(folder / "per_video.csv")
         tables.append(rows.groupby(keys, as_index=False)[[each for each in FACTORS if each in rows]].mean())
         tables[-1].insert(0, "seed", result["seed"])
-    for folder, protocol in zip(folders, protocols, strict=True):
-        if protocol != protocols[0]:
-            raise UserError(f"{folder} is no repetition of {folders[0]}: their protocols differ; compare them instead")
+    for folder, each in zip(folders, what, strict=True):
+        if other := [name for name, value in each.items() if value != what[0][name]]:
+            differ = f"their {' and '.join(other)} differ"
+            raise UserError(f"{folder} is no repetition of {folders[0]}: {differ}; compare them instead")
     rows = pd.concat(tables, ignore_index=True)
     if rows.duplicated(["seed", *keys]).any():
         raise UserError(f"{', '.join(map(str, folders))}: two runs of the same seed; name each seed once")

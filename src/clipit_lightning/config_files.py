@@ -35,6 +35,7 @@ _MOST = {
     "model.encoder_layers": 1000,
     "model.decoder_layers": 1000,
     "model.windows": 1_000_000,
+    "model.alike_window": 1_000_000,
     "model.score_window": 1_000_000,
     "model.peak_window": 1_000_000,
     "optim.epochs": 10_000_000,

@@ -15,19 +15,19 @@ class ModelConfig:
     width: int = 64
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features."""
     heads: int = 4
-    """Attention heads; they divide the width."""
+    """Attention heads of clip-it, clip-it+ and transformer; they divide the width."""
     encoder_layers: int = 1
-    """Layers of the frame-scoring transformer's encoder."""
+    """Layers of the frame-scoring transformer's encoder (the same three)."""
     decoder_layers: int = 1
     """Layers of its decoder."""
     dropout: float = 0.5
     """Dropout inside the scorer, in clip-it and clip-it+ of what each part adds."""
     input_dropout: float = 0.5
-    """Dropout of the input features."""
+    """Dropout of the input features (here and below: of clip-it+ and transformer, unless said)."""
     feature_gain: float = 1.0
-    """How loud features are beside the few cues of a step; below 1 the cues are learned first."""
+    """What features are multiplied with beside the few cues of a step; below 1 the cues are learned first."""
     windows: list[int] = field(default_factory=lambda: [5, 21])
-    """Sizes in steps, odd, of the surroundings that the input shows beside the step itself."""
+    """Sizes in steps, odd, of the surroundings that the input shows beside the step itself; of linear, too."""
     linear_path: bool = False
     """Whether a linear layer on the inputs adds to the logit."""
     transformer_gain: float = 1.0
@@ -37,9 +37,9 @@ class ModelConfig:
     alike_window: int = 9
     """Size in steps, odd, of the surroundings by whose mean features steps are compared for it."""
     score_window: int = 9
-    """Size in steps, odd, of the surroundings over which logits are averaged; 1 for none."""
+    """Size in steps, odd, of the surroundings over which logits are averaged; 1 for none; of linear, too."""
     peak_window: int = 1
-    """Size in steps, odd, of the surroundings of which only the best step stands in the front; 1 for none."""
+    """A step that is not the best of this many around it ranks behind all that are; odd, 1 to leave the order alone."""
     alphas: list[float] = field(default_factory=lambda: [30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000])
     """Strengths of the linear baseline's ridge; the best on validation is kept, the middle one with selection=last."""
 

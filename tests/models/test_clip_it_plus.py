@@ -1,11 +1,15 @@
 """ClipItPlusScorer: shapes, padding without influence, language that matters, any length."""
 
+from inspect import signature
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from clipit_lightning.config_learning import LossConfig, ModelConfig
+from clipit_lightning.losses import SummaryLoss
+from clipit_lightning.models.clip_it import ClipItScorer
 from clipit_lightning.models.clip_it_plus import ClipItPlusScorer
 
 FEATURES, TEXT, STEPS, CAPTIONS = 12, 12, 9, 4
@@ -17,12 +21,18 @@ Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 def scorer() -> ClipItPlusScorer:
     """Every part in use, and none at 0."""
     torch.manual_seed(0)
-    smoothing: dict[str, Any] = {"alike_gain": 2.0, "alike_window": 3, "score_window": 3}
-    scorer = ClipItPlusScorer(FEATURES, TEXT, width=16, heads=4, windows=(3, 5), **smoothing).eval()
+    parts: dict[str, Any] = {"linear_path": True, "alike_gain": 2.0, "alike_window": 3, "score_window": 3}
+    scorer = ClipItPlusScorer(FEATURES, TEXT, width=16, heads=4, windows=(3, 5), **parts).eval()
     assert scorer.linear_path is not None
     for parameter in scorer.linear_path.parameters():
         torch.nn.init.normal_(parameter)
     return scorer
+
+
+def bare(**given: Any) -> ClipItPlusScorer:
+    """No dropout and no averaging, but for what is given."""
+    parts: dict[str, Any] = {"dropout": 0.0, "input_dropout": 0.0, "alike_gain": 0.0, "score_window": 1}
+    return ClipItPlusScorer(FEATURES, TEXT, width=16, heads=4, **parts | given)
 
 
 def make_batch(videos: int = 3, steps: int = STEPS, captions: int = CAPTIONS) -> Batch:
@@ -182,7 +192,7 @@ def test_without_transformer_and_linear_path_nothing_is_left() -> None:
 
 def test_without_feature_gain_only_cues_reach_the_linear_path() -> None:
     torch.manual_seed(0)
-    scorer = ClipItPlusScorer(FEATURES, TEXT, feature_gain=0.0, transformer_gain=0.0).eval()
+    scorer = bare(feature_gain=0.0, transformer_gain=0.0, linear_path=True).eval()
     assert scorer.linear_path is not None
     of_features, of_cues = scorer.linear_path
     torch.nn.init.normal_(next(of_features.parameters()))
@@ -202,8 +212,8 @@ def test_encoder_and_decoder_can_be_left_out(encoder_layers: int, decoder_layers
 def test_peaks_are_preferred_only_when_the_scorer_does_not_train() -> None:
     batch = make_batch()
     torch.manual_seed(0)
-    plain = ClipItPlusScorer(FEATURES, TEXT, width=16, heads=4, dropout=0.0)
-    peaked = ClipItPlusScorer(FEATURES, TEXT, width=16, heads=4, dropout=0.0, peak_window=5)
+    plain = bare()
+    peaked = bare(peak_window=5)
     peaked.load_state_dict(plain.state_dict())
     assert torch.equal(plain(*batch).logits, peaked(*batch).logits)
     assert not torch.equal(plain.eval()(*batch).logits, peaked.eval()(*batch).logits)
@@ -245,10 +255,7 @@ def test_without_language_items_of_one_video_have_the_same_scores() -> None:
 def test_steps_that_look_alike_share_their_logits() -> None:
     """With a sharp gain, a video of two shots of equal steps has two scores, the means over the shots."""
     torch.manual_seed(0)
-    plain, sharing = (
-        ClipItPlusScorer(FEATURES, TEXT, width=16, heads=4, alike_gain=gain, alike_window=1).eval()
-        for gain in (0.0, 1000.0)
-    )
+    plain, sharing = (bare(alike_gain=gain, alike_window=1).eval() for gain in (0.0, 1000.0))
     sharing.load_state_dict(plain.state_dict())
     look = torch.zeros(1, STEPS, FEATURES)
     look[0, [0, 1, 5], 0] = 1.0
@@ -262,10 +269,23 @@ def test_steps_that_look_alike_share_their_logits() -> None:
 
 def test_steps_do_not_share_their_logits_while_the_scorer_trains() -> None:
     torch.manual_seed(0)
-    plain, sharing = (
-        ClipItPlusScorer(FEATURES, TEXT, width=16, heads=4, dropout=0.0, alike_gain=gain).train() for gain in (0.0, 2.0)
-    )
+    plain, sharing = (bare(alike_gain=gain).train() for gain in (0.0, 2.0))
     sharing.load_state_dict(plain.state_dict())
     batch = make_batch(videos=2)
     assert torch.equal(plain(*batch).logits, sharing(*batch).logits)
     assert not torch.equal(plain.eval()(*batch).logits, sharing.eval()(*batch).logits)
+
+
+def test_defaults_are_those_of_the_configuration() -> None:
+    """A scorer, and a loss, made in Python is that of a configuration which says nothing."""
+    for made, section in (
+        (ClipItPlusScorer, ModelConfig()),
+        (ClipItScorer, ModelConfig()),
+        (SummaryLoss, LossConfig()),
+    ):
+        defaults = {name: each.default for name, each in signature(made).parameters.items()}
+        shared = defaults.keys() & vars(section).keys()
+        assert len(shared) > 4
+        for name in shared:
+            wanted = getattr(section, name)
+            assert defaults[name] == (tuple(wanted) if isinstance(wanted, list) else wanted), (made, name)

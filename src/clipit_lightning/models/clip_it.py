@@ -37,7 +37,7 @@ class ClipItScorer(nn.Module):
         heads: int = 4,
         encoder_layers: int = 1,
         decoder_layers: int = 1,
-        dropout: float = 0.3,
+        dropout: float = 0.5,
     ) -> None:
         super().__init__()
         self.frame_projection = nn.Linear(feature_dim, width)

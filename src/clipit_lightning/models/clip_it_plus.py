@@ -34,7 +34,8 @@ class ClipItPlusScorer(nn.Module):
         decoder_layers: Layers of the decoder; at least 0. Without, the encoder's output is scored.
         dropout: Probability of dropping a feature of what any part adds, and of what the score head reads.
         input_dropout: Probability of dropping an input feature.
-        feature_gain: How loud features are beside cues, 1 for equal entries; below 1 the cues are learned first.
+        feature_gain: What features are multiplied with beside cues; at 1 entries of both are of one size, below 1 the
+            cues are learned first.
         windows: Sizes in steps, odd, of the surroundings that the input shows beside the step itself.
         linear_path: Whether a linear layer on the inputs adds to the logit.
         transformer_gain: What the transformer's logit is multiplied with; below 1 the linear path learns first.
@@ -57,15 +58,15 @@ class ClipItPlusScorer(nn.Module):
         heads: int = 4,
         encoder_layers: int = 1,
         decoder_layers: int = 1,
-        dropout: float = 0.3,
-        input_dropout: float = 0.0,
+        dropout: float = 0.5,
+        input_dropout: float = 0.5,
         feature_gain: float = 1.0,
         windows: Sequence[int] = (5, 21),
-        linear_path: bool = True,
+        linear_path: bool = False,
         transformer_gain: float = 1.0,
-        alike_gain: float = 0.0,
+        alike_gain: float = 3.0,
         alike_window: int = 9,
-        score_window: int = 1,
+        score_window: int = 9,
         peak_window: int = 1,
         language: bool = True,
     ) -> None:

@@ -9,7 +9,7 @@ from clipit_lightning.models.cues import cue_count, step_cues, unit, window_mean
 from clipit_lightning.models.scorer import ScorerOutput
 
 CUE_GAIN = 0.2
-"""How loud cues, of variance 1, are beside features, of norm 1."""
+"""What cues, of variance 1, are multiplied with beside features, of norm 1."""
 
 
 class RidgeScorer(nn.Module):
