@@ -60,10 +60,10 @@ lint: $(STAMP) ## ruff and mypy (strict)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-data: $(STAMP) ## NAME=tvsum fetches a source (none: lists them), SRC=folder imports files; then all under data/ is checked
+data: $(STAMP) ## NAME=tvsum fetches a source, SRC=folder imports files and checks all stores, nothing lists sources and checks
 	$(if $(NAME)$(if $(SRC),,list),$(BIN)/clipit data fetch $(NAME))
 	$(if $(SRC),$(BIN)/clipit data import '$(SRC)' $(if $(DATA),--to '$(DATA)'))
-	$(if $(NAME),,$(BIN)/clipit data check $(if $(DATA),--root '$(DATA)'))
+	@if [ -z '$(NAME)' ] && ls '$(or $(DATA),data)'/*.h5 >/dev/null 2>&1; then $(BIN)/clipit data check --root '$(or $(DATA),data)'; fi
 
 leaderboard: $(STAMP) ## write experiments/leaderboard.csv from all results, and print it
 	$(BIN)/clipit leaderboard

@@ -155,7 +155,7 @@ def main() -> None:
     model = config.model
     print(
         f"width {model.width}, {model.heads} heads, {model.encoder_layers} + {model.decoder_layers} layers; "
-        f"ours {config.data.batch_size} videos a step; {options.epochs} epochs of each in turn"
+        f"ours {config.data.batch_size} videos a batch; {options.epochs} epochs of each in turn"
     )
     crop = config.data.crop
     for name, steps in dict.fromkeys([("clip-it", 0), ("clip-it", crop), (model.name, crop)]):

@@ -83,7 +83,7 @@ def training_batches(datamodule: SummarizationDataModule) -> Iterator[Batch]:
 def second_moments(scorer: RidgeScorer, batches: Iterable[Batch]) -> Tensor:
     """Sums of all products of two of: the inputs of a step, its target, and 1; over all real steps of all items.
 
-    The target is the importance, with mean 0 and variance 1 over each item, so that no item is louder than another.
+    The target is the importance, with mean 0 and variance 1 over each item, so that no item weighs more than another.
     Features that items share are multiplied with each other once.
 
     Returns:

@@ -128,7 +128,7 @@ class OptimConfig:
     epochs: int = 12
     """Passes over the training videos."""
     warmup: float = 0.0
-    """Share of the steps over which the learning rate rises to its peak, before the cosine."""
+    """Share of the updates over which the learning rate rises to its peak, before the cosine."""
     clip: float = 1.0
     """Largest norm of the gradient; 0 leaves it as it is."""
     ema: float = 0.99
