@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -16,11 +16,13 @@ import yaml
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from clipit_lightning import run_lock as run_lock_module
 from clipit_lightning.config_files import load_config
 from clipit_lightning.errors import UserError
 from clipit_lightning.objective import RunningObjective
-from clipit_lightning.sweeps import local
-from clipit_lightning.sweeps.claims import next_trial
+from clipit_lightning.run_lock import run_lock
+from clipit_lightning.sweeps import claims, local
+from clipit_lightning.sweeps.claims import choosing, next_trial
 from clipit_lightning.sweeps.report import best_config, ranked, results_table, write_plots, write_results
 from clipit_lightning.sweeps.search import FINISHED, shown, storage_errors, suggest
 from clipit_lightning.sweeps.space import parse_sweep
@@ -257,8 +259,6 @@ def test_workers_that_are_killed_count_no_trial_twice_and_lose_none(search):
 
 
 def test_a_worker_that_dies_between_two_keys_changes_no_value(search, monkeypatch):
-    from clipit_lightning.sweeps import claims
-
     asked, undisturbed = search(wanted=6), search("undisturbed", wanted=6)
     deaths = {1, 3, 4, 5}
 
@@ -295,7 +295,6 @@ def test_a_trial_that_kills_its_worker_again_and_again_fails(search, train):
 
 
 def test_a_trial_of_a_lost_machine_is_run_once_more(search, tmp_path, monkeypatch):
-    from clipit_lightning.sweeps import claims
     from clipit_lightning.sweeps import search as module
 
     monkeypatch.setattr(module, "BEAT", 1)
@@ -322,6 +321,109 @@ def test_a_trial_of_a_lost_machine_is_run_once_more(search, tmp_path, monkeypatc
     assert [each.state for each in trials if each.state in FINISHED] == [TrialState.COMPLETE] * 2
     assert trials[0].state == TrialState.FAIL
     assert trials[1].user_attrs["values"] == lost
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """A wait fails the test, which would else go on for ever, or for minutes."""
+
+    def sleep(seconds):
+        raise AssertionError("waits")
+
+    for module in (claims, run_lock_module):
+        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic), raising=False)
+
+
+@pytest.mark.parametrize("change", ["folder", "machine"])
+def test_a_search_goes_on_where_its_folder_or_its_machine_has_another_name(
+    search, train, tmp_path, monkeypatch, no_waiting, change
+):
+    asked, undisturbed, epochs = search(wanted=1), search("undisturbed", wanted=1), []
+
+    def killed(config, say, watch):
+        def watched(fold, epoch, validation):
+            epochs.append((fold, epoch))
+            if len(epochs) == 3:
+                raise KeyboardInterrupt
+            watch(fold, epoch, validation)
+
+        return fake_run(config, say, watched)
+
+    train.run = killed
+    local._refuse_another_search(place_of(asked), asked.name, asked.url, {})
+    with pytest.raises(KeyboardInterrupt):
+        work(asked)
+    if change == "folder":
+        moved = shutil.move(asked.folder, tmp_path / "moved")
+        asked = replace(asked, folder=moved, url=f"sqlite:///{moved / 'study.db'}")
+    else:
+        monkeypatch.setattr(claims.socket, "gethostname", lambda: "another")
+    local._refuse_another_search(place_of(asked), asked.name, asked.url, {})
+    work(asked)
+    assert epochs == [(0, 0), (0, 1), (0, 2), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]
+    work(undisturbed)
+    assert outcome(asked) == outcome(undisturbed)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_trial_that_ends_while_it_is_adopted_is_left_alone(search, tmp_path, monkeypatch, elsewhere):
+    """Here its worker ends it before we lock it; of a shared study another machine may give it up even after that."""
+    asked = search(wanted=2, storage=f"sqlite:///{tmp_path / 'shared.db'}" if elsewhere else None)
+    place = place_of(asked)
+    with next_trial(place):
+        pass  # a worker that died
+
+    def end_once():
+        if place.trials()[0].state == TrialState.RUNNING:
+            place.study.tell(0, state=TrialState.FAIL)
+
+    def locked_late(folder, *given, **named):
+        if folder == place.lock(place.trials()[0]) and not elsewhere:
+            end_once()
+        return run_lock(folder, *given, **named)
+
+    def noted_late(*given, real=claims._fruitless):
+        end_once()
+        return real(*given)
+
+    monkeypatch.setattr(claims, "run_lock", locked_late)
+    if elsewhere:
+        monkeypatch.setattr(claims, "_fruitless", noted_late)
+    work(asked)
+    states = [each.state for each in place.trials()]
+    assert states == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert "adopted" not in place.trials()[0].user_attrs
+
+
+@pytest.mark.parametrize("broken", ["claims", "claims/.0.lock"])
+def test_locks_that_cannot_be_written_are_one_line_at_once(search, no_waiting, broken):
+    asked = search(wanted=1)
+    place = place_of(asked)
+    place.study.ask()
+    (asked.folder / "claims").rmdir()
+    if broken == "claims":
+        (asked.folder / broken).touch()
+    else:
+        (asked.folder / broken).mkdir(parents=True)
+    with pytest.raises(UserError, match=r"cannot write .*\.lock: .*; free space or choose another folder"):
+        work(asked)
+
+
+def test_the_right_to_choose_is_waited_for(search, monkeypatch):
+    place = place_of(search())
+    other = choosing(place)
+    other.__enter__()
+    waits = []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        if len(waits) == 50:
+            other.__exit__(None, None, None)
+
+    clock = SimpleNamespace(sleep=sleep, monotonic=lambda: float(len(waits)))
+    monkeypatch.setattr(run_lock_module, "time", clock)
+    with choosing(place):
+        assert len(waits) == 50
 
 
 def test_failed_trials_are_told_and_do_not_count(search):
@@ -395,7 +497,7 @@ def test_another_search_in_the_folder_or_the_study_is_refused(search):
     refused = [
         (one, "one", one.url, {**definition, "optim.lr": 0.2, "data": "abd"}, r"\(other data, optim\.lr\)"),
         (one, "two", one.url, definition, r"\(other study\)"),
-        (one, "one", other.url, definition, r"\(other storage\)"),
+        (replace(one, shared=True), "one", other.url, definition, r"\(other storage\)"),
         (replace(one, folder=other.folder), "one", one.url, {**definition, "method": "bayes"}, r"\(other method\)"),
     ]
     for asked, name, url, changed, message in refused:

@@ -18,8 +18,7 @@ import optuna
 from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
-from clipit_lightning.errors import UserError
-from clipit_lightning.run_lock import run_lock
+from clipit_lightning.run_lock import HeldError, run_lock
 from clipit_lightning.sweeps.search import BEAT, FINISHED, next_combination, suggest
 from clipit_lightning.sweeps.space import Sweep, values_of
 
@@ -66,16 +65,7 @@ def choosing(place: Place) -> Iterator[None]:
     Raises:
         UserError: Another one holds it for minutes, or the folder cannot be written to.
     """
-    patience = time.monotonic() + 120
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(run_lock(place.folder / "claims" / "choosing"))
-                break
-            except UserError:
-                if time.monotonic() > patience:
-                    raise
-                time.sleep(0.02)
+    with run_lock(place.folder / "claims" / "choosing", patience=120):
         yield
 
 
@@ -117,17 +107,18 @@ def _complete_grid(place: Place) -> bool:
 
 def _adopted(place: Place, held: ExitStack) -> optuna.Trial | None:
     """A trial of this machine whose worker died."""
-    for frozen in place.trials():
-        if frozen.state != TrialState.RUNNING or frozen.user_attrs.get("home", place.home) != place.home:
-            continue
-        if "home" not in frozen.user_attrs and not _stillborn(place, frozen):
+    for seen in place.trials():
+        if not _is_ours(place, seen):
             continue
         with ExitStack() as stack:
             try:
-                stack.enter_context(run_lock(place.lock(frozen)))
-            except UserError:
+                stack.enter_context(run_lock(place.lock(seen), patience=0))
+            except HeldError:
                 continue  # its worker lives
-            trial = optuna.Trial(place.study, frozen._trial_id)  # the only way to go on with a running trial
+            trial = optuna.Trial(place.study, seen._trial_id)  # the only way to go on with a running trial
+            frozen = trial.storage.get_trial(seen._trial_id)
+            if not _is_ours(place, frozen):
+                continue  # its worker finished it before we had the lock
             if _fruitless(trial, frozen):
                 trial.set_user_attr("error", f"its worker died {_FRUITLESS} times without an epoch in between")
                 place.study.tell(trial, state=TrialState.FAIL)
@@ -138,11 +129,19 @@ def _adopted(place: Place, held: ExitStack) -> optuna.Trial | None:
     return None
 
 
-def _stillborn(place: Place, frozen: FrozenTrial) -> bool:
-    """A trial without an owner: on one machine its maker is dead, since we hold the right to make trials."""
-    return not place.shared or (
-        frozen.datetime_start is not None and datetime.now() - frozen.datetime_start > _STILLBORN
-    )
+def _is_ours(place: Place, frozen: FrozenTrial) -> bool:
+    """Whether a trial runs, and whether it does so here can be seen from its lock.
+
+    Of a study on one machine every trial is ours, also where the folder was moved or the machine has another name. One
+    without an owner lost its maker, since we hold the right to make trials; on a shared study time has to show that.
+    """
+    if frozen.state != TrialState.RUNNING:
+        return False
+    if not place.shared:
+        return True
+    if "home" in frozen.user_attrs:
+        return bool(frozen.user_attrs["home"] == place.home)
+    return frozen.datetime_start is not None and datetime.now() - frozen.datetime_start > _STILLBORN
 
 
 def _fruitless(trial: optuna.Trial, frozen: FrozenTrial) -> bool:
@@ -168,7 +167,7 @@ def _new(place: Place, held: ExitStack) -> optuna.Trial | None:
         trial.set_user_attr("folder", trial.number)
     try:
         held.enter_context(run_lock(place.lock(trial)))
-    except UserError:  # its first worker, here, was only silent; it will find that it has lost the trial
+    except HeldError:  # its first worker, here, was only silent; it will find that it has lost the trial
         trial.set_user_attr("folder", trial.number)
         held.enter_context(run_lock(place.lock(trial)))
     _own(place, trial)

@@ -98,11 +98,11 @@ def work(search: Search) -> None:
     with storage_errors(search.url):
         place = place_of(search)
         while True:
-            with next_trial(place) as trial:
+            # Suppressed: another machine took the trial over, as this one was silent.
+            with suppress(UpdateFinishedTrialError), next_trial(place) as trial:
                 if trial is None:
                     return
-                with suppress(UpdateFinishedTrialError):  # another machine took it over, as this one was silent
-                    _run_trial(search, place, trial)
+                _run_trial(search, place, trial)
             _refuse_to_fail_for_ever(place.trials())
 
 
