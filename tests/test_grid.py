@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from clipit_lightning.cli import main
@@ -18,12 +20,15 @@ from clipit_lightning.compare import compare_runs
 from clipit_lightning.config_files import load_config
 from clipit_lightning.errors import UserError
 from clipit_lightning.grid import read_grid
-from clipit_lightning.grid_report import benchmark_table, finished_runs, paired_table, write_report
-from clipit_lightning.grid_runs import run_grid
+from clipit_lightning.grid_report import _shown_pairs, benchmark_table, finished_runs, paired_table, write_report
+from clipit_lightning.grid_runs import default_workers, run_grid
+from clipit_lightning.protocol import refuse_contradictions
 from clipit_lightning.run_lock import run_lock
 from clipit_lightning.train import run
 
 REPOSITORY = Path(__file__).parents[1]
+CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
+GRIDS = sorted((REPOSITORY / "experiments").glob("*.yaml"))
 TINY = {"optim.epochs": 1, "trainer.accelerator": "cpu", "data.folds": 2}
 SCORERS = {
     "linear": {"set": {"model.name": "linear"}, "seeds": [0]},
@@ -92,6 +97,44 @@ def test_a_grid_is_the_product_of_its_lists(grid_file, stores, monkeypatch):
     assert quick[-1].config.data.sources == ["summe"]
 
 
+def test_an_entry_may_have_a_supervision_of_its_own(grid_file, stores, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    entries = [{"name": name, "set": {"data.root": str(stores)}} for name in ("both", "one")]
+    entries[1]["supervision"] = ["unsupervised"]
+    path = grid_file(
+        runs=entries, scorers={"random": SCORERS["random"]}, seeds=[0], supervision=["supervised", "unsupervised"]
+    )
+    cells = [("both", "supervised"), ("both", "unsupervised"), ("one", "unsupervised")]
+    assert [each.cell for each in read_grid(path).runs] == cells
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_every_shipped_configuration_is_without_contradictions(path):
+    refuse_contradictions(load_config([path]))
+
+
+@pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
+def test_every_shipped_grid_can_be_run_and_compared(path, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    grid = read_grid(path, quick=True)  # reads what the whole one reads, and `quick`
+    for cell in {each.cell for each in grid.runs}:
+        runs = [each for each in grid.runs if each.cell == cell]
+        assert grid.candidate in {each.scorer for each in runs}
+        assert len({(each.config.selection, each.config.protocol, each.config.data.family) for each in runs}) == 1
+
+
+def test_the_grid_of_the_paper_has_the_papers_losses_and_whole_videos(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    runs = [each.config for each in read_grid(REPOSITORY / "experiments/paper.yaml").runs if each.scorer == "clip-it"]
+    terms = ("keyframe", "correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread")
+    found = {(each.loss.supervision, *(name for name in terms if getattr(each.loss, name))) for each in runs}
+    assert found == {
+        ("supervised", "keyframe", "diversity", "reconstruction"),
+        ("unsupervised", "diversity", "reconstruction"),
+    }
+    assert {each.data.crop for each in runs} == {0}
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -113,6 +156,19 @@ def test_a_grid_is_the_product_of_its_lists(grid_file, stores, monkeypatch):
         ({"candidate": "best"}, "candidate: best is none of linear, random, late"),
         ({"candidate": ["random"]}, "candidate: "),
         ({"supervision": ["weakly"]}, "supervision: weakly"),
+        ({"runs": [{"supervision": ["weakly"]}]}, r"runs\[0\].supervision: weakly"),
+        (
+            {"runs": [{"set": {"data.family": "2/1/1"}}]},
+            r"runs\[0\], linear: data.family=2/1/1: is for benchmarks with",
+        ),
+        (
+            {
+                "scorers": {"a": {"set": {"loss.keyframe": 0, "loss.correlation": 0, "selection": "last"}}},
+                "candidate": "a",
+            },
+            r"runs\[0\], a: loss: the weights are of unsupervised training, in a cell of supervised training; give it "
+            r"supervision: \[unsupervised\]",
+        ),
     ],
 )
 def test_what_a_grid_cannot_mean_is_one_line(grid_file, changes, said, capsys):
@@ -234,7 +290,7 @@ def test_a_result_older_than_the_stores_is_looked_into_once(grid_file, train_her
     grid, started = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0])), []
     folder = train_here(grid)
 
-    def start(run, folder):
+    def start(run, folder, device):
         started.append(run.name)
         return SimpleNamespace(poll=lambda: 0, returncode=0)
 
@@ -245,6 +301,155 @@ def test_a_result_older_than_the_stores_is_looked_into_once(grid_file, train_her
     for _ in range(2):
         run_grid(grid.runs, folder, 1, print)
         assert started == [grid.runs[0].name]
+
+
+def test_only_what_was_trained_says_how_long_the_rest_takes(grid_file, train_here, monkeypatch):
+    grid, said = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0, 1, 2, 3])), []
+    folder = train_here(grid)
+    results = [folder / each.name / "result.json" for each in grid.runs]
+    for path in results:
+        os.utime(path, (0, 0))
+
+    def start(run, folder, device):
+        return SimpleNamespace(poll=lambda: retrain(folder / run.name / "result.json"), returncode=0)
+
+    def retrain(path):
+        if path == results[2]:
+            path.write_text(path.read_text())
+        return 0
+
+    monkeypatch.setattr("clipit_lightning.grid_runs._start", start)
+    assert run_grid(grid.runs, folder, 1, said.append) == {}
+    assert ["left" in line for line in said[1:]] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("problem", ["damaged", "missing"])
+def test_a_result_that_cannot_be_read_is_the_failure_of_its_run_alone(grid_file, train_here, monkeypatch, problem):
+    grid, said = read_grid(grid_file(scorers={"random": SCORERS["random"]})), []
+    folder = train_here(grid)
+    results = [folder / each.name / "result.json" for each in grid.runs]
+    for path in results:
+        os.utime(path, (0, 0))
+
+    def end():
+        results[0].unlink(missing_ok=True)
+        if problem == "damaged":
+            results[0].write_text("{}")
+        return 0
+
+    monkeypatch.setattr("clipit_lightning.grid_runs._start", lambda *_: SimpleNamespace(poll=end, returncode=0))
+    failed = run_grid(grid.runs, folder, 1, said.append)
+    assert list(failed) == [grid.runs[0].name]
+    assert str(results[0]) in failed[grid.runs[0].name]
+    assert said[1] == f"[1/2] {grid.runs[0].name} FAILED: {failed[grid.runs[0].name]}"
+    assert said[2].startswith(f"[2/2] {grid.runs[1].name}: tau ")
+    assert results[0].exists() == (problem == "damaged")
+
+
+@pytest.fixture
+def gpus_of(grid_file, train_here, monkeypatch):
+    """Start runs that end after so many looks at them, and tell what each may see of three GPUs."""
+
+    def call(looks, workers, **keys):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        entry = yaml.safe_load(grid_file().read_text())["runs"][0]
+        scorers = {"random": SCORERS["random"]}
+        grid = read_grid(grid_file(runs=[{"set": entry["set"] | keys}], scorers=scorers, seeds=list(range(len(looks)))))
+        seen, rest = [], iter(looks)
+
+        class Process:
+            returncode = 2
+
+            def __init__(self, command, env, **_):
+                seen.append(env.get("CUDA_VISIBLE_DEVICES"))
+                self.looks = next(rest)
+
+            def poll(self):
+                self.looks -= 1
+                return None if self.looks else 2
+
+        monkeypatch.setattr("clipit_lightning.grid_runs.subprocess.Popen", Process)
+        monkeypatch.setattr("clipit_lightning.grid_runs.time.sleep", lambda seconds: None)
+        folder = grid_file().parent / "to"
+        assert len(run_grid(grid.runs, folder, workers, lambda line: None)) == len(looks)
+        return seen
+
+    return call
+
+
+def test_runs_share_the_gpus_out(gpus_of):
+    assert gpus_of([1, 4, 2, 1, 1, 1], workers=3) == ["0", "1", "2", "0", "0", "2"]
+    assert gpus_of([1, 1, 1, 1], workers=4) == ["0", "1", "2", "0"]
+    assert gpus_of([1, 1], workers=1) == [None, None]
+    assert gpus_of([1, 1], workers=2, **{"trainer.devices": 2}) == [None, None]
+
+
+def test_by_default_there_is_a_worker_for_each_gpu_or_else_core(grid_file, monkeypatch):
+    def workers(**keys):
+        return default_workers(read_grid(grid_file(runs=[{"set": keys}])).runs)
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cores + 3)
+    assert workers() == cores + 3
+    assert workers(**{"trainer.devices": cores + 3}) == 1
+    assert workers(**{"trainer.accelerator": "cpu"}) == cores
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert workers() == cores
+
+
+@pytest.mark.parametrize(("words", "name"), [([], "grid"), (["--quick"], "grid-quick")])
+def test_a_grid_has_a_folder_of_its_own(grid_file, tmp_path, monkeypatch, capsys, words, name):
+    monkeypatch.chdir(tmp_path)
+    assert main(["benchmark", str(grid_file()), "--report", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"clipit: runs/{name}: no finished run of")
+
+
+def test_the_board_has_what_the_grid_just_found_and_so_has_that_of_the_leaderboard(
+    grid_file, train_here, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    path = grid_file(scorers={"random": SCORERS["random"]}, seeds=[0])
+    name = read_grid(path).runs[0].name
+    folder = train_here(read_grid(path), to="runs/grid")
+    fresh = json.loads((folder / name / "result.json").read_text())
+
+    def keep(place, f1, **changes):
+        result = fresh | changes
+        metrics = fresh["metrics"] | {"f1": {"mean": f1, "std": 0.0, "folds": [f1, f1]}}
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps(result | {"metrics": metrics}))
+        os.utime(place, (1, 1))
+
+    keep(Path(f"experiments/results/{name}.json"), 0.01)
+    keep(Path(f"runs/earlier/{name}/result.json"), 0.02)
+    keep(Path("runs/earlier/other/result.json"), 0.03, run="other", config_hash="other")
+    keep(Path(f"runs/short-quick/{name}/result.json"), 0.04, config_hash="short")
+    assert main(["benchmark", str(path), "--report"]) == 0
+    board = Path("experiments/leaderboard.csv").read_text()
+    assert sorted(pd.read_csv("experiments/leaderboard.csv")["f1"]) == pytest.approx(
+        [3, 100 * fresh["metrics"]["f1"]["mean"]], abs=1e-3
+    )
+    assert main(["leaderboard"]) == 0
+    assert Path("experiments/leaderboard.csv").read_text() == board
+    # Another configuration in the same folders: what is committed of the first stays.
+    shutil.rmtree("runs")
+    train_here(read_grid(path, words=["optim.epochs=3"]), to="runs/grid")
+    assert main(["benchmark", str(path), "--report", "optim.epochs=3"]) == 0
+    assert len(pd.read_csv("experiments/leaderboard.csv")) == 2
+
+
+def test_a_board_that_cannot_be_made_hides_no_failure(grid_file, train_here, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = grid_file(scorers={"random": SCORERS["random"]})
+    train_here(read_grid(path), to="runs/grid")
+    Path("runs/grid/foreign").mkdir()
+    Path("runs/grid/foreign/result.json").write_text("{}")
+    monkeypatch.setattr("clipit_lightning.grid_runs.run_grid", lambda runs, *_: {runs[0].name: "out of memory"})
+    assert main(["benchmark", str(path)]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("clipit: runs/grid/foreign/result.json: not a result of clipit train")
+    assert f"FAILED {read_grid(path).runs[0].name}: out of memory\n" in printed.out
 
 
 def test_the_tables_are_those_of_the_runs(grid_file, train_here, capsys, monkeypatch, tmp_path):
@@ -274,6 +479,16 @@ def test_the_tables_are_those_of_the_runs(grid_file, train_here, capsys, monkeyp
     assert set(paired[paired["best"] == "*"]["other"]) == {best}
     assert f"| tvsum-canonical | supervised | {best} \\*" in (folder / "benchmark.md").read_text().replace(" *", " \\*")
     assert paired_table(runs[:1], folder, "random", table.reset_index(), print).empty
+
+
+def test_what_a_pair_was_not_measured_by_is_a_dash():
+    row = {"supervision": "supervised", "candidate": "a", "best": "", "low": 0.0, "high": 0.2, "p": 0.5, "pairs": 3}
+    row |= {"difference": 0.1, "what": "videos"}
+    cells = [("queries", "f1"), ("videos", "kendall_tau"), ("videos", "f1")]
+    pairs = pd.DataFrame([row | {"cell": cell, "other": "b", "metric": metric} for cell, metric in cells])
+    shown = _shown_pairs(pairs).set_index("cell")
+    assert shown.loc["queries", ["tau", "p(tau)"]].tolist() == ["-", "-"]
+    assert shown.loc["videos", ["tau", "F1"]].tolist() == ["+0.100 [+0.000, +0.200]", "+0.1 [+0.0, +0.2]"]
 
 
 def test_a_result_of_another_configuration_or_root_does_not_count(grid_file, train_here, tmp_path):

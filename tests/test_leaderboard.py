@@ -1,13 +1,14 @@
 import copy
 import json
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from clipit_lightning.board_format import format_board
+from clipit_lightning.board_format import format_board, result_table
 from clipit_lightning.errors import UserError
-from clipit_lightning.leaderboard import COLUMNS, make_board, write_board
+from clipit_lightning.leaderboard import COLUMNS, make_board, result_folders, write_board
 from clipit_lightning.metrics.rules import METRICS
 
 
@@ -82,11 +83,58 @@ def test_a_result_found_twice_counts_once(save, tmp_path):
     assert make_board([runs, tmp_path / "kept"])["seeds"].tolist() == [1]
 
 
+def test_the_same_run_in_two_grids_counts_once(save):
+    """The candidate of an ablation is a run of the benchmark too, under another name."""
+    save("a")
+    assert make_board([save("b")])["run"].tolist() == ["a"]
+
+
+def test_rows_that_only_their_configurations_tell_apart_are_shown_by_name(save):
+    save("a-seed0")
+    save("a-seed1", seed=1)
+    save("b-seed0", config_hash="other")
+    lines = [line.split()[0] for line in format_board(make_board([save("c", method="linear")])).splitlines()[2:-2]]
+    assert sorted(lines) == ["a", "b", "linear"]
+
+
+def test_of_a_run_that_lies_twice_the_first_counts_and_other_seeds_and_configurations_are_other_runs(save, tmp_path):
+    runs = save("a")
+    for number, changes in enumerate(({}, {"seed": 1}, {"config_hash": "other"})):
+        old = copy.deepcopy(BASE) | {"run": "a", "metrics": BASE["metrics"] | {"f1": metric(0.9, 0.9)}} | changes
+        (tmp_path / "kept").mkdir(exist_ok=True)
+        (tmp_path / f"kept/{number}.json").write_text(json.dumps(old))
+    board = make_board([runs, tmp_path / "kept"])
+    assert board[["f1", "seeds"]].to_numpy().tolist() == [[90.0, 1], [72.5, 2]]  # 72.5: 55 of seed 0, 90 of seed 1
+
+
+def test_results_are_looked_for_in_runs_then_in_its_grids_the_latest_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for seconds, name in enumerate(["b/one", "c/one", "a/one", "c/two", "d-quick/one", "single"], start=1):
+        (Path("runs") / name).mkdir(parents=True)
+        (Path("runs") / name / "result.json").touch()
+        os.utime(Path("runs") / name / "result.json", (seconds, seconds))
+    Path("runs/sweeps/one/trials").mkdir(parents=True)
+    expected = ["runs", "runs/c", "runs/a", "runs/b", "experiments/results"]
+    assert [str(folder) for folder in result_folders()] == expected
+    assert result_folders(Path("nowhere")) == [Path("nowhere"), Path("experiments/results")]
+
+
 def test_rows_are_sorted_by_tau_within_a_protocol(save):
     save("a", method="weak", config_hash="1")
     strong = copy.deepcopy(BASE["metrics"]) | {"kendall_tau": metric(0.6, 0.6)}
     board = make_board([save("b", method="strong", config_hash="2", metrics=strong)])
     assert board["method"].tolist() == ["strong", "weak"]
+
+
+def test_what_follows_a_mean_is_said_and_a_result_has_the_labels_of_a_page(save):
+    text = format_board(make_board([save()]))
+    assert "0.200 ±0.141" in text
+    assert "±: sample standard deviation over all folds of all seeds" in text
+    result = BASE | {"wall_seconds": 1.0, "metrics": BASE["metrics"] | {"query_drop": None}}
+    lines = result_table(result).splitlines()
+    assert [line.split("  ")[1] for line in lines[1:-1]] == [
+        *("Kendall tau", "Spearman rho", "F1 %", "F1 %, mean annotator", "F1 %, best annotator"),
+    ]
 
 
 def test_names_are_safe_in_spreadsheets(save):
@@ -97,7 +145,7 @@ def test_one_fold_has_no_deviation_and_no_results_no_rows(save, tmp_path):
     single = {name: metric(0.5) for name in BASE["metrics"]}
     board = make_board([save("a", metrics=single, folds=[{"fold": 0}])])
     assert board["kendall_tau_std"].isna().all()
-    assert "±" not in format_board(board)
+    assert " ±" not in format_board(board)
     assert "no results yet" in format_board(make_board([tmp_path / "none"]))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from clipit_lightning.finished_run import LABELS as LONG_LABELS
 from clipit_lightning.leaderboard import GROUP, MARKS, VIDEOS
 from clipit_lightning.metrics.measures import FACTORS
 
@@ -18,12 +19,20 @@ LABELS = {
     "recall": "recall",
     "query_drop": "query drop",
 }
+"""Every metric as a column is called, in the order of the columns."""
 _SIGNS = dict(zip(MARKS.values(), ("†", "‡"), strict=True))
-_LEGEND = "; ".join(f"{sign} {text}" for text, sign in _SIGNS.items()) + "; [...] floors and ceilings, over all videos"
+_LEGEND = (
+    "±: sample standard deviation over all folds of all seeds, of [random] over its draws; "
+    + "; ".join(f"{sign} {text}" for text, sign in _SIGNS.items())
+    + "; [...] floors and ceilings, over all videos"
+)
 
 
 def format_board(board: pd.DataFrame, form: str = "table") -> str:
-    """The board as ``table``, ``markdown`` or ``csv``; tables stand under a heading for each group."""
+    """The board as ``table``, ``markdown`` or ``csv``; tables stand under a heading for each group.
+
+    Rows of ours that only their configurations tell apart, as those of ablations, have the name of their first run.
+    """
     if form == "csv":
         return board.to_csv(index=False, lineterminator="\n").rstrip()
     if board.empty:
@@ -32,7 +41,10 @@ def format_board(board: pd.DataFrame, form: str = "table") -> str:
     for (dataset, setting, data, rule), group in board.groupby(GROUP, sort=False):
         heading = f"{dataset}, {setting}, data={data}" + (f", correlation {rule}" if rule != "none" else "")
         measured = [name for name in (*LABELS, *VIDEOS) if group[name].notna().any()]
-        shown = pd.DataFrame([_cells(row, measured) for row in group.to_dict("records")])
+        same = group.duplicated(["kind", "method", "supervision", "features", "selection"], keep=False)
+        runs = group["run"].map(lambda run: str(run).partition(" ")[0].removesuffix("-seed0"))
+        named = group.assign(method=group["method"].where(~same | (group["kind"] != "ours"), runs))
+        shown = pd.DataFrame([_cells(row, measured) for row in named.to_dict("records")])
         text = shown.to_string(index=False) if form == "table" else markdown_table(shown)
         parts.append(f"{'## ' if form == 'markdown' else ''}{heading}\n{'' if form == 'table' else chr(10)}{text}")
     return "\n\n".join([*parts, _LEGEND])
@@ -71,17 +83,7 @@ def result_table(result: dict[str, Any]) -> str:
     metrics = result["metrics"]
     what = f"{result['setting']}, {result['supervision']}, data={result['data']}, folds {len(result['folds'])}"
     lines = [f"{result['method']} on {result['dataset']} ({what})"]
-    labels = {
-        "kendall_tau": "Kendall tau",
-        "spearman_rho": "Spearman rho",
-        "f1": "F1 %",
-        "f1_mean": "F1 % mean over annotators",
-        "f1_max": "F1 % best annotator",
-        "precision": "precision %",
-        "recall": "recall %",
-        "query_drop": "F1 % lost to another query",
-    }
-    for name, label in labels.items():
+    for name, label in LONG_LABELS.items():
         if metrics.get(name) is not None:
             factor, std = FACTORS[name], metrics[name]["std"]
             shown = _cell(factor * metrics[name]["mean"], math.nan if std is None else factor * std, digits(name))

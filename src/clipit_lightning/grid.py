@@ -12,7 +12,7 @@ from clipit_lightning.build import Say, resolve_root
 from clipit_lightning.config import Config
 from clipit_lightning.config_files import config_hash, load_config
 from clipit_lightning.errors import UserError, require
-from clipit_lightning.protocol import apply_preset
+from clipit_lightning.protocol import apply_preset, refuse_contradictions
 from clipit_lightning.run_folder import read_result
 from clipit_lightning.yaml_files import read_yaml
 
@@ -138,10 +138,11 @@ class _Expansion:
         """The runs of a scorer in a cell, one a seed."""
         where = f"scorers.{scorer}"
         _require_name(scorer, where)
-        _require_keys(entry, ("name", "files", "set"), key)
+        _require_keys(entry, ("name", "files", "set", "supervision"), key)
         _require_keys(spec, ("files", "set", "seeds", "supervision"), where)
-        if supervision not in _list(spec.get("supervision", _SUPERVISION), _SUPERVISION, f"{where}.supervision"):
-            return []
+        for name, each in ((key, entry), (where, spec)):
+            if supervision not in _list(each.get("supervision", _SUPERVISION), _SUPERVISION, f"{name}.supervision"):
+                return []
         seeds = _seeds(spec.get("seeds", self.seeds), f"{where}.seeds")
         if "seeds" in self.quick:
             seeds = _seeds(self.quick["seeds"], "quick.seeds")
@@ -149,6 +150,8 @@ class _Expansion:
         words = [*_words(entry, key), *_words(spec, where), *_words(self.quick, "quick"), *self.words, *_FIXED]
         try:
             config = load_config(files, words)
+            refuse_contradictions(config)
+            _refuse_another_supervision(config, supervision)
         except UserError as error:
             raise UserError(f"{key}, {scorer}: {error}") from error
         cell = entry.get("name", f"{config.data.dataset}-{config.data.setting}")
@@ -165,6 +168,13 @@ class _Expansion:
             )
             for seed in seeds
         ]
+
+
+def _refuse_another_supervision(config: Config, supervision: str) -> None:
+    """The tables say of a run what its cell says."""
+    does = config.loss.supervision
+    problem = f"the weights are of {does} training, in a cell of {supervision} training; give it supervision: [{does}]"
+    require(does == supervision or config.model.name == "random", "loss", problem)
 
 
 def _refuse_doubles(runs: Sequence[GridRun]) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from clipit_lightning.board_format import LABELS, digits, markdown_table
@@ -14,6 +13,7 @@ from clipit_lightning.compare import compare_runs
 from clipit_lightning.errors import UserError
 from clipit_lightning.files import write_text
 from clipit_lightning.grid import Grid, GridRun, roots_of
+from clipit_lightning.leaderboard import spread
 from clipit_lightning.metrics.measures import FACTORS
 from clipit_lightning.run_folder import read_result
 
@@ -83,12 +83,9 @@ def _groups(runs: Sequence[GridRun]) -> dict[tuple[str, str, str], list[GridRun]
 def _spread(name: str, metrics: Sequence[dict[str, Any]]) -> dict[str, float]:
     means = [metric["mean"] for metric in metrics]
     folds = [value for metric in metrics for value in metric["folds"]]
-    factor = FACTORS[name]
-    return {
-        name: factor * float(np.mean(means)) if means else math.nan,
-        f"{name}_std": factor * float(np.std(means, ddof=1)) if len(means) > 1 else math.nan,
-        f"{name}_folds_std": factor * float(np.std(folds, ddof=1)) if len(folds) > 1 else math.nan,
-    }
+    mean, over_seeds = spread(means, FACTORS[name])
+    _, over_folds = spread(folds, FACTORS[name])
+    return {name: mean, f"{name}_std": over_seeds, f"{name}_folds_std": over_folds}
 
 
 def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: pd.DataFrame, say: Say) -> pd.DataFrame:
@@ -167,10 +164,12 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
 
 def _shown_pairs(paired: pd.DataFrame) -> pd.DataFrame:
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    measured = [LABELS[name] for name in MEASURES if name in set(paired["metric"])]
+    blank = {cell: "-" for label in measured for cell in (label, f"p({label})")}  # a cell may lack what another has
     for row in paired.to_dict("records"):
         key = (row["cell"], row["supervision"], row["other"])
         start = {"cell": key[0], "supervision": key[1], "other": f"{key[2]}{' *' * bool(row['best'])}"}
-        cells = rows.setdefault(key, start | {"pairs": f"{row['pairs']} {row['what']}"})
+        cells = rows.setdefault(key, start | {"pairs": f"{row['pairs']} {row['what']}"} | blank)
         places, label = digits(row["metric"]), LABELS[row["metric"]]
         low, high = (f"{row[name]:+.{places}f}" for name in ("low", "high"))
         cells[label] = f"{row['difference']:+.{places}f} [{low}, {high}]"

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from clipit_lightning.board_format import LABELS, digits
 from clipit_lightning.build import Say
 from clipit_lightning.errors import UserError
@@ -18,11 +20,24 @@ from clipit_lightning.grid import GridRun, roots_of
 from clipit_lightning.metrics.measures import FACTORS
 from clipit_lightning.run_folder import read_result
 from clipit_lightning.run_lock import HELD, is_held
+from clipit_lightning.sweeps.local import devices
 
 _POLL = 0.2  # seconds
 _PATIENCE = 10  # seconds for a run to end by itself
 _SHOWN = ("kendall_tau", "spearman_rho", "f1")
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG, prctl(2)
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A run that was started."""
+
+    run: GridRun
+    process: "subprocess.Popen[bytes]"
+    place: int
+    """Which of the workers it takes."""
+    before: int | None
+    """When its result had been written, as of `_written`."""
 
 
 @dataclass
@@ -32,10 +47,13 @@ class _Progress:
     folder: Path
     total: int
     waiting: list[GridRun]
-    running: dict[str, tuple[GridRun, "subprocess.Popen[bytes]"]] = field(default_factory=dict)
+    devices: list[str | None]
+    """For each worker the GPU that its runs see; None for all."""
+    running: dict[str, _Running] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     elsewhere: set[str] = field(default_factory=set)
     trained: int = 0
+    """Without what was finished before, and only looked into."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -51,13 +69,20 @@ class _Progress:
         return f", {minutes:.0f} min left" if minutes >= 1 else ", less than 1 min left"
 
 
+def default_workers(runs: Sequence[GridRun]) -> int:
+    """How many runs have a GPU each, or where there is none or they take none, a core each."""
+    gpus = 0 if all(run.config.trainer.accelerator == "cpu" for run in runs) else torch.cuda.device_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, (gpus or cores) // max(run.config.trainer.devices for run in runs))
+
+
 def run_grid(runs: Sequence[GridRun], folder: Path, workers: int, say: Say) -> dict[str, str]:
     """Train and test what is not finished yet.
 
     Args:
         runs: What is to be finished in the end.
         folder: Each run has a folder of its name in it.
-        workers: Processes at once, each with one thread.
+        workers: Processes at once, each with one thread; GPUs are shared out among them.
         say: Takes a line a finished run.
 
     Returns:
@@ -73,13 +98,13 @@ def run_grid(runs: Sequence[GridRun], folder: Path, workers: int, say: Say) -> d
         raise UserError(f"cannot write {folder}: {error.strerror or error}; give --to FOLDER") from error
     roots = roots_of(runs, say)
     skip = _skipping(folder, roots)
-    progress = _Progress(folder, len(runs), [run for run in runs if not skip(run)])
+    progress = _Progress(folder, len(runs), [run for run in runs if not skip(run)], devices(workers))
     say(f"benchmark {folder}: {len(runs)} runs, {progress.done} of them finished, {workers} at a time")
     with _stopping(progress):
         while progress.waiting or progress.running:
-            _start_some(progress, workers, skip, say)
+            _start_some(progress, skip, say)
             time.sleep(_POLL)
-            for name in [name for name, (_, process) in progress.running.items() if process.poll() is not None]:
+            for name in [name for name, each in progress.running.items() if each.process.poll() is not None]:
                 _end(progress, name, say)
     return progress.failed
 
@@ -101,10 +126,11 @@ def _skipping(folder: Path, roots: dict[str | None, str]) -> Callable[[GridRun],
     return skip
 
 
-def _start_some(progress: _Progress, workers: int, skip: Callable[[GridRun], bool], say: Say) -> None:
+def _start_some(progress: _Progress, skip: Callable[[GridRun], bool], say: Say) -> None:
     """Start what can be started; what another command runs is left to it, and looked at again."""
     for run in list(progress.waiting):
-        if len(progress.running) >= workers:
+        free = set(range(len(progress.devices))) - {each.place for each in progress.running.values()}
+        if not free:
             return
         if is_held(progress.folder / run.name):
             if run.name not in progress.elsewhere:
@@ -113,12 +139,15 @@ def _start_some(progress: _Progress, workers: int, skip: Callable[[GridRun], boo
             continue
         progress.waiting.remove(run)
         if run.name in progress.elsewhere and skip(run):
-            say(_line(progress, run.name) + " (by another command)")
+            _say_found(progress, run.name, say, " (by another command)")
             continue
-        progress.running[run.name] = (run, _start(run, progress.folder))
+        place, before = min(free), _written(progress.folder / run.name)
+        # A run that shares itself between several devices needs to see them.
+        device = progress.devices[place] if run.config.trainer.devices == 1 else None
+        progress.running[run.name] = _Running(run, _start(run, progress.folder, device), place, before)
 
 
-def _start(run: GridRun, folder: Path) -> "subprocess.Popen[bytes]":
+def _start(run: GridRun, folder: Path, device: str | None) -> "subprocess.Popen[bytes]":
     """Start a run in a session of its own: of Ctrl-C the parent hears alone, and ends its runs in order."""
     command = [sys.executable, "-m", "clipit_lightning.cli", "train", *run.files, *run.words]
     command += [f"output={folder / run.name}", "trainer.progress=false"]
@@ -128,7 +157,7 @@ def _start(run: GridRun, folder: Path) -> "subprocess.Popen[bytes]":
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | ({} if device is None else {"CUDA_VISIBLE_DEVICES": device}),
             start_new_session=True,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
@@ -149,19 +178,40 @@ def _log(folder: Path, name: str) -> Path:
 
 def _end(progress: _Progress, name: str, say: Say) -> None:
     """Say what came of a run that ended."""
-    run, process = progress.running.pop(name)
-    if process.returncode == 0:
-        # Of a run that was finished before, but with stores newer than its result: it has looked into them.
-        (progress.folder / name / "result.json").touch()
-        progress.trained += 1
-        say(_line(progress, name))
+    ended = progress.running.pop(name)
+    status, written = ended.process.returncode, _written(progress.folder / name)
+    if status == 0:
+        progress.trained += written != ended.before
+        if written is not None:  # where stores were newer than a result that was there, they are looked into now
+            (progress.folder / name / "result.json").touch()
+        _say_found(progress, name, say)
         return
-    last = _last_line(_log(progress.folder, name), process.returncode)
-    if process.returncode == 2 and HELD in last:  # another command was quicker
-        progress.waiting.append(run)
+    last = _last_line(_log(progress.folder, name), status)
+    if status == 2 and HELD in last:  # another command was quicker
+        progress.waiting.append(ended.run)
         return
-    progress.failed[name] = last
-    say(f"[{progress.done}/{progress.total}] {name} FAILED: {last}")
+    _fail(progress, name, last, say)
+
+
+def _written(folder: Path) -> int | None:
+    """When a run's result was written, in nanoseconds; None where there is none."""
+    try:
+        return (folder / "result.json").stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _fail(progress: _Progress, name: str, why: str, say: Say) -> None:
+    progress.failed[name] = why
+    say(f"[{progress.done}/{progress.total}] {name} FAILED: {why}")
+
+
+def _say_found(progress: _Progress, name: str, say: Say, note: str = "") -> None:
+    """A result that cannot be read is a failure of this run, and stops no other."""
+    try:
+        say(_line(progress, name) + note)
+    except UserError as error:
+        _fail(progress, name, str(error), say)
 
 
 def _line(progress: _Progress, name: str) -> str:
@@ -186,7 +236,7 @@ def _stopping(progress: _Progress) -> Iterator[None]:
     try:
         yield
     finally:
-        processes = [process for _, process in progress.running.values()]
+        processes = [each.process for each in progress.running.values()]
         for process in processes:
             process.terminate()
         until = time.monotonic() + _PATIENCE

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,33 +48,58 @@ _PUBLISHED_COLUMNS = (
 )
 
 
+def result_folders(runs: Path = Path("runs"), kept: Path = Path("experiments/results")) -> list[Path]:
+    """Where results lie, for `make_board`: of what lies twice, the first one counts.
+
+    Args:
+        runs: Folder of the runs: first itself, then the folders of grids in it, the one with the latest result first;
+            without those of ``--quick``, whose runs are too short to stand beside others.
+        kept: Folder of the results that are committed; the last.
+    """
+    latest: dict[Path, float] = {}
+    for folder in sorted(runs.glob("*")):
+        times = [path.stat().st_mtime for path in folder.glob("*/result.json")]
+        if times and not folder.name.endswith("-quick"):
+            latest[folder] = max(times)
+    return [runs, *sorted(latest, key=lambda folder: -latest[folder]), kept]
+
+
 def find_results(folders: Iterable[Path]) -> list[dict[str, Any]]:
     """Read every ``result.json`` of the runs under the folders, and every ``*.json`` of a folder of results.
 
-    A run that is found twice, as under ``runs`` and copied to ``experiments/results``, counts once. Trials of a search,
-    which test nothing, are left out.
+    A run that is found twice, as under ``runs`` and copied to ``experiments/results``, or in two grids, counts once, as
+    the first of the folders has it. It is the same run where protocol (which knows the data), configuration, folds and
+    seed are. Trials of a search, which test nothing, are left out.
 
     Raises:
         UserError: A result cannot be read.
     """
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
     for folder in folders:
         for path in sorted([*folder.glob("*/result.json"), *folder.glob("*.json")]):
             result = read_result(path)
             if not result["metrics"]:  # of a search, which tests nothing
                 continue
-            found.setdefault((result["run"], result["protocol"]["identifier"]), result)
+            found.setdefault((*_trained(result), str(result["seed"])), result)
     return list(found.values())
+
+
+def _trained(result: dict[str, Any]) -> tuple[str, ...]:
+    """What was trained and how it was measured, but for the seed; repetitions have the same."""
+    folds = ",".join(str(fold["fold"]) for fold in result["folds"])
+    names = (str(result[name]) for name in _NAMES)
+    return *names, result["protocol"]["identifier"], result["config_hash"], folds
 
 
 def make_board(folders: Iterable[Path], published: Path | None = None, floors: Path | None = None) -> pd.DataFrame:
     """All rows, grouped by data set, setting, data and correlation rule; best first within a group.
 
     A mean of ours is over seeds of the means over folds; a standard deviation (sample) is over all folds of all
-    seeds, and blank where there is one only. F1 in percent. The same input gives the same rows in any order.
+    seeds, and blank where there is one only; that of a random floor is over its draws. F1 in percent. The same results
+    give the same rows in any order.
 
     Args:
-        folders: Folders with runs or results.
+        folders: Folders with runs or results, as of `result_folders`.
         published: CSV file of the field's printed results.
         floors: Folder of the files of ``clipit baselines --keep``; each group of real data takes its rule's rows.
 
@@ -83,9 +108,7 @@ def make_board(folders: Iterable[Path], published: Path | None = None, floors: P
     """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for result in find_results(folders):
-        folds = ",".join(str(fold["fold"]) for fold in result["folds"])
-        key = (*(str(result[name]) for name in _NAMES), result["protocol"]["identifier"], result["config_hash"], folds)
-        groups.setdefault(key, []).append(result)
+        groups.setdefault(_trained(result), []).append(result)
     rows = [_row(sorted(results, key=lambda result: (result["seed"], result["run"]))) for results in groups.values()]
     rows += _published_rows(published) if published and published.exists() else []
     rows += _floor_rows(rows, floors) if floors and floors.is_dir() else []
@@ -102,11 +125,11 @@ def _row(results: list[dict[str, Any]]) -> dict[str, Any]:
     for name, factor in FACTORS.items():
         metrics = [result["metrics"][name] for result in results if result["metrics"].get(name)]
         folds = [value for metric in metrics for value in metric["folds"]]
-        row[name] = round(factor * float(np.mean([metric["mean"] for metric in metrics])), 4) if metrics else math.nan
-        row[f"{name}_std"] = round(factor * float(np.std(folds, ddof=1)), 4) if len(folds) > 1 else math.nan
+        row[name] = round(spread([metric["mean"] for metric in metrics], factor)[0], 4)
+        row[f"{name}_std"] = round(spread(folds, factor)[1], 4)
     for video in VIDEOS:
         f1 = [value["f1"] for result in results for value in _of_video(result, video)]
-        row[video] = round(100 * float(np.mean(f1)), 4) if f1 else math.nan
+        row[video] = round(spread(f1, FACTORS["f1"])[0], 4)
     return row | {
         "folds": len(results[0]["folds"]),
         "seeds": len({result["seed"] for result in results}),
@@ -117,6 +140,12 @@ def _row(results: list[dict[str, Any]]) -> dict[str, Any]:
         "kind": "ours",
         "mark": MARKS.get(results[0]["selection"], ""),
     }
+
+
+def spread(values: Sequence[float], factor: float) -> tuple[float, float]:
+    """Mean and sample standard deviation, both times a factor; NaN where there are too few values."""
+    mean = factor * float(np.mean(values)) if values else math.nan
+    return mean, factor * float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 def _of_video(result: dict[str, Any], video: str) -> list[dict[str, float]]:

@@ -72,7 +72,8 @@ def add_leaderboard(commands: Commands) -> None:
         "folders",
         nargs="*",
         type=Path,
-        help="folders with results (default: runs, runs/benchmark, experiments/results)",
+        help="folders with results, of which the first counts where they hold the same run (default: runs, the folders "
+        "of grids in it but for --quick, experiments/results)",
     )
     board.add_argument("--to", type=Path, default=Path("experiments/leaderboard.csv"), help="the CSV file")
     board.add_argument("--published", type=Path, default=Path("experiments/published.csv"), help="published rows")
@@ -142,10 +143,9 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _leaderboard(options: argparse.Namespace) -> int:
     from clipit_lightning.board_format import format_board
-    from clipit_lightning.leaderboard import GROUP, make_board, write_board
+    from clipit_lightning.leaderboard import GROUP, make_board, result_folders, write_board
 
-    folders = options.folders or [Path("runs"), Path("runs/benchmark"), Path("experiments/results")]
-    board = make_board(folders, options.published, options.floors)
+    board = make_board(options.folders or result_folders(), options.published, options.floors)
     write_board(board, options.to)
     shown = board[board.groupby(GROUP)["kind"].transform(lambda kinds: "ours" in set(kinds))] if options.ours else board
     print(format_board(shown, options.format))

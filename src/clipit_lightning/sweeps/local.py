@@ -118,7 +118,8 @@ def _refuse_another_search(place: Place, name: str, url: str, definition: dict[s
     definition = json.loads(json.dumps(definition))  # as it is read back
     mark = place.folder / "search.json"
     with choosing(place):
-        here = {"study": name, "storage": shown(url), **definition}
+        # The database of a search on one machine lies in its folder, which may move.
+        here = {"study": name, "storage": shown(url) if place.shared else "study.db", **definition}
         known = [(place.study.user_attrs.get("definition", definition), definition)]
         known += [(read_json(mark), here)] if mark.exists() else []
         changed = [key for old, new in known for key in {*old, *new} if old.get(key) != new.get(key)]
@@ -138,9 +139,9 @@ def _run_workers(search: Search, place: Place, number: int, say: Say) -> None:
     """
     context = multiprocessing.get_context("spawn")
     told, tell = context.Pipe(duplex=False)
-    devices = _devices(number)
+    gpus = devices(number)
     workers: list[BaseProcess] = [
-        context.Process(target=start, args=(search, index, devices[index], tell), name=f"worker {index}")
+        context.Process(target=start, args=(search, index, gpus[index], tell), name=f"worker {index}")
         for index in range(number)
     ]
     ended = {trial.number for trial in place.trials() if trial.state.is_finished()}
@@ -160,7 +161,7 @@ def _run_workers(search: Search, place: Place, number: int, say: Say) -> None:
         raise UserError(f"all workers died, see {search.folder / 'logs'}; the same command continues")
 
 
-def _devices(workers: int) -> list[str | None]:
+def devices(workers: int) -> list[str | None]:
     """For each worker the GPU that it may see, in turns; None where there is nothing to share out."""
     import torch
 
