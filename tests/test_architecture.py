@@ -36,7 +36,7 @@ UPSTREAM_FIRST = (
     ("checkpoints",),
     ("trainers",),
     ("results",),
-    ("processes", "run_lock", "curves"),
+    ("processes", "run_lock", "devices", "curves"),
     ("closed_form",),
     ("folds",),
     ("apart",),

@@ -20,6 +20,8 @@ LABELS = {
     "query_drop": "query drop",
 }
 """Every metric as a column is called, in the order of the columns."""
+MAIN = ("kendall_tau", "spearman_rho", "f1")
+"""The metrics of a grid's lines and tables; F1 in percent."""
 _SIGNS = dict(zip(MARKS.values(), ("†", "‡"), strict=True))
 _LEGEND = (
     "±: sample standard deviation over all folds of all seeds, of [random] over its draws; "
@@ -55,7 +57,7 @@ def _cells(row: dict[Any, Any], measured: list[str]) -> dict[str, str]:
     cells = {"method": f"{row['method']}{' ' * bool(sign)}{sign}"}
     cells |= {name: str(row[name]) for name in ("supervision", "features")}
     for name in measured:
-        cells[LABELS.get(name, name)] = _cell(row[name], row.get(f"{name}_std", math.nan), digits(name))
+        cells[LABELS.get(name, name)] = mean_and_std(row[name], row.get(f"{name}_std", math.nan), digits(name))
     ours = row["kind"] == "ours"
     cells |= {name: f"{row[name]:.0f}" if ours else "" for name in ("folds", "seeds")}
     return cells | {"selection": str(row["selection"])}
@@ -72,7 +74,8 @@ def markdown_table(table: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
-def _cell(mean: float, std: float, places: int) -> str:
+def mean_and_std(mean: float, std: float, places: int) -> str:
+    """A mean with its standard deviation, where there is one."""
     if math.isnan(mean):
         return "-"
     return f"{mean:.{places}f}" if math.isnan(std) else f"{mean:.{places}f} ±{std:.{places}f}"
@@ -86,7 +89,9 @@ def result_table(result: dict[str, Any]) -> str:
     for name, label in LONG_LABELS.items():
         if metrics.get(name) is not None:
             factor, std = FACTORS[name], metrics[name]["std"]
-            shown = _cell(factor * metrics[name]["mean"], math.nan if std is None else factor * std, digits(name))
+            shown = mean_and_std(
+                factor * metrics[name]["mean"], math.nan if std is None else factor * std, digits(name)
+            )
             lines.append(f"  {label:28}{shown}")
     protocol, mark = result["protocol"]["identifier"], MARKS.get(result["selection"])
     marked = f" (MARKED: {mark}, for comparison only)" if mark else ""

@@ -28,18 +28,17 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
         UserError: A folder holds no finished run, or the runs given together are not repetitions of one: their method,
             configuration, folds or protocol differ.
     """
-    protocols, tables, what = [], [], []
+    tables, what = [], []
     for folder in folders:
         if not (folder / "result.json").exists():
             raise UserError(f"{folder}: no finished run here (result.json); see `ls runs`")
         result = read_result(folder / "result.json")
-        protocols.append(_read_protocol(folder, result["protocol"]))
         what.append(
             {
                 "methods": result["method"],
                 "configurations": result["config_hash"],
                 "folds": [fold["fold"] for fold in result["folds"]],
-                "protocols": protocols[-1],
+                "protocols": _read_protocol(folder, result["protocol"]),
             }
         )
         rows, keys = _read_rows(folder / "per_video.csv")
@@ -52,7 +51,7 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
     rows = pd.concat(tables, ignore_index=True)
     if rows.duplicated(["seed", *keys]).any():
         raise UserError(f"{', '.join(map(str, folders))}: two runs of the same seed; name each seed once")
-    return protocols[0], rows
+    return what[0]["protocols"], rows
 
 
 def _read_protocol(folder: Path, saved: dict[str, Any]) -> Protocol:

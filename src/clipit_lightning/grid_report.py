@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from clipit_lightning.board_format import LABELS, digits, markdown_table
+from clipit_lightning.board_format import LABELS, MAIN, digits, markdown_table, mean_and_std
 from clipit_lightning.build import Say
 from clipit_lightning.compare import compare_runs
 from clipit_lightning.errors import UserError
@@ -17,10 +17,8 @@ from clipit_lightning.leaderboard import spread
 from clipit_lightning.metrics.measures import FACTORS
 from clipit_lightning.run_folder import read_result
 
-MEASURES = ("kendall_tau", "spearman_rho", "f1")
-"""Metrics of the tables; F1 in percent."""
 _CELL = ["cell", "dataset", "setting", "supervision", "data"]
-_SPREADS = [f"{name}{end}" for name in MEASURES for end in ("", "_std", "_folds_std")]
+_SPREADS = [f"{name}{end}" for name in MAIN for end in ("", "_std", "_folds_std")]
 COLUMNS = [*_CELL, "scorer", "seeds", *_SPREADS, "parameters", "minutes"]
 PAIRED_COLUMNS = [
     *("cell", "supervision", "candidate", "other", "best", "metric"),
@@ -60,7 +58,7 @@ def benchmark_table(runs: Sequence[GridRun], folder: Path) -> pd.DataFrame:
         results = [read_result(folder / run.name / "result.json") for run in group]
         row = {"cell": cell, "supervision": supervision, "scorer": scorer, "seeds": len(group)}
         row |= {name: results[0][name] for name in ("dataset", "setting", "data")}
-        for name in MEASURES:
+        for name in MAIN:
             row |= _spread(name, [result["metrics"][name] for result in results if result["metrics"].get(name)])
         row |= {"parameters": results[0].get("parameters", 0)}
         rows.append(row | {"minutes": round(sum(result.get("wall_seconds", 0.0) for result in results) / 60, 2)})
@@ -112,7 +110,7 @@ def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: p
         except UserError as error:  # does not cost the others
             say(f"NOTE: {candidate} and {scorer} in {cell} are not compared: {error}")
             continue
-        for metric in (name for name in MEASURES if name in found):
+        for metric in (name for name in MAIN if name in found):
             row = found[metric]
             scaled = {name: FACTORS[metric] * float(row[name]) for name in ("difference", "low", "high")}
             rows.append(names | {"metric": metric, **scaled, **{name: row[name] for name in ("p", "pairs", "what")}})
@@ -152,19 +150,18 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in table.to_dict("records"):
         cells = {name: str(row[name]) for name in ("cell", "supervision", "data", "scorer", "seeds")}
-        for name in MEASURES:
+        for name in MAIN:
             places = digits(name)
             mean, seeds, folds = (row[f"{name}{end}"] for end in ("", "_std", "_folds_std"))
-            spread = "" if math.isnan(seeds) else f" ±{seeds:.{places}f}"
             over = "" if math.isnan(folds) else f" [{folds:.{places}f}]"
-            cells[LABELS[name]] = "-" if math.isnan(mean) else f"{mean:.{places}f}{spread}{over}"
+            cells[LABELS[name]] = mean_and_std(mean, seeds, places) + over
         rows.append(cells | {"parameters": str(row["parameters"]), "minutes": f"{row['minutes']:.1f}"})
     return pd.DataFrame(rows)
 
 
 def _shown_pairs(paired: pd.DataFrame) -> pd.DataFrame:
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
-    measured = [LABELS[name] for name in MEASURES if name in set(paired["metric"])]
+    measured = [LABELS[name] for name in MAIN if name in set(paired["metric"])]
     blank = {cell: "-" for label in measured for cell in (label, f"p({label})")}  # a cell may lack what another has
     for row in paired.to_dict("records"):
         key = (row["cell"], row["supervision"], row["other"])

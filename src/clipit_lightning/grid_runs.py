@@ -13,18 +13,17 @@ from pathlib import Path
 
 import torch
 
-from clipit_lightning.board_format import LABELS, digits
+from clipit_lightning.board_format import LABELS, MAIN, digits
 from clipit_lightning.build import Say
+from clipit_lightning.devices import devices
 from clipit_lightning.errors import UserError
 from clipit_lightning.grid import GridRun, roots_of
 from clipit_lightning.metrics.measures import FACTORS
 from clipit_lightning.run_folder import read_result
 from clipit_lightning.run_lock import HELD, is_held
-from clipit_lightning.sweeps.local import devices
 
 _POLL = 0.2  # seconds
 _PATIENCE = 10  # seconds for a run to end by itself
-_SHOWN = ("kendall_tau", "spearman_rho", "f1")
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG, prctl(2)
 
 
@@ -216,9 +215,7 @@ def _say_found(progress: _Progress, name: str, say: Say, note: str = "") -> None
 
 def _line(progress: _Progress, name: str) -> str:
     metrics = read_result(progress.folder / name / "result.json")["metrics"]
-    shown = [
-        f"{LABELS[key]} {FACTORS[key] * metrics[key]['mean']:.{digits(key)}f}" for key in _SHOWN if metrics.get(key)
-    ]
+    shown = [f"{LABELS[key]} {FACTORS[key] * metrics[key]['mean']:.{digits(key)}f}" for key in MAIN if metrics.get(key)]
     return f"[{progress.done}/{progress.total}] {name}: {'  '.join(shown)}{progress.time_left()}"
 
 

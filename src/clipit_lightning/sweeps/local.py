@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 import optuna
 import yaml
 
+from clipit_lightning.devices import devices
 from clipit_lightning.errors import UserError
 from clipit_lightning.files import read_json, write_json, write_text
 from clipit_lightning.sweeps.check import prepare
@@ -159,15 +159,6 @@ def _run_workers(search: Search, place: Place, number: int, say: Say) -> None:
             say(f"{worker.name} died (exit status {worker.exitcode}), see {search.folder / 'logs'}")
     if all(worker.exitcode for worker in workers):
         raise UserError(f"all workers died, see {search.folder / 'logs'}; the same command continues")
-
-
-def devices(workers: int) -> list[str | None]:
-    """For each worker the GPU that it may see, in turns; None where there is nothing to share out."""
-    import torch
-
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = [str(index) for index in range(torch.cuda.device_count())] if named is None else named.split(",")
-    return [gpus[index % len(gpus)] if workers > 1 and len(gpus) > 1 else None for index in range(workers)]
 
 
 def _say_news(place: Place, search: Search, known: set[int], say: Say) -> set[int]:

@@ -83,7 +83,7 @@ class NumberedSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Draw it."""
+        """Draw them: none."""
         return {}
 
     def sample_independent(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from clipit_lightning.errors import UserError
+from clipit_lightning.errors import UserError, require
 from clipit_lightning.sweeps.values import Parameter, parameter
 from clipit_lightning.yaml_files import read_yaml
 
@@ -98,13 +98,13 @@ def _fixed(raw: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
 
 def _parse(raw: dict[str, Any], path: Path, words: Sequence[str]) -> Sweep:
     for key in raw:
-        _require(key in _KNOWN | _FOR_THE_SERVER, key, f"is not supported; there are {', '.join(sorted(_KNOWN))}")
+        require(key in _KNOWN | _FOR_THE_SERVER, key, f"is not supported; there are {', '.join(sorted(_KNOWN))}")
     method: Any = raw.get("method")
-    _require(method in ("grid", "random", "bayes"), "method", f"is {method}; there are grid, random and bayes")
+    require(method in ("grid", "random", "bayes"), "method", f"is {method}; there are grid, random and bayes")
     files, own = _command(raw.get("command"))
     metric, maximize, target = _metric(raw.get("metric"))
     run_cap = raw.get("run_cap")
-    _require(run_cap is None or (_whole(run_cap) and run_cap >= 1), "run_cap", f"is {run_cap}; 1 or more is possible")
+    require(run_cap is None or (_whole(run_cap) and run_cap >= 1), "run_cap", f"is {run_cap}; 1 or more is possible")
     return Sweep(
         path=path,
         name=str(raw.get("name") or path.stem),
@@ -122,11 +122,6 @@ def _parse(raw: dict[str, Any], path: Path, words: Sequence[str]) -> Sweep:
     )
 
 
-def _require(condition: bool, key: object, message: str) -> None:
-    if not condition:
-        raise UserError(f"{key}: {message}")
-
-
 def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -138,27 +133,27 @@ def _number(value: object) -> bool:
 def _metric(raw: Any) -> tuple[str | None, bool, float | None]:  # noqa: ANN401 - from YAML
     if raw is None:
         return None, True, None
-    _require(isinstance(raw, dict) and isinstance(raw.get("name"), str), "metric", "has no name")
+    require(isinstance(raw, dict) and isinstance(raw.get("name"), str), "metric", "has no name")
     name = raw["name"]
-    _require(
+    require(
         name.startswith(PREFIX),
         "metric.name",
         f"is {name}; trials report {PREFIX}kendall_tau and the like, the mean over the folds' validation parts",
     )
     goal = raw.get("goal")
-    _require(goal in ("maximize", "minimize"), "metric.goal", f"is {goal}; say maximize (without it wandb minimizes)")
+    require(goal in ("maximize", "minimize"), "metric.goal", f"is {goal}; say maximize (without it wandb minimizes)")
     target = raw.get("target")
-    _require(target is None or _number(target), "metric.target", f"is {target}; a number is needed")
+    require(target is None or _number(target), "metric.target", f"is {target}; a number is needed")
     return name.removeprefix(PREFIX), goal == "maximize", target
 
 
 def _command(raw: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:  # noqa: ANN401 - from YAML
     """The configuration files and the ``key=value`` words of ``clipit train`` in a command."""
     wanted = "needs ${env}, clipit, train, configs/NAME.yaml, ${args_no_hyphens}"
-    _require(isinstance(raw, list) and "train" in raw and "${args_no_hyphens}" in raw, "command", wanted)
+    require(isinstance(raw, list) and "train" in raw and "${args_no_hyphens}" in raw, "command", wanted)
     after = [_filled(str(word)) for word in raw[raw.index("train") + 1 :] if word != "${args_no_hyphens}"]
     for word in after:
-        _require(not word.startswith(("-", "${")), "command", f"{word} is nothing that clipit train takes")
+        require(not word.startswith(("-", "${")), "command", f"{word} is nothing that clipit train takes")
     files = tuple(word for word in after if "=" not in word)
     return files, tuple(word for word in after if "=" in word)
 
@@ -170,35 +165,35 @@ def _filled(word: str) -> str:
 
 def _parameters(raw: Any, grid: bool, prefix: str = "") -> list[Parameter]:  # noqa: ANN401 - from YAML
     """All parameters, nested ones with dotted keys."""
-    _require(isinstance(raw, dict) and bool(raw), f"{prefix}parameters".rstrip("."), "is missing or empty")
+    require(isinstance(raw, dict) and bool(raw), f"{prefix}parameters".rstrip("."), "is missing or empty")
     found = []
     for name, spec in raw.items():
         key = f"{prefix}{name}"
-        _require(isinstance(spec, dict), f"parameters.{key}", f"is {spec}; say value: or values: or min: and max:")
+        require(isinstance(spec, dict), f"parameters.{key}", f"is {spec}; say value: or values: or min: and max:")
         if "parameters" in spec:
             found += _parameters(spec["parameters"], grid, f"{key}.")
         else:
             found.append(parameter(key, spec, grid))
     keys = [each.key for each in found]
     for key in keys:
-        _require(keys.count(key) == 1, f"parameters.{key}", "is there twice")
+        require(keys.count(key) == 1, f"parameters.{key}", "is there twice")
     return found
 
 
 def _stopping(raw: Any) -> Stopping:  # noqa: ANN401 - from YAML
     """The bands of wandb: ``min_iter * eta^k``, or ``max_iter / eta^k`` for ``s`` of them, each cut to whole epochs."""
-    _require(isinstance(raw, dict) and raw.get("type") == "hyperband", "early_terminate.type", "hyperband is possible")
+    require(isinstance(raw, dict) and raw.get("type") == "hyperband", "early_terminate.type", "hyperband is possible")
     for key in raw:
         known = ("type", "min_iter", "max_iter", "s", "eta", "strict")
-        _require(key in known, f"early_terminate.{key}", f"is unknown; there are {', '.join(known)}")
+        require(key in known, f"early_terminate.{key}", f"is unknown; there are {', '.join(known)}")
     eta, strict = raw.get("eta", 3), raw.get("strict", True)
-    _require(_number(eta) and eta > 1, "early_terminate.eta", f"is {eta}; above 1 is possible")
-    _require(isinstance(strict, bool), "early_terminate.strict", f"is {strict}; true or false is possible")
+    require(_number(eta) and eta > 1, "early_terminate.eta", f"is {eta}; above 1 is possible")
+    require(isinstance(strict, bool), "early_terminate.strict", f"is {strict}; true or false is possible")
     if "max_iter" in raw:
         bands = _bands_down(raw, eta)
     else:
         first: Any = raw.get("min_iter")
-        _require(_whole(first) and first >= 1, "early_terminate", "needs min_iter, or max_iter and s; whole numbers")
+        require(_whole(first) and first >= 1, "early_terminate", "needs min_iter, or max_iter and s; whole numbers")
         bands = _bands_up(first, eta)
     return Stopping(tuple(sorted(set(bands))), float(eta), strict)
 
@@ -206,9 +201,9 @@ def _stopping(raw: Any) -> Stopping:  # noqa: ANN401 - from YAML
 def _bands_down(raw: Mapping[str, Any], eta: float) -> list[int]:
     last: Any = raw["max_iter"]
     number: Any = raw.get("s")
-    _require(_whole(last) and _whole(number) and number >= 1, "early_terminate.s", "max_iter and s are whole numbers")
+    require(_whole(last) and _whole(number) and number >= 1, "early_terminate.s", "max_iter and s are whole numbers")
     bands = [int(last / eta**step) for step in range(1, number + 1) if last / eta**step >= 1]
-    _require(bool(bands), "early_terminate.max_iter", f"is {last}; no band is left below it")
+    require(bool(bands), "early_terminate.max_iter", f"is {last}; no band is left below it")
     return bands
 
 
