@@ -20,10 +20,11 @@ from yaml import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEve
 
 from clipit_lightning.config import Config, LoggerConfig, TrainerConfig
 from clipit_lightning.errors import UserError
-from clipit_lightning.files import refuse_no_file, write_text
+from clipit_lightning.files import write_text
+from clipit_lightning.yaml_files import yaml_text
 
-_LONGEST, _DEEPEST, _WIDEST = 1_000_000, 10, 1000
-"""Bytes and levels of a YAML file, and characters of a value: far more than a configuration has."""
+_DEEPEST, _WIDEST = 10, 1000
+"""Levels of a YAML file, and characters of a value: far more than a configuration has."""
 _MOST = {
     "data.folds": 10_000,
     "data.fold_seed": 2**32 - 1,
@@ -85,10 +86,7 @@ def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ())
 
 def _read(path: Path) -> DictConfig:
     try:
-        refuse_no_file(path)
-        if path.stat().st_size > _LONGEST:
-            raise ValueError(f"it has {path.stat().st_size} bytes")
-        text = path.read_text(encoding="utf-8-sig")
+        text = yaml_text(path)
         _refuse_artful(text)
         loaded = OmegaConf.load(StringIO(text))
     except FileNotFoundError as error:

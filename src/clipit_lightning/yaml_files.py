@@ -1,4 +1,4 @@
-"""YAML files that a user writes: grids and sweeps. Configurations are read by `config_files`, with OmegaConf."""
+"""YAML files that a user writes. Grids and sweeps are read here; configurations by `config_files`, with OmegaConf."""
 
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,25 @@ def read_yaml(path: Path, missing: str) -> Any:  # noqa: ANN401 - whatever stood
         UserError: It is missing or no YAML, or a key stands twice in one place.
     """
     try:
-        refuse_no_file(path)
-        if path.stat().st_size > _LONGEST:
-            raise ValueError(f"it has {path.stat().st_size} bytes")
-        return _Loader(path.read_text(encoding="utf-8-sig")).get_single_data()
+        return _Loader(yaml_text(path)).get_single_data()
     except FileNotFoundError as error:
         raise UserError(f"{path}: {missing}") from error
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())[:150]
         raise UserError(f"{path}: not a YAML file that can be read ({reason})") from error
+
+
+def yaml_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        OSError: It is missing or cannot be read.
+        ValueError: It is no file, too long, or no text.
+    """
+    refuse_no_file(path)
+    if path.stat().st_size > _LONGEST:
+        raise ValueError(f"it has {path.stat().st_size} bytes")
+    return path.read_text(encoding="utf-8-sig")
 
 
 class _Loader(yaml.SafeLoader):
