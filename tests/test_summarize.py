@@ -120,12 +120,16 @@ def made(source, tmp_path_factory):
 # --- the choice of shots
 
 
+def choose_shots(scores, found, budget, value="sum"):
+    return choose(scores, found.picks, found.change_points, found.frame_times, found.info.duration, budget, value)
+
+
 @pytest.mark.parametrize("budget", [0.1, 0.15, 0.29, 0.5, 1.0])
 def test_with_the_evaluations_value_the_choice_is_the_evaluations(budget):
     generator = np.random.default_rng(1)
     found = described(generator.integers(5, 12, size=20).tolist())
     scores = generator.uniform(0.01, 1, size=len(found.picks))
-    cut = choose(scores, found, Budget(share=budget), "mean")
+    cut = choose_shots(scores, found, Budget(share=budget), "mean")
     frames = np.zeros(found.info.n_frames)
     for first, last in cut.shots[cut.chosen]:
         frames[first : last + 1] = 1
@@ -137,15 +141,15 @@ def test_with_the_evaluations_value_the_choice_is_the_evaluations(budget):
 def test_the_best_scene_wins_over_more_scenes_that_are_shorter():
     found = described([25, 50, 25, 25])
     scores = np.repeat([0.5, 0.8, 0.5, 0.5], [5, 10, 5, 5])
-    assert choose(scores, found, Budget(seconds=2.0)).chosen.tolist() == [False, True, False, False]
-    assert choose(scores, found, Budget(seconds=2.0), "mean").chosen.tolist() != [False, True, False, False]
+    assert choose_shots(scores, found, Budget(seconds=2.0)).chosen.tolist() == [False, True, False, False]
+    assert choose_shots(scores, found, Budget(seconds=2.0), "mean").chosen.tolist() != [False, True, False, False]
 
 
 def test_of_a_shot_that_is_too_long_the_best_part_is_taken():
     found = described([100, 100])
     scores = np.full(40, 0.2)
     scores[26:30] = 0.9  # frames 130 to 149
-    cut = choose(scores, found, Budget(share=0.1))
+    cut = choose_shots(scores, found, Budget(share=0.1))
     assert cut.within_shot
     assert cut.shots[cut.chosen].tolist() == [[130, 149]]
     assert cut.shots[0, 0] == 0
@@ -159,7 +163,7 @@ def test_the_budget_is_kept_where_frames_last_differently_long(budget, seed):
     generator = np.random.default_rng(seed)
     times = np.concatenate([[0.0], np.cumsum(generator.uniform(0.01, 0.12, size=119))])
     found = described(generator.multinomial(120, np.ones(9) / 9).tolist(), times=times)
-    cut = choose(generator.uniform(size=len(found.picks)), found, budget)
+    cut = choose_shots(generator.uniform(size=len(found.picks)), found, budget)
     ends = np.append(times[1:], found.info.duration)
     rows = cut.shots[cut.chosen]
     length = sum(ends[last] - times[first] for first, last in rows)
@@ -171,7 +175,7 @@ def test_the_budget_is_kept_where_frames_last_differently_long(budget, seed):
 def test_the_rest_of_a_divided_shot_is_never_chosen():
     found = described([54, 46])
     scores = np.repeat([0.5, 0.9], [11, 9])
-    cut = choose(scores, found, Budget(seconds=2.0))  # there is room for 4 frames more
+    cut = choose_shots(scores, found, Budget(seconds=2.0))  # there is room for 4 frames more
     assert cut.shots.tolist() == [[0, 49], [50, 53], [54, 99]]
     assert cut.chosen.tolist() == [False, False, True]
     assert not cut.within_shot
@@ -180,13 +184,13 @@ def test_the_rest_of_a_divided_shot_is_never_chosen():
 def test_a_budget_beyond_the_video_takes_all_of_it():
     found = described([30, 20])
     for budget in (Budget(share=1.0), Budget(seconds=2.0), Budget(seconds=1e300)):
-        assert choose(np.full(10, 0.5), found, budget).chosen.all()
+        assert choose_shots(np.full(10, 0.5), found, budget).chosen.all()
 
 
 @pytest.mark.parametrize("budget", [Budget(share=0.01), Budget(seconds=0.03)])
 def test_a_budget_below_a_frame_is_refused(budget):
     with pytest.raises(UserError, match="less than a frame; raise --budget"):
-        choose(np.full(10, 0.5), described([30, 20]), budget)
+        choose_shots(np.full(10, 0.5), described([30, 20]), budget)
 
 
 @pytest.mark.parametrize(
@@ -364,7 +368,7 @@ def test_a_run_gives_a_video_of_its_benchmark_the_scores_of_its_test(trained, tm
 
 def test_shots_are_worth_what_they_are_to_the_runs_protocol(trained, source, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(module, "choose", lambda *of: seen.append(of[3]) or choose(*of))
+    monkeypatch.setattr(module, "choose", lambda *of: seen.append(of[-1]) or choose(*of))
     quiet(source, tmp_path, HSV, run=read_trained_run(trained / "run"))
     quiet(source, tmp_path, HSV)
     assert seen == ["mean", "sum"]

@@ -12,11 +12,11 @@ from scipy.stats import rankdata
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.video import Video
 from clipit_lightning.errors import UserError
-from clipit_lightning.finished_run import FinishedRun, metrics_of
+from clipit_lightning.finished_run import FinishedRun
 from clipit_lightning.footage import Footage, find_files, open_footage
 from clipit_lightning.metrics.correlation import references
 from clipit_lightning.metrics.rules import Rules
-from clipit_lightning.page import Curve, KeyFrame, Shot, Span, Spread, Track, VideoPage, address
+from clipit_lightning.page import Curve, KeyFrame, Shot, Span, Spread, Track, VideoPage, address, metrics_of
 from clipit_lightning.protocol import rules_of
 
 STRETCHES = 3

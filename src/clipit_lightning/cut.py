@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.errors import UserError
-from clipit_lightning.features.describe import Description
 from clipit_lightning.summary.keyshots import (
     ShotValue,
     budget_frames,
@@ -48,7 +47,15 @@ class Cut:
     """Whether a chosen one is a part of a shot that is longer than the budget."""
 
 
-def choose(scores: NDArray[np.floating], found: Description, budget: Budget, shot_value: ShotValue = "sum") -> Cut:
+def choose(
+    scores: NDArray[np.floating],
+    picks: NDArray[np.integer],
+    change_points: NDArray[np.int64],
+    frame_times: NDArray[np.float64],
+    duration: float,
+    budget: Budget,
+    shot_value: ShotValue = "sum",
+) -> Cut:
     """Choose the most valuable shots that fit the budget together, never more.
 
     A shot is worth the sum of its frame scores (Gygli et al., ECCV 2014), so that what is best is shown for longest;
@@ -58,24 +65,33 @@ def choose(scores: NDArray[np.floating], found: Description, budget: Budget, sho
     Of a shot that is longer than the whole budget its best part takes part, the one as long as the budget whose scores
     add up to the most: else a long scene that fits a query best could not be shown at all.
 
+    Args:
+        scores: Of the steps, (steps,).
+        picks: Frame number of each step, (steps,).
+        change_points: First and last frame of each shot, inclusive, (shots, 2).
+        frame_times: When each frame is shown, in seconds, (frames,).
+        duration: When the last frame ends, in seconds.
+        budget: Largest length of the summary.
+        shot_value: What a shot is worth.
+
     Raises:
         UserError: The budget is less than a frame.
     """
-    begins, ends = found.frame_times, np.append(found.frame_times[1:], found.info.duration)  # (frames,) seconds
+    begins, ends = frame_times, np.append(frame_times[1:], duration)  # (frames,) seconds
     frame = float(ends[-1] - begins[0]) / len(begins)  # mean duration, seconds
     seconds = min(budget.seconds or 0, float(ends[-1]))
     room = budget_frames(len(begins), budget.share) if budget.share else math.floor(seconds / frame + _SLACK)
     fits = np.searchsorted(ends, begins + (room + _SLACK / 2) * frame, side="right") - 1  # (frames,) last that fits
     fits = np.minimum(fits, np.arange(len(begins)) + (room if budget.share else len(begins)) - 1)
-    scored = frame_scores(scores, found.picks, len(begins))  # (frames,)
-    shots, takes_part = _divided(found.change_points, fits, np.append(0.0, scored.cumsum()))
+    scored = frame_scores(scores, picks, len(begins))  # (frames,)
+    shots, takes_part = _divided(change_points, fits, np.append(0.0, scored.cumsum()))
     values = (shot_sums if shot_value == "sum" else shot_means)(scored, shots) * takes_part  # (shots,)
     weights = np.ceil((ends[shots[:, 1]] - begins[shots[:, 0]]) / frame - _SLACK)  # (shots,)
     weights = np.maximum(weights, shot_lengths(shots) if budget.share else 1).astype(np.int64)
     chosen = knapsack(values, weights, min(room, int(weights.sum())))
     if not chosen.any():
-        raise UserError(f"{found.info.path}: the budget of {budget} is less than a frame; raise --budget")
-    whole = {tuple(shot) for shot in found.change_points.tolist()}
+        raise UserError(f"the budget of {budget} is less than a frame; raise --budget")
+    whole = {tuple(shot) for shot in change_points.tolist()}
     return Cut(shots, chosen, within_shot=any(tuple(shot) not in whole for shot in shots[chosen].tolist()))
 
 

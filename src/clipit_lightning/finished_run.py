@@ -1,7 +1,7 @@
 """A finished run with the store that it was tested on, read from its folder and checked."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.errors import UserError
 from clipit_lightning.files import read_json
 from clipit_lightning.metrics.measures import FACTORS
-from clipit_lightning.page import Metric
 from clipit_lightning.protocol import Protocol, protocol_of
 from clipit_lightning.run_folder import RunFolder
 
@@ -114,13 +113,6 @@ def printed(name: str, value: float | None) -> str:
     if value is None or math.isnan(value):
         return "-"
     return f"{value:.3f}" if FACTORS[name] == 1 else f"{FACTORS[name] * value:.1f}"
-
-
-def metrics_of(row: Mapping[Any, Any]) -> tuple[Metric, ...]:
-    """The metrics of a video or query by the run's own rules, for a page."""
-    names = [name for name in LABELS if name in row and name not in ("f1_mean", "f1_max")]
-    values = {name: None if math.isnan(row[name]) else float(row[name]) for name in names}
-    return tuple(Metric(LABELS[name], printed(name, value), value) for name, value in values.items())
 
 
 def _read_rows(path: Path) -> pd.DataFrame:

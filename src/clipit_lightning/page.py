@@ -7,8 +7,9 @@ its script, too. Whatever is shown may come from users: the template escapes all
 
 import base64
 import hashlib
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from urllib.parse import quote
 from clipit_lightning import __version__, charts
 from clipit_lightning.charts import Numbers, Unit
 from clipit_lightning.files import write_text
+from clipit_lightning.finished_run import LABELS, printed
 
 _MOST_CUTS = 400  # shots of which the borders are drawn; more would be a grey area
 _MOST_OPEN = 24  # chosen shots that are listed without being asked for
@@ -173,6 +175,13 @@ class Page:
     tables: tuple[Table, ...] = ()
     noun: str = "videos"
     """What ``videos`` are, in the plural: videos or queries."""
+
+
+def metrics_of(row: Mapping[Any, Any]) -> tuple[Metric, ...]:
+    """The metrics of a video or query by the run's own rules, for a page."""
+    names = [name for name in LABELS if name in row and name not in ("f1_mean", "f1_max")]
+    values = {name: None if math.isnan(row[name]) else float(row[name]) for name in names}
+    return tuple(Metric(LABELS[name], printed(name, value), value) for name, value in values.items())
 
 
 def address(file: Path, page: Path) -> str:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.errors import UserError
-from clipit_lightning.finished_run import FinishedRun, metrics_of
+from clipit_lightning.finished_run import FinishedRun
 from clipit_lightning.footage import Footage, find_files, open_footage
 from clipit_lightning.metrics.semantic import Shots
-from clipit_lightning.page import Curve, KeyFrame, Shot, Span, Track, VideoPage, address
+from clipit_lightning.page import Curve, KeyFrame, Shot, Span, Track, VideoPage, address, metrics_of
 from clipit_lightning.protocol import query_rules_of
 
 _MOST_KEY_FRAMES = 4

@@ -87,7 +87,8 @@ def summarize(
         video, encoder, stride, rate, captioner, texts=texts, say=say, batch_size=batch_size, progress=progress
     )
     scores, scorer = _scores(found, text, run, say)
-    cut = choose(scores, found, budget, run.config.protocol.shot_value if run and query is None else "sum")
+    shot_value = run.config.protocol.shot_value if run and query is None else "sum"
+    cut = choose(scores, found.picks, found.change_points, found.frame_times, found.info.duration, budget, shot_value)
     if cut.within_shot:
         say(f"{video}: a chosen shot is longer than the budget of {budget}: the best part of it is taken")
     rendered = render_summary(video, cut.shots[cut.chosen], to / "summary.mp4")
