@@ -74,7 +74,13 @@ def test_random_on_summe(summe):
 def test_chance_and_even_spacing_do_not_correlate_with_ratings(tvsum):
     assert tvsum.loc["uniform", ["kendall_tau", "spearman_rho"]].tolist() == [0, 0]
     assert abs(tvsum.loc["random", "kendall_tau"]) < 0.01
-    assert 0.55 < tvsum.loc["random", "f1"] < 0.59
+    assert tvsum.loc["random", "f1"] == pytest.approx(0.544, abs=0.005)
+
+
+@needs_shared
+@pytest.mark.parametrize(("name", "f1"), [("human-pairwise", 0.538), ("mean-annotator", 0.637)])
+def test_f1_of_people_on_the_official_shots_of_tvsum(tvsum, name, f1):
+    assert tvsum.loc[name, "f1"] == pytest.approx(f1, abs=1e-3)
 
 
 @pytest.fixture(scope="module")
