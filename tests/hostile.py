@@ -846,13 +846,3 @@ FOLD_RESULTS: dict[str, Callable[[Any], Any]] = {
     "scores-of-nothing": becomes({"tvsum/video_1": None}, "scores"),
 }
 """What is wrong with a fold's ``result.json``."""
-CURVES: dict[str, bytes] = {
-    "empty": b"",
-    "half": b"epoch,step,train/total\n0,",
-    "epochs-of-texts": b"epoch,step\nfirst,1\n",
-    "no-epoch": b"step\n1\n",
-    "ragged": b"epoch,step\n0,1,2,3\n0\n",
-    "bytes": bytes(range(256)),
-    "a-pickle": pickle.dumps([1]),
-}
-"""Contents of ``metrics.csv``."""

@@ -8,7 +8,7 @@ import pandas as pd
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import WandbLogger
 
-from clipit_lightning import build, closed_form, curves
+from clipit_lightning import build, closed_form
 from clipit_lightning.build import Say
 from clipit_lightning.checkpoints import read_checkpoint, unreadable
 from clipit_lightning.config import Config
@@ -145,7 +145,7 @@ def _fit(
 ) -> None:
     """Train, from the last epoch of an interrupted run where there is one."""
     last = path / "last.ckpt"
-    continues = processes.first(lambda: _prepare_to_continue(last, task))
+    continues = processes.first(lambda: _can_resume(last, task))
     began: list[bool] = []
     trainer.callbacks.append(LambdaCallback(on_train_start=lambda *_: began.append(True)))  # type: ignore[attr-defined]
     try:
@@ -155,12 +155,10 @@ def _fit(
             raise
         # Lightning could not take up the state of an optimizer, a schedule, a loop or a callback.
         raise unreadable(last, error) from error
-    processes.first(lambda: curves.join(path))
 
 
-def _prepare_to_continue(last: Path, task: SummarizationTask) -> bool:
+def _can_resume(last: Path, task: SummarizationTask) -> bool:
     if not last.exists():
         return False
-    checkpoint = read_checkpoint(last, task.state_dict())  # says what is wrong before lightning would
-    curves.set_aside(last.parent, checkpoint["epoch"] + 1)
+    read_checkpoint(last, task.state_dict())  # says what is wrong before Lightning would
     return True

@@ -182,7 +182,7 @@ def _curves(path: Path) -> pd.DataFrame:
         return pd.DataFrame()
     try:
         return pd.read_csv(path).groupby("epoch").first()
-    except pd.errors.EmptyDataError:  # what lightning leaves of a scorer that does not train
+    except pd.errors.EmptyDataError:  # what earlier versions left of a scorer that does not train
         return pd.DataFrame()
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -62,11 +62,14 @@ class SummarizationTask(L.LightningModule):
         seeds = np.random.SeedSequence((self.seed, self.current_epoch, *rank))
         torch.manual_seed(int(seeds.generate_state(1)[0]))
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
         """One step of gradient descent on the weighted losses.
 
         Ranks share a batch, perhaps unevenly, and DDP takes the plain mean of their gradients: each loss weighs as many
         items as it is the mean of, so that the gradient is that of the whole batch.
+
+        Returns:
+            ``loss``, (), to descend on; ``terms``, the losses of the whole batch by logged name; ``items``, its size.
 
         Raises:
             UserError: The loss is not finite; the message names the items and the step.
@@ -80,7 +83,8 @@ class SummarizationTask(L.LightningModule):
             self._refuse_not_finite(batch)
         logged = {f"train/{name}": value for name, value in zip(terms, found, strict=True)}
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=items)
-        return terms["total"] * batch.share * self.trainer.world_size
+        loss = terms["total"] * batch.share * self.trainer.world_size
+        return {"loss": loss, "terms": logged, "items": items}
 
     def _over_ranks(self, terms: Tensor, batch: Batch) -> tuple[Tensor, int]:
         """The losses of the whole batch, (terms,), and its number of items."""

@@ -14,7 +14,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, WeightAveraging
-from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
@@ -22,6 +22,7 @@ from torch import Tensor
 from clipit_lightning import build
 from clipit_lightning.checkpoints import AtomicCheckpointIO, FoldCheckpoint
 from clipit_lightning.config import Config
+from clipit_lightning.history import History
 from clipit_lightning.protocol import Protocol
 from clipit_lightning.task import SummarizationTask
 
@@ -58,11 +59,11 @@ def make_trainer(
     monitor = f"val/{build.measures(config).monitor}"
     best = FoldCheckpoint(dirpath=path, filename="best", monitor=monitor, mode="max", **moment)
     # The best first, so that the last holds what is the best so far.
-    callbacks: list[Callback] = [last] if config.selection == "last" else [best, last]
+    callbacks: list[Callback] = [History(path), *([last] if config.selection == "last" else [best, last])]
     if config.optim.ema:
         callbacks.append(WeightAveraging(avg_fn=partial(moving_average, decay=config.optim.ema)))
     callbacks += [StopWhenTold()] if watch is None else [StopWhenTold(), Watcher(fold, watch)]
-    loggers: list[Logger] = [CSVLogger(path, name="", version="")]
+    loggers: list[Logger] = []
     if config.logger.wandb != "off":
         from clipit_lightning.wandb_runs import make_logger  # wandb takes a second to import
 
