@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.features.encoders import Encoder, make_encoder
+from clipit_lightning.video.encoders import Encoder, make_encoder
 
 _TOWERS = {"ViT-B-32": (768, 12, 12, 32), "tiny": (64, 2, 2, 32)}
 _LOAD = """
 import sys, time
 started = time.perf_counter()
-from clipit_lightning.features.encoders import make_encoder
+from clipit_lightning.video.encoders import make_encoder
 make_encoder(sys.argv[1], device="cpu")
 print(time.perf_counter() - started)
 """

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipit_lightning.features.frames import RATE, Geometry, sample_frames
-from clipit_lightning.features.probe import VideoReader
+from clipit_lightning.video.frames import RATE, Geometry, sample_frames
+from clipit_lightning.video.reader import VideoReader
 
 SIZE = 224
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)  # CLIP's own

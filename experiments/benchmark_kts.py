@@ -15,7 +15,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.summary import kts
+from clipit_lightning.summary import shots
 
 FEATURES, FPS, FRAME_RATE = 512, 2, 30
 MEASURED = ((2000, "planted"), (2000, "noise"), (72_000, "planted"), (72_000, "noise"), (72_000, "repeated"))
@@ -38,12 +38,12 @@ def video(steps: int, kind: str) -> NDArray[np.float32]:
 def measure(steps: int, kind: str) -> None:
     """Cut one video in this process, and print the figures."""
     features = video(steps, kind)
-    segments = math.ceil(steps / FPS * FRAME_RATE / kts.FRAMES_PER_SHOT)
+    segments = math.ceil(steps / FPS * FRAME_RATE / shots.FRAMES_PER_SHOT)
     started = time.perf_counter()
-    found = kts.segment(features, segments)
+    found = shots.segment(features, segments)
     taken = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    how = "exact" if steps <= kts.EXACT_STEPS else "long"
+    how = "exact" if steps <= shots.EXACT_STEPS else "long"
     print(f"{steps:>6} steps, {kind:<8} {len(found):>5} segments, {how:<5} {taken:7.2f} s   peak {peak:.2f} GiB")
 
 

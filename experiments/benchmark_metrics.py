@@ -21,11 +21,11 @@ from clipit_lightning.data.benchmark import CorrelationRule
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
-from clipit_lightning.floors import random_draws
-from clipit_lightning.metrics.correlation import correlate, references
-from clipit_lightning.metrics.rules import Rules, measure
-from clipit_lightning.metrics.semantic import QueryRules, Shots, measure_query, query_drops
-from clipit_lightning.summary.keyshots import frame_scores
+from clipit_lightning.evaluation.correlation import correlate, references
+from clipit_lightning.evaluation.floors import random_draws
+from clipit_lightning.evaluation.matching import QueryRules, Shots, measure_query, query_drops
+from clipit_lightning.evaluation.rules import Rules, measure
+from clipit_lightning.summary.key_shots import frame_scores
 
 LONG_FRAMES, LONG_STEPS, LONG_SHOTS, ANNOTATORS = 1_000_000, 72_000, 6_700, 20
 

@@ -53,7 +53,7 @@ def _time(words: list[str], output: Path) -> tuple[float, float]:
     command = [
         sys.executable,
         "-m",
-        "clipit_lightning.cli",
+        "clipit_lightning.cli.main",
         "train",
         *words,
         f"output={output}",

@@ -27,12 +27,13 @@ import numpy as np
 import torch
 from usual_code import Seconds, Usual, usual_metrics
 
-from clipit_lightning import build, losses
-from clipit_lightning.config import Config
-from clipit_lightning.config_files import load_config
+from clipit_lightning.core.config import Config
+from clipit_lightning.core.config_files import load_config
 from clipit_lightning.data.datamodule import SummarizationDataModule
-from clipit_lightning.metrics.rules import Rules, measure
-from clipit_lightning.trainers import make_trainer, quiet_lightning
+from clipit_lightning.evaluation.rules import Rules, measure
+from clipit_lightning.models import losses
+from clipit_lightning.training import build
+from clipit_lightning.training.trainer import make_trainer, quiet_lightning
 
 OURS, USUAL, DROPPED = "ours", "usual code", "usual code, attention weights dropped"
 

@@ -14,13 +14,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from clipit_lightning.config import ProtocolConfig
+from clipit_lightning.core.config import ProtocolConfig
+from clipit_lightning.core.files import atomic_path, write_text
 from clipit_lightning.data.fold_files import families
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation import read_dataset, tested_folds
-from clipit_lightning.files import atomic_path, write_text
-from clipit_lightning.metrics.rules import Rules, measure
-from clipit_lightning.protocol import rules_of
+from clipit_lightning.evaluation.evaluate import read_dataset, tested_folds
+from clipit_lightning.evaluation.protocol import rules_of
+from clipit_lightning.evaluation.rules import Rules, measure
 
 HERE = Path(__file__).parent
 CHOSEN_BY = ("f1", "kendall_tau")

@@ -27,8 +27,8 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clipit_lightning.config import Config, ModelConfig
-from clipit_lightning.data.batch import caption_tokens
+from clipit_lightning.core.config import Config, ModelConfig
+from clipit_lightning.data.batches import caption_tokens
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.video import Video
 from clipit_lightning.models.attention import sinusoidal_positions

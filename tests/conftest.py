@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from clipit_lightning.data.importers import import_distributed
-from tests import synthetic, synthetic_qfvs
+from clipit_lightning.data.importing import import_distributed
+from tests.support import synthetic, synthetic_qfvs
 
 torch.set_num_threads(1)  # the models are tiny, and the machine may be shared
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job, whose children ignore Ctrl-C too

@@ -1,91 +1,71 @@
-"""The way of the data: a module imports only what lies upstream of it."""
+"""The way of the data: a room imports only what lies below it, files and functions are short."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "clipit_lightning"
-UPSTREAM_FIRST = (
-    ("errors", "torchvision_repair"),
-    ("files",),
-    ("yaml_files",),
-    ("charts",),
-    ("page",),
-    ("summary",),  # shots, knapsack and key shots work on plain arrays; importers and the miniature call them
-    ("config_learning", "config_sections"),
-    ("config",),
-    ("config_files",),
-    ("data",),
-    ("features",),
-    ("render", "footage", "cut"),
-    ("models",),
-    ("unsupervised_losses",),
-    ("losses",),
-    ("metrics",),
-    ("protocol",),
-    ("floors", "evaluate", "query_floors"),
-    ("run_folder",),
-    ("finished_run",),
-    ("annotated_report", "query_report"),
-    ("report",),
-    ("task",),
-    ("build",),
-    ("objective",),
-    ("wandb_runs",),
-    ("checkpoints", "history"),
-    ("trainers",),
-    ("results",),
-    ("processes", "run_lock", "devices"),
-    ("closed_form",),
-    ("folds",),
-    ("apart",),
-    ("train",),
-    ("zero_shot",),
-    ("trained_run",),
-    ("summarize",),
-    ("sweeps",),
-    ("compare", "evaluation", "query_evaluation"),
-    ("leaderboard",),
-    ("board_format",),
-    ("grid",),
-    ("grid_runs", "grid_report"),
-    ("commands",),
-    ("cli",),
-)
-RANK = {name: rank for rank, names in enumerate(UPSTREAM_FIRST) for name in names}
-MODULES = [path for path in sorted(SOURCE.rglob("*.py")) if path != SOURCE / "__init__.py"]
+MAY_IMPORT = {
+    "core": set(),
+    "models": set(),
+    "summary": {"core"},
+    "video": {"summary", "core"},
+    "data": {"summary", "core"},
+    "evaluation": {"data", "summary", "core"},
+    "training": {"evaluation", "data", "models", "core"},
+    "studies": {"training", "evaluation", "data", "core"},
+    "pipelines": {"training", "evaluation", "data", "video", "models", "summary", "core"},
+    "cli": {"pipelines", "studies", "training", "evaluation", "data", "video", "models", "summary", "core"},
+}
+MODULES = sorted(SOURCE.rglob("*.py"))
+LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 300, 60
 
 
-def part(path):
-    """First name below the package: a folder or a module."""
-    return path.relative_to(SOURCE).with_suffix("").parts[0]
-
-
-def imports(path):
+def imports(path: Path) -> Iterator[str]:
+    """Full names of all that a module imports, also inside functions."""
     for node in ast.walk(ast.parse(path.read_text())):
-        names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            below = [f"{node.module}.{each.name}" for each in node.names]
-            names = below if node.module == "clipit_lightning" else [str(node.module)]
-        yield from names
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_a_module_imports_only_what_lies_upstream(path):
-    ours = [name.split(".")[1] for name in imports(path) if name.startswith("clipit_lightning.")]
-    downstream = [name for name in ours if name in RANK and RANK[name] > RANK[part(path)]]
-    siblings = [name for name in ours if name in RANK and RANK[name] == RANK[part(path)] and name != part(path)]
-    assert not downstream
-    assert not siblings
+def imported_rooms(path: Path) -> set[str]:
+    names = [name.split(".") for name in imports(path) if name.startswith("clipit_lightning.")]
+    return {room for _, room, *_ in names if room in MAY_IMPORT}
 
 
-def test_every_module_has_its_place():
-    assert {part(path) for path in MODULES} == set(RANK)
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_what_it_may(room):
+    wrong = {
+        str(path.relative_to(SOURCE)): sorted(rooms)
+        for path in (SOURCE / room).rglob("*.py")
+        if (rooms := imported_rooms(path) - MAY_IMPORT[room] - {room})
+    }
+    assert not wrong
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_files_are_short_and_not_deep(path):
-    assert len(path.read_text().splitlines()) <= 300
-    assert len(path.relative_to(SOURCE).parts) <= 2
+def test_every_module_is_in_a_room_and_not_deep():
+    rooms = [path.relative_to(SOURCE).parts for path in MODULES if path.parent != SOURCE]
+    assert {parts[0] for parts in rooms} == set(MAY_IMPORT)
+    assert {len(parts) for parts in rooms} == {2}
+    assert {path.name for path in SOURCE.glob("*.py")} <= {"__init__.py", "__main__.py"}
+
+
+def test_files_are_short():
+    lengths = {str(path.relative_to(SOURCE)): len(path.read_text().splitlines()) for path in MODULES}
+    assert not {name: length for name, length in lengths.items() if length > LINES_OF_A_FILE}
+
+
+def test_functions_are_short():
+    wrong = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > LINES_OF_A_FUNCTION:
+                    wrong[f"{path.relative_to(SOURCE)}:{node.name}"] = length
+    assert not wrong

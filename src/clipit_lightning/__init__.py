@@ -1,6 +1,6 @@
 """CLIP-It on PyTorch Lightning: language-guided video summarization, trained and measured the field's way."""
 
-from clipit_lightning import torchvision_repair
+from clipit_lightning.core import torchvision_repair
 
 __version__ = "0.1.0"
 

@@ -8,9 +8,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import archives
 from clipit_lightning.data.archives import extract, folder_name, is_archive
-from clipit_lightning.errors import UserError
 
 SYMLINK, DEVICE = stat.S_IFLNK | 0o777, stat.S_IFCHR | 0o666
 NOISE = np.random.default_rng(0).bytes(50_000)

@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
+from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.datamodules import SumMeDataModule, TVSumDataModule
-from clipit_lightning.errors import UserError
 
 
 @pytest.mark.parametrize("preload_mb", [0, 1000])
@@ -57,8 +57,8 @@ def test_an_unsound_store_stops_before_training(stores, tmp_path):
 
 
 def test_stores_of_different_features_do_not_mix(stores, tmp_path):
-    from clipit_lightning.data.importers import import_distributed
-    from tests.synthetic import write_field_file
+    from clipit_lightning.data.importing import import_distributed
+    from tests.support.synthetic import write_field_file
 
     shutil.copy(stores / "tvsum.h5", tmp_path)
     write_field_file(tmp_path / "src/eccv16_dataset_summe_clip.h5", features=5)

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
+from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.fold_files import convert_fold_file, families, family_text, load_family, read_fold_file
 from clipit_lightning.data.fold_layouts import NUMBERS
-from clipit_lightning.data.splits import Fold, FoldFamily, folds_of_family, make_folds
-from clipit_lightning.errors import UserError
-from tests.synthetic import SHARED, needs_shared
+from clipit_lightning.data.folds import Fold, FoldFamily, folds_of_family, make_folds
+from tests.support.synthetic import SHARED, needs_shared
 
 PUBLISHED = {
     (family, dataset, setting): file.format(dataset=dataset, title=BENCHMARKS[dataset].title)

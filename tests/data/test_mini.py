@@ -3,7 +3,7 @@ import pytest
 
 from clipit_lightning.data import mini
 from clipit_lightning.data.store import Store
-from clipit_lightning.metrics.correlation import rank_correlation, references
+from clipit_lightning.evaluation.correlation import rank_correlation, references
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import h5py
 import numpy as np
 import pytest
 
-from clipit_lightning.data.importers import import_distributed
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.importing import import_distributed
 from clipit_lightning.data.qfvs import CONCEPTS, QFVS, concept, join_tags, query_of, read_oracle
 from clipit_lightning.data.store import Store
-from clipit_lightning.errors import UserError
-from tests import synthetic_qfvs as fake
-from tests.synthetic import SHARED, needs_shared
+from tests.support import synthetic_qfvs as fake
+from tests.support.synthetic import SHARED, needs_shared
 
 
 @pytest.fixture(scope="module")

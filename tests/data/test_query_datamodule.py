@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from clipit_lightning.data.batch import SharedBatchSampler, collate
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.batches import SharedBatchSampler, collate
 from clipit_lightning.data.datamodules import QFVSDataModule
-from clipit_lightning.data.query_datamodule import leave_one_out
-from clipit_lightning.errors import UserError
+from clipit_lightning.data.queries import leave_one_out
 
 PARTS = {f"qfvs/P0{number}": (f"qfvs/P0{number}/a", f"qfvs/P0{number}/b") for number in range(1, 5)}
 

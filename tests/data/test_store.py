@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
+from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.store import Store, write_store
-from clipit_lightning.errors import UserError
 
 
 def test_what_is_written_is_read(stores, tmp_path):

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from clipit_lightning.models.clip_it import ClipItScorer
-from tests.models.batches import FEATURES, check_items_may_share_a_video, check_padding_has_no_influence, make_batch
+from tests.support.batches import FEATURES, check_items_may_share_a_video, check_padding_has_no_influence, make_batch
 
 TEXT = 3
 

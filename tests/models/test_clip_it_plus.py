@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from clipit_lightning.config_learning import LossConfig, ModelConfig
-from clipit_lightning.losses import SummaryLoss
+from clipit_lightning.core.config_learning import LossConfig, ModelConfig
 from clipit_lightning.models.clip_it import ClipItScorer
 from clipit_lightning.models.clip_it_plus import ClipItPlusScorer
+from clipit_lightning.models.losses import SummaryLoss
 
 FEATURES, TEXT, STEPS, CAPTIONS = 12, 12, 9, 4
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from clipit_lightning.models.mlp import MlpScorer
-from tests.models.batches import check_items_may_share_a_video, check_padding_has_no_influence, make_batch
+from tests.support.batches import check_items_may_share_a_video, check_padding_has_no_influence, make_batch
 
 
 @pytest.fixture

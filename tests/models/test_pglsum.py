@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from clipit_lightning.models.pglsum import PglSumScorer, PositionedAttention, energy_positions
-from tests.models.batches import check_items_may_share_a_video, check_padding_has_no_influence, make_batch
 from tests.models.test_vasnet import regress
+from tests.support.batches import check_items_may_share_a_video, check_padding_has_no_influence, make_batch
 
 
 @pytest.fixture

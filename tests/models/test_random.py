@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from clipit_lightning.models.random import RandomScorer
-from tests.models.batches import make_batch
+from tests.support.batches import make_batch
 
 
 def test_random_scores_depend_on_the_video_alone() -> None:

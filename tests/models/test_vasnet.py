@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from clipit_lightning.models.vasnet import Regressor, VasNetScorer
-from tests.models.batches import check_items_may_share_a_video, check_padding_has_no_influence, make_batch
+from tests.support.batches import check_items_may_share_a_video, check_padding_has_no_influence, make_batch
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from lzma import LZMAError
 from pathlib import Path
 from typing import IO
 
-from clipit_lightning.errors import UserError
+from clipit_lightning.core.errors import UserError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 """Ends of names that are taken for archives."""

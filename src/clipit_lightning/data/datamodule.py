@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from clipit_lightning.data.batch import Batch, Item, Text, collate
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.batches import Batch, Item, Text, collate
+from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.sharing import Part, SharedTraining, evaluation_parts
-from clipit_lightning.data.splits import Fold
 from clipit_lightning.data.store import Store
-from clipit_lightning.errors import UserError
 
 Loader = DataLoader[tuple[int, Item]]
 """Its data set holds items; what it yields, after ``collate``, is a ``Batch``."""

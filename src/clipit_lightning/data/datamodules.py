@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from clipit_lightning.data.annotated_datamodule import AnnotatedDataModule
-from clipit_lightning.data.query_datamodule import QueryDataModule
+from clipit_lightning.data.annotated import AnnotatedDataModule
+from clipit_lightning.data.queries import QueryDataModule
 
 TVSumDataModule = partial(AnnotatedDataModule, "tvsum")
 """TVSum as target; see ``data/tvsum.py`` for its data sheet."""

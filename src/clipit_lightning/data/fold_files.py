@@ -13,10 +13,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.files import write_text
 from clipit_lightning.data.fold_layouts import NUMBERS, folds_of_content, read_content
-from clipit_lightning.data.splits import Fold, FoldFamily
-from clipit_lightning.errors import UserError
-from clipit_lightning.files import write_text
+from clipit_lightning.data.folds import Fold, FoldFamily
 
 
 def families(dataset: str, setting: str) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from clipit_lightning.data.splits import Fold, Setting
-from clipit_lightning.errors import UserError
-from clipit_lightning.files import named_once, refuse_no_file
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.files import named_once, refuse_no_file
+from clipit_lightning.data.folds import Fold, Setting
 
 NUMBERS: dict[str, frozenset[int]] = {
     "tvsum": frozenset(range(1, 51)),

@@ -11,7 +11,8 @@ from clipit_lightning.data.store import group_arrays
 from clipit_lightning.data.summe import Summaries
 from clipit_lightning.data.tvsum import Ratings
 from clipit_lightning.data.video import Video
-from clipit_lightning.summary import keyshots, kts
+from clipit_lightning.summary import key_shots
+from clipit_lightning.summary.shots import change_points
 
 Annotation = Ratings | Summaries
 
@@ -35,7 +36,7 @@ def complete_video(group: h5py.Group, dataset: str, key: str, annotations: Mappi
     """
     arrays = group_arrays(group)
     if "change_points" not in arrays:
-        shots = kts.change_points(arrays["features"], arrays["picks"], arrays["n_frames"])
+        shots = change_points(arrays["features"], arrays["picks"], arrays["n_frames"])
         arrays["change_points"] = shots.astype(np.int64)
     for name in ("gtscore", "gtsummary"):
         arrays.setdefault(name, _ABSENT)
@@ -91,7 +92,7 @@ def _fill(video: Video) -> Video:
 
 
 def _summary(video: Video, scores: NDArray[np.floating]) -> NDArray[np.uint8]:
-    return keyshots.key_shot_summary(scores, video.picks, video.change_points, video.n_frames)
+    return key_shots.key_shot_summary(scores, video.picks, video.change_points, video.n_frames)
 
 
 def _plain(name: str) -> str:

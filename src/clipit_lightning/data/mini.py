@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.mini_queries import make_query_videos
 from clipit_lightning.data.store import Store, write_query_store, write_store
 from clipit_lightning.data.video import Video
-from clipit_lightning.errors import UserError
-from clipit_lightning.summary.keyshots import key_shot_summary
+from clipit_lightning.summary.key_shots import key_shot_summary
 
 SIZES = {"tvsum": 25, "summe": 25, "ovp": 40, "youtube": 40}
 """Videos of each benchmark with annotators in miniature."""

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.qfvs import (
     CONCEPTS,
     QFVS,
@@ -20,7 +21,6 @@ from clipit_lightning.data.qfvs import (
     read_tags_mat,
 )
 from clipit_lightning.data.query_video import QueryVideo
-from clipit_lightning.errors import UserError
 
 _OURS = re.compile(r"qfvs_?(.*)", re.IGNORECASE)
 _SEGMENTS = re.compile(r"(P0[1-4])_?(.*)")

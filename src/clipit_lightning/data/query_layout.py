@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.data.check import storage_problems
 from clipit_lightning.data.query_video import QueryVideo
+from clipit_lightning.data.schema import storage_problems
 
 LAYOUT = "queries"
 """What the attribute ``layout`` of such a store says."""

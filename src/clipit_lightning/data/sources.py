@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipit_lightning.errors import UserError
+from clipit_lightning.core.errors import UserError
 
 
 @dataclass(frozen=True)

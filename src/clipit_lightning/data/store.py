@@ -18,8 +18,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.files import atomic_path, refuse_no_file
 from clipit_lightning.data import BENCHMARKS, QUERY_BENCHMARKS
-from clipit_lightning.data.check import IMPORTANCE, group_problems, is_annotated, required
 from clipit_lightning.data.query_layout import (
     ANNOTATIONS,
     LAYOUT,
@@ -28,9 +29,8 @@ from clipit_lightning.data.query_layout import (
     write_query_group,
 )
 from clipit_lightning.data.query_video import QueryVideo
+from clipit_lightning.data.schema import IMPORTANCE, group_problems, is_annotated, required
 from clipit_lightning.data.video import Video
-from clipit_lightning.errors import UserError
-from clipit_lightning.files import atomic_path, refuse_no_file
 
 _ARRAYS = {
     "features": np.float32,

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.benchmark import Benchmark
-from clipit_lightning.errors import UserError
 
 SUMME = Benchmark(
     name="summe",

@@ -1,1 +1,1 @@
-"""Scorers: modules that give every step of a video a score, from its features and the text that goes with it."""
+"""Scorers and losses: torch modules, nothing else."""

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from clipit_lightning.models.attention import LanguageGuidedAttention
-from clipit_lightning.models.cues import unit
 from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.step_cues import unit
 from clipit_lightning.models.transformer import FrameScoringTransformer
 
 

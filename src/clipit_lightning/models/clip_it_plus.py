@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from clipit_lightning.models.attention import LanguageGuidedAttention
-from clipit_lightning.models.cues import alike_mean, cue_count, prefer_peaks, step_cues, unit, window_mean
 from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.step_cues import alike_mean, cue_count, prefer_peaks, step_cues, unit, window_mean
 from clipit_lightning.models.transformer import FrameScoringTransformer
 
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from clipit_lightning.models.cues import unit
 from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.step_cues import unit
 
 
 class MlpScorer(nn.Module):

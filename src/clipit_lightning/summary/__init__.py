@@ -1,1 +1,1 @@
-"""From step scores to a summary, on plain arrays: shots (KTS), knapsack, key-shot selection."""
+"""Scores to shots: segmentation, knapsack, key shots, budget."""

@@ -1,0 +1,158 @@
+"""The datamodule of benchmarks with annotators: TVSum, SumMe, and the sources beside them."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data import BENCHMARKS
+from clipit_lightning.data.batches import BucketBatchSampler, Item, caption_tokens
+from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.data.fold_files import load_family, read_fold_file
+from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
+from clipit_lightning.data.video import Video
+
+CaptionSource = Literal["own", "another", "fused"]
+
+
+class AnnotatedDataModule(SummarizationDataModule):
+    """Videos of a target benchmark and of the sources beside it.
+
+    Args:
+        target: Name of the benchmark that is tested on.
+        root: Folder of the stores.
+        setting: Which videos train.
+        sources: Benchmarks beside the target in the augmented and transfer settings; by default all others.
+        family: ``kfold``, the name of a published family of folds, or a file that lists folds.
+        folds: Number of folds of the family ``kfold``.
+        fold_seed: Seed of the partition.
+        validation: Share of the training part that validates.
+        captions: Caption tokens a video.
+        caption_source: What they are: the video's ``own`` captions; or, for ablations, those of ``another`` video of
+            its benchmark, always the same one, or its own ``fused`` to their mean, one token.
+        batch_size: Videos a training batch.
+        workers: Processes that read batches.
+        preload_mb: Hold all videos in memory where they take at most this many megabytes.
+        seed: Seed of the order of training batches.
+        validate_on_test: See ``SummarizationDataModule``.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        root: str = "data",
+        setting: Setting = "canonical",
+        sources: Sequence[str] | None = None,
+        family: str = "kfold",
+        folds: int = 5,
+        fold_seed: int = 0,
+        validation: float = 0.2,
+        captions: int = 7,
+        caption_source: CaptionSource = "own",
+        batch_size: int = 8,
+        workers: int = 0,
+        preload_mb: int = 8000,
+        seed: int = 0,
+        validate_on_test: bool = False,
+    ) -> None:
+        others = [name for name in BENCHMARKS if name != target]
+        chosen = [] if setting == "canonical" else others if sources is None else list(sources)
+        stores = (target, *(name for name in others if name in chosen))
+        super().__init__(root, stores, batch_size, workers, seed, validate_on_test)
+        self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
+        self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation
+        self.caption_source = caption_source
+        self._videos: dict[int, Video] = {}
+
+    def _read(self) -> None:
+        """Make the folds, and hold the videos in memory where they fit."""
+        ids = {name: [f"{name}/{key}" for key in store.video_keys()] for name, store in self.stores.items()}
+        self.ids = [video for part in ids.values() for video in part]
+        extra = [video for name in self.sources for video in ids[name]]
+        self.folds = self._make_folds(ids[self.target], extra)
+        if sum(store.nbytes() for store in self.stores.values()) <= self.preload_mb * 1e6:
+            videos = [video for store in self.stores.values() for video in store.read()]
+            self._videos = dict(enumerate(videos))
+        self._measure()
+
+    def _make_folds(self, target: list[str], sources: list[str]) -> list[Fold]:
+        if self.family == "kfold":
+            return make_folds(target, sources, self.setting, self.n_folds, self.validation, self.fold_seed)
+        name = self.target
+        if Path(self.family).suffix:
+            names = {video.name: video.key for video in self.stores[name].read() if video.name}
+            family = read_fold_file(Path(self.family), name, names)
+            if family.setting != self.setting:
+                raise UserError(
+                    f"data.family: {self.family} lists {family.setting} folds, not data.setting={self.setting}"
+                )
+        else:
+            family = load_family(self.family, name, self.setting)
+        return folds_of_family(family, target, sources, self.validation, self.fold_seed)
+
+    def _refuse_missing(self) -> None:
+        missing = [name for name, store in self.stores.items() if not store.path.exists()]
+        if not missing:
+            return
+        ways = "; ".join(f"{self.stores[name].path} ({BENCHMARKS[name].how_to_get})" for name in missing)
+        have = [name for name in self.sources if name not in missing]
+        advice = (
+            f", or train on those you have: data.sources=[{','.join(have)}]"
+            if have and self.target not in missing
+            else ""
+        )
+        raise UserError(f"missing: {ways}. Get the files, then `clipit data import FOLDER --to {self.root}`{advice}")
+
+    def _measure(self) -> None:
+        """Take the sizes of features and captions, and refuse stores that differ in them."""
+        firsts = [store.read(store.video_keys()[:1])[0] for store in self.stores.values()]
+        sizes = {video.dataset: video.features.shape[1] for video in firsts}
+        if len(set(sizes.values())) > 1:
+            raise UserError(f"{self.root}: features differ in size: {sizes}; import the same features for all")
+        texts = {
+            video.dataset: video.caption_features.shape[1] for video in firsts if video.caption_features is not None
+        }
+        if len(set(texts.values())) > 1:
+            raise UserError(f"{self.root}: caption features differ in size: {texts}; import the same for all")
+        self.feature_dim = next(iter(sizes.values()))
+        self.has_text = bool(texts) and self.captions > 0
+        self.text_dim = next(iter(texts.values()), self.feature_dim)
+
+    def item(self, number: int) -> Video:
+        """The video of a number, from memory or from its store."""
+        if number in self._videos:
+            return self._videos[number]
+        name, key = self.ids[number].split("/", 1)
+        return self.stores[name].read([key])[0]
+
+    def text(self, item: Item) -> NDArray[np.float32] | None:
+        """The video's captions, (captions, features)."""
+        if self.caption_source == "another" and isinstance(item, Video):
+            item = self.item(self._others[item.id])
+        tokens = caption_tokens(item, self.captions)
+        if self.caption_source != "fused" or tokens is None or not len(tokens):
+            return tokens
+        mean: NDArray[np.float32] = tokens.mean(axis=0, keepdims=True)
+        return mean
+
+    @cached_property
+    def _others(self) -> dict[str, int]:
+        """Another video of the same benchmark for each, by number: each gives its captions to one other."""
+        others: dict[str, int] = {}
+        for name in self.stores:
+            own = [number for number, video in enumerate(self.ids) if video.startswith(f"{name}/")]
+            ring = np.random.default_rng(self.fold_seed).permutation(own).tolist()
+            others |= {self.ids[one]: other for one, other in zip(ring, ring[1:] + ring[:1], strict=True)}
+        return others
+
+    def _training_batches(self, numbers: list[int]) -> BucketBatchSampler:
+        """Videos of similar length together."""
+        return BucketBatchSampler([self.item(number).n_steps for number in numbers], self.batch_size, self.seed)
+
+    def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
+        """One by one: no padding to score."""
+        return [[position] for position in range(len(numbers))]

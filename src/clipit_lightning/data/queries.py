@@ -1,0 +1,114 @@
+"""The datamodule of benchmarks with queries: QFVS."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data import QUERY_BENCHMARKS
+from clipit_lightning.data.batches import Item, SharedBatchSampler
+from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.data.folds import Fold
+from clipit_lightning.data.query_video import QueryItem
+
+
+class QueryDataModule(SummarizationDataModule):
+    """Every video with each of its queries. A video's features are held once; a batch holds queries of one video.
+
+    Folds leave one video out, in the order of the videos, wrapping around: fold i tests video i. ``2/1/1`` validates on
+    video i + 1 and trains on the others; ``3/1`` trains on all others and validates on none.
+
+    Args:
+        target: Name of the benchmark.
+        root: Folder of the stores.
+        family: ``2/1/1`` or ``3/1``.
+        sentence: Give the whole sentence of a query as a text token beside its phrases.
+        language: False leaves all text tokens away.
+        batch_size: Queries a batch.
+        workers: Processes that read batches.
+        seed: Seed of the order of training batches.
+        validate_on_test: See ``SummarizationDataModule``.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        root: str = "data",
+        family: str = "2/1/1",
+        sentence: bool = False,
+        language: bool = True,
+        batch_size: int = 8,
+        workers: int = 0,
+        seed: int = 0,
+        validate_on_test: bool = False,
+    ) -> None:
+        super().__init__(root, [target], batch_size, workers, seed, validate_on_test)
+        self.family, self.sentence, self.has_text = family, sentence, language
+        self._items: list[QueryItem] = []
+
+    def _read(self) -> None:
+        """Hold all videos in memory: features are shared by a video's queries, so that they are small."""
+        videos = self.stores[self.target].read_queries()
+        self._items = [item for video in videos for item in video.items()]
+        self.ids = [item.id for item in self._items]
+        if self.sentence and any(video.sentence_features is None for video in videos):
+            raise UserError(
+                f"data.sentence: {self.stores[self.target].path} has no embeddings of sentences; import features that "
+                "have them (`sentences`, `sentence_features`), or leave data.sentence=false"
+            )
+        self.feature_dim, self.text_dim = videos[0].features.shape[1], videos[0].query_features.shape[2]
+        parts = {video.id: tuple(item.id for item in video.items()) for video in videos}
+        self.folds = leave_one_out(parts, validate=self.family == "2/1/1")
+
+    def _refuse_missing(self) -> None:
+        store = self.stores[self.target]
+        if not store.path.exists():
+            how = QUERY_BENCHMARKS[self.target].how_to_get
+            raise UserError(
+                f"missing: {store.path} ({how}). Get the files, then `clipit data import FOLDER --to {self.root}`"
+            )
+
+    def item(self, number: int) -> QueryItem:
+        """The item of a number."""
+        return self._items[number]
+
+    def text(self, item: Item) -> NDArray[np.float32] | None:
+        """The query's phrases, and its sentence where asked for, (tokens, features)."""
+        assert isinstance(item, QueryItem)
+        return item.text(self.sentence) if self.has_text else None
+
+    def _training_batches(self, numbers: list[int]) -> SharedBatchSampler:
+        """Queries of one video together."""
+        return SharedBatchSampler([self.item(number).video.id for number in numbers], self.batch_size, self.seed)
+
+    def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
+        """Queries of one video together, in order."""
+        batches: list[list[int]] = []
+        for position, number in enumerate(numbers):
+            last = batches[-1] if batches else []
+            same = last and self.item(numbers[last[0]]).video is self.item(number).video
+            if same and len(last) < self.batch_size:
+                last.append(position)
+            else:
+                batches.append([position])
+        return batches
+
+
+def leave_one_out(parts: dict[str, tuple[str, ...]], validate: bool) -> list[Fold]:
+    """One fold a video, which tests it; with ``validate``, the next video validates (the first after the last).
+
+    Args:
+        parts: The items of each video, by the video's id.
+        validate: Whether a video validates.
+
+    Raises:
+        UserError: No video is left to train on.
+    """
+    videos = list(parts)
+    if len(videos) < 2 + validate:
+        raise UserError(f"{len(videos)} videos are too few for leaving one out; at least {2 + validate} are needed")
+    folds = []
+    for index, test in enumerate(videos):
+        held = videos[(index + 1) % len(videos)] if validate else None
+        train = tuple(item for video in videos if video not in (test, held) for item in parts[video])
+        folds.append(Fold(index, train, parts[held] if held else (), parts[test]))
+    return folds

@@ -1,0 +1,1 @@
+"""Scores to numbers: metrics, rules, protocol, floors."""

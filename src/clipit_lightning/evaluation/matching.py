@@ -1,0 +1,123 @@
+"""Agreement of two sets of shots by what the shots show (Sharghi, Laurel, Gong, CVPR 2017, section 4.2).
+
+Two shots are as similar as their tags overlap; prediction and oracle are matched so that the sum of similarities is
+largest; this sum over the size of the prediction is precision, over the size of the oracle recall.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from clipit_lightning.data.query_video import QueryItem, QueryVideo
+from clipit_lightning.evaluation.metrics import VideoMetric
+from clipit_lightning.summary.key_shots import Rounding, budget_frames
+
+Shots = NDArray[np.int64]
+"""Positions of shots, counted from 0, (chosen,)."""
+
+
+class Match(NamedTuple):
+    """Agreement of a prediction with an oracle summary, 0 to 1."""
+
+    f1: float
+    precision: float
+    recall: float
+
+
+def tag_iou(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Intersection over union of the tags of every pair of shots; two shots without tags have 0.
+
+    Args:
+        ours: 1 where a shot shows a concept, (shots, concepts).
+        theirs: The same of other shots, (others, concepts).
+
+    Returns:
+        0 to 1, (shots, others).
+    """
+    one, other = ours.astype(np.float64), theirs.astype(np.float64)
+    shared = one @ other.T  # (shots, others)
+    union = one.sum(axis=1)[:, None] + other.sum(axis=1)[None] - shared  # (shots, others)
+    overlap: NDArray[np.float64] = shared / np.maximum(union, 1)
+    return overlap
+
+
+def semantic_matching(chosen: Shots, oracle: Shots, tags: NDArray[np.uint8]) -> Match:
+    """Precision, recall and F1 of a prediction under the matching of largest total tag overlap.
+
+    Args:
+        chosen: Positions of the predicted shots, each once, (chosen,).
+        oracle: Positions of the oracle's shots, (oracle,).
+        tags: 1 where a shot shows a concept, (shots, concepts).
+
+    Returns:
+        0 for all where one side is empty or nothing overlaps, never NaN.
+    """
+    if not len(chosen) or not len(oracle):
+        return Match(0.0, 0.0, 0.0)
+    overlap = tag_iou(tags[chosen], tags[oracle])  # (chosen, oracle)
+    total = float(overlap[linear_sum_assignment(overlap, maximize=True)].sum())
+    # 2PR / (P + R) with P = total / |chosen| and R = total / |oracle| is 2 total / (|chosen| + |oracle|).
+    return Match(2 * total / (len(chosen) + len(oracle)), total / len(chosen), total / len(oracle))
+
+
+@dataclass(frozen=True)
+class QueryRules:
+    """The choices of a protocol that turn a query's scores into numbers."""
+
+    budget: float = 0.02
+    """Share of the shots that a prediction takes."""
+    rounding: Rounding = "floor"
+
+    def choose(self, scores: NDArray[np.floating]) -> Shots:
+        """The best shots of a query, in time order, (chosen,); of equal scores the earlier shot."""
+        count = budget_frames(len(scores), self.budget, self.rounding)
+        return np.sort(np.argsort(-scores, kind="stable")[:count])
+
+
+class SemanticMatchingF1(VideoMetric):
+    """F1, precision and recall of each query's prediction; the index is of the video with the query."""
+
+    columns = ("f1", "precision", "recall")
+
+    def update(self, index: int, chosen: Shots, oracle: NDArray[np.uint8], tags: NDArray[np.uint8]) -> None:
+        """Add a query.
+
+        Args:
+            index: Its number, the same on every rank.
+            chosen: Positions of the predicted shots, (chosen,).
+            oracle: 1 at the oracle's shots, (shots,).
+            tags: 1 where a shot shows a concept, (shots, concepts).
+        """
+        self.append(index, semantic_matching(chosen, np.flatnonzero(oracle), tags))
+
+
+def query_drops(video: QueryVideo, chosen: Mapping[int, Shots]) -> dict[int, float]:
+    """How much F1 a query loses when its prediction is replaced by that of another query of the same video.
+
+    The mean over all others: what shuffling the queries within a video costs, without chance. A scorer that ignores the
+    query has exactly 0; below 0, other queries' predictions fit better.
+
+    Args:
+        video: The video.
+        chosen: The predicted shots of queries, by position of the query.
+
+    Returns:
+        F1 of the own prediction less the mean F1 of the others', by query; 0 where there is no other query.
+    """
+    drops = {}
+    for query in chosen:
+        oracle = np.flatnonzero(video.oracle[query])
+        found = {other: semantic_matching(shots, oracle, video.tags).f1 for other, shots in chosen.items()}
+        own = found.pop(query)
+        # Differences first: they are exactly 0 where all predictions are the same.
+        drops[query] = float(np.mean([own - each for each in found.values()])) if found else 0.0
+    return drops
+
+
+def measure_query(item: QueryItem, chosen: Shots) -> Match:
+    """Agreement of predicted shots with the item's oracle summary."""
+    return semantic_matching(chosen, np.flatnonzero(item.oracle), item.video.tags)

@@ -1,1 +1,0 @@
-"""From raw videos to what a store holds: frames, encoders, captions."""

@@ -1,0 +1,212 @@
+"""The part of a report on videos with annotators: scores beside annotators, the summary, and the worst stretches."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data import BENCHMARKS
+from clipit_lightning.data.video import Video
+from clipit_lightning.evaluation.correlation import references
+from clipit_lightning.evaluation.protocol import rules_of
+from clipit_lightning.evaluation.rules import Rules
+from clipit_lightning.pipelines.footage import Footage, find_files, open_footage
+from clipit_lightning.pipelines.page import Curve, KeyFrame, Shot, Span, Spread, Track, VideoPage, address, metrics_of
+from clipit_lightning.training.finished_run import FinishedRun
+
+STRETCHES = 3
+"""Stretches of a video that are shown where the model is most wrong, at most."""
+BY_CHANCE = 1 / 3
+"""Mean difference of two random ranks between 0 and 1; what exceeds it counts."""
+_MOST_KEY_FRAMES = 8
+
+
+class Stretch(NamedTuple):
+    """Steps from ``first`` to ``last``, inclusive, where the model's ranks are all in all above or below."""
+
+    first: int
+    last: int
+    ours: float
+    """Mean rank of the predicted scores, 0 (lowest of the video) to 1."""
+    theirs: float
+    """The same of the annotators' mean."""
+
+
+def worst_stretches(scores: NDArray[np.floating], mean: NDArray[np.floating], most: int = STRETCHES) -> list[Stretch]:
+    """Where a model is most wrong: stretches whose ranks differ by the most, and for the longest.
+
+    Both rows are ranked within the video. The stretch is taken over which the difference, less what it is by chance,
+    adds up to the most (maximum subarray), once for each direction; then the next one among the other steps.
+
+    Args:
+        scores: Predicted scores, (steps,).
+        mean: The annotators' mean, (steps,).
+        most: Number of stretches.
+
+    Returns:
+        At most that many, the worst first; none where no step differs by more than chance.
+    """
+    ours, theirs = _ranks(scores), _ranks(mean)
+    free = np.ones(len(ours), dtype=bool)
+    found = []
+    for _ in range(most):
+        gains = [np.where(free, sign * (ours - theirs) - BY_CHANCE, -np.inf) for sign in (1, -1)]
+        gain, first, last = max(_largest_sum(each) for each in gains)
+        if gain <= 0:
+            break
+        free[first : last + 1] = False
+        part = slice(first, last + 1)
+        found.append(Stretch(first, last, float(ours[part].mean()), float(theirs[part].mean())))
+    return found
+
+
+def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Ranks between 0 and 1; equal values share the mean of their ranks, (steps,)."""
+    ranks: NDArray[np.float64] = (rankdata(values) - 0.5) / len(values)
+    return ranks
+
+
+def _largest_sum(gains: NDArray[np.float64]) -> tuple[float, int, int]:
+    """Sum, first and last position of the run of values of the largest sum."""
+    best, total, start = (-np.inf, 0, 0), 0.0, 0
+    for position, gain in enumerate(gains):
+        if total <= 0:
+            total, start = 0.0, position
+        total += gain
+        best = max(best, (total, start, position), key=lambda each: each[0])
+    return best
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From frame numbers to places on the page: seconds where the file is at hand, frames otherwise."""
+
+    video: Video
+    footage: Footage | None
+
+    def places(self, frames: NDArray[np.integer]) -> NDArray[np.float64]:
+        return self.footage.seconds(frames) if self.footage else np.asarray(frames, dtype=np.float64)
+
+    def length(self) -> float:
+        return self.footage.duration if self.footage else float(self.video.n_frames)
+
+
+def annotated_pages(run: FinishedRun, to: Path, folder: Path | None) -> Iterator[VideoPage]:
+    """The tested videos of a run, lowest Kendall tau first.
+
+    Args:
+        run: The run.
+        to: Where the page will lie.
+        folder: Video files.
+
+    Raises:
+        UserError: Scores do not fit the store, or the folder holds none of the videos.
+    """
+    tested = run.rows.groupby("video", sort=False)
+    rows: list[dict[Any, Any]] = tested.tail(1).sort_values("kendall_tau", kind="stable").to_dict("records")
+    folds = tested["fold"].agg(list)
+    keys = {row["video"]: str(row["video"]).rpartition("/")[2] for row in rows}
+    videos = dict(zip(keys, run.store.read(keys.values()), strict=True))
+    files = find_files(folder, {video.key: video.name for video in videos.values()})
+    rules = rules_of(run.config.protocol, run.protocol.dataset, run.protocol.dataset)
+    for row in rows:
+        video = videos[row["video"]]
+        scores = run.scores_of(row["video"], video.n_steps)
+        yield _page(video, scores, rules, row, folds[row["video"]], files.get(video.key), to)
+
+
+def _page(
+    video: Video,
+    scores: NDArray[np.float64],
+    rules: Rules,
+    row: Mapping[Any, Any],
+    folds: list[int],
+    file: Path | None,
+    to: Path,
+) -> VideoPage:
+    facts, footage = [], None
+    if file is not None:
+        try:
+            footage = open_footage(file, n_frames=video.n_frames)
+        except UserError as error:  # one bad file does not cost the report
+            facts.append(("Video file", str(error)))
+    scale = _Scale(video, footage)
+    shots = _shots(scale, scores, rules)
+    return VideoPage(
+        title=video.name or video.key,
+        source=f"{video.key}, {_folds(folds)}" if video.name else _folds(folds),
+        duration=scale.length(),
+        unit="seconds" if footage else "frames",
+        curve=Curve(scale.places(video.picks), scores, "Predicted score"),
+        annotators=_spread(scale),
+        shots=shots,
+        tracks=_tracks(scale, scores),
+        video=address(footage.path, to) if footage else None,
+        key_frames=_key_frames(footage, shots) if footage else (),
+        metrics=metrics_of(row),
+        facts=tuple(facts),
+    )
+
+
+def _folds(folds: list[int]) -> str:
+    """Several folds of a published family may test a video; the page shows the last, whose scores the run keeps."""
+    more = f" (also tested in {', '.join(map(str, folds[:-1]))})" if folds[:-1] else ""
+    return f"fold {folds[-1]}{more}"
+
+
+def _shots(scale: _Scale, scores: NDArray[np.float64], rules: Rules) -> tuple[Shot, ...]:
+    """All shots; chosen are those of the summary that the protocol's rules cut."""
+    video = scale.video
+    summary = rules.summary(video, scores)  # (frames,)
+    chosen = summary[video.change_points[:, 0]].astype(bool)  # (shots,)
+    starts, ends = scale.places(video.change_points[:, 0]), scale.places(video.change_points[:, 1] + 1)
+    return tuple(Shot(*each) for each in zip(starts.tolist(), ends.tolist(), chosen.tolist(), strict=True))
+
+
+def _spread(scale: _Scale) -> Spread:
+    """What the annotators said at the picks, from 0 to 1."""
+    video = scale.video
+    places = scale.places(video.picks)
+    if video.user_scores is not None and BENCHMARKS[video.dataset].has_ratings:
+        rows = (video.user_scores.astype(np.float64) - 1) / 4  # ratings from 1 to 5 (TVSum)
+        mean, spread = rows.mean(axis=0), rows.std(axis=0)
+        low, high = (mean - spread).clip(0, 1), (mean + spread).clip(0, 1)
+        return Spread(places, mean, low, high, "Annotators' mean rating", "One standard deviation of the annotators")
+    if video.user_summary is not None:
+        share = video.user_summary[:, video.picks].mean(axis=0, dtype=np.float64)
+        # The deviation of 0/1 values says no more than their mean; how sure the mean is does.
+        error = np.sqrt(share * (1 - share) / len(video.user_summary))
+        low, high = (share - error).clip(0, 1), (share + error).clip(0, 1)
+        return Spread(places, share, low, high, "Share of annotators who chose it", "One standard error of the share")
+    return Spread(places, video.gtscore, label="Annotators' mean importance")
+
+
+def _tracks(scale: _Scale, scores: NDArray[np.float64]) -> tuple[Track, ...]:
+    video = scale.video
+    mean = references(video, "mean-annotator")[0].astype(np.float64)  # (steps,)
+    ends = scale.places(np.append(video.picks[1:], video.n_frames))  # (steps,)
+    starts = scale.places(video.picks)
+    spans = [
+        Span(
+            float(starts[each.first]),
+            float(ends[each.last]),
+            f"ranked too {'high' if each.ours > each.theirs else 'low'}: above {each.ours:.0%} of the video, "
+            f"by the annotators above {each.theirs:.0%}",
+        )
+        for each in worst_stretches(scores, mean)
+    ]
+    return (Track("Where the model is most wrong", tuple(spans)),) if spans else ()
+
+
+def _key_frames(footage: Footage, shots: tuple[Shot, ...]) -> tuple[KeyFrame, ...]:
+    """The middle of each chosen shot, or of as many as are shown, spread over the video."""
+    chosen = [shot for shot in shots if shot.chosen]
+    taken = np.unique(np.linspace(0, len(chosen) - 1, min(len(chosen), _MOST_KEY_FRAMES)).round().astype(int))
+    middles = {footage.frame_at((chosen[each].start + chosen[each].end) / 2) for each in taken}
+    pictures = footage.key_frames(sorted(middles))
+    return tuple(KeyFrame(float(footage.seconds(np.array([each]))[0]), pictures[each]) for each in sorted(middles))

@@ -1,0 +1,220 @@
+"""Which videos `clipit prepare` makes a store of: files and folders, or a benchmark as its authors distribute it.
+
+SumMe: ``videos/NAME.mp4`` (or ``.webm``) and ``GT/NAME.mat``. TVSum: ``video/ID.mp4`` and ``ydata-tvsum50.mat`` or
+``ydata-tvsum50-anno.tsv``. Both are looked for anywhere below the root. Keys follow the annotations' order, so that
+``video_7`` is the video that the field's files call so, also where others are missing.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data import BENCHMARKS, summe, tvsum
+from clipit_lightning.data.importing import find_distributed
+from clipit_lightning.data.joining import Annotation
+from clipit_lightning.data.store import natural_order
+from clipit_lightning.data.summe import Summaries
+from clipit_lightning.pipelines.labels import Labels, annotation
+from clipit_lightning.video.captions import Captions, read_captions
+
+SUFFIXES = (
+    *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"),
+    *(".ogv", ".ts", ".vob", ".webm", ".wmv"),
+)
+"""Types of files that are taken from a folder; a file that is named may have any."""
+DATASETS = ("summe", "tvsum")
+"""Benchmarks whose distributions hold videos."""
+
+_CAPTION_SUFFIXES = (".json", ".srt", ".vtt")
+_NO_LABELS = "none"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One raw video, the name and key that it has in the store, and the user's captions of it."""
+
+    key: str
+    name: str
+    path: Path
+    captions: Captions | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The videos of one store."""
+
+    dataset: str
+    sources: tuple[Source, ...]
+    annotate: Callable[[Source, NDArray[np.float64], float], Annotation | None]
+    """A video's annotation, from its frames' seconds (frames,) and its duration; None where nobody annotated it."""
+    annotations_sha256: str
+    """Hash of all annotations; ``none`` without any."""
+    has_captions: bool = False
+    """Whether the user brings captions."""
+    notes: tuple[str, ...] = ()
+    """What was not found, a line each."""
+
+
+def from_files(paths: Sequence[Path], dataset: str, labels: Labels | None = None) -> Collection:
+    """Videos of the user's: files, and folders that are searched to any depth. Each file counts once.
+
+    A video is called as its file without the type, or with as much of its path as tells it from the others.
+
+    Args:
+        paths: Files and folders.
+        dataset: Name of the store.
+        labels: Annotations of some or all of the videos.
+
+    Raises:
+        UserError: A path does not exist, a folder holds no video, or labels are of a video that is not there.
+    """
+    files = list({file.resolve(): file for path in reversed(paths) for file in _files(path)}.values())
+    named = dict(zip(_names(files), files, strict=True))
+    sources = tuple(Source(f"video_{n}", name, named[name]) for n, name in enumerate(natural_order(named), 1))
+    if labels is None:
+        return Collection(dataset, sources, lambda *_: None, _NO_LABELS)
+    parts = {name: labels.videos[word] for word, name in _labelled(sources, labels).items()}
+    bare = len(sources) - len(parts)
+    note = f"{labels.path}: no labels of {bare} of {len(sources)} videos"
+
+    def annotate(source: Source, frame_times: NDArray[np.float64], duration: float) -> Annotation | None:
+        mine = parts.get(source.name)
+        return None if mine is None else annotation(mine, source.name, frame_times, duration)
+
+    digest = hashlib.sha256(labels.path.read_bytes()).hexdigest()
+    return Collection(dataset, sources, annotate, digest, notes=(note,) if bare else ())
+
+
+def from_benchmark(dataset: str, root: Path) -> Collection:
+    """The videos and annotations of SumMe or TVSum below a folder. Videos that are missing are named in ``notes``.
+
+    Raises:
+        UserError: There are no annotations, or no video of theirs; the message says what should lie there.
+    """
+    found = find_distributed([root])
+    annotations: Mapping[str, Annotation] = {}
+    if dataset == "summe" and found.ground_truth:
+        annotations = summe.read_ground_truth(found.ground_truth)
+    elif dataset == "tvsum" and found.ratings:
+        read = tvsum.read_mat if found.ratings.suffix == ".mat" else tvsum.read_tsv
+        annotations = read(found.ratings)
+    needs = {"summe": "videos/*.mp4 and GT/*.mat", "tvsum": f"video/*.mp4 and {tvsum.MAT_NAME} or {tvsum.TSV_NAME}"}
+    title = BENCHMARKS[dataset].title
+    if not annotations:
+        raise UserError(f"{root}: no annotations of {title}; its folder should hold {needs[dataset]}")
+    files = _by_stem(_files(root))
+    paths = {key: files.get(each.name) or files.get(_plain(each.name)) for key, each in annotations.items()}
+    sources = tuple(Source(key, annotations[key].name, path) for key, path in paths.items() if path)
+    if not sources:
+        raise UserError(f"{root}: none of {title}'s {len(annotations)} videos; its folder should hold {needs[dataset]}")
+    missing = [annotations[key].name for key, path in paths.items() if path is None]
+    note = f"{root}: {len(missing)} of {len(annotations)} videos of {title} are not there: {_some(missing)}"
+    notes = (note,) if missing else ()
+    return Collection(dataset, sources, lambda source, *_: annotations[source.key], _hash(annotations), notes=notes)
+
+
+def with_captions(collection: Collection, path: Path) -> Collection:
+    """The same videos with the user's captions: a file for a single video, or a folder of ``NAME.json|.srt|.vtt``.
+
+    Raises:
+        UserError: The path does not exist, a file is damaged, or there are none for any of the videos.
+    """
+    if not path.is_dir():
+        if len(collection.sources) > 1:
+            raise UserError(f"{path}: one file for {len(collection.sources)} videos; give a folder, NAME.srt for each")
+        only = replace(collection.sources[0], captions=read_captions(path))
+        return replace(collection, sources=(only,), has_captions=True)
+    sources = tuple(replace(each, captions=_captions_in(path, each)) for each in collection.sources)
+    bare = [each.name for each in sources if each.captions is None]
+    if len(bare) == len(sources):
+        raise UserError(f"{path}: captions of none of the videos; name them as the videos, such as {bare[0]}.srt")
+    note = (f"{path}: no captions of {len(bare)} of {len(sources)} videos: {_some(bare)}",) if bare else ()
+    return replace(collection, sources=sources, has_captions=True, notes=(*collection.notes, *note))
+
+
+def _files(path: Path) -> list[Path]:
+    """A file itself, or the videos in a folder; hidden files are no videos."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"{path}: no such file or folder; check the path")
+    found = [each for each in sorted(path.rglob("*")) if each.suffix.lower() in SUFFIXES and each.is_file()]
+    if not (shown := [each for each in found if not each.name.startswith(".")]):
+        raise UserError(f"{path}: no videos in this folder; there should be files such as .mp4, .mkv, .webm")
+    return shown
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """For each file the shortest of its names that no other file shares, as text that can be written."""
+    forms: list[Callable[[Path], str]] = [
+        lambda file: file.stem,
+        lambda file: file.name,
+        lambda file: f"{file.parent.name}/{file.name}",
+        str,
+    ]
+    counts = [Counter(form(file) for file in files) for form in forms]
+    names = (
+        next(form(each) for form, count in zip(forms, counts, strict=True) if count[form(each)] == 1) for each in files
+    )
+    return [name.encode("utf-8", "backslashreplace").decode() for name in names]  # file names may be any bytes
+
+
+def _labelled(sources: Iterable[Source], labels: Labels) -> dict[str, str]:
+    """Word that the labels call a video, to its name."""
+    words: dict[str, set[str]] = {}
+    for source in sources:
+        for word in (source.name, source.path.name, source.path.stem):
+            words.setdefault(word, set()).add(source.name)
+    for word, parts in labels.videos.items():
+        found = words.get(word, set())
+        if len(found) != 1:
+            what = f"several videos are called {word}: {_some(sorted(found))}" if found else f"no video called {word}"
+            raise UserError(f"{parts[0].where}: {what}; there are {_some([source.name for source in sources])}")
+    chosen = {word: next(iter(words[word])) for word in labels.videos}
+    if len(set(chosen.values())) < len(chosen):
+        twice, _ = Counter(chosen.values()).most_common(1)[0]
+        raise UserError(f"{labels.path}: {twice} is called by several names; use one")
+    return chosen
+
+
+def _captions_in(folder: Path, source: Source) -> Captions | None:
+    """A video's captions in a folder of them."""
+    names = dict.fromkeys([source.name, source.path.name, source.path.stem])
+    paths = [folder / f"{name}{suffix}" for name in names for suffix in _CAPTION_SUFFIXES]
+    if not (there := [path for path in paths if path.is_file()]):
+        return None
+    if len(there) > 1:
+        raise UserError(f"{there[0]} and {there[1]} are both of {source.name}; leave one there")
+    return read_captions(there[0])
+
+
+def _by_stem(files: Iterable[Path]) -> dict[str, Path]:
+    """Files by name without type, as written and in plain form; of several an ``.mp4`` first."""
+    found: dict[str, Path] = {}
+    for file in sorted(files, key=lambda file: (file.suffix.lower() != ".mp4", file)):
+        for word in (file.stem, _plain(file.stem)):
+            found.setdefault(word, file)
+    return found
+
+
+def _plain(name: str) -> str:
+    """As in the importers: files write ``Base_jumping`` for ``Base jumping``."""
+    return name.replace("_", " ").casefold()
+
+
+def _hash(annotations: Mapping[str, Annotation]) -> str:
+    digest = hashlib.sha256()
+    for key, each in annotations.items():
+        array = each.user_summary if isinstance(each, Summaries) else each.ratings
+        digest.update(f"{key}:{each.name}:{array.shape};".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,129 @@
+"""The working folder of `clipit prepare`: one small HDF5 file a described video, so that a run can stop at any time.
+
+A file is called by the hash of all that it depends on: the video's file, the encoder with its weights and settings, the
+sampling, the captions. A video's file is known by its size, its time of change, and the SHA-256 of its first and last
+mebibyte: to read hundreds of gigabytes at each start would take longer than what it guards against, a file that is
+changed in the middle without a change of its time.
+
+Several processes may share the folder: files are written atomically, and equal ones have equal content. A video that
+failed has a file with the reason, which is overwritten when it is tried again.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.files import atomic_path, write_json
+from clipit_lightning.pipelines.collect import Source
+from clipit_lightning.video.extract import Description
+
+_EDGE = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is described so far.
+
+    Args:
+        folder: The working folder.
+        settings: Everything beside the video and its own captions that changes a description.
+    """
+
+    folder: Path
+    settings: str
+
+    def path(self, source: Source) -> Path:
+        """Where the description of a video is, or will be.
+
+        Raises:
+            UserError: The video's file cannot be read.
+        """
+        stat = _stat(source.path)
+        words = (source.name, content_mark(source), str(stat.st_mtime_ns), self.settings)
+        return self.folder / f"{_sha256(json.dumps(words))[:32]}.h5"
+
+    def is_done(self, source: Source) -> bool:
+        """Whether a whole description of the video, as it is now, is there."""
+        try:
+            with h5py.File(self.path(source), "r") as file:
+                return "frame_times" in file
+        except (OSError, UserError):
+            return False
+
+    def save(self, source: Source, description: Description) -> None:
+        """Keep a description, atomically, in the layout of a store's group.
+
+        Raises:
+            UserError: The folder cannot be written to.
+        """
+        path = self.path(source)
+        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+            file["features"] = description.features
+            file["picks"] = description.picks
+            file["n_frames"] = description.info.n_frames
+            file["change_points"] = description.change_points
+            file["video_name"] = source.name
+            file["duration"] = description.info.duration
+            if description.captions:
+                file.create_dataset("captions", data=list(description.captions), dtype=h5py.string_dtype())
+            if description.caption_features is not None:
+                file["caption_features"] = description.caption_features
+            file.create_dataset("frame_times", data=np.asarray(description.frame_times), compression="gzip")
+        path.with_suffix(".json").unlink(missing_ok=True)
+
+    def fail(self, source: Source, reason: str) -> None:
+        """Keep the reason why a video cannot be described; an unreadable file has no place for one."""
+        write_json(self._failure(source), {"video": source.name, "reason": reason})
+
+    def failure(self, source: Source) -> str:
+        """Why a video has no description."""
+        try:
+            return str(json.loads(self._failure(source).read_text(encoding="utf-8"))["reason"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return "its file changed or was not read while this ran; run the same command again"
+
+    def remove(self) -> None:
+        """Remove the working folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _failure(self, source: Source) -> Path:
+        try:
+            return self.path(source).with_suffix(".json")
+        except UserError:
+            return self.folder / f"{hashlib.sha256(os.fsencode(source.path)).hexdigest()[:32]}.json"
+
+
+def content_mark(source: Source) -> str:
+    """Size and hash of the first and last mebibyte of a video's file, and hash of the user's captions of it.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    size = _stat(source.path).st_size
+    digest = hashlib.sha256()
+    try:
+        with source.path.open("rb") as file:
+            digest.update(file.read(_EDGE))
+            file.seek(max(0, size - _EDGE))
+            digest.update(file.read(_EDGE))
+    except OSError as error:
+        raise UserError(f"cannot read {source.path}: {error.strerror or error}; check the file") from error
+    return f"{size}:{digest.hexdigest()}:{_sha256(repr(source.captions))}"
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}; check the file") from error
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,93 @@
+"""The video files of a store's videos, where a folder holds them: when frames are shown, and key frames."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.pipelines.collect import from_files
+from clipit_lightning.video.frames import thumbnails
+from clipit_lightning.video.reader import VideoReader
+
+_WIDTH = 208  # pixels of a key frame in a report: two a phone's width, and 50 videos stay a few megabytes
+_SLACK = 0.01  # share of the frames by which a file may differ: another decoder, or a cut at the end
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A video file that has been decoded once."""
+
+    path: Path
+    times: NDArray[np.float64]
+    """Seconds at which each frame is shown, (frames,)."""
+    duration: float
+    """Seconds."""
+
+    def seconds(self, frames: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Seconds at which frames begin; a frame after the last begins at the end."""
+        every = np.append(self.times, self.duration)  # (frames + 1,)
+        begins: NDArray[np.float64] = every[np.minimum(frames, len(self.times))]
+        return begins
+
+    def frame_at(self, second: float) -> int:
+        """Number of the frame that is shown at a time."""
+        return max(0, int(np.searchsorted(self.times, second + 1e-6, side="right")) - 1)
+
+    def key_frames(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """JPEG files of frames, by number; numbers after the last frame give the last."""
+        wanted = {number: min(number, len(self.times) - 1) for number in numbers}
+        found = thumbnails(self.path, wanted.values(), _WIDTH)
+        return {number: found[frame] for number, frame in wanted.items()}
+
+
+def find_files(folder: Path | None, names: Mapping[str, str]) -> dict[str, Path]:
+    """Which of a folder's files is which video: a file is called as the video, or as its key.
+
+    Args:
+        folder: Searched to any depth; None finds nothing.
+        names: Name of each video by its key.
+
+    Returns:
+        The files found, by key.
+
+    Raises:
+        UserError: The folder does not exist, or holds the file of none of the videos.
+    """
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder of videos; check --videos")
+    stems: dict[str, Path] = {}
+    for source in from_files([folder], "videos").sources:
+        stems.setdefault(_plain(source.path.stem), source.path)
+    found = {key: stems.get(_plain(name)) or stems.get(_plain(key)) for key, name in names.items()}
+    if not any(found.values()):
+        example = next((name or key for key, name in names.items()), "")
+        raise UserError(f"{folder}: none of the run's {len(names)} videos; files are called as they are: {example}.mp4")
+    return {key: path for key, path in found.items() if path}
+
+
+def open_footage(path: Path, n_frames: int | None = None, duration: float | None = None) -> Footage:
+    """Decode a file once.
+
+    Args:
+        path: The file.
+        n_frames: Frames that it should have.
+        duration: Seconds that it should last, where the store counts in seconds.
+
+    Raises:
+        UserError: It cannot be read, or is another video.
+    """
+    reader = VideoReader(path)
+    info = reader.info()
+    for has, wanted, what in ((info.n_frames, n_frames, "frames"), (info.duration, duration, "seconds")):
+        if wanted is not None and abs(has - wanted) > max(_SLACK * wanted, 1):
+            raise UserError(f"{path}: has {has:.0f} {what}, the store {wanted:.0f}; it is another video")
+    return Footage(path, reader.times, info.duration)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").casefold()

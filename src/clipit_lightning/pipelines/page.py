@@ -1,0 +1,287 @@
+"""The page to look at: one HTML file of its own for a summarized video, or for all videos of a run.
+
+Everything but the video files is inside the file: style, script, curves as SVG, key frames as data. It loads nothing
+from a network (its content security policy forbids it), works from ``file://``, and shows curves and tables without
+its script, too. Whatever is shown may come from users: the template escapes all of it.
+"""
+
+import base64
+import hashlib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from clipit_lightning import __version__
+from clipit_lightning.core.files import write_text
+from clipit_lightning.pipelines import charts
+from clipit_lightning.pipelines.charts import Numbers, Unit
+from clipit_lightning.training.finished_run import LABELS, printed
+
+_MOST_CUTS = 400  # shots of which the borders are drawn; more would be a grey area
+_MOST_OPEN = 24  # chosen shots that are listed without being asked for
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores over time."""
+
+    times: Numbers
+    """Increasing, (steps,)."""
+    scores: Numbers
+    """(steps,)."""
+    label: str = "Score"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What annotators said over time: their mean, and a band around it."""
+
+    times: Numbers
+    """Increasing, (steps,)."""
+    mean: Numbers
+    """(steps,)."""
+    low: Numbers | None = None
+    """Lower edge of the band, (steps,); None where there is no band."""
+    high: Numbers | None = None
+    """Upper edge of the band, (steps,)."""
+    label: str = "Annotators' mean"
+    band_label: str = "one standard deviation"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A shot of the source from ``start`` to ``end``."""
+
+    start: float
+    end: float
+    chosen: bool = False
+    score: float | None = None
+    text: str = ""
+    """A few words on what it shows, or why it was chosen."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of the video that is marked."""
+
+    start: float
+    end: float
+    text: str = ""
+    """With a text it is listed, too, and can be clicked."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """A row of marked parts under the curve, such as the shots of an oracle."""
+
+    label: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class KeyFrame:
+    """A picture of the video at a time, as a JPEG file's bytes."""
+
+    time: float
+    jpeg: bytes
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number with its name."""
+
+    name: str
+    text: str
+    """As it is printed: ``0.202 ± 0.008``."""
+    value: float | None = None
+    """What a table is sorted by."""
+
+
+@dataclass(frozen=True)
+class VideoPage:
+    """One video, or one video with one query."""
+
+    title: str
+    duration: float
+    """Length of the source, in ``unit``."""
+    curve: Curve | None = None
+    shots: tuple[Shot, ...] = ()
+    """All shots, in order."""
+    source: str = ""
+    """Where it comes from, as text: a file name, an id."""
+    video: str | None = None
+    """Address of the whole video for the player, relative to the page (``address``); None where there is none."""
+    summary: str | None = None
+    """Address of the summary for the player: exactly the chosen shots, one after another."""
+    annotators: Spread | None = None
+    tracks: tuple[Track, ...] = ()
+    key_frames: tuple[KeyFrame, ...] = ()
+    query: str | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+    """Label and value, such as the encoder."""
+    metrics: tuple[Metric, ...] = ()
+    """The same names in the same order for all videos of a page."""
+    unit: Unit = "seconds"
+    """What all places in the video are given in: frames where nobody knows how many there are in a second."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a small chart; ``selected`` is the position of the point that is marked."""
+
+    label: str
+    x: Numbers
+    y: Numbers
+    selected: int | None = None
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """A small chart of several lines over the same x, such as a loss term of each fold over epochs."""
+
+    title: str
+    x_label: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: of one video, or of many with a table to sort them by."""
+
+    title: str
+    videos: tuple[VideoPage, ...]
+    """In the order in which they are first shown."""
+    subtitle: str = ""
+    notice: str | None = None
+    """What nobody may overlook, such as that the data are synthetic."""
+    metrics: tuple[Metric, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    charts: tuple[LineChart, ...] = ()
+    charts_title: str = "Training"
+    charts_note: str = ""
+    tables: tuple[Table, ...] = ()
+    noun: str = "videos"
+    """What ``videos`` are, in the plural: videos or queries."""
+
+
+def metrics_of(row: Mapping[Any, Any]) -> tuple[Metric, ...]:
+    """The metrics of a video or query by the run's own rules, for a page."""
+    names = [name for name in LABELS if name in row and name not in ("f1_mean", "f1_max")]
+    values = {name: None if math.isnan(row[name]) else float(row[name]) for name in names}
+    return tuple(Metric(LABELS[name], printed(name, value), value) for name, value in values.items())
+
+
+def address(file: Path, page: Path) -> str:
+    """The address of a video file for a page that lies at ``page``: relative, so that both can be moved together."""
+    path = os.path.relpath(file.resolve(), page.resolve().parent)
+    return "./" + quote(Path(path).as_posix(), errors="surrogateescape")  # a name with a colon is no scheme then
+
+
+def write_page(page: Page, to: Path) -> None:
+    """Write the page as one HTML file, atomically; the same page gives the same bytes.
+
+    Raises:
+        UserError: The file cannot be written.
+        ValueError: A curve holds a value that is not finite, or columns of a table differ between videos.
+    """
+    if len({tuple(metric.name for metric in video.metrics) for video in page.videos}) > 1:
+        raise ValueError("the videos of a page have different metrics")
+    text = render_page(page)
+    write_text(to, text.encode("utf-8", "replace").decode("utf-8"))  # file names may hold bytes that are no text
+
+
+def render_page(page: Page) -> str:
+    """The page's HTML."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    loader = PackageLoader("clipit_lightning.pipelines", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"moment": charts.moment, "jpeg": _jpeg_address}
+    style, script = (loader.get_source(environment, name)[0] for name in ("page.css", "page.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("page.html").render(
+        page=page,
+        views=[_view(video) for video in page.videos],
+        charts=[_chart(chart) for chart in page.charts],
+        style=Markup(style),  # our own file, not a user's text
+        script=Markup(script),
+        script_hash=f"sha256-{digest}",
+        size=(charts.WIDTH, charts.HEIGHT),
+        version=__version__,
+    )
+
+
+def _view(video: VideoPage) -> dict[str, Any]:
+    """What the template shows of a video beside its own fields."""
+    curve, spread = video.curve, video.annotators
+    ends = [shot.end for shot in video.shots] + [float(each.times[-1]) for each in (curve, spread) if each is not None]
+    length = max([video.duration, *ends, 1e-3])
+    chosen = [shot for shot in video.shots if shot.chosen]
+    view: dict[str, Any] = {
+        "video": video,
+        "length": length,
+        "chosen": chosen,
+        "chosen_length": sum(shot.end - shot.start for shot in chosen),
+        "open": len(chosen) <= _MOST_OPEN,
+        "shading": charts.spans([(shot.start, shot.end) for shot in chosen], length),
+        "cuts": charts.cuts([shot.start for shot in video.shots[1:]], length) if len(video.shots) <= _MOST_CUTS else "",
+        "tracks": [(each, charts.spans([(at.start, at.end) for at in each.spans], length)) for each in video.tracks],
+        "times": charts.ticks_of(length, video.unit),
+        "segments": " ".join(f"{shot.start:.3f}-{shot.end:.3f}" for shot in chosen),
+    }
+    return view | _curves(curve, spread, length)
+
+
+def _curves(curve: Curve | None, spread: Spread | None, length: float) -> dict[str, Any]:
+    """Score and annotators have an axis each: a score need not be on the annotators' scale, only its ranks count."""
+    found: dict[str, Any] = {"axis": None, "line": "", "other": None, "mean": "", "band": ""}
+    if curve:
+        found["axis"] = axis = charts.axis_of([curve.scores])
+        found["line"] = charts.line(curve.times, curve.scores, length, axis)
+        found["range"] = " to ".join(axis.text(value) for value in (min(curve.scores), max(curve.scores)))
+    if spread:
+        found["other"] = other = charts.axis_of(
+            row for row in (spread.mean, spread.low, spread.high) if row is not None
+        )
+        found["mean"] = charts.line(spread.times, spread.mean, length, other)
+        if spread.low is not None and spread.high is not None:
+            found["band"] = charts.band(spread.times, spread.low, spread.high, length, other)
+    return found
+
+
+def _chart(chart: LineChart) -> dict[str, Any]:
+    axis = charts.axis_of([line.y for line in chart.lines])
+    first = min(float(line.x[0]) for line in chart.lines)
+    last = max(float(line.x[-1]) for line in chart.lines)
+    length = (last - first) or 1.0
+
+    def points(line: Line, positions: Sequence[int]) -> str:
+        return charts.line([line.x[at] - first for at in positions], [line.y[at] for at in positions], length, axis)
+
+    lines = []
+    for number, line in enumerate(chart.lines):
+        dot = None if line.selected is None else points(line, [line.selected]).split(",")
+        tint = 100 - round(60 * number / max(1, len(chart.lines) - 1))  # percent of the accent colour
+        lines.append({"label": line.label, "points": points(line, range(len(line.x))), "dot": dot, "tint": tint})
+    return {"chart": chart, "axis": axis, "lines": lines, "first": f"{first:g}", "last": f"{last:g}"}
+
+
+def _jpeg_address(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()

@@ -1,0 +1,195 @@
+"""``report``: a finished run as one page to look at, with every tested video or query, the worst first."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data import BENCHMARKS, QUERY_BENCHMARKS
+from clipit_lightning.evaluation.measures import FACTORS
+from clipit_lightning.pipelines.annotated_report import annotated_pages
+from clipit_lightning.pipelines.page import Line, LineChart, Metric, Page, Table, VideoPage, write_page
+from clipit_lightning.pipelines.query_report import query_pages
+from clipit_lightning.training.finished_run import LABELS, FinishedRun, printed, read_finished_run
+
+SCORER_TITLES = {
+    "clip-it+": "CLIP-It+",
+    "clip-it": "CLIP-It",
+    "transformer": "Transformer",
+    "linear": "Linear",
+    "mlp": "MLP",
+    "vasnet": "VASNet",
+    "pglsum": "PGL-SUM",
+    "random": "Random",
+}
+"""Every scorer as it is called on a page."""
+LOSS_TITLES = {
+    "total": "Loss, all terms",
+    "keyframe": "Loss: key frames",
+    "correlation": "Loss: correlation",
+    "diversity": "Loss: diversity",
+    "reconstruction": "Loss: reconstruction",
+    "length": "Loss: length",
+    "rarity": "Loss: rarity",
+    "language": "Loss: language",
+    "spread": "Loss: spread",
+}
+"""Every term of the loss, and their sum, likewise."""
+
+
+def report(run: Path, to: Path | None = None, videos: Path | None = None, root: Path | None = None) -> Path:
+    """Write the page of a finished run.
+
+    Args:
+        run: Folder of the run.
+        to: The page; by default ``report.html`` in the run's folder.
+        videos: Folder with video files, called as the videos: the page then plays them and shows key frames.
+        root: Folder of the stores; by default the one that the run read.
+
+    Returns:
+        The written page.
+
+    Raises:
+        UserError: There is no finished run, a file of it is damaged, the store is missing or has changed, or the page
+            cannot be written.
+    """
+    found = read_finished_run(run, root)
+    to = to or run / "report.html"
+    has_queries = found.protocol.dataset in QUERY_BENCHMARKS
+    shown = tuple((query_pages if has_queries else annotated_pages)(found, to, videos))
+    try:
+        page = _page(found, shown)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:  # JSON, but not what a run writes
+        raise UserError(f"{found.folder.result}: damaged (no {error}); restore the file") from error
+    write_page(page, to)
+    return to
+
+
+def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
+    result, protocol = run.result, run.protocol
+    queries = protocol.dataset in QUERY_BENCHMARKS
+    benchmark = QUERY_BENCHMARKS[protocol.dataset] if queries else BENCHMARKS[protocol.dataset]
+    mini = "MINI: these data are synthetic. The numbers say that the code works, and nothing about video."
+    charts = _charts(run)
+    lines = f"A line for each fold; the dot marks the {_selected(run)} that was selected and tested."
+    return Page(
+        title=f"{SCORER_TITLES.get(run.config.model.name, run.config.model.name)} on {benchmark.title}",
+        subtitle=f"{run.folder.path.resolve().name}: {protocol.setting}, {_selected(run)} by {protocol.selection}",
+        notice=mini if protocol.data == "mini" else None,
+        metrics=_head(result["metrics"]),
+        facts=_facts(run),
+        videos=videos,
+        charts=charts,
+        charts_title="Training" if charts else "Folds",
+        charts_note=lines if charts else "",
+        tables=(_folds(run),),
+        noun="queries" if queries else "videos",
+    )
+
+
+def _head(metrics: dict[str, Any]) -> tuple[Metric, ...]:
+    """Mean and standard deviation over folds; F1 by the other convention only where it differs."""
+    names = [name for name in LABELS if metrics.get(name)]
+    names = [name for name in names if not (name in ("f1_mean", "f1_max") and metrics[name] == metrics.get("f1"))]
+    shown = []
+    for name in names:
+        mean, spread = metrics[name]["mean"], metrics[name]["std"]
+        text = printed(name, mean) + (f" ± {printed(name, spread)}" if spread is not None else "")
+        shown.append(Metric(LABELS[name], text, mean))
+    return tuple(shown)
+
+
+def _facts(run: FinishedRun) -> tuple[tuple[str, str], ...]:
+    result, protocol = run.result, run.protocol
+    facts = [
+        ("Protocol", protocol.identifier),
+        ("Method", f"{run.config.model.name}, {result.get('supervision', 'unknown')}"),
+        ("Data", f"{protocol.dataset}, {protocol.data}, features {result.get('features', 'unnamed')}"),
+        ("Setting", " + ".join((protocol.setting, *protocol.sources))),
+        ("Folds", f"{len(result['folds'])}, {protocol.folds}"),
+        (f"Selection of the {_selected(run)}", protocol.selection),
+        ("F1", protocol.f1 if protocol.correlation == "none" else f"{protocol.f1} over annotators"),
+        ("Correlation", protocol.correlation),
+        ("Summary", f"{protocol.budget:.0%} at most, {protocol.solver} on {protocol.shot_value}s, {protocol.rounding}"),
+        ("Seed", str(run.config.seed)),
+        ("Trained parameters", f"{result.get('parameters', 0):,}"),
+        ("±", "standard deviation over folds"),
+    ]
+    return tuple(each for each in facts if each != ("Correlation", "none"))
+
+
+def _folds(run: FinishedRun) -> Table:
+    """A row for each fold: what was selected, and what it reached."""
+    names = [name for name in LABELS if run.result["metrics"].get(name) and name not in ("f1_mean", "f1_max")]
+    monitor = _monitor(run)
+    rows = []
+    for position, fold in enumerate(run.result["folds"]):
+        epoch, validation = fold["epoch"], (fold["validation"] or {}).get(monitor)
+        reached = [run.result["metrics"][name]["folds"] for name in names]
+        shown = [printed(name, values[position]) for name, values in zip(names, reached, strict=True)]
+        tested = fold.get("queries", fold["videos"])
+        selected = "-" if epoch is None else _shown_selected(run, epoch)
+        rows.append((str(fold["fold"]), str(tested), selected, printed(monitor, validation), *shown))
+    columns = (
+        "Fold",
+        "Tested",
+        f"Selected {_selected(run)}",
+        f"{LABELS[monitor]} in validation",
+        *(LABELS[each] for each in names),
+    )
+    return Table("Each fold", columns, tuple(rows))
+
+
+def _selected(run: FinishedRun) -> str:
+    """What validation selects: of the closed form no epoch, but a strength, whose place stands for the epoch."""
+    return "alpha" if run.config.model.name == "linear" else "epoch"
+
+
+def _shown_selected(run: FinishedRun, epoch: int) -> str:
+    return f"{run.config.model.alphas[epoch]:g}" if _selected(run) == "alpha" else str(epoch + 1)
+
+
+def _monitor(run: FinishedRun) -> str:
+    """The metric that chooses the epoch."""
+    return "f1" if run.protocol.dataset in QUERY_BENCHMARKS else "kendall_tau"
+
+
+def _charts(run: FinishedRun) -> tuple[LineChart, ...]:
+    """The validation metric and each loss term over epochs, a line for each fold that has curves."""
+    curves = {fold["fold"]: _curves(run.folder.fold(fold["fold"]) / "metrics.csv") for fold in run.result["folds"]}
+    selected = {fold["fold"]: fold["epoch"] for fold in run.result["folds"]}
+    monitor = _monitor(run)
+    titles = {f"val/{monitor}": f"{LABELS[monitor]} in validation"}
+    titles |= {f"train/{name}": title for name, title in LOSS_TITLES.items()}
+    charts = []
+    for column, title in titles.items():
+        factor = FACTORS[monitor] if column.startswith("val/") else 1.0
+        rows = {fold: table[column].dropna() * factor for fold, table in curves.items() if column in table}
+        lines = [_line(fold, row, selected[fold]) for fold, row in rows.items() if len(row)]
+        x_label = "epoch" if _selected(run) == "epoch" else "place in model.alphas"
+        charts += [LineChart(title, x_label, tuple(lines))] if lines else []
+    return tuple(charts)
+
+
+def _curves(path: Path) -> pd.DataFrame:
+    """What was logged, a row for each epoch; nothing where the scorer does not train.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    if not path.exists():
+        return pd.DataFrame()
+    try:
+        return pd.read_csv(path).groupby("epoch").first()
+    except pd.errors.EmptyDataError:  # what earlier versions left of a scorer that does not train
+        return pd.DataFrame()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: cannot be read ({reason}); remove it to do without curves") from error
+
+
+def _line(fold: int, values: "pd.Series[float]", epoch: int | None) -> Line:
+    epochs = [int(each) for each in values.index]
+    selected = epochs.index(epoch) if epoch in epochs else None
+    return Line(f"Fold {fold}", [each + 1 for each in epochs], values.to_numpy(), selected)

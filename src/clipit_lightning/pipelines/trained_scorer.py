@@ -1,0 +1,189 @@
+"""Scores of a raw video's steps by the scorers of a trained run.
+
+The mean of the scores of its folds, since a video of the user's is new to all of them, or one fold. Features must come
+from the encoder that the run was trained on. The same input gives the same scores.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from clipit_lightning.core.config import Config
+from clipit_lightning.core.config_files import load_config
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.files import read_json
+from clipit_lightning.data import QUERY_BENCHMARKS
+from clipit_lightning.models.zero_shot import phrases
+from clipit_lightning.training import build
+from clipit_lightning.training.checkpoints import read_checkpoint
+from clipit_lightning.training.run import RunFolder
+from clipit_lightning.video.encoders import Encoder
+
+_SAME = {"weights_sha256": "weights", "preprocessing": "preprocessing", "definition": "definition"}
+_SIZES = {
+    **dict.fromkeys(("clip-it+", "clip-it"), ("frame_projection.weight", "text_projection.weight")),
+    "transformer": ("frame_projection.weight",) * 2,
+    "linear": ("feature_weights", "no_text"),
+    "mlp": ("hidden.weight",) * 2,
+    "vasnet": ("query.weight",) * 2,
+    "pglsum": ("overall.query.weight",) * 2,
+}
+"""Weights whose last dimension is the number of features of a step and of a text; the first twice where text is not
+read, so that any number will do."""
+
+Row = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run, whose scorers score other videos; ``read_trained_run`` reads it."""
+
+    path: Path
+    config: Config
+    result: dict[str, Any]
+    """The content of ``result.json``."""
+    weights: dict[int, dict[str, torch.Tensor]]
+    """Of the scorer of each fold that takes part, by its number."""
+    feature_dim: int
+    text_dim: int
+
+    @property
+    def made(self) -> dict[str, str]:
+        """How the features that it was trained on were made, where its store knows."""
+        made = self.result.get("store")
+        return made if isinstance(made, dict) else {}
+
+    @property
+    def label(self) -> str:
+        """What scores, in words."""
+        folds = ", ".join(map(str, self.weights))
+        return f"run {self.path.resolve().name}, " + (
+            f"mean of folds {folds}" if len(self.weights) > 1 else f"fold {folds}"
+        )
+
+    @property
+    def has_language(self) -> bool:
+        """Whether its scores depend on text."""
+        reads = self.config.model.name in ("clip-it+", "clip-it") or (
+            self.config.model.name == "linear" and self.feature_dim == self.text_dim
+        )
+        return reads and bool(self.result.get("captions"))
+
+    @property
+    def wants_query(self) -> bool:
+        """Whether it was trained with a query for each summary."""
+        return self.has_language and self.config.data.dataset in QUERY_BENCHMARKS
+
+    @property
+    def sampling(self) -> dict[str, int | float]:
+        """The ``stride`` or ``rate`` at which its steps were sampled, where its store knows."""
+        text = self.made.get("sampling", "")
+        if found := re.search(r"divisible by (\d+)$", text):
+            return {"stride": int(found[1])}
+        found = re.search(r"each 1/(\S+) s$", text)
+        return {"rate": float(found[1])} if found else {}
+
+    def texts(self, query: str) -> list[str]:
+        """The text tokens of a query, as it was trained with: of a benchmark with queries their phrases alone."""
+        whole, *parts = phrases(query)
+        if not self.wants_query:
+            return [whole, *parts]
+        return (parts or [whole]) + ([whole] if self.config.data.sentence and parts else [])
+
+    def check(self, encoder: Encoder, query: str | None, say: Callable[[str], None]) -> None:
+        """Refuse an encoder or a query that does not fit what it was trained on.
+
+        Raises:
+            UserError: The weights, the preprocessing or the number of features are others; a query is given that has no
+                effect; or none is given where every summary had one.
+        """
+        named = self.made.get("encoder") or self.result.get("features", "unnamed")
+        given = encoder.provenance()
+        other = [word for key, word in _SAME.items() if "encoder" in self.made and self.made.get(key) != given.get(key)]
+        if other or encoder.feature_dim != self.feature_dim:
+            why = f"other {other[0]}" if other else f"{encoder.feature_dim} features, not {self.feature_dim}"
+            way_out = f"give --encoder {named}, with the weights of then"
+            if "encoder" not in self.made:
+                way_out = "train on a store of `clipit prepare`, which says by which encoder it was made"
+            raise UserError(
+                f"{self.path}: was trained on features {named!r}; {encoder.name} gives others ({why}); {way_out}"
+            )
+        if "encoder" not in self.made:
+            say(
+                f"NOTE: {self.path} was trained on features {named!r}, and its store does not say which encoder made "
+                f"them; if that was not {encoder.name}, the scores mean nothing"
+            )
+        if query is not None and not self.has_language:
+            raise UserError(f"{self.path}: was trained without language, so that a query has no effect; leave one away")
+        if query is None and self.wants_query:
+            raise UserError(f"{self.path}: was trained to summarize by a query; give one with --query")
+
+    def scores(self, features: NDArray[np.float32], text: NDArray[np.float32] | None) -> Row:
+        """Scores of a video's steps, the mean over the folds, between 0 and 1, (steps,).
+
+        Args:
+            features: Of the steps, (steps, features).
+            text: Of the text tokens, (tokens, features), or None.
+
+        Raises:
+            UserError: Text features do not fit, weights are of another version, or a score is not finite.
+        """
+        tokens = torch.zeros(0, self.text_dim) if text is None else torch.from_numpy(text)  # (tokens, features)
+        if tokens.shape[1] != self.text_dim:
+            raise UserError(f"{self.path}: was trained on {self.text_dim} features a text, not on {tokens.shape[1]}")
+        steps = torch.from_numpy(features)  # (steps, features)
+        masks = [torch.ones(1, len(each), dtype=torch.bool) for each in (steps, tokens)]
+        scorer = build.scorer(self.config, self.feature_dim, self.text_dim).eval()
+        rows = []
+        for weights in self.weights.values():
+            try:
+                scorer.load_state_dict(weights)
+            except RuntimeError as error:
+                raise UserError(f"{self.path}: its weights are of another version; train it anew") from error
+            with torch.inference_mode():
+                rows.append(scorer(steps[None], masks[0], tokens[None], masks[1]).scores[0].double().numpy())
+        scores: Row = np.mean(rows, axis=0)  # (steps,)
+        if not np.isfinite(scores).all():
+            raise UserError(f"{self.path}: gives scores that are not finite; train it anew")
+        return scores
+
+
+def read_trained_run(path: Path, fold: int | None = None) -> TrainedRun:
+    """Read a run, with the weights of the epochs that it selected.
+
+    Args:
+        path: Its folder.
+        fold: The fold whose scorer scores; by default all, and their scores are averaged.
+
+    Raises:
+        UserError: There is no finished run, a file of it is damaged, it has no such fold, or nothing in it is trained.
+    """
+    folder = RunFolder(path)
+    if not folder.config.exists():
+        raise UserError(f"{path}: no run here (config.yaml); see `ls runs`")
+    if not folder.result.exists():
+        raise UserError(f"{path}: the run is not finished; `clipit train {folder.config} output={path}` continues it")
+    config, result = load_config([folder.config]), read_json(folder.result)
+    name = "last.ckpt" if config.selection == "last" else "best.ckpt"
+    there = sorted(int(file.parent.name) for file in path.glob(f"folds/*/{name}") if file.parent.name.isdecimal())
+    if not isinstance(result, dict) or not there:
+        raise UserError(f"{path}: holds no trained scorer ({config.model.name}, folds/*/{name}); choose another run")
+    if fold is not None and fold not in there:
+        raise UserError(f"--fold: {path} has {', '.join(map(str, there))}, not {fold}")
+    weights = {each: _scorer_weights(folder.fold(each) / name) for each in (there if fold is None else [fold])}
+    names = _SIZES.get(config.model.name, ())
+    sizes = {tuple(each[name].shape[-1] for name in names if name in each) for each in weights.values()}
+    if len(sizes) != 1 or len(size := sizes.pop()) != 2:
+        raise UserError(f"{path}: its weights are not those of a {config.model.name} scorer; train it anew")
+    return TrainedRun(path, config, result, weights, *size)
+
+
+def _scorer_weights(path: Path) -> dict[str, torch.Tensor]:
+    kept = read_checkpoint(path)["state_dict"]
+    return {name.removeprefix("scorer."): each for name, each in kept.items() if name.startswith("scorer.")}

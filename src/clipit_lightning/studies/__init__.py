@@ -1,0 +1,1 @@
+"""Many runs: grid, sweep, compare, leaderboard."""

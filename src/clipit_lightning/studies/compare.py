@@ -1,0 +1,147 @@
+"""Is one run better than another? Paired over videos, with an interval and a permutation test."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.files import refuse_no_file
+from clipit_lightning.evaluation.measures import FACTORS
+from clipit_lightning.evaluation.protocol import Protocol, evaluation_differences, protocol_of
+from clipit_lightning.evaluation.scores import bootstrap_interval
+from clipit_lightning.training.run import read_result
+
+PERMUTATIONS = 10_000
+
+
+def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
+    """Read the per-video rows of a run, or of its repetitions with several seeds.
+
+    Returns:
+        Its protocol, and rows with ``seed``, ``video`` (and ``query``) and the metrics; what several folds test has its
+        mean.
+
+    Raises:
+        UserError: A folder holds no finished run, or the runs given together are not repetitions of one: their method,
+            configuration, folds or protocol differ.
+    """
+    tables, what = [], []
+    for folder in folders:
+        if not (folder / "result.json").exists():
+            raise UserError(f"{folder}: no finished run here (result.json); see `ls runs`")
+        result = read_result(folder / "result.json")
+        what.append(
+            {
+                "methods": result["method"],
+                "configurations": result["config_hash"],
+                "folds": [fold["fold"] for fold in result["folds"]],
+                "protocols": _read_protocol(folder, result["protocol"]),
+            }
+        )
+        rows, keys = _read_rows(folder / "per_video.csv")
+        tables.append(rows.groupby(keys, as_index=False)[[each for each in FACTORS if each in rows]].mean())
+        tables[-1].insert(0, "seed", result["seed"])
+    for folder, each in zip(folders, what, strict=True):
+        if other := [name for name, value in each.items() if value != what[0][name]]:
+            differ = f"their {' and '.join(other)} differ"
+            raise UserError(f"{folder} is no repetition of {folders[0]}: {differ}; compare them instead")
+    rows = pd.concat(tables, ignore_index=True)
+    if rows.duplicated(["seed", *keys]).any():
+        raise UserError(f"{', '.join(map(str, folders))}: two runs of the same seed; name each seed once")
+    return what[0]["protocols"], rows
+
+
+def _read_protocol(folder: Path, saved: dict[str, Any]) -> Protocol:
+    try:
+        return protocol_of(saved)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder / 'result.json'}: its protocol is damaged ({error}); run it again") from error
+
+
+def _read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a run's table, and the columns that name what is measured."""
+    try:
+        refuse_no_file(path)
+        rows = pd.read_csv(path)
+        keys = [name for name in ("video", "query") if name in rows]
+        names = [name for name in FACTORS if name in rows]
+        if "video" not in keys or not names or rows[keys].isna().any().any():
+            raise ValueError("columns or names of videos are missing")
+        if not np.isfinite(rows[names].to_numpy(np.float64)).all():
+            raise ValueError("a metric is missing or infinite")
+    except (OSError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not the table of a run ({reason}); restore it, or run it again") from error
+    return rows.astype(dict.fromkeys(keys, str)), keys
+
+
+def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
+    """Difference of two runs, metric by metric.
+
+    A pair is a video (or a video with a query); on each side its value is the mean over the seeds of that side. A seed
+    means nothing to two scorers together, so that the sides may have different seeds, and different numbers of them: a
+    scorer that does not depend on the seed needs one run. Videos, not seeds, are drawn again for the 95 % interval:
+    seeds of one video are not independent. The p-value is of the two-sided sign-flip permutation test on the videos'
+    differences. Queries are drawn where there are some: the interval then says nothing about other videos.
+
+    Args:
+        one: Folder of a run, or of each of its seeds.
+        other: The same of the run that it is compared with.
+
+    Returns:
+        A row a metric: ``metric``, ``one``, ``other``, ``difference`` (one - other), ``low``, ``high``, ``p``,
+        ``pairs`` and ``what`` they are: videos or queries, and over how many seeds of each side their values are means.
+
+    Raises:
+        UserError: The runs were measured by different protocols, or have no video in common.
+    """
+    (left, rows), (right, others) = read_run(one), read_run(other)
+    if differences := evaluation_differences(left, right):
+        raise UserError(f"these runs cannot be compared, their protocols differ in {'; '.join(differences)}")
+    names = [name for name in FACTORS if name in rows and name in others]
+    keys = [name for name in ("video", "query") if name in rows]
+    ours, theirs = (table.groupby(keys)[names].mean() for table in (rows, others))
+    common_pairs = ours.index.intersection(theirs.index)
+    if common_pairs.empty:
+        raise UserError("these runs have no test video in common")
+    ours, theirs = ours.loc[common_pairs], theirs.loc[common_pairs]
+    seeds = [table["seed"].nunique() for table in (rows, others)]
+    what = f"{'queries' if 'query' in keys else 'videos'}{_over_seeds(*seeds)}"
+    return pd.DataFrame([_difference(name, ours[name], theirs[name]) | {"what": what} for name in names])
+
+
+def _over_seeds(one: int, other: int) -> str:
+    if one == other:
+        return f", means over {one} seeds" if one > 1 else ""
+    return f", means over {one} and {other} seeds"
+
+
+def _difference(name: str, one: "pd.Series[float]", other: "pd.Series[float]") -> dict[str, float | str]:
+    differences = (one - other).to_numpy()  # (videos,)
+    low, high = bootstrap_interval(differences.tolist())
+    return {
+        "metric": name,
+        "one": float(one.mean()),
+        "other": float(other.mean()),
+        "difference": float(differences.mean()),
+        "low": low,
+        "high": high,
+        "p": permutation_p(differences.tolist()),
+        "pairs": len(differences),
+    }
+
+
+def permutation_p(differences: Sequence[float], seed: int = 0) -> float:
+    """Two-sided p-value of a mean of paired differences under random signs, with the observed one among the draws.
+
+    Args:
+        differences: One paired difference a video.
+        seed: Of the signs.
+    """
+    array = np.asarray(differences, dtype=np.float64)
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(PERMUTATIONS, len(array)))
+    drawn = np.abs((signs * array).mean(axis=1))  # (permutations,)
+    return float((1 + (drawn >= abs(array.mean()) - 1e-12).sum()) / (1 + PERMUTATIONS))

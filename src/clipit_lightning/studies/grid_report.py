@@ -1,0 +1,174 @@
+"""What a benchmark found: a row a scorer and cell, and the paired differences of one scorer from all others."""
+
+import math
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.files import write_text
+from clipit_lightning.evaluation.measures import FACTORS
+from clipit_lightning.studies.compare import compare_runs
+from clipit_lightning.studies.grid import Grid, GridRun, roots_of
+from clipit_lightning.studies.leaderboard import spread
+from clipit_lightning.studies.tables import LABELS, MAIN, digits, markdown_table, mean_and_std
+from clipit_lightning.training.build import Say
+from clipit_lightning.training.run import read_result
+
+_CELL = ["cell", "dataset", "setting", "supervision", "data"]
+_SPREADS = [f"{name}{end}" for name in MAIN for end in ("", "_std", "_folds_std")]
+COLUMNS = [*_CELL, "scorer", "seeds", *_SPREADS, "parameters", "minutes"]
+PAIRED_COLUMNS = [
+    *("cell", "supervision", "candidate", "other", "best", "metric"),
+    *("difference", "low", "high", "p", "pairs", "what"),
+]
+_NOTE = (
+    "±: sample standard deviation over seeds, in brackets over all folds of all seeds. Differences are paired over "
+    "videos, each side the mean over its own seeds: 95 % bootstrap interval, two-sided sign-flip permutation p. * best "
+    "other of the cell"
+)
+
+
+def finished_runs(grid: Grid, folder: Path, say: Say) -> list[GridRun]:
+    """The runs of a grid that are finished, as the grid describes them now; those that are damaged are named."""
+    roots = roots_of(grid.runs, lambda line: None)  # the column of the data says what is made of the miniature
+    finished = []
+    for run in grid.runs:
+        try:
+            finished += [run] if run.is_finished(folder / run.name, roots[run.config.data.root]) else []
+        except UserError as error:  # one damaged run does not cost the tables
+            say(f"NOTE: {run.name} is left out: {error}")
+    return finished
+
+
+def benchmark_table(runs: Sequence[GridRun], folder: Path) -> pd.DataFrame:
+    """A row a cell and scorer, best first in a cell.
+
+    A mean is over seeds of the means over folds, ``*_std`` the sample standard deviation of these means, and
+    ``*_folds_std`` that of all folds of all seeds; blank where there is one only. F1 in percent.
+
+    Args:
+        runs: Finished ones.
+        folder: Where they lie.
+    """
+    rows = []
+    for (cell, supervision, scorer), group in _groups(runs).items():
+        results = [read_result(folder / run.name / "result.json") for run in group]
+        row = {"cell": cell, "supervision": supervision, "scorer": scorer, "seeds": len(group)}
+        row |= {name: results[0][name] for name in ("dataset", "setting", "data")}
+        for name in MAIN:
+            row |= _spread(name, [result["metrics"][name] for result in results if result["metrics"].get(name)])
+        row |= {"parameters": results[0].get("parameters", 0)}
+        rows.append(row | {"minutes": round(sum(result.get("wall_seconds", 0.0) for result in results) / 60, 2)})
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    order = {cell: number for number, cell in enumerate(dict.fromkeys(run.cell for run in runs))}
+    table["order"] = [order[each] for each in zip(table["cell"], table["supervision"], strict=True)]
+    sorted_table = table.sort_values(
+        ["order", "kendall_tau", "f1", "scorer"], ascending=[True, False, False, True], ignore_index=True
+    )
+    return sorted_table[COLUMNS]
+
+
+def _groups(runs: Sequence[GridRun]) -> dict[tuple[str, str, str], list[GridRun]]:
+    groups: dict[tuple[str, str, str], list[GridRun]] = {}
+    for run in runs:
+        groups.setdefault((*run.cell, run.scorer), []).append(run)
+    return groups
+
+
+def _spread(name: str, metrics: Sequence[dict[str, Any]]) -> dict[str, float]:
+    means = [metric["mean"] for metric in metrics]
+    folds = [value for metric in metrics for value in metric["folds"]]
+    mean, over_seeds = spread(means, FACTORS[name])
+    _, over_folds = spread(folds, FACTORS[name])
+    return {name: mean, f"{name}_std": over_seeds, f"{name}_folds_std": over_folds}
+
+
+def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: pd.DataFrame, say: Say) -> pd.DataFrame:
+    """The candidate's differences from every other scorer of its cell; ``best`` marks the best of these by mean tau.
+
+    Args:
+        runs: Finished ones.
+        folder: Where they lie.
+        candidate: The scorer that is compared.
+        table: What `benchmark_table` made of them.
+        say: Takes a line for each pair that cannot be compared, as where the data changed between two runs.
+    """
+    groups, rows = _groups(runs), []
+    for (cell, supervision, scorer), group in groups.items():
+        ours = groups.get((cell, supervision, candidate))
+        if scorer == candidate or ours is None:
+            continue
+        others = table.query("cell == @cell and supervision == @supervision and scorer != @candidate")
+        one, other = ([folder / run.name for run in each] for each in (ours, group))
+        names = {"cell": cell, "supervision": supervision, "candidate": candidate, "other": scorer}
+        names |= {"best": "*" if others["scorer"].iloc[0] == scorer else ""}  # the table is sorted
+        try:
+            found = {str(row["metric"]): row for row in compare_runs(one, other).to_dict("records")}
+        except UserError as error:  # does not cost the others
+            say(f"NOTE: {candidate} and {scorer} in {cell} are not compared: {error}")
+            continue
+        for metric in (name for name in MAIN if name in found):
+            row = found[metric]
+            scaled = {name: FACTORS[metric] * float(row[name]) for name in ("difference", "low", "high")}
+            rows.append(names | {"metric": metric, **scaled, **{name: row[name] for name in ("p", "pairs", "what")}})
+    return pd.DataFrame(rows, columns=PAIRED_COLUMNS)
+
+
+def write_report(grid: Grid, folder: Path, say: Say, failed: Collection[str] = ()) -> None:
+    """Write ``benchmark.csv``, ``paired.csv`` and ``benchmark.md`` into the folder, and print the tables.
+
+    Args:
+        grid: What was to be run.
+        folder: Where the runs lie.
+        say: Takes what is printed.
+        failed: Names of runs that failed just now; what lies there is a result on other data than now.
+
+    Raises:
+        UserError: No run is finished.
+    """
+    runs = [run for run in finished_runs(grid, folder, say) if run.name not in failed]
+    if not runs:
+        raise UserError(f"{folder}: no finished run of {grid.path} here; run it without --report")
+    table = benchmark_table(runs, folder)
+    paired = paired_table(runs, folder, grid.candidate, table, say)
+    write_text(folder / "benchmark.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    write_text(folder / "paired.csv", paired.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    shown = {"Means": _shown(table), f"Differences of {grid.candidate} from the others": _shown_pairs(paired)}
+    head = f"{len(runs)} of {len(grid.runs)} runs of {grid.path}"
+    parts = [f"## {title}\n\n{markdown_table(each)}" for title, each in shown.items()]
+    write_text(folder / "benchmark.md", "\n\n".join([f"# Benchmark: {head}", *parts, _NOTE]) + "\n")
+    for title, each in shown.items():
+        if len(each):
+            say(f"\n{title}\n{each.to_string(index=False)}")
+    say(f"\n{_NOTE}\n{head}: {folder}/benchmark.csv, paired.csv, benchmark.md")
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for row in table.to_dict("records"):
+        cells = {name: str(row[name]) for name in ("cell", "supervision", "data", "scorer", "seeds")}
+        for name in MAIN:
+            places = digits(name)
+            mean, seeds, folds = (row[f"{name}{end}"] for end in ("", "_std", "_folds_std"))
+            over = "" if math.isnan(folds) else f" [{folds:.{places}f}]"
+            cells[LABELS[name]] = mean_and_std(mean, seeds, places) + over
+        rows.append(cells | {"parameters": str(row["parameters"]), "minutes": f"{row['minutes']:.1f}"})
+    return pd.DataFrame(rows)
+
+
+def _shown_pairs(paired: pd.DataFrame) -> pd.DataFrame:
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    measured = [LABELS[name] for name in MAIN if name in set(paired["metric"])]
+    blank = {cell: "-" for label in measured for cell in (label, f"p({label})")}  # a cell may lack what another has
+    for row in paired.to_dict("records"):
+        key = (row["cell"], row["supervision"], row["other"])
+        start = {"cell": key[0], "supervision": key[1], "other": f"{key[2]}{' *' * bool(row['best'])}"}
+        cells = rows.setdefault(key, start | {"pairs": f"{row['pairs']} {row['what']}"} | blank)
+        places, label = digits(row["metric"]), LABELS[row["metric"]]
+        low, high = (f"{row[name]:+.{places}f}" for name in ("low", "high"))
+        cells[label] = f"{row['difference']:+.{places}f} [{low}, {high}]"
+        cells[f"p({label})"] = f"{row['p']:.4f}"
+    return pd.DataFrame(list(rows.values()))

@@ -1,0 +1,75 @@
+"""Sweeps with the server of Weights & Biases: register the file, start agents."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.studies.sweep_check import check
+from clipit_lightning.studies.sweep_space import Sweep
+from clipit_lightning.training.wandb import online_problem
+
+_HERE = "without --online (make sweep SWEEP=local) the same file runs here"
+
+
+def run_online(sweep: Sweep, trials: int | None, workers: int, say: Callable[[str], None] = print) -> int:
+    """Register a sweep with the server and start agents for it, which call `clipit train`.
+
+    Args:
+        sweep: The sweep.
+        trials: How many runs the server may hand out, over all agents; None for no limit but the file's own.
+        workers: Agents on this machine.
+        say: Takes lines of progress.
+
+    Returns:
+        Exit status of the first agent that failed, else 0.
+
+    Raises:
+        UserError: There is no account or no network, or the server refuses the sweep.
+    """
+    check(sweep)
+    problem = online_problem()
+    if problem:
+        raise UserError(f"wandb: {problem}; {_HERE}")
+    import wandb
+
+    config = registered(sweep, trials)
+    project = str(config.setdefault("project", "clipit_lightning"))
+    try:
+        identifier = wandb.sweep(config, project=project)
+    except Exception as error:  # wandb raises many kinds for a server that refuses
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"wandb: the sweep could not be registered ({reason}); {_HERE}") from error
+    entity = os.environ.get("WANDB_ENTITY")
+    address = "/".join(part for part in (entity, project, identifier) if part)
+    say(f"sweep {address}: {workers} agent{'s' * (workers != 1)}; on other machines: wandb agent {address}")
+    return _run_agents(address, workers)
+
+
+def registered(sweep: Sweep, trials: int | None) -> dict[str, Any]:
+    """What is registered: the file, with the words of the command line in the command and the number as ``run_cap``."""
+    config = deepcopy(sweep.raw)
+    command = config["command"]
+    place = command.index("${args_no_hyphens}")
+    config["command"] = [*command[:place], *sweep.added, *command[place:]]
+    caps = [each for each in (trials, sweep.run_cap) if each is not None]
+    return config | ({"run_cap": min(caps)} if caps else {})
+
+
+def _run_agents(address: str, number: int) -> int:
+    """Start agents that find this environment's `clipit`, and wait for them; Ctrl-C is for them to handle."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    command = [sys.executable, "-m", "wandb", "agent", address]
+    agents = [subprocess.Popen(command, env=os.environ | {"PATH": path}) for _ in range(number)]
+    try:
+        return next((status for agent in agents if (status := agent.wait())), 0)
+    finally:
+        for agent in agents:
+            if agent.poll() is None:
+                agent.terminate()  # it tells its run, which continues with `wandb agent` and the same run
+        for agent in agents:
+            agent.wait()

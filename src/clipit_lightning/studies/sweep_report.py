@@ -1,0 +1,142 @@
+"""What came out of a search: the best configuration, a table of all trials, plots."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import yaml
+from optuna.trial import FrozenTrial, TrialState
+
+from clipit_lightning.core.config import Config, LoggerConfig
+from clipit_lightning.core.config_files import flatten
+from clipit_lightning.core.files import atomic_path, write_text
+from clipit_lightning.studies.sweep_check import base_config
+from clipit_lightning.studies.sweep_space import Sweep
+
+_SHOWN = 5  # of the best trials
+_WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "stopped early", TrialState.FAIL: "failed"}
+
+
+def ranked(study: optuna.Study) -> list[FrozenTrial]:
+    """The complete trials, the best first, among equals the first."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
+    return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+
+
+def write_results(study: optuna.Study, sweep: Sweep, metric: str, folder: Path) -> None:
+    """Write `trials.csv`, and `best.yaml` as soon as a trial is complete.
+
+    Raises:
+        UserError: The folder cannot be written to.
+    """
+    rows = pd.DataFrame([_row(trial, metric) for trial in study.get_trials(deepcopy=False)])
+    write_text(folder / "trials.csv", rows.to_csv(index=False))
+    best = ranked(study)
+    if best:
+        write_text(folder / "best.yaml", _best(best[0], len(best), sweep, metric))
+
+
+def _row(trial: FrozenTrial, metric: str) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "state": _WORDS.get(trial.state, trial.state.name.lower()),
+        metric: trial.value,
+        "epochs": trial.last_step,
+        "seconds": round(trial.duration.total_seconds(), 1) if trial.duration else None,
+        "folder": f"trials/{trial.user_attrs.get('folder', trial.number)}",
+        **trial.user_attrs.get("values", {}),
+        "error": trial.user_attrs.get("error"),
+    }
+
+
+def _best(trial: FrozenTrial, complete: int, sweep: Sweep, metric: str) -> str:
+    """The configuration of the best trial, as what differs from the defaults; it tests, unlike the trial."""
+    config = best_config(trial, sweep)
+    defaults = flatten(asdict(Config()))
+    changed = {key: value for key, value in flatten(asdict(config)).items() if value != defaults[key]}
+    tree: dict[str, Any] = {}
+    for key, value in changed.items():
+        *sections, name = key.split(".")
+        branch = tree
+        for section in sections:
+            branch = branch.setdefault(section, {})
+        branch[name] = value
+    return (
+        f"# Trial {trial.number}, the best of {complete} complete ones of {sweep.path}: "
+        f"validation {metric} {trial.value:.4f}.\n# Train and test it: clipit train best.yaml\n"
+    ) + yaml.safe_dump(tree, sort_keys=False)
+
+
+def best_config(trial: FrozenTrial, sweep: Sweep) -> Config:
+    """The configuration that `best.yaml` stands for."""
+    config = base_config(sweep, trial.user_attrs["values"], last=())
+    return replace(config, test=True, logger=LoggerConfig(), output=None, overwrite=False)
+
+
+def describe(trial: FrozenTrial, sweep: Sweep, metric: str) -> str:
+    """One line on a trial that ended."""
+    values = "  ".join(f"{key}={_short(value)}" for key, value in _searched(trial, sweep).items())
+    if trial.state == TrialState.FAIL:
+        return f"trial {trial.number}: failed: {trial.user_attrs.get('error', 'its machine was lost')}  {values}"
+    early = f", stopped after {trial.last_step} epochs" if trial.state == TrialState.PRUNED else ""
+    return f"trial {trial.number}: {metric} {trial.value:.4f}{early}  {values}"
+
+
+def _searched(trial: FrozenTrial, sweep: Sweep) -> dict[str, Any]:
+    values = trial.user_attrs.get("values", {})
+    return {each.key: values[each.key] for each in sweep.parameters if each.base is not None and each.key in values}
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - any value of a configuration
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def results_table(study: optuna.Study, sweep: Sweep, metric: str) -> str:
+    """The best trials as a table to print, and how the others ended."""
+    trials = study.get_trials(deepcopy=False)
+    counts = {word: sum(trial.state == state for trial in trials) for state, word in _WORDS.items()}
+    summary = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    rows = [
+        {"trial": trial.number, metric: f"{trial.value:.4f}"}
+        | {key: _short(value) for key, value in _searched(trial, sweep).items()}
+        for trial in ranked(study)[:_SHOWN]
+    ]
+    table = pd.DataFrame(rows).to_string(index=False) if rows else "no trial is complete yet"
+    return f"{table}\n{summary or 'no trial has ended'}"
+
+
+def write_plots(study: optuna.Study, metric: str, folder: Path, say: Callable[[str], None]) -> None:
+    """Write `history.png`, and `importance.png` where trials differ enough to tell.
+
+    Where matplotlib is missing one line says so.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        say("no plots: matplotlib is not installed (pip install matplotlib)")
+        return
+    mpl.use("agg")
+    from matplotlib import pyplot
+    from optuna.visualization.matplotlib import plot_optimization_history, plot_param_importances
+
+    plots: dict[str, Callable[..., object]] = {
+        "history.png": partial(plot_optimization_history, target_name=f"validation {metric}"),
+        "importance.png": plot_param_importances,
+    }
+    for name, plot in plots.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the functions are experimental
+            try:
+                plot(study)
+                with atomic_path(folder / name) as temporary:
+                    pyplot.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+            except (ValueError, RuntimeError, ZeroDivisionError) as error:
+                say(f"no {name}: {(str(error).splitlines() or ['trials are too few or too alike'])[0]}")
+            finally:
+                pyplot.close("all")

@@ -1,0 +1,113 @@
+"""Leaderboard, results and comparisons as text: for a terminal, for Markdown, for a spreadsheet."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from clipit_lightning.evaluation.measures import FACTORS
+from clipit_lightning.studies.leaderboard import GROUP, MARKS, VIDEOS
+from clipit_lightning.training.finished_run import LABELS as LONG_LABELS
+
+LABELS = {
+    "kendall_tau": "tau",
+    "spearman_rho": "rho",
+    "f1": "F1",
+    "f1_mean": "F1 mean",
+    "f1_max": "F1 max",
+    "precision": "precision",
+    "recall": "recall",
+    "query_drop": "query drop",
+}
+"""Every metric as a column is called, in the order of the columns."""
+MAIN = ("kendall_tau", "spearman_rho", "f1")
+"""The metrics of a grid's lines and tables; F1 in percent."""
+_SIGNS = dict(zip(MARKS.values(), ("†", "‡"), strict=True))
+_LEGEND = (
+    "±: sample standard deviation over all folds of all seeds, of [random] over its draws; "
+    + "; ".join(f"{sign} {text}" for text, sign in _SIGNS.items())
+    + "; [...] floors and ceilings, over all videos"
+)
+
+
+def format_board(board: pd.DataFrame, form: str = "table") -> str:
+    """The board as ``table``, ``markdown`` or ``csv``; tables stand under a heading for each group.
+
+    Rows of ours that only their configurations tell apart, as those of ablations, have the name of their first run.
+    """
+    if form == "csv":
+        return board.to_csv(index=False, lineterminator="\n").rstrip()
+    if board.empty:
+        return "no results yet: `make train DATASET=tvsum` makes one"
+    parts = []
+    for (dataset, setting, data, rule), group in board.groupby(GROUP, sort=False):
+        heading = f"{dataset}, {setting}, data={data}" + (f", correlation {rule}" if rule != "none" else "")
+        measured = [name for name in (*LABELS, *VIDEOS) if group[name].notna().any()]
+        same = group.duplicated(["kind", "method", "supervision", "features", "selection"], keep=False)
+        runs = group["run"].map(lambda run: str(run).partition(" ")[0].removesuffix("-seed0"))
+        named = group.assign(method=group["method"].where(~same | (group["kind"] != "ours"), runs))
+        shown = pd.DataFrame([_cells(row, measured) for row in named.to_dict("records")])
+        text = shown.to_string(index=False) if form == "table" else markdown_table(shown)
+        parts.append(f"{'## ' if form == 'markdown' else ''}{heading}\n{'' if form == 'table' else chr(10)}{text}")
+    return "\n\n".join([*parts, _LEGEND])
+
+
+def _cells(row: dict[Any, Any], measured: list[str]) -> dict[str, str]:
+    sign = _SIGNS.get(row["mark"], "")
+    cells = {"method": f"{row['method']}{' ' * bool(sign)}{sign}"}
+    cells |= {name: str(row[name]) for name in ("supervision", "features")}
+    for name in measured:
+        cells[LABELS.get(name, name)] = mean_and_std(row[name], row.get(f"{name}_std", math.nan), digits(name))
+    ours = row["kind"] == "ours"
+    cells |= {name: f"{row[name]:.0f}" if ours else "" for name in ("folds", "seeds")}
+    return cells | {"selection": str(row["selection"])}
+
+
+def digits(metric: str) -> int:
+    """How many are printed behind the point: of correlations 3, of percents 1."""
+    return 3 if FACTORS.get(metric) == 1 else 1
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """A Markdown table; pandas' own needs another package for it."""
+    rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def mean_and_std(mean: float, std: float, places: int) -> str:
+    """A mean with its standard deviation, where there is one."""
+    if math.isnan(mean):
+        return "-"
+    return f"{mean:.{places}f}" if math.isnan(std) else f"{mean:.{places}f} ±{std:.{places}f}"
+
+
+def result_table(result: dict[str, Any]) -> str:
+    """One result as a few lines for a terminal."""
+    metrics = result["metrics"]
+    what = f"{result['setting']}, {result['supervision']}, data={result['data']}, folds {len(result['folds'])}"
+    lines = [f"{result['method']} on {result['dataset']} ({what})"]
+    for name, label in LONG_LABELS.items():
+        if metrics.get(name) is not None:
+            factor, std = FACTORS[name], metrics[name]["std"]
+            shown = mean_and_std(
+                factor * metrics[name]["mean"], math.nan if std is None else factor * std, digits(name)
+            )
+            lines.append(f"  {label:28}{shown}")
+    protocol, mark = result["protocol"]["identifier"], MARKS.get(result["selection"])
+    marked = f" (MARKED: {mark}, for comparison only)" if mark else ""
+    lines.append(f"  protocol {protocol}, selection {result['selection']}{marked}, {result['wall_seconds']:.0f} s")
+    return "\n".join(lines)
+
+
+def format_comparison(table: pd.DataFrame) -> str:
+    """A comparison as a table; F1 in percent."""
+    rows = []
+    for row in table.to_dict("records"):
+        factor = FACTORS[str(row["metric"])]
+        places = digits(str(row["metric"])) + 1
+        cells = {name: f"{factor * row[name]:.{places}f}" for name in ("one", "other", "difference", "low", "high")}
+        interval = f"[{cells.pop('low')}, {cells.pop('high')}]"
+        rows.append({"metric": LABELS[str(row["metric"])], **cells, "95 % interval": interval, "p": f"{row['p']:.4f}"})
+    pairs = f"{table['pairs'].iloc[0]} {table['what'].iloc[0]}"
+    note = f"paired over {pairs}: bootstrap interval, two-sided sign-flip permutation p; difference = one - other"
+    return f"{pd.DataFrame(rows).to_string(index=False)}\n{note}"

@@ -1,0 +1,1 @@
+"""One run: task, trainer, folds, the folder of the run."""

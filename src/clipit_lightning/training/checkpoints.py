@@ -1,0 +1,104 @@
+"""Checkpoints of a fold: written whole, read without trust, at home wherever their folder is moved."""
+
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins import TorchCheckpointIO
+from torch import Tensor
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.files import atomic_path, refuse_no_file
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints appear whole: killed while it writes, a run still has the epoch before."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ANN401
+        """Write a checkpoint to a file beside ``path`` and let it take its place.
+
+        It is made in memory first: where a disk is full, torch's own writer says something else.
+        """
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        with atomic_path(Path(path)) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+
+
+class FoldCheckpoint(ModelCheckpoint):
+    """Lightning's, in a folder that may be moved or copied between two starts.
+
+    Lightning keeps absolute paths, forgets the best score where they differ, and would test the best epoch of the
+    folder that was copied.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what an earlier start found, with all paths in this folder."""
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        moved = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        kept = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **moved, "best_k_models": kept, "dirpath": self.dirpath})
+
+
+def read_checkpoint(path: Path, weights: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
+    """Read a checkpoint; only tensors and plain values are allowed in it, so that a foreign one can do no harm.
+
+    Args:
+        path: The file.
+        weights: Of the task that is to take its weights over; names and shapes must be the same.
+
+    Returns:
+        What Lightning and the task wrote: ``state_dict``, ``epoch``, ``validation`` and the states to continue from.
+
+    Raises:
+        UserError: It is damaged, or not a checkpoint of such a task.
+    """
+    try:
+        refuse_no_file(path)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        _refuse_foreign(checkpoint)
+        if weights is not None:
+            _refuse_others(checkpoint["state_dict"], weights)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise unreadable(path, error) from error
+    found: dict[str, Any] = checkpoint
+    return found
+
+
+def unreadable(path: Path, error: Exception) -> UserError:
+    """What to say where the checkpoint ``path`` cannot be read or taken up because of ``error``."""
+    reason = (str(error).splitlines() or [""])[0][:100] or type(error).__name__
+    return UserError(f"{path}: not a checkpoint that can be read ({reason}); remove {path.parent} to train anew")
+
+
+def _refuse_foreign(checkpoint: Any) -> None:  # noqa: ANN401 - whatever stood in the file
+    if not isinstance(checkpoint, dict) or not {"state_dict", "epoch", "validation"} <= set(checkpoint):
+        raise ValueError("it holds no weights of a run")
+    state, epoch, validation = (checkpoint[name] for name in ("state_dict", "epoch", "validation"))
+    if not isinstance(state, dict) or not state or not all(isinstance(each, Tensor) for each in state.values()):
+        raise ValueError("it holds no weights")
+    if not all(bool(torch.isfinite(each).all()) for each in state.values()):
+        raise ValueError("some weights are not finite")
+    if not isinstance(epoch, int) or epoch < 0:
+        raise ValueError("epoch is no number of an epoch")
+    if not isinstance(validation, dict) or not all(map(_is_finite, validation.values())):
+        raise ValueError("validation holds other things than finite numbers")
+
+
+def _is_finite(value: Any) -> bool:  # noqa: ANN401 - whatever stood in the file
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _refuse_others(found: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    for name in sorted(set(found) ^ set(weights)):
+        raise ValueError(f"weight {name[:60]} is {'missing' if name in weights else 'not of this scorer'}")
+    for name, weight in weights.items():
+        if found[name].shape != weight.shape:
+            raise ValueError(f"weight {name} has another shape, {tuple(found[name].shape)}")

@@ -1,0 +1,152 @@
+"""Fits the ridge regression of a fold: the equations once, a solution for each strength, the best one on validation."""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import LambdaCallback
+from torch import Tensor
+
+from clipit_lightning.core.config import Config
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.batches import Batch, collate
+from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.models.ridge import RidgeScorer
+from clipit_lightning.training import build
+from clipit_lightning.training.checkpoints import AtomicCheckpointIO
+from clipit_lightning.training.ranks import Processes
+from clipit_lightning.training.task import SummarizationTask
+from clipit_lightning.training.trainer import stop_when_told
+
+
+def fit(
+    trainer: L.Trainer,
+    task: SummarizationTask,
+    scorer: RidgeScorer,
+    config: Config,
+    datamodule: SummarizationDataModule,
+    path: Path,
+    processes: Processes,
+) -> Path:
+    """Fit with each of ``model.alphas`` and keep the best on validation; with ``selection=last`` only the middle one.
+
+    Every process computes the same; only scoring the validation part is shared. It takes seconds, so that an
+    interrupted fit starts again.
+
+    Args:
+        trainer: Of the fold; validates, and logs a row for each strength.
+        task: The task around the scorer.
+        scorer: Whose weights are found.
+        config: The run's configuration.
+        datamodule: Its data, at the fold.
+        path: Folder of the fold.
+        processes: Those that fit together.
+
+    Returns:
+        The checkpoint, whose ``epoch`` is the position of its strength in ``model.alphas``.
+
+    Raises:
+        UserError: A strength is too small for the equations to have a solution in 64-bit numbers.
+    """
+    alphas = config.model.alphas
+    last = config.selection == "last"
+    trainer.callbacks.append(_logging(alphas))  # type: ignore[attr-defined]
+    sums = second_moments(scorer, training_batches(datamodule))
+    monitor = build.measures(config).monitor
+    kept: dict[str, Any] = {}
+    for epoch in [len(alphas) // 2] if last else range(len(alphas)):
+        scorer.set_weights(*solve(sums, alphas[epoch]))
+        if not last or datamodule.folds[datamodule.fold].validation:
+            trainer.fit_loop.epoch_progress.current.completed = epoch  # what loggers and callbacks call the epoch
+            trainer.validate(task, datamodule=datamodule, verbose=False)
+        if not kept or task.validation[monitor] > kept["validation"][monitor]:
+            state = {name: value.detach().cpu().clone() for name, value in task.state_dict().items()}
+            kept = {"state_dict": state, "epoch": epoch, "validation": dict(task.validation)}
+    checkpoint = path / ("last.ckpt" if last else "best.ckpt")
+    processes.first(partial(AtomicCheckpointIO().save_checkpoint, kept, checkpoint))
+    return checkpoint
+
+
+def training_batches(datamodule: SummarizationDataModule) -> Iterator[Batch]:
+    """The training items of the fold, whole on every process: one batch a video, with all its queries."""
+    fold = datamodule.folds[datamodule.fold]
+    numbers = datamodule.numbers(fold.train + fold.validation if datamodule.validate_on_test else fold.train)
+    for _, group in groupby(numbers, lambda number: datamodule.ids[number].split("/")[:2]):
+        items = [(number, datamodule.item(number)) for number in group]
+        yield collate(items, datamodule.text, datamodule.text_dim)
+
+
+def second_moments(scorer: RidgeScorer, batches: Iterable[Batch]) -> Tensor:
+    """Sums of all products of two of: the inputs of a step, its target, and 1; over all real steps of all items.
+
+    The target is the importance, with mean 0 and variance 1 over each item, so that no item weighs more than another.
+    Features that items share are multiplied with each other once.
+
+    Returns:
+        Symmetric, 64-bit, (inputs + 2, inputs + 2).
+    """
+    sums: Tensor | None = None
+    for batch in batches:
+        features, cues = scorer.inputs(batch.features, batch.step_mask, batch.text, batch.text_mask)
+        target = standardized(batch.importance, batch.step_mask).unsqueeze(2)  # (items, steps, 1)
+        own = torch.cat([cues.expand(len(target), -1, -1), target, torch.ones_like(target)], dim=2)
+        real = batch.step_mask[: len(features)]  # (videos, steps)
+        shared = features[real].double()  # (real steps, inputs of features)
+        copies = len(target) // len(features)
+        apart = own.reshape(copies, *real.shape, -1)[:, real].double()  # (copies, real steps, cues + 2)
+        across = shared.T @ apart.sum(0)  # (inputs of features, cues + 2)
+        rows = apart.flatten(0, 1)  # (copies * real steps, cues + 2)
+        top = torch.cat([copies * (shared.T @ shared), across], dim=1)
+        found = torch.cat([top, torch.cat([across.T, rows.T @ rows], dim=1)])  # (inputs + 2, inputs + 2)
+        sums = found if sums is None else sums.add_(found)
+    assert sums is not None, "a fold trains on something"
+    return sums
+
+
+def solve(sums: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Weights that minimize the sum of squared errors plus ``alpha`` times their squared norm, and the offset.
+
+    Inputs are centred by their mean over all steps, so that the offset is not held back.
+
+    Args:
+        sums: See ``second_moments``.
+        alpha: Strength of the regularization, above 0.
+
+    Returns:
+        Weights, (inputs,), and offset, (); 64-bit.
+
+    Raises:
+        UserError: ``alpha`` is too small.
+    """
+    count = sums[-1, -1]
+    mean, mean_target = sums[:-2, -1] / count, sums[-2, -1] / count  # (inputs,) and ()
+    gram = sums[:-2, :-2] - count * torch.outer(mean, mean)  # (inputs, inputs)
+    gram.diagonal().add_(alpha)
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    if failed:
+        raise UserError(f"model.alphas: {alpha:g} is too small for these data; leave it out")
+    moment = sums[:-2, -2] - count * mean * mean_target  # (inputs,)
+    weights = torch.cholesky_solve(moment.unsqueeze(1), factor).squeeze(1)  # (inputs,)
+    return weights, mean_target - mean @ weights
+
+
+def standardized(importance: Tensor, step_mask: Tensor) -> Tensor:
+    """Mean 0 and variance 1 over the real steps of each item, (items, steps); 0 in the padding and where constant."""
+    count = step_mask.sum(1, keepdim=True)  # (items, 1)
+    mean = importance.masked_fill(~step_mask, 0.0).sum(1, keepdim=True) / count  # (items, 1)
+    centred = (importance - mean).masked_fill(~step_mask, 0.0)  # (items, steps)
+    spread = (centred.square().sum(1, keepdim=True) / count).sqrt()  # (items, 1)
+    return torch.where(spread > 1e-6, centred / spread.clamp_min(1e-6), 0.0)
+
+
+def _logging(alphas: list[float]) -> LambdaCallback:
+    """Adds the strength to the row of its validation, and lets SIGTERM stop as Ctrl-C does."""
+
+    def log(trainer: L.Trainer, task: L.LightningModule) -> None:
+        task.log("alpha", alphas[trainer.current_epoch])
+
+    return LambdaCallback(on_validation_start=lambda *_: stop_when_told(), on_validation_epoch_end=log)

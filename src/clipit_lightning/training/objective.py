@@ -1,0 +1,66 @@
+"""What a search maximizes while a run trains: the mean over its folds of what validation reached."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.files import read_json
+
+
+class RunningObjective:
+    """Validation of a run's folds so far, each by the epoch that would be selected now.
+
+    With the last epoch of the last fold it is what `result.json` says under ``validation``.
+
+    Args:
+        selection: `val` for the best epoch, `last` for the last.
+        monitor: The metric that chooses the epoch.
+        folder: Of a run that continues: what its folds reached is read from it.
+    """
+
+    def __init__(self, selection: str, monitor: str, folder: Path | None = None) -> None:
+        self.selection, self.monitor = selection, monitor
+        self.by_fold: dict[int, dict[str, float]] = {}
+        """Means over the validation part by metric, of each fold's selected epoch."""
+        for fold in sorted(folder.glob("folds/*")) if folder else ():
+            if fold.name.isdigit() and (found := _reached(fold)):
+                self.by_fold[int(fold.name)] = found
+
+    def update(self, fold: int, validation: dict[str, float]) -> dict[str, float]:
+        """Add an epoch's means over the validation part.
+
+        Returns:
+            Means over the folds so far, by metric.
+        """
+        before = self.by_fold.get(fold)
+        better = before is None or validation[self.monitor] > before[self.monitor]  # the first of equal ones stays
+        if better or self.selection == "last":
+            self.by_fold[fold] = dict(validation)
+        return self.means()
+
+    def means(self) -> dict[str, float]:
+        """Means over the folds so far, by metric."""
+        names = [
+            name for name in next(iter(self.by_fold.values()), {}) if all(name in f for f in self.by_fold.values())
+        ]
+        return {name: float(np.mean([found[name] for found in self.by_fold.values()])) for name in names}
+
+
+def _reached(fold: Path) -> dict[str, float] | None:
+    """What the selected epoch of a finished or an interrupted fold reached; None where nobody knows."""
+    with suppress(UserError):
+        if (fold / "result.json").exists():
+            return _means(read_json(fold / "result.json"))
+    path = fold / "best.ckpt" if (fold / "best.ckpt").exists() else fold / "last.ckpt"
+    with suppress(Exception):  # none yet, or damaged: training says so, where it matters
+        return _means(torch.load(path, map_location="cpu", weights_only=True))
+    return None
+
+
+def _means(saved: dict[str, Any]) -> dict[str, float] | None:
+    means: dict[str, float] | None = saved["validation"]
+    return means

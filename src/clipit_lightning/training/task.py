@@ -1,0 +1,193 @@
+"""The junction of scorer, losses and metrics: what is trained, validated and tested."""
+
+import math
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from clipit_lightning.core.errors import SaidElsewhereError, UserError
+from clipit_lightning.data.batches import Batch, crop
+from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.evaluation.measures import Measures, means
+from clipit_lightning.models.losses import SummaryLoss
+from clipit_lightning.models.scorer import ScorerOutput
+
+
+class SummarizationTask(L.LightningModule):
+    """Trains a scorer with the losses, and measures its scores by a benchmark's rules.
+
+    Args:
+        scorer: Any module with the scorers' forward.
+        loss: The weighted terms.
+        measures: What the scores of items are measured with.
+        lr: Peak learning rate of AdamW.
+        weight_decay: Its decoupled weight decay.
+        warmup: Share of the steps over which the rate rises, before a cosine to 0.
+        crop: Train on a random window of this many steps of each video; 0 for whole videos.
+        seed: Dropout of an epoch follows from this and the epoch, so that a continued run equals an undisturbed one.
+    """
+
+    def __init__(
+        self,
+        scorer: nn.Module,
+        loss: SummaryLoss,
+        measures: Measures,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-2,
+        warmup: float = 0.1,
+        crop: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.scorer, self.loss, self.measures = scorer, loss, measures
+        self.lr, self.weight_decay, self.warmup, self.crop, self.seed = lr, weight_decay, warmup, crop, seed
+        self.validation: dict[str, float] = {}
+        """Means over the validation part after the last epoch; every checkpoint has those of its epoch."""
+        self.scores: dict[str, list[float]] = {}
+        """Step scores of the items of the last test, by id."""
+
+    def forward(self, batch: Batch) -> ScorerOutput:
+        """Score the steps of a batch."""
+        output: ScorerOutput = self.scorer(batch.features, batch.step_mask, batch.text, batch.text_mask)
+        return output
+
+    def on_train_epoch_start(self) -> None:
+        """Make chance follow from the seed, the epoch and the rank alone."""
+        rank = (self.global_rank,) if self.global_rank else ()
+        seeds = np.random.SeedSequence((self.seed, self.current_epoch, *rank))
+        torch.manual_seed(int(seeds.generate_state(1)[0]))
+
+    def training_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
+        """One step of gradient descent on the weighted losses.
+
+        Ranks share a batch, perhaps unevenly, and DDP takes the plain mean of their gradients: each loss weighs as many
+        items as it is the mean of, so that the gradient is that of the whole batch.
+
+        Returns:
+            ``loss``, (), to descend on; ``terms``, the losses of the whole batch by logged name; ``items``, its size.
+
+        Raises:
+            UserError: The loss is not finite; the message names the items and the step.
+        """
+        batch = crop(batch, self.crop) if self.crop else batch
+        terms: dict[str, Tensor] = self.loss(
+            self(batch), batch.features, batch.step_mask, batch.keyframes, batch.importance, batch.text, batch.text_mask
+        )
+        found, items = self._over_ranks(torch.stack([each.detach() for each in terms.values()]), batch)
+        if not torch.isfinite(found).all():
+            self._refuse_not_finite(batch)
+        logged = {f"train/{name}": value for name, value in zip(terms, found, strict=True)}
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=items)
+        loss = terms["total"] * batch.share * self.trainer.world_size
+        return {"loss": loss, "terms": logged, "items": items}
+
+    def _over_ranks(self, terms: Tensor, batch: Batch) -> tuple[Tensor, int]:
+        """The losses of the whole batch, (terms,), and its number of items."""
+        items = len(batch.number)
+        if self.trainer.world_size == 1:
+            return terms, items
+        own = torch.cat([terms * batch.share, terms.new_tensor([items if batch.share else 0])])  # (terms + 1,)
+        torch.distributed.all_reduce(own)
+        return own[:-1], int(own[-1])
+
+    def _refuse_not_finite(self, batch: Batch) -> None:
+        """Stop, on every rank: the others would wait for one that stopped."""
+        names: list[list[str]] = [[self.items.ids[number] for number in batch.number.tolist()]]
+        if self.trainer.world_size > 1:
+            own, names = names[0], [[]] * self.trainer.world_size
+            torch.distributed.all_gather_object(names, own)
+        items = ", ".join(dict.fromkeys(name for part in names for name in part))
+        said = UserError if self.global_rank == 0 else SaidElsewhereError
+        raise said(f"the loss is not finite at step {self.global_step} ({items}); lower optim.lr")
+
+    @property
+    def items(self) -> SummarizationDataModule:
+        """The datamodule of the trainer, which holds the annotations."""
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]  # lightning does not declare it
+        assert isinstance(datamodule, SummarizationDataModule)
+        return datamodule
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Score and measure the validation items of a batch."""
+        self._measure(batch)
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Score and measure the test items of a batch, and keep their scores."""
+        for item, scores in self._measure(batch).items():
+            self.scores[item] = [round(float(score), 6) for score in scores]
+
+    def _measure(self, batch: Batch) -> dict[str, Any]:
+        """Measure the items of a batch; returns their scores, (steps,) each, by id."""
+        scores = self(batch).scores.float().cpu().numpy()  # (items, steps)
+        measured = {}
+        for number, row in zip(batch.number.tolist(), scores, strict=True):
+            item = self.items.item(number)
+            measured[item.id] = row[: item.n_steps]  # (steps,)
+            self.measures.update(number, item, measured[item.id])
+        return measured
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the rows of the epoch before."""
+        self.measures.reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Forget all rows and scores."""
+        self.measures.reset()
+        self.scores = {}
+
+    def on_test_epoch_end(self) -> None:
+        """Gather the scores of all ranks, in the order of the items."""
+        parts: list[dict[str, list[float]]] = [self.scores]
+        if self.trainer.world_size > 1:
+            parts = [{} for _ in range(self.trainer.world_size)]
+            torch.distributed.all_gather_object(parts, self.scores)
+        together = {name: scores for part in parts for name, scores in part.items()}
+        self.scores = {name: together[name] for name in self.items.ids if name in together}
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over the validation videos of all ranks."""
+        self.validation = means(self.rows(), self.measures.names)
+        self.log_dict({f"val/{name}": value for name, value in self.validation.items()}, prog_bar=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep with the weights what they reached on the validation part."""
+        checkpoint["validation"] = self.validation
+
+    def rows(self) -> pd.DataFrame:
+        """The rows of the last validation: ``video``, ``query`` where there are queries, and the metrics."""
+        rows = self.measures.gathered()
+        names = [self.items.ids[number].split("/") for number in rows.pop("index")]
+        rows.insert(0, "video", ["/".join(parts[:2]) for parts in names])
+        if any(len(parts) > 2 for parts in names):
+            rows.insert(1, "query", ["/".join(parts[2:]) for parts in names])
+        return rows
+
+    def test_rows(self) -> pd.DataFrame:
+        """The rows of the last test, with what is measured over several items together."""
+        rows = self.rows()
+        ids = rows["video"] if "query" not in rows else rows["video"] + "/" + rows["query"]
+        tested = [self.items.item(number) for number in self.items.numbers(ids.tolist())]
+        for name, by_item in self.measures.after_test(tested, self.scores).items():
+            rows[name] = ids.map(by_item)
+        return rows
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW; the rate rises linearly, then falls as a cosine, by steps."""
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        factor = lambda step: rate_factor(step, steps, self.warmup)  # noqa: E731 - captures the number of steps
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Share of the peak learning rate at a step: linear rise over ``warmup * steps``, then a cosine to 0."""
+    rise = warmup * steps
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, steps - rise)))

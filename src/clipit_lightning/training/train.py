@@ -1,0 +1,118 @@
+"""Train and test every fold of a configuration, continue what was interrupted, and write what came out."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from clipit_lightning.core.config import Config
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.locks import run_lock
+from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.evaluation.protocol import Protocol, apply_preset, refuse_contradictions
+from clipit_lightning.training import build
+from clipit_lightning.training.build import Say
+from clipit_lightning.training.fold import run_fold
+from clipit_lightning.training.folds_apart import train_apart
+from clipit_lightning.training.ranks import Processes, start
+from clipit_lightning.training.result import write_results
+from clipit_lightning.training.run import RunFolder
+from clipit_lightning.training.trainer import Watch, quiet_lightning
+
+
+def run(config: Config, say: Say = print, watch: Watch | None = None) -> dict[str, Any]:
+    """Train and test all folds of a configuration, continuing where an interrupted run stopped.
+
+    Args:
+        config: What to run.
+        say: Takes lines of progress, on the first process.
+        watch: Called after each validation.
+
+    Returns:
+        The content of ``result.json``.
+
+    Raises:
+        UserError: Data are missing or unsound, the output folder holds another run or is in use, or training failed in
+            a way that the user can mend.
+    """
+    quiet_lightning()
+    refuse_contradictions(config)
+    config = apply_preset(config)
+    processes = start(config.trainer)
+    say = say if processes.rank == 0 else _silence
+    with _stopping(processes):
+        config = replace(config, data=replace(config.data, root=build.resolve_root(config, say)))
+        datamodule = build.datamodule(config)
+        datamodule.rank, datamodule.size = processes.rank, processes.size
+        datamodule.setup()
+        _refuse_unmeasurable(config, datamodule)
+        protocol = build.describe_protocol(config, datamodule)
+        folder = RunFolder(Path(config.output) if config.output else Path("runs") / build.run_name(config, protocol))
+        with run_lock(folder.path) if processes.rank == 0 else nullcontext():
+            return _run(config, datamodule, protocol, folder, processes, say, watch)
+
+
+def _run(
+    config: Config,
+    datamodule: SummarizationDataModule,
+    protocol: Protocol,
+    folder: RunFolder,
+    processes: Processes,
+    say: Say,
+    watch: Watch | None,
+) -> dict[str, Any]:
+    started = time.monotonic()
+    finished = processes.first(lambda: folder.open(config, protocol))
+    if finished is not None:
+        say(f"{folder.path} is already finished; overwrite=true runs it again")
+        return finished
+    if config.model.name in ("clip-it+", "clip-it") and not datamodule.has_text:
+        say("NOTE: no captions (the store holds none, or data.captions=0): CLIP-It trains without language")
+    indices = list(range(len(datamodule.folds))) if config.data.fold is None else [config.data.fold]
+    say(f"run {folder.path}: {len(indices)} fold{'s' * (len(indices) != 1)}, protocol {protocol.identifier}")
+    if config.trainer.parallel == "folds" and config.trainer.devices > 1 and watch is None:
+        folds = train_apart(config, folder, indices, protocol, say)
+    else:
+        folds = [run_fold(config, datamodule, folder, index, protocol, processes, say, watch) for index in indices]
+    seconds = time.monotonic() - started
+    result = processes.first(lambda: write_results(config, datamodule, protocol, folder, folds, seconds))
+    if config.logger.wandb != "off":
+        from clipit_lightning.training.wandb import log_run  # wandb takes a second to import
+
+        log_run(config, folder.path, result)
+    return result
+
+
+def _silence(line: str) -> None:
+    """Other processes than the first say nothing."""
+
+
+@contextmanager
+def _stopping(processes: Processes) -> Iterator[None]:
+    """Leave no process behind that waits for one that stopped."""
+    try:
+        yield
+    except BaseException:
+        processes.stop()
+        raise
+
+
+def _refuse_unmeasurable(config: Config, datamodule: SummarizationDataModule) -> None:
+    """Say before any training what is not there: a fold, or annotations that the rules need."""
+    if config.data.fold is not None and config.data.fold >= len(datamodule.folds):
+        raise UserError(
+            f"data.fold: is {config.data.fold}; {config.data.family} has folds 0 to {len(datamodule.folds) - 1}"
+        )
+    measures = build.measures(config)
+    trains = {name for fold in datamodule.folds for name in fold.train}
+    for number, name in enumerate(datamodule.ids):
+        item = datamodule.item(number)
+        if not item.is_annotated and (name not in trains or config.loss.supervision == "supervised"):
+            raise UserError(
+                f"{name} has no annotations; train without labels (configs/unsupervised.yaml) and test on others, "
+                "or give it labels (clipit prepare --labels)"
+            )
+        if item.is_annotated:
+            measures.check(item)

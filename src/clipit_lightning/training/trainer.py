@@ -1,0 +1,167 @@
+"""The trainer of a fold: what Lightning is told, and the callbacks and plugins that it lacks."""
+
+import logging
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+from torch import Tensor
+
+from clipit_lightning.core.config import Config
+from clipit_lightning.evaluation.protocol import Protocol
+from clipit_lightning.training import build
+from clipit_lightning.training.checkpoints import AtomicCheckpointIO, FoldCheckpoint
+from clipit_lightning.training.history import History
+from clipit_lightning.training.task import SummarizationTask
+
+Watch = Callable[[int, int, dict[str, float]], None]
+"""Called after each validation with fold, epoch and means; what it raises ends the run, which can be continued."""
+
+
+def make_trainer(
+    config: Config,
+    path: Path,
+    run_name: str,
+    protocol: Protocol,
+    fold: int = 0,
+    validates: bool = True,
+    device: int | None = None,
+    watch: Watch | None = None,
+) -> tuple[L.Trainer, FoldCheckpoint]:
+    """The trainer of one fold, and its callback that keeps the selected epoch.
+
+    Args:
+        config: The run's configuration.
+        path: Folder of the fold.
+        run_name: Name of the run.
+        protocol: Its protocol.
+        fold: Number of the fold.
+        validates: Whether the fold has a validation part, after which checkpoints are written.
+        device: Which device to use where folds are spread over several; by default all that are configured.
+        watch: Called after each validation.
+    """
+    # Two, because lightning's save_last follows the best: it writes only when there is a new one. Both at the end of
+    # the validation: by default the best would be written later, and the last would not know the best of its epoch.
+    moment: dict[str, Any] = {"enable_version_counter": False, "save_on_train_epoch_end": not validates}
+    last = FoldCheckpoint(dirpath=path, filename="last", **moment)
+    monitor = f"val/{build.measures(config).monitor}"
+    best = FoldCheckpoint(dirpath=path, filename="best", monitor=monitor, mode="max", **moment)
+    # The best first, so that the last holds what is the best so far.
+    callbacks: list[Callback] = [History(path), *([last] if config.selection == "last" else [best, last])]
+    if config.optim.ema:
+        callbacks.append(WeightAveraging(avg_fn=partial(moving_average, decay=config.optim.ema)))
+    callbacks += [StopWhenTold()] if watch is None else [StopWhenTold(), Watcher(fold, watch)]
+    loggers: list[Logger] = []
+    if config.logger.wandb != "off":
+        from clipit_lightning.training.wandb import make_logger  # wandb takes a second to import
+
+        logger = make_logger(config, path, run_name, protocol, fold)
+        loggers += [] if logger is None else [logger]
+    trainer = L.Trainer(
+        accelerator=config.trainer.accelerator,
+        **_devices(config, device),
+        precision=config.trainer.precision,
+        max_epochs=config.optim.epochs,
+        gradient_clip_val=config.optim.clip or None,
+        callbacks=callbacks,
+        logger=loggers,
+        plugins=_plugins(),
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        deterministic="warn",
+        use_distributed_sampler=False,  # ours know which rank they are on, and repeat nothing
+        enable_model_summary=False,
+        enable_progress_bar=config.trainer.progress and sys.stderr.isatty(),
+    )
+    return trainer, last if config.selection == "last" else best
+
+
+def _devices(config: Config, device: int | None) -> dict[str, Any]:
+    """Which devices, and the strategy that joins them."""
+    chosen = config.trainer
+    if device is not None or (chosen.devices == chosen.num_nodes == 1 and chosen.strategy == "auto"):
+        accelerated = device is not None and chosen.accelerator != "cpu" and torch.cuda.is_available()
+        return {"devices": [device] if accelerated else 1}
+    # A scorer's reconstruction has no gradient where no loss reads it; DDP must be told.
+    unused = not (config.loss.diversity or config.loss.reconstruction)
+    strategy: Strategy = DDPStrategy(find_unused_parameters=unused)
+    return {"devices": chosen.devices, "num_nodes": chosen.num_nodes, "strategy": strategy}
+
+
+def _plugins() -> list[Any]:
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if SLURMEnvironment.detect():
+        # Runs continue from their last epoch by themselves; experiments/slurm has the script that requeues them.
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    return plugins
+
+
+class Watcher(Callback):
+    """Tells somebody what each validation found."""
+
+    def __init__(self, fold: int, watch: Watch) -> None:
+        self.fold, self.watch = fold, watch
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Lightning calls it after each validation."""
+        assert isinstance(pl_module, SummarizationTask)
+        self.watch(self.fold, trainer.current_epoch, dict(pl_module.validation))
+
+
+class StopWhenTold(Callback):
+    """SIGTERM stops like Ctrl-C; Lightning's own handler talks to ranks inside a signal, where they may not listen."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Lightning has set its handlers by now, and sets the old ones again in the end."""
+        stop_when_told()
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The same."""
+        stop_when_told()
+
+
+def stop_when_told() -> None:
+    """Let SIGTERM stop like Ctrl-C, in the main thread, where alone that can be said."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A signal handler that raises what Ctrl-C raises, once: another signal must not disturb the way out."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def moving_average(average: Tensor, current: Tensor, updates: Tensor | int, decay: float) -> Tensor:
+    """Exponential moving average of weights, with a ramp: ``min(decay, (1 + n) / (10 + n))`` after n updates.
+
+    Benchmarks have so few videos that a run has some 50 steps, within which a constant decay of 0.99 would never
+    forget the first weights. The ramp is that of TensorFlow's ``ExponentialMovingAverage(num_updates=...)``.
+    """
+    ramp = (1 + int(updates)) / (10 + int(updates))
+    return torch.lerp(current, average, min(decay, ramp))
+
+
+def quiet_lightning() -> None:
+    """Lightning's hints on hardware and workers are noise here; its warnings stay."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*accumulate the metric across devices.*")  # ours are gathered before
+    warnings.filterwarnings("ignore", message=".*across ranks is zero.*")  # a family of folds may have no validation
+    warnings.filterwarnings(
+        "ignore", message=".*treespec, LeafSpec.*"
+    )  # lightning 2.6 calls what torch 2.13 deprecates

@@ -1,0 +1,1 @@
+"""Raw video: decode, encode, caption, render."""

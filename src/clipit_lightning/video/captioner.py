@@ -1,0 +1,202 @@
+"""Captions of frames by any image-to-text model of transformers: greedy, in batches, and cached on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.files import write_json
+from clipit_lightning.video import pretrained
+from clipit_lightning.video.hugging_face import is_local, load_model, local_model
+from clipit_lightning.video.preprocess import check_frames
+from clipit_lightning.video.pretrained import Precision
+
+if TYPE_CHECKING:
+    import torch
+
+_LOCAL = "a local folder as `/path/to/folder`"
+_CHAT_PROMPT = "Describe this image in one short sentence."
+
+
+@dataclass(frozen=True)
+class CaptionCache:
+    """One small JSON file a caption, named by the hash of all that it depends on. An entry is never changed.
+
+    Files are written atomically, so that several processes may share a folder. A damaged entry counts as absent.
+    """
+
+    folder: Path
+
+    def get(self, key: str) -> str | None:
+        """The caption of that key, if a whole entry is there."""
+        try:
+            entry = json.loads(self._path(key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        text = entry.get("caption") if isinstance(entry, dict) and entry.get("key") == key else None
+        return text if isinstance(text, str) else None
+
+    def put(self, key: str, caption: str) -> None:
+        """Keep a caption.
+
+        Raises:
+            UserError: The folder cannot be written to.
+        """
+        write_json(self._path(key), {"key": key, "caption": caption})
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.json"
+
+
+@dataclass(frozen=True)
+class Captioner:
+    """A loaded caption model with its settings. The same frame always has the same caption: nothing is drawn."""
+
+    name: str
+    fingerprint: str
+    """SHA-256 of the weights."""
+    settings: str
+    """All that changes a caption beside weights and frame, in one line."""
+    generate: Callable[[NDArray[np.uint8]], list[str]]
+    """Frames (frames, height, width, 3) of a batch to their captions."""
+    batch_size: int = 8
+    cache: CaptionCache | None = None
+
+    def caption(self, frames: NDArray[np.uint8]) -> list[str]:
+        """Describe frames; those in the cache are not computed again.
+
+        Args:
+            frames: RGB, uint8 (frames, height, width, 3).
+
+        Returns:
+            A caption a frame; empty where the model says nothing.
+        """
+        check_frames(frames)
+        keys = [self.key(frame) for frame in frames]
+        known = {key: self.cache.get(key) for key in keys} if self.cache else {}
+        found = {key: text for key, text in known.items() if text is not None}
+        absent = [index for index, key in enumerate(keys) if key not in found]
+        for start in range(0, len(absent), self.batch_size):
+            batch = absent[start : start + self.batch_size]
+            for index, text in zip(batch, self.generate(frames[batch]), strict=True):
+                found[keys[index]] = text
+                if self.cache:
+                    self.cache.put(keys[index], text)
+        return [found[key] for key in keys]
+
+    def key(self, frame: NDArray[np.uint8]) -> str:
+        """Hash of the weights, the settings and the pixels of a frame (height, width, 3)."""
+        head = f"{self.fingerprint};{self.settings};{frame.shape};".encode()
+        return hashlib.sha256(head + frame.tobytes()).hexdigest()
+
+    def provenance(self) -> dict[str, str]:
+        """What a store records of its captions."""
+        return {
+            "caption_model": self.name,
+            "caption_weights_sha256": self.fingerprint,
+            "caption_settings": self.settings,
+        }
+
+
+def load_captioner(
+    name: str,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    batch_size: int = 8,
+    max_new_tokens: int = 30,
+    prompt: str = "",
+    cache: Path | None = None,
+) -> Captioner:
+    """Load an image-to-text model: BLIP, GIT, ViT-GPT2, BLIP-2, Florence-2, PaliGemma, chat models as LLaVA, ...
+
+    Args:
+        name: A name on the hub (``Salesforce/blip-image-captioning-base``) or a folder; a leading ``hf:`` is allowed.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        precision: Of the model; ``auto`` is bf16 where the hardware has it.
+        batch_size: Frames at once.
+        max_new_tokens: Length that a caption is cut at, tokens.
+        prompt: For models that take one (``<CAPTION>`` for Florence-2); chat models are asked for a short sentence.
+        cache: Folder that keeps captions; None keeps none.
+
+    Raises:
+        UserError: The model is not there, not loadable, or writes no text about images.
+    """
+    if batch_size < 1 or max_new_tokens < 1:
+        raise UserError(f"batch_size {batch_size} and max_new_tokens {max_new_tokens} must be 1 or more")
+    on = pretrained.choose_device(device)
+    dtype = pretrained.choose_precision(precision, on)
+    wanted = name.removeprefix("hf:")
+    if is_local(wanted):
+        folder, options = local_model(name, wanted)
+        load = partial(_load, name, str(folder), dtype, **options)
+        model, images, tokenizer = pretrained.from_disk(name, folder, load)
+    else:
+        model, images, tokenizer = pretrained.from_cache_or_hub(name, partial(_load, name, wanted, dtype), _LOCAL)
+    mark = pretrained.fingerprint(model.state_dict())
+    model.to(on).eval().requires_grad_(False)
+    prompt = prompt or (_CHAT_PROMPT if _is_chat(images) else "")
+    libraries = pretrained.library_versions("transformers", "torch")
+    settings = f"greedy, {max_new_tokens} tokens, prompt {prompt!r}, {str(dtype).removeprefix('torch.')}, {libraries}"
+    describe = partial(_describe, model, images, tokenizer, prompt, max_new_tokens)
+    return Captioner(name, mark, settings, describe, batch_size, None if cache is None else CaptionCache(cache))
+
+
+def _load(name: str, wanted: str, dtype: torch.dtype, **options: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401
+    """The model, what makes its inputs (a processor, or only an image processor), and its tokenizer."""
+    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as WRITERS
+
+    kind = AutoConfig.from_pretrained(wanted).model_type
+    if kind not in WRITERS:
+        raise UserError(f"{name}: a {kind} model writes no text about images; take one such as BLIP, GIT or Florence-2")
+    model = load_model(name, AutoModelForImageTextToText, wanted, dtype=dtype, **options)
+    processor = AutoProcessor.from_pretrained(wanted)  # type: ignore[no-untyped-call]
+    if hasattr(processor, "image_processor") and hasattr(processor, "tokenizer"):
+        return model, processor, processor.tokenizer
+    tokenizer = AutoTokenizer.from_pretrained(wanted)  # ViT-GPT2 and its like have no processor of both
+    return model, AutoImageProcessor.from_pretrained(wanted), tokenizer  # type: ignore[no-untyped-call]
+
+
+def _is_chat(processor: Any) -> bool:  # noqa: ANN401 - any processor of transformers
+    return bool(getattr(processor, "chat_template", None))
+
+
+def _inputs(processor: Any, prompt: str, frames: list[NDArray[np.uint8]]) -> Any:  # noqa: ANN401 - transformers' own
+    if _is_chat(processor):
+        content = [{"type": "image"}, {"type": "text", "text": prompt}]
+        talk = [{"role": "user", "content": content}]
+        text = processor.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)
+        return processor(images=[[each] for each in frames], text=[text] * len(frames), return_tensors="pt")
+    if prompt or getattr(processor, "num_query_tokens", None):  # BLIP-2 puts its image tokens into the text
+        return processor(images=frames, text=[prompt] * len(frames), return_tensors="pt")
+    return processor(images=frames, return_tensors="pt")
+
+
+def _describe(
+    model: Any,  # noqa: ANN401 - transformers' own classes share no type
+    processor: Any,  # noqa: ANN401
+    tokenizer: Any,  # noqa: ANN401
+    prompt: str,
+    max_new_tokens: int,
+    frames: NDArray[np.uint8],
+) -> list[str]:
+    import torch
+
+    with torch.inference_mode(), pretrained.quiet():
+        inputs = _inputs(processor, prompt, list(frames)).to(model.device)
+        for key, value in inputs.items():
+            inputs[key] = value.to(model.dtype) if value.is_floating_point() else value
+        tokens = model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=max_new_tokens)
+    asked = inputs["input_ids"] if "input_ids" in inputs else tokens[:, :0]
+    if torch.equal(tokens[:, : asked.shape[1]], asked):  # decoders repeat the prompt, encoder-decoders do not
+        tokens = tokens[:, asked.shape[1] :]
+    return [" ".join(text.split()) for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)]

@@ -1,0 +1,188 @@
+"""Encoders of frames and texts behind one small interface, chosen by name.
+
+| name | what it is |
+|---|---|
+| ``open_clip:MODEL/TAG`` | open_clip's pretrained weights, as ``open_clip:ViT-B-32/laion2b_s34b_b79k`` |
+| ``open_clip:MODEL//path/to/weights.pt`` | the same model with weights from a file, or from a folder with one |
+| ``open_clip:/path/to/folder`` | a folder with ``open_clip_config.json``, weights and tokenizer, as on the hub |
+| ``open_clip:hf-hub:OWNER/NAME`` | the same from the hub |
+| ``hf:OWNER/NAME`` | CLIP, SigLIP, SigLIP 2 of transformers, as ``hf:openai/clip-vit-base-patch32`` |
+| ``hf:/path/to/folder`` | the same from a folder, or a weights file in it |
+| ``hsv`` | colour histograms: no weights, no language |
+
+A path starts with ``/``, ``./``, ``../`` or ``~`` (``open_clip:ViT-B-32/./weights.pt``). Names on the hub are looked
+for in the cache folder first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.video.preprocess import Preprocessing, check_frames, fit
+from clipit_lightning.video.pretrained import Precision, choose_device, choose_precision, library_versions
+
+if TYPE_CHECKING:
+    from clipit_lightning.video.clip import Backbone
+
+KINDS = ("open_clip:MODEL/PRETRAINED", "hf:NAME_OR_FOLDER", "hsv")
+"""The forms of an encoder's name, for help and messages."""
+
+
+class Encoder(Protocol):
+    """Frames and texts to features. The same input gives the same features on the same machine and versions."""
+
+    @property
+    def name(self) -> str:
+        """As the user chose it, and as a store records it."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Size, resize, mean and std; a decoder may scale straight to it."""
+
+    @property
+    def feature_dim(self) -> int:
+        """Features of a frame, and of a text."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights, whatever file they came from; of the definition where there are none."""
+
+    def encode_images(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """RGB frames (frames, height, width, 3) to features of unit norm (frames, features)."""
+
+    def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
+        """Texts to features of unit norm (texts, features), in the space of the frames.
+
+        Raises:
+            UserError: The encoder has no language.
+        """
+
+    def provenance(self) -> dict[str, str]:
+        """What a store records beside ``name``: weights, preprocessing, precision, versions."""
+
+
+class HsvEncoder:
+    """Colour histograms in the spirit of VSUMM; no weights, so nothing to download. An ``Encoder`` of images only.
+
+    VSUMM (de Avila et al., Pattern Recognition Letters 2011, section 3.2) describes a frame by the histogram of its
+    hue in 16 bins. Here saturation and value have 8 bins each beside it, grey pixels (whose hue is noise: less than
+    a tenth of full chroma) have one of their own, and each of 3 x 3 cells of the frame has its histograms, so that
+    the layout counts too: 9 x (16 + 1 + 8 + 8) = 297 features. Histograms sum to one and the features are their
+    square roots over a common norm: the scalar product of two frames is the mean Bhattacharyya coefficient of their
+    histograms, 1 where they are alike.
+    """
+
+    name = "hsv"
+    preprocessing = Preprocessing(128, "squash", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), interpolation="bilinear")
+    cells, hues, levels, grey = 3, 16, 8, 26
+    feature_dim = cells**2 * (hues + 1 + 2 * levels)
+    fingerprint = "hsv-1:128:3x3:16+1:8:8:26"  # there are no weights; a change of the numbers above changes this
+
+    def encode_images(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Histograms of frames: (frames, 297), unit norm."""
+        check_frames(frames)
+        batches = [self._batch(frames[start : start + 32]) for start in range(0, len(frames), 32)]
+        return np.concatenate(batches) if batches else np.zeros((0, self.feature_dim), np.float32)
+
+    def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
+        """Refuse: colours have no language.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(f"encoder hsv has no language; for a query or captions choose {KINDS[0]} or {KINDS[1]}")
+
+    def provenance(self) -> dict[str, str]:
+        """What a store records."""
+        return {
+            "encoder": self.name,
+            "weights_sha256": "none",
+            "preprocessing": self.preprocessing.describe(),
+            "precision": "float32",
+            "libraries": library_versions("numpy"),
+            "definition": self.fingerprint,
+        }
+
+    def _batch(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        images = fit(frames, self.preprocessing).permute(0, 2, 3, 1).numpy()  # (frames, size, size, 3)
+        hue, saturation, value, chroma = hsv(images)
+        hue_bin = np.where(chroma < self.grey, self.hues, hue * self.hues // 6).astype(np.int64)
+        bins = [hue_bin] + [(each.astype(np.int64) * self.levels) >> 8 for each in (saturation, value)]
+        widths = (self.hues + 1, self.levels, self.levels)
+        parts = [self._histograms(each, width) for each, width in zip(bins, widths, strict=True)]
+        shares = np.concatenate(parts, axis=2).reshape(len(frames), -1)  # (frames, cells * bins), each third sums to 1
+        return np.sqrt(shares / (len(widths) * self.cells**2)).astype(np.float32)
+
+    def _histograms(self, bins: NDArray[np.int64], width: int) -> NDArray[np.float64]:
+        """Share of each bin in each cell of each frame: (frames, cells, width)."""
+        frames, side = bins.shape[:2]
+        position = np.arange(side) * self.cells // side  # (side,) the row or column of cells that a pixel lies in
+        cell = position[:, None] * self.cells + position  # (side, side)
+        block = np.arange(frames)[:, None, None] * self.cells**2 + cell
+        counts = np.bincount((block * width + bins).ravel(), minlength=frames * self.cells**2 * width)
+        histograms = counts.reshape(frames, self.cells**2, width)
+        return np.asarray(histograms / histograms.sum(axis=2, keepdims=True), dtype=np.float64)
+
+
+def hsv(
+    images: NDArray[np.uint8],
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Hue (0 to below 6, 0 where grey), saturation, value and chroma (0 to 255) of RGB pixels (..., 3)."""
+    high, low = images.max(axis=-1), images.min(axis=-1)
+    chroma = high - low
+    red, green, blue = np.moveaxis(images.astype(np.float32), -1, 0)
+    divisor = np.maximum(chroma, 1).astype(np.float32)
+    hue = np.where(high == blue, (red - green) / divisor + 4, 0)
+    hue = np.where(high == green, (blue - red) / divisor + 2, hue)
+    hue = np.where(high == red, ((green - blue) / divisor) % 6, hue)
+    hue = np.where(chroma == 0, 0, hue).astype(np.float32)
+    saturation = (chroma.astype(np.uint16) * 255 // np.maximum(high, 1)).astype(np.uint8)
+    return hue, saturation, high, chroma
+
+
+def make_encoder(name: str, device: str = "auto", precision: Precision = "fp32", batch_size: int = 32) -> Encoder:
+    """Load the encoder of that name; the forms stand at the head of this module.
+
+    Args:
+        name: ``open_clip:MODEL/PRETRAINED``, ``hf:NAME_OR_FOLDER`` or ``hsv``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...; ``hsv`` always counts on the CPU.
+        precision: Of the model; ``auto`` is bf16 where the hardware has it (GPUs, CPUs with AMX).
+        batch_size: Frames or texts at once.
+
+    Raises:
+        UserError: The name, the device or the weights are not usable; the message says what to do.
+    """
+    if batch_size < 1:
+        raise UserError(f"batch_size {batch_size}: must be 1 or more")
+    kind, _, rest = name.partition(":")
+    if name == "hsv":
+        return HsvEncoder()
+    if kind not in ("open_clip", "hf") or not rest:
+        near = get_close_matches(kind, ("open_clip", "hf", "hsv"), n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"no encoder {name!r}: {hint}there are {', '.join(KINDS)}")
+    return _clip_encoder(name, kind, device, precision, batch_size)
+
+
+def _clip_encoder(name: str, kind: str, device: str, precision: Precision, batch_size: int) -> Encoder:
+    from clipit_lightning.video.clip import ClipEncoder
+
+    on = choose_device(device)
+    dtype = choose_precision(precision, on)
+    return ClipEncoder(name, _loader(kind)(name), on, dtype, batch_size)
+
+
+def _loader(kind: str) -> Callable[[str], Backbone]:
+    if kind == "open_clip":
+        from clipit_lightning.video.open_clip import load_open_clip
+
+        return load_open_clip
+    from clipit_lightning.video.hugging_face import load_transformers
+
+    return load_transformers

@@ -1,0 +1,206 @@
+"""One raw video to all that a store or a summary needs: features of its steps, shots, captions, and their provenance.
+
+The video is decoded once, in sequence, by a thread that runs ahead of the encoder by a few batches; frames are dropped
+as soon as they are encoded, so that memory does not grow with the video beyond its features. A captioner's few frames
+are decoded in a second pass, because the shots that they are spread by are known only at the end of the first.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipit_lightning import __version__
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.summary.shots import FRAMES_PER_SHOT, change_points
+from clipit_lightning.video.captioner import Captioner
+from clipit_lightning.video.captions import Captions, frames_to_caption
+from clipit_lightning.video.encoders import Encoder, HsvEncoder
+from clipit_lightning.video.frames import RATE, Geometry, Sample, sample_frames, sampling_name, whole_frames
+from clipit_lightning.video.pretrained import library_versions
+from clipit_lightning.video.reader import VideoInfo, VideoReader
+
+N_CAPTIONS = 7
+"""Frames that a captioner describes; the number in the implementations of CLIP-It known to us."""
+
+_AHEAD = 2  # batches that are decoded while the encoder works on one
+_BATCH_BYTES = 64_000_000  # whole frames are large: a batch of them is cut here
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """What is known of one raw video: the steps with their features, the shots, the captions."""
+
+    info: VideoInfo
+    frame_times: NDArray[np.float64]
+    """Seconds at which each frame is shown, (frames,)."""
+    picks: NDArray[np.int64]
+    """Frame number of each step, increasing, (steps,)."""
+    times: NDArray[np.float64]
+    """Seconds at which each step is shown, (steps,)."""
+    features: NDArray[np.float32]
+    """Frame features of unit norm, (steps, features)."""
+    change_points: NDArray[np.int64]
+    """First and last frame of each shot, inclusive, covering the video, (shots, 2)."""
+    captions: tuple[str, ...]
+    """In time order, (captions,)."""
+    caption_times: NDArray[np.float64]
+    """Seconds at which each caption starts, (captions,)."""
+    caption_features: NDArray[np.float32] | None
+    """Their embeddings by the same encoder, (captions, features); None without captions or without its language."""
+    provenance: dict[str, str]
+    """How all this was made, as a store records it."""
+
+
+def describe(
+    path: Path,
+    encoder: Encoder,
+    stride: int | None = None,
+    rate: float = RATE,
+    captioner: Captioner | None = None,
+    n_captions: int = N_CAPTIONS,
+    texts: Captions | None = None,
+    say: Callable[[str], None] | None = None,
+    batch_size: int = 32,
+    progress: Callable[[float], None] | None = None,
+) -> Description:
+    """Decode, encode, cut into shots and caption one video. The same input gives the same result.
+
+    Shots are cut by kernel temporal segmentation of the features, ceil(n_frames / 150) of them.
+
+    Args:
+        path: The video.
+        encoder: Of its frames, and of captions where it has language.
+        stride: Take every frame whose number it divides, instead of ``rate``.
+        rate: Take frames per second.
+        captioner: Describes ``n_captions`` frames, spread over the video by its shots.
+        n_captions: How many.
+        texts: The user's captions or subtitles, all of them; instead of a captioner.
+        say: Takes one line about damage to the file, where there is any.
+        batch_size: Frames that are handed to the encoder at once; as in ``make_encoder``.
+        progress: Takes the seconds of the video that are encoded, after each batch.
+
+    Raises:
+        UserError: The file cannot be read as a video, the sampling makes no sense, or the captions are of another one.
+    """
+    reader = VideoReader(path)
+    geometry = _geometry(encoder)
+    steps, features = [], []
+    for batch in _ahead(_batches(sample_frames(reader, geometry, stride, rate), batch_size)):
+        features.append(encoder.encode_images(batch.images))
+        steps += batch.steps
+        if progress:
+            progress(steps[-1][1])
+    info, joined = reader.info(), np.concatenate(features)  # (steps, features)
+    if info.warning and say:
+        say(info.warning)
+    picks = np.array([number for number, _ in steps], dtype=np.int64)
+    shots = change_points(joined, picks, info.n_frames).astype(np.int64)  # (shots, 2)
+    captions, starts = _captions(info, shots, picks, captioner, n_captions, texts)
+    speaks = bool(captions) and not isinstance(encoder, HsvEncoder)
+    return Description(
+        info=info,
+        frame_times=reader.times,
+        picks=picks,
+        times=np.array([time for _, time in steps]),
+        features=joined,
+        change_points=shots,
+        captions=captions,
+        caption_times=starts,
+        caption_features=encoder.encode_texts(list(captions)) if speaks else None,
+        provenance=provenance(encoder, stride, rate, captioner, n_captions, texts is not None),
+    )
+
+
+def provenance(
+    encoder: Encoder, stride: int | None, rate: float, captioner: Captioner | None, n_captions: int, texts: bool
+) -> dict[str, str]:
+    """How a description is made, in words: equal settings on equal versions have equal words."""
+    made = {
+        "tool": f"clipit_lightning {__version__}",
+        **encoder.provenance(),
+        "sampling": sampling_name(stride, rate),
+        "decoding": f"sequential, scaled by swscale (bicubic), {library_versions('av')}",
+        "shots": f"kernel temporal segmentation, one a {FRAMES_PER_SHOT} frames, rounded up",
+        "captions": "file" if texts else f"{n_captions} frames by model" if captioner else "none",
+    }
+    return made | (captioner.provenance() if captioner and not texts else {})
+
+
+class _Batch(NamedTuple):
+    """Frame numbers and seconds of some frames, and the frames (frames, height, width, 3)."""
+
+    steps: list[tuple[int, float]]
+    images: NDArray[np.uint8]
+
+
+def _geometry(encoder: Encoder) -> Geometry | None:
+    """What the decoder scales to: where a model crops less than it resizes to, the encoder cuts the rest."""
+    preprocessing = encoder.preprocessing
+    return None if preprocessing.mode == "native" else Geometry(preprocessing.side, preprocessing.mode)
+
+
+def _batches(samples: Iterable[Sample], size: int) -> Iterator[_Batch]:
+    """Frames in batches of one picture size: whole frames may change theirs in the middle of a video."""
+    waiting: list[Sample] = []
+    for sample in samples:
+        full = len(waiting) == size or (len(waiting) + 1) * sample.image.nbytes > _BATCH_BYTES
+        if waiting and (full or sample.image.shape != waiting[0].image.shape):
+            yield _batch(waiting)
+            waiting = []
+        waiting.append(sample)
+    if waiting:
+        yield _batch(waiting)
+
+
+def _batch(samples: list[Sample]) -> _Batch:
+    return _Batch([(each.number, each.time) for each in samples], np.stack([each.image for each in samples]))
+
+
+def _ahead(batches: Iterator[_Batch]) -> Iterator[_Batch]:
+    """The same batches, made by a thread that runs ahead; an error of the thread is raised here."""
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+        waiting = deque(pool.submit(next, batches, None) for _ in range(_AHEAD))
+        try:
+            while (batch := waiting.popleft().result()) is not None:
+                waiting.append(pool.submit(next, batches, None))
+                yield batch
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _captions(
+    info: VideoInfo,
+    shots: NDArray[np.int64],
+    picks: NDArray[np.int64],
+    captioner: Captioner | None,
+    n_captions: int,
+    texts: Captions | None,
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Captions and the seconds at which they start, in time order."""
+    if texts is not None:
+        found = [(text, start) for text, start in zip(texts.texts, texts.starts, strict=True) if start < info.duration]
+        if not found:
+            raise UserError(
+                f"{info.path}: its captions start at {texts.starts[0]:.1f} s, after its end at {info.duration:.1f} s; "
+                "are they of another video?"
+            )
+    elif captioner is not None:
+        found = _described(info.path, picks[frames_to_caption(shots, picks, n_captions)], captioner)
+    else:
+        found = []
+    return tuple(text for text, _ in found), np.array([start for _, start in found], dtype=np.float64)
+
+
+def _described(path: Path, frame_numbers: NDArray[np.int64], captioner: Captioner) -> list[tuple[str, float]]:
+    """A model's captions of some frames; a frame of which it says nothing has none."""
+    found = []
+    for batch in _batches(whole_frames(path, frame_numbers.tolist()), captioner.batch_size):
+        texts = captioner.caption(batch.images)
+        found += [(text, time) for text, (_, time) in zip(texts, batch.steps, strict=True) if text]
+    return found

@@ -1,0 +1,299 @@
+"""Sampled frames of a raw video, scaled on the way to what an encoder takes.
+
+One definition of sampling, used wherever steps are made:
+
+- by stride (the field's rule, 15): frames 0, 15, 30, ...
+- by rate (our default, 2 frames per second): for each target time i / rate the first frame shown at or after it. A
+  frame that is the first for several targets is taken once. Containers round times to a millisecond, so half a
+  millisecond short counts as at.
+
+Frames are decoded in sequence and never sought: seeking each sample decodes the frames from the last key frame on,
+again and again. Only sampled frames are scaled, in one step by swscale from the decoder's own format.
+"""
+
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.video.reader import Frame, VideoInfo, VideoReader
+
+STRIDE = 15
+"""The field's sampling: every 15th frame."""
+RATE = 2.0
+"""Our default sampling, in frames per second."""
+
+Shots = Sequence[tuple[int, int]] | NDArray[np.integer]
+"""First and last frame number of each shot, both inclusive; as pairs or as an array (shots, 2)."""
+
+_ROUNDING = 0.0005  # seconds; half of the millisecond to which Matroska and FLV round
+_WIDEST = 32  # longer side over shorter side to which a frame is scaled before the crop; beyond, it is squeezed
+_SCALING = (
+    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The picture that an encoder takes.
+
+    Attributes:
+        size: Pixels of a side; the picture is square.
+        mode: ``crop`` scales the shorter side to ``size`` and cuts out the centre, as CLIP's own transform does;
+            ``squash`` scales both sides to ``size``, as SigLIP's does.
+    """
+
+    size: int
+    mode: Literal["crop", "squash"] = "crop"
+
+    def scaled(self, width: float, height: float) -> tuple[int, int]:
+        """Width and height to which an upright frame is scaled; the longer side is rounded down, as in torchvision."""
+        if self.mode == "squash":
+            return self.size, self.size
+        longer = min(int(self.size * max(width, height) / min(width, height)), _WIDEST * self.size)
+        return (longer, self.size) if width > height else (self.size, longer)
+
+
+class Sample(NamedTuple):
+    """A sampled frame: its number, its time in seconds, and the picture, uint8 RGB (size, size, 3)."""
+
+    number: int
+    time: float
+    image: NDArray[np.uint8]
+
+
+def sampling_name(stride: int | None = None, rate: float = RATE) -> str:
+    """The sampling in words, as a store records it.
+
+    Raises:
+        UserError: The stride is below 1, or the rate is not a positive number.
+    """
+    if stride is not None and stride < 1:
+        raise UserError(f"stride {stride}: give a whole number of frames from 1 on, such as {STRIDE}")
+    if stride is None and not 0 < rate < math.inf:
+        raise UserError(f"rate {rate}: give frames per second above 0, such as {RATE:g}")
+    return f"every frame number divisible by {stride}" if stride else f"first frame at or after each 1/{rate:g} s"
+
+
+def probe(path: Path) -> VideoInfo:
+    """Decode a video once and say what is in it.
+
+    Raises:
+        UserError: It cannot be read as a video; the line names the file and what to do.
+    """
+    return VideoReader(path).info()
+
+
+def frame_times(path: Path) -> NDArray[np.float64]:
+    """Seconds at which each frame is shown, from the file's start, strictly increasing, (frames,).
+
+    Raises:
+        UserError: It cannot be read as a video.
+    """
+    reader = VideoReader(path)
+    reader.info()
+    return reader.times
+
+
+def shot_seconds(shots: Shots, times: NDArray[np.floating], duration: float) -> list[tuple[float, float]]:
+    """When shots begin and end, in seconds: a shot lasts until the frame after its last one is shown.
+
+    Args:
+        shots: First and last frame number of each shot, inclusive.
+        times: Seconds at which each frame is shown, as ``frame_times`` gives them, (frames,).
+        duration: Seconds at which the last frame ends.
+    """
+    ends = np.append(times[1:], duration)  # (frames,)
+    return [(float(times[first]), float(ends[last])) for first, last in shots]
+
+
+def sample_frames(
+    source: Path | VideoReader, geometry: Geometry | None, stride: int | None = None, rate: float = RATE
+) -> Iterator[Sample]:
+    """Decode a video in sequence and yield its sampled frames, upright, scaled for an encoder.
+
+    Args:
+        source: The file, or a reader of it, whose ``info()`` and ``times`` are complete afterwards.
+        geometry: The picture that the encoder takes; None is the whole frame as shown (height, width, 3), unscaled.
+        stride: Take every frame whose number it divides; instead of ``rate``.
+        rate: Take frames per second.
+
+    Raises:
+        UserError: The file cannot be read as a video, or the sampling makes no sense.
+    """
+    sampling_name(stride, rate)
+    reader = source if isinstance(source, VideoReader) else VideoReader(source)
+    return _samples(reader, geometry, _by_rate(rate) if stride is None else _by_stride(stride))
+
+
+def whole_frames(path: Path, frame_numbers: Iterable[int]) -> Iterator[Sample]:
+    """Yield some frames as shown, upright, unscaled, (height, width, 3), in order; one pass up to the last of them.
+
+    Raises:
+        UserError: The file cannot be read as a video.
+    """
+    wanted = set(frame_numbers)
+    for sample in _samples(VideoReader(path), None, lambda number, time: number in wanted) if wanted else ():
+        yield sample
+        if sample.number == max(wanted):
+            return
+
+
+def thumbnails(path: Path, frame_numbers: Iterable[int], width: int) -> dict[int, bytes]:
+    """JPEG files of some frames, upright, ``width`` pixels wide, by frame number; one pass up to the last of them.
+
+    Raises:
+        UserError: The file cannot be read as a video, or ends before one of the frames.
+    """
+    wanted, found, scale = set(frame_numbers), dict[int, bytes](), _Scaler()
+    for frame in VideoReader(path) if wanted else ():
+        if frame.number in wanted:
+            shown = _shown_size(frame)
+            height = max(1, min(round(width * shown[1] / shown[0]), _WIDEST * width))
+            found[frame.number] = _jpeg(scale(frame.picture, width, height))
+        if len(found) == len(wanted):
+            return found
+    if missing := sorted(wanted - set(found)):
+        raise UserError(f"{path}: there is no frame {missing[0]}; was it made for another file?")
+    return found
+
+
+def orientation(picture: VideoFrame) -> tuple[bool, bool, bool]:
+    """How a stored frame becomes upright, from its display matrix: swap axes, mirror sides, mirror top and bottom.
+
+    The matrix maps a stored point (x, y) to (a x + c y, b x + d y), see FFmpeg's libavutil/display.h; a quarter turn
+    has a = d = 0. Other angles take the nearest of the eight.
+    """
+    side: Any = picture.side_data.get("DISPLAYMATRIX")
+    if side is None:
+        return False, False, False
+    a, b, _, c, d = (int(each) for each in np.frombuffer(side, dtype=np.int32)[:5])
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return True, c < 0, b < 0
+    return False, a < 0, d < 0
+
+
+def upright(image: NDArray[np.uint8], how: tuple[bool, bool, bool]) -> NDArray[np.uint8]:
+    """Turn an image or a plane (height, width, ...) by ``orientation``; a view, nothing is copied."""
+    swap, sides, top = how
+    turned = image.swapaxes(0, 1) if swap else image
+    return turned[:: -1 if top else 1, :: -1 if sides else 1]
+
+
+def _shown_size(frame: Frame) -> tuple[float, float]:
+    """Width and height of the upright frame as shown, in a common unit."""
+    width, height = frame.picture.width * frame.aspect, float(frame.picture.height)
+    return (height, width) if orientation(frame.picture)[0] else (width, height)
+
+
+def _samples(
+    reader: VideoReader, geometry: Geometry | None, is_wanted: Callable[[int, float], bool]
+) -> Iterator[Sample]:
+    scale = _Scaler()
+    for frame in reader:
+        if is_wanted(frame.number, frame.time):
+            width, height = _shown_size(frame)
+            if geometry is None:
+                sides = (max(1, round(side), math.ceil(max(width, height) / _WIDEST)) for side in (width, height))
+                yield Sample(frame.number, frame.time, np.ascontiguousarray(scale(frame.picture, *sides)))
+            else:
+                image = scale(frame.picture, *geometry.scaled(width, height))
+                yield Sample(frame.number, frame.time, _centre(image, geometry.size))
+
+
+def _by_stride(stride: int) -> Callable[[int, float], bool]:
+    return lambda number, time: number % stride == 0
+
+
+def _by_rate(rate: float) -> Callable[[int, float], bool]:
+    target = 0
+
+    def is_wanted(number: int, time: float) -> bool:
+        nonlocal target
+        if time + _ROUNDING < target / rate:
+            return False
+        target = math.floor((time + _ROUNDING) * rate) + 1
+        return True
+
+    return is_wanted
+
+
+class _Scaler:
+    """Scales frames to upright RGB images (height, width, 3); one swscale context for all frames of a video."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, picture: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
+        how = orientation(picture)
+        stored = (height, width) if how[0] else (width, height)
+        scaled = self._reformatter.reformat(
+            picture, *stored, "rgb24", interpolation=_SCALING, dst_color_range=ColorRange.JPEG, threads=1
+        )
+        return upright(np.asarray(scaled.to_ndarray(), dtype=np.uint8), how)
+
+
+class FrameFlattener:
+    """Makes upright copies of frames, in 8 bits 4:2:0 and of one even size: the H.264 that is played everywhere.
+
+    Where a side is odd its last line is there twice. A copy has no side data, so that nothing turns it again.
+
+    Args:
+        first: The frame whose size all copies take.
+    """
+
+    def __init__(self, first: VideoFrame) -> None:
+        self._reformatter = VideoReformatter()
+        self._how = orientation(first)
+        self._size = first.width, first.height
+
+    def __call__(self, picture: VideoFrame) -> VideoFrame:
+        """Copy a frame."""
+        scaled = self._reformatter.reformat(
+            picture,
+            *self._size,
+            "yuv420p",
+            dst_colorspace=Colorspace.ITU601 if picture.format.is_rgb else None,
+            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
+            dst_color_range=ColorRange.MPEG,
+            threads=1,
+        )
+        planes = [upright(_plane(scaled, index), self._how) for index in range(3)]
+        height, width = planes[0].shape
+        flat = VideoFrame(width + width % 2, height + height % 2, "yuv420p")
+        for index, plane in enumerate(planes):
+            target = _plane(flat, index)
+            missing = [(0, to - of) for to, of in zip(target.shape, plane.shape, strict=True)]
+            target[...] = np.pad(plane, missing, mode="edge")
+        flat.colorspace, flat.color_range = scaled.colorspace, ColorRange.MPEG
+        flat.color_primaries, flat.color_trc = scaled.color_primaries, scaled.color_trc
+        return flat
+
+
+def _plane(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
+    """The bytes of a plane, (height, width), without what pads its lines; writing to it writes to the frame."""
+    plane: Any = frame.planes[index]
+    lines: NDArray[np.uint8] = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return lines[: plane.height, : plane.width]
+
+
+def _centre(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The central square (size, size, 3), with torchvision's rounding."""
+    top, left = (round((side - size) / 2) for side in image.shape[:2])
+    return np.ascontiguousarray(image[top : top + size, left : left + size])
+
+
+def _jpeg(image: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(file, "JPEG", quality=80)
+    return file.getvalue()

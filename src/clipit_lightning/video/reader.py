@@ -1,0 +1,298 @@
+"""Read a video file from its first frame to its last: which stream, which frames, when each is shown, what is lost.
+
+Everything that numbers frames reads through ``VideoReader``, so that a frame number means the same frame everywhere:
+its place in a sequential decode of the one chosen video stream.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from clipit_lightning.core.errors import UserError
+
+_NOT_VIDEO = ("image2", "tty", "concat", "hls", "dash")  # pictures, text art, and lists that name other files
+_USUAL_RATE = 25.0  # frames per second where a file names no rate, as FFmpeg assumes for raw streams
+_MOST_THREADS = 16  # each holds frames in memory; FFmpeg's own limit
+_COVERS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a sequential decode of a video found; headers are not trusted."""
+
+    path: Path
+    n_frames: int
+    """Frames that can be decoded."""
+    fps: float
+    """Mean frames per second."""
+    duration: float
+    """Seconds from the file's start to the end of the last frame."""
+    width: int
+    height: int
+    """Pixels of an upright frame, as stored."""
+    has_audio: bool
+    """Whether there is sound that can be decoded."""
+    variable_rate: bool
+    """Whether frames last differently long, by more than a container's rounding."""
+    lost_frames: int
+    """Frames that the file should have but that could not be decoded; they have no number."""
+    damaged_frames: int
+    """Decoded frames with visible damage; they keep their number."""
+
+    @property
+    def warning(self) -> str | None:
+        """One line about lost and damaged frames; nothing where all is well."""
+        if not self.lost_frames and not self.damaged_frames:
+            return None
+        return (
+            f"{self.path}: damaged or cut off: {self.lost_frames} frames are lost, {self.damaged_frames} of the other "
+            f"{self.n_frames} are damaged; copy it again if you have a whole one"
+        )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded frame: its place in a sequential decode, from 0, and the time in seconds at which it is shown.
+
+    The picture is as stored: not upright, not scaled; ``aspect`` is the width of its pixels over their height.
+    """
+
+    number: int
+    time: float
+    picture: VideoFrame
+    aspect: float
+
+
+def open_video(path: Path) -> InputContainer:
+    """Open a local video file. Lists that name other files, and addresses, are not followed.
+
+    Raises:
+        UserError: There is no such file, or it is not one that FFmpeg can read.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file; check the path")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name the video files in it")
+    if not path.is_file() or path.stat().st_size == 0:
+        raise UserError(f"{path}: the file is empty; copy it again")
+    try:
+        container = av.open(f"file:{path}", container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: not a video that can be read ({reason}); copy it again or convert it") from error
+    if container.format.name in _NOT_VIDEO or container.format.name.endswith("_pipe"):
+        container.close()
+        raise UserError(f"{path}: not a video (it reads as {container.format.name}); give a video file")
+    return container
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream that a player would show; a cover picture is none.
+
+    Raises:
+        UserError: There is no video stream, or none with a known codec.
+    """
+    streams = [each for each in container.streams.video if not each.disposition & _COVERS]
+    if not streams:
+        what = "only sound" if container.streams.audio else "neither pictures nor sound"
+        raise UserError(f"{path}: no video in it, {what}; give a file with a video stream")
+    if not (known := [each for each in streams if each.codec_context is not None]):
+        raise UserError(f"{path}: its video codec is not known here; convert it to H.264")
+    best = container.streams.best("video")
+    return best if best in known else known[0]
+
+
+class VideoReader:
+    """One sequential decode of a video, frame by frame; never more than a few frames in memory.
+
+    Iterating yields every frame. Afterwards ``info()`` and ``times`` say what was found. All cores decode. At the first
+    sign of damage the reader starts again on one core and passes over what it has given, because FFmpeg's frame threads
+    lose and repair other frames than one thread does: a damaged file too has the same frames on every machine.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.times: NDArray[np.float64] = np.empty(0)
+        """Seconds at which each frame is shown, strictly increasing, (frames,); complete after the last frame."""
+        self.start = 0.0
+        """The file's own time, in seconds, of our time 0: a sound at ``start`` belongs to time 0."""
+        self._info: VideoInfo | None = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        given = 0
+        try:
+            for frame in self._decode(threads=min(os.cpu_count() or 1, _MOST_THREADS)):
+                yield frame
+                given += 1
+        except _DamageError:
+            yield from (frame for frame in self._decode(threads=1) if frame.number >= given)
+
+    def info(self) -> VideoInfo:
+        """What the last complete pass found; makes a pass where there was none.
+
+        Raises:
+            UserError: The file cannot be read as a video.
+        """
+        if self._info is None:
+            for _ in self:
+                pass
+        assert self._info is not None  # a complete pass sets it or raises
+        return self._info
+
+    def _decode(self, threads: int) -> Iterator[Frame]:
+        with open_video(self.path) as container:
+            stream = video_stream(container, self.path)
+            stream.codec_context.thread_count = threads
+            stream.thread_type = "AUTO"
+            count, clock = _Count(strict=threads > 1), _Clock(container, stream)
+            aspect = float(stream.sample_aspect_ratio or 1)
+            first: VideoFrame | None = None
+            for picture in _pictures(container, stream, count):
+                first = first or picture
+                frame = Frame(len(clock.times), clock.tick(picture), picture, aspect)
+                self.start = clock.zero
+                yield frame
+            if first is None:
+                raise UserError(f"{self.path}: no frame can be decoded; copy it again or convert it to H.264")
+            self.times = np.array(clock.times)
+            self._info = self._result(container, stream, first, count, clock)
+
+    def _result(
+        self, container: InputContainer, stream: VideoStream, first: VideoFrame, count: "_Count", clock: "_Clock"
+    ) -> VideoInfo:
+        stored, steps = (first.width, first.height), np.diff(self.times)
+        width, height = stored[::-1] if 45 < abs(first.rotation) < 135 else stored
+        indexed = _indexed(container, stream)
+        missing = max(0, indexed - count.packets) if indexed else _gaps(self.times, clock.end, _tagged_end(stream))
+        return VideoInfo(
+            path=self.path,
+            n_frames=len(clock.times),
+            fps=len(clock.times) / (clock.end - clock.times[0]),
+            duration=clock.end,
+            width=width,
+            height=height,
+            has_audio=getattr(container.streams.best("audio"), "codec_context", None) is not None,
+            variable_rate=bool(len(steps) and np.ptp(steps) > max(0.0025, 0.1 * float(np.median(steps)))),
+            lost_frames=count.failed + missing,
+            damaged_frames=min(len(clock.times), max(count.damaged, count.corrupt)),
+        )
+
+
+class _DamageError(Exception):
+    """A decode on several threads met damage."""
+
+
+@dataclass
+class _Count:
+    """What a pass met: packets, damaged packets, packets that gave an error, frames, damaged frames.
+
+    Strict: damage ends the pass.
+    """
+
+    strict: bool
+    packets: int = 0
+    corrupt: int = 0
+    failed: int = 0
+    frames: int = 0
+    damaged: int = 0
+
+    def check(self, damage: bool) -> None:
+        if self.strict and damage:
+            raise _DamageError
+
+
+def _pictures(container: InputContainer, stream: VideoStream, count: _Count) -> Iterator[VideoFrame]:
+    """Every frame that can be decoded; an error costs its packet, an error of the container what follows."""
+    shown = 0
+    for packet in _packets(container, stream, count):
+        try:
+            pictures = stream.codec_context.decode(packet)
+        except av.FFmpegError:
+            pictures = []
+            count.failed += packet is not None
+            count.check(damage=True)
+        shown += packet is not None and not packet.is_discard
+        for picture in pictures:
+            count.check(picture.is_corrupt)
+            count.frames += 1
+            count.damaged += picture.is_corrupt
+            yield picture
+    # A drain that met an error ends early without a word; then fewer frames come out than packets went in.
+    count.check(count.frames < shown)
+
+
+def _packets(container: InputContainer, stream: VideoStream, count: _Count) -> "Iterator[Packet[VideoStream] | None]":
+    """The packets of a stream, then ``None``, which drains the decoder. Empty packets would drain it too early."""
+    try:
+        for packet in container.demux(stream):
+            count.packets += packet.size > 0 or packet.dts is not None
+            count.corrupt += packet.is_corrupt
+            count.check(packet.is_corrupt)
+            if packet.size:
+                yield packet
+    except (av.FFmpegError, IndexError):  # the latter where damage made a new stream appear (PyAV 18)
+        count.failed += 1
+        count.check(damage=True)
+    yield None
+
+
+class _Clock:
+    """Times of the frames in seconds from the file's start; missing and backward timestamps go on at the mean rate."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self.times: list[float] = []
+        self.end = 0.0
+        self.zero = (container.start_time or 0) / av.time_base
+        self._unit = float(stream.time_base or 0)
+        self._step = 1 / float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
+
+    def tick(self, picture: VideoFrame) -> float:
+        """Time of the next frame."""
+        shown = None if picture.pts is None else picture.pts * self._unit
+        if shown is not None and not self.times and shown - self.zero < 0.001:
+            self.zero = shown  # the file's start is rounded to microseconds; and nothing is shown before it
+        time = shown - self.zero if shown is not None else 0.0
+        if self.times and (shown is None or time <= self.times[-1]):
+            time = self.times[-1] + self._step
+        self.times.append(time)
+        self.end = time + (picture.duration * self._unit or self._step)
+        return time
+
+
+def _indexed(container: InputContainer, stream: VideoStream) -> int:
+    """Packets that the file's index names, 0 without one; an MP4's header also counts what an edit list cuts."""
+    return len(stream.index_entries) if "mp4" in container.format.name else stream.frames
+
+
+def _gaps(times: NDArray[np.float64], end: float, promised: float | None) -> int:
+    """Frames missing in a file without an index: holes in a constant rate, and what its end falls short of."""
+    if len(times) < 2:
+        return 0
+    usual = float(np.median(np.diff(times)))
+    steps = np.diff(times) / usual  # (frames - 1,)
+    if (np.abs(steps - 1) < 0.25).mean() < 0.9:
+        return 0  # a variable rate: a hole says nothing
+    holes = int((np.round(steps[steps > 1.5]) - 1).sum())
+    return holes + max(0, round(((promised or end) - end) / usual))
+
+
+def _tagged_end(stream: VideoStream) -> float | None:
+    """Seconds at which Matroska's tag says that the stream ends."""
+    with suppress(ValueError):  # no tag, or another one
+        parts = stream.metadata.get("DURATION", "").split(":")
+        return sum(float(part) * unit for part, unit in zip(parts, (3600, 60, 1), strict=True))
+    return None

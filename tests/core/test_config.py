@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+
+from clipit_lightning.core.config import Config
+from clipit_lightning.core.config_files import config_hash, describe_keys, differences, load_config, save_config
+from clipit_lightning.core.errors import UserError
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
+
+
+def test_files_in_order_then_words_win(tmp_path):
+    (tmp_path / "a.yaml").write_text("seed: 1\noptim: {lr: 0.1, epochs: 3}\n")
+    (tmp_path / "b.yaml").write_text("optim: {lr: 0.2}\n")
+    config = load_config([tmp_path / "a.yaml", tmp_path / "b.yaml"], ["seed=5"])
+    assert (config.seed, config.optim.lr, config.optim.epochs) == (5, 0.2, 3)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_file_loads(path):
+    assert isinstance(load_config([path]), Config)
+
+
+def test_a_saved_configuration_is_a_valid_argument(tmp_path):
+    config = load_config([], ["optim.lr=3e-4", "data.setting=transfer", "data.sources=[summe]", "data.root=x y"])
+    save_config(config, tmp_path / "config.yaml")
+    assert load_config([tmp_path / "config.yaml"]) == config
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("data.datset=tvsum", "data.datset: no such key. Did you mean: 'dataset'?"),
+        ("nonsense=1", "nonsense: no such key"),
+        ("data.dataset=imagenet", "data.dataset: Invalid value 'imagenet', expected one of ['tvsum', 'summe', 'qfvs']"),
+        ("seed=abc", "seed: Value 'abc' of type 'str' could not be converted to Integer"),
+        ("seed=-1", "seed: is -1"),
+        ("seed", "seed: neither a YAML file nor key=value"),
+        ("=3", "=3: neither"),
+        ("seed=[", "seed=[: the value cannot be read"),
+        ("data=3", "data: Merge error"),
+        ("data.root=${nowhere}", "data.root=${nowhere}: the value cannot be read"),
+        ("data.fold=5", "data.fold: is 5; there are folds 0 to 4"),
+        ("data.sources=[summe]", "data.sources: the canonical setting has none"),
+        ("model.heads=7", "model.heads: is 7; it must divide model.width=64"),
+        ("model.dropout=nan", "model.dropout: is nan"),
+        ("optim.lr=0", "optim.lr: is 0.0"),
+        ("optim.lr=inf", "optim.lr: is inf"),
+        ("protocol.budget=1.5", "protocol.budget: is 1.5"),
+        ("loss.keyframe=-1", "loss.keyframe: is -1.0"),
+        ("selection=best", "selection: Invalid value 'best'"),
+    ],
+)
+def test_a_mistake_is_one_line_with_the_key_as_typed(word, said):
+    with pytest.raises(UserError) as caught:
+        load_config([], [word])
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_words_that_yaml_takes_for_truth_values_are_words():
+    assert load_config([], ["logger.wandb=off"]).logger.wandb == "off"
+    assert load_config([], ["overwrite=true"]).overwrite is True
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["data.setting=transfer", "data.fold=1"], "data.fold: is 1; there are folds 0 to 0"),
+        (["data.setting=transfer", "data.sources=[tvsum]"], "data.sources: tvsum is the target"),
+        (["data.setting=transfer", "data.sources=[kinetics]"], "data.sources: kinetics is unknown"),
+        (["loss.keyframe=0", "loss.correlation=0"], "selection: val chooses the epoch by annotations"),
+        (
+            [f"loss.{name}=0" for name in ("keyframe", "correlation", "diversity", "reconstruction", "length")],
+            "loss: all",
+        ),
+    ],
+)
+def test_contradictions_are_refused(words, said):
+    with pytest.raises(UserError) as caught:
+        load_config([], words)
+    assert str(caught.value).startswith(said)
+
+
+def test_a_mistake_in_a_file_names_the_file(tmp_path):
+    (tmp_path / "bad.yaml").write_text("optim: {lrr: 1}\n")
+    with pytest.raises(UserError, match=r"bad\.yaml: optim\.lrr: no such key"):
+        load_config([tmp_path / "bad.yaml"])
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(UserError, match="not a YAML file"):
+        load_config([tmp_path / "bad.yaml"])
+    (tmp_path / "bad.yaml").write_text("- 1\n")
+    with pytest.raises(UserError, match="holds a list"):
+        load_config([tmp_path / "bad.yaml"])
+    with pytest.raises(UserError, match="no such configuration file"):
+        load_config([tmp_path / "none.yaml"])
+
+
+def test_every_key_is_described_by_a_sentence():
+    rows = describe_keys()
+    assert ("optim.lr", str(Config().optim.lr), "Peak learning rate.") in rows
+    assert all(sentence.endswith(".") or sentence.endswith(").") for _, _, sentence in rows)
+
+
+def test_the_hash_is_of_what_a_result_depends_on():
+    base = load_config()
+    for word in ("seed=3", "data.fold=1", "output=x", "logger.wandb=offline", "trainer.progress=false", "data.root=y"):
+        assert config_hash(load_config([], [word])) == config_hash(base), word
+    for word in ("optim.lr=0.5", "data.fold_seed=1", "selection=last", "trainer.precision=bf16-mixed"):
+        assert config_hash(load_config([], [word])) != config_hash(base), word
+
+
+def test_differences_name_keys_and_both_values():
+    assert differences(load_config(), load_config([], ["optim.epochs=7"])) == [
+        f"optim.epochs: {Config().optim.epochs}, now 7"
+    ]

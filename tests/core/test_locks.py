@@ -1,0 +1,104 @@
+"""The lock of a run's folder: one process at a time, and no refusal for less."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from clipit_lightning.core import locks as module
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.locks import HELD, is_held, run_lock
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from clipit_lightning.core.locks import run_lock
+with run_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "runs" / "mine"
+
+
+def lock_file(folder):
+    return folder.with_name(".mine.lock")
+
+
+def test_one_process_at_a_time_and_a_killed_one_lets_go(folder):
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == b"held\n"
+        assert is_held(folder)
+        with pytest.raises(module.HeldError, match=rf"mine: another process \(process {process.pid}\) {HELD}; "):
+            run_lock(folder).__enter__()
+    finally:
+        process.kill()
+        process.communicate()
+    assert not is_held(folder)
+    with run_lock(folder):
+        assert is_held(folder)
+    assert not is_held(folder)
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_whoever_only_looks_does_not_stop_a_run_that_starts(folder, monkeypatch):
+    folder.parent.mkdir(parents=True)
+    looking = os.open(lock_file(folder), os.O_RDWR | os.O_CREAT)
+    fcntl.flock(looking, fcntl.LOCK_EX)
+    monkeypatch.setattr(time, "sleep", lambda seconds: fcntl.flock(looking, fcntl.LOCK_UN))
+    with run_lock(folder):
+        assert is_held(folder)
+    os.close(looking)
+
+
+@pytest.mark.parametrize("look", [1, 2])
+def test_a_file_that_its_last_holder_removes_is_made_anew(folder, monkeypatch, look):
+    looks, stat = [], Path.stat
+
+    def late(path, **named):
+        if path.name == ".mine.lock":
+            looks.append(path)
+            if len(looks) == look:
+                path.unlink()
+        return stat(path, **named)
+
+    monkeypatch.setattr(Path, "stat", late)
+    with run_lock(folder):
+        assert is_held(folder)
+        assert lock_file(folder).read_text() == f"process {os.getpid()}"
+
+
+def test_a_file_that_becomes_unusable_is_one_line_and_leaves_nothing_open(folder, monkeypatch):
+    flock, handles = fcntl.flock, []
+
+    def late(handle, how):
+        handles.append(handle)
+        flock(handle, how)
+        lock_file(folder).unlink()
+        lock_file(folder).mkdir()
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(UserError, match=r"cannot write .*mine\.lock: Is a directory"):
+        run_lock(folder).__enter__()
+    (handle,) = handles
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handle)
+
+
+def test_a_disk_without_locks_is_not_said_to_be_another_process(folder, monkeypatch):
+    def refuse(handle, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(UserError, match=r"cannot write .*mine\.lock: No locks available"):
+        run_lock(folder).__enter__()
+    assert not is_held(folder)

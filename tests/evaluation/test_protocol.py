@@ -1,0 +1,73 @@
+from dataclasses import fields, replace
+
+import pytest
+
+from clipit_lightning.core.config_files import load_config
+from clipit_lightning.evaluation.protocol import (
+    PRESETS,
+    Protocol,
+    apply_preset,
+    evaluation_differences,
+    protocol_of,
+    rules_of,
+)
+from clipit_lightning.training import build
+
+
+@pytest.fixture
+def protocol(stores):
+    config = load_config([], [f"data.root={stores}"])
+    module = build.datamodule(config)
+    module.setup()
+    return build.describe_protocol(config, module)
+
+
+def other_value(value):
+    return {str: f"{value}x", float: 0.3, tuple: ("ovp",)}[type(value)]
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Protocol)])
+def test_every_choice_changes_the_identifier(protocol, name):
+    changed = replace(protocol, **{name: other_value(getattr(protocol, name))})
+    assert changed.identifier != protocol.identifier
+    training = ("setting", "sources", "training_hash", "data_hash")
+    assert (evaluation_differences(protocol, changed) == []) == (name in training)
+    assert (changed.evaluation_identifier == protocol.evaluation_identifier) == (name in training)
+
+
+def test_identifiers_are_stable(protocol):
+    from dataclasses import asdict
+
+    assert protocol_of(asdict(protocol)) == protocol
+    assert protocol_of(asdict(protocol)).identifier == protocol.identifier
+    assert protocol.identifier.startswith("tvsum-canonical-kfold5-val-per-annotator-")
+
+
+def test_presets_fill_what_was_not_chosen():
+    config = apply_preset(load_config([], ["protocol.preset=csta", "data.dataset=summe"]))
+    assert (config.data.family, config.selection, config.protocol.correlation) == (
+        "csta",
+        "best-on-test",
+        "binary-summary",
+    )
+    assert apply_preset(config) == config
+    kept = apply_preset(load_config([], ["protocol.preset=csta", "selection=last", "data.family=dsnet"]))
+    assert (kept.data.family, kept.selection, kept.protocol.correlation) == ("dsnet", "last", "default")
+    assert apply_preset(load_config()) == load_config()
+
+
+def test_every_preset_has_folds_and_says_what_its_code_does():
+    from clipit_lightning.data.fold_files import families
+
+    for dataset in ("tvsum", "summe"):
+        for preset in PRESETS.values():
+            assert preset.family in ("kfold", *families(dataset, "canonical"))
+            assert preset.about.endswith(".")
+
+
+def test_sources_keep_their_own_rules():
+    chosen = load_config([], ["protocol.correlation=binary-summary", "protocol.f1=max"]).protocol
+    assert rules_of(chosen, "tvsum", "tvsum").correlation == "binary-summary"
+    assert rules_of(chosen, "tvsum", "tvsum").f1 == "max"
+    assert rules_of(chosen, "tvsum", "summe").correlation == "per-annotator"
+    assert rules_of(chosen, "tvsum", "summe").f1 == "mean"

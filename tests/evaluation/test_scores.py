@@ -1,0 +1,160 @@
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from clipit_lightning.cli.main import main
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.store import Store
+from clipit_lightning.evaluation.correlation import rank_correlation
+from clipit_lightning.evaluation.evaluate import evaluate_scores
+from clipit_lightning.evaluation.scores import bootstrap_interval, match_scores, read_scores
+
+
+@pytest.fixture
+def videos(stores):
+    return Store(stores / "tvsum.h5").read()
+
+
+@pytest.fixture
+def scores(videos):
+    rng = np.random.default_rng(0)
+    return {video.key: rng.random(video.n_steps).round(3) for video in videos}
+
+
+def save_json(path, scores):
+    path.write_text(json.dumps({name: np.asarray(row).tolist() for name, row in scores.items()}))
+    return path
+
+
+def test_json_npz_and_hdf5_give_the_same_scores(scores, tmp_path):
+    save_json(tmp_path / "s.json", scores)
+    np.savez(tmp_path / "s.npz", **scores)
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        for name, row in scores.items():
+            file[name] = row
+    with h5py.File(tmp_path / "g.h5", "w") as file:
+        for name, row in scores.items():
+            file[f"{name}/scores"] = row
+    for name in ("s.json", "s.npz", "s.h5", "g.h5"):
+        found = read_scores(tmp_path / name)
+        assert set(found) == set(scores)
+        np.testing.assert_array_equal(found["video_1"], scores["video_1"])
+
+
+def test_videos_are_known_by_key_id_and_name(videos, scores):
+    called = {video.key: name for video, name in zip(videos, ("video_1", "tvsum/video_2", "id-video_3"), strict=False)}
+    mixed = {called.get(key, key): row for key, row in scores.items()}
+    matched = match_scores(mixed, videos, [video.id for video in videos])
+    assert [each.video.key for each in matched] == list(scores)
+
+
+def test_numbers_are_means_over_videos_then_folds(videos, scores, stores, tmp_path):
+    path = save_json(tmp_path / "mine.json", scores)
+    found = evaluate_scores(path, "tvsum", stores, folds="kfold", draws=2)
+    taus = {v.id: rank_correlation(scores[v.key], v.user_scores).kendall_tau for v in videos}
+    from clipit_lightning.data.folds import make_folds
+
+    folds = make_folds(list(taus), [], "canonical")
+    expected = np.mean([np.mean([taus[video] for video in fold.test]) for fold in folds])
+    assert found["rows"][0]["kendall_tau"] == pytest.approx(expected, abs=1e-12)
+    assert found["rows"][0]["name"] == "mine"
+    names = {"random", "uniform", "human-pairwise", "human-leave-one-out", "mean-annotator"}
+    assert {row["name"] for row in found["rows"][1:]} == names
+    low, high = found["rows"][0]["kendall_tau_interval"]
+    assert low < expected < high
+
+
+def test_frame_scores_that_repeat_step_scores_give_the_same_numbers(videos, scores, stores, tmp_path):
+    frames = {}
+    for video in videos:
+        holder = np.searchsorted(video.picks, np.arange(video.n_frames), side="right") - 1
+        frames[video.key] = scores[video.key][holder]
+    for protocol in ("default", "msva"):
+        one, other = (
+            evaluate_scores(save_json(tmp_path / f"{name}.json", each), "tvsum", stores, protocol, "all", 2)["rows"][0]
+            for name, each in (("s", scores), ("s2", frames))
+        )
+        assert {k: v for k, v in one.items() if k != "name"} == {k: v for k, v in other.items() if k != "name"}
+
+
+def test_a_preset_changes_the_rule(scores, stores, tmp_path):
+    path = save_json(tmp_path / "mine.json", scores)
+    found = evaluate_scores(path, "tvsum", stores, "msva", "all", draws=2)
+    assert found["rules"]["correlation"] == "binary-summary"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            lambda scores: scores | {"video_3": scores["video_3"][:-1]},
+            r"video_3: \d+ scores, expected \d+ \(steps\) or",
+        ),
+        (lambda scores: scores | {"video_99": [1.0]}, "video_99: no such video in tvsum; keys are such as video_1"),
+        (lambda scores: scores | {"video_2": [float("nan")] * 5}, r"video_2: score 0 is NaN or infinite"),
+        (lambda scores: scores | {"video_2": [[1.0, 2.0], [3.0, 4.0]]}, r"video_2: scores have shape \(2, 2\)"),
+        (lambda scores: scores | {"video_2": ["a"]}, "video_2: scores must be a list of numbers"),
+        (lambda scores: scores | {"video_2": {"x": 1}}, "video_2: scores must be a list of numbers"),
+        (lambda scores: scores | {"tvsum/video_2": scores["video_2"]}, "scores for tvsum/video_2 are given twice"),
+        (lambda scores: {"video_2": scores["video_2"]}, "scores are missing for 9 videos: tvsum/video_1, "),
+        (lambda scores: {}, "holds no video"),
+    ],
+)
+def test_what_is_wrong_is_one_line_that_names_the_video(spoil, said, scores, stores, tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(spoil({name: row.tolist() for name, row in scores.items()})))
+    with pytest.raises(UserError, match=said) as caught:
+        evaluate_scores(path, "tvsum", stores, draws=2)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.npz", "x.h5", "x.csv"])
+def test_damaged_missing_and_foreign_files_are_one_line(name, tmp_path):
+    with pytest.raises(UserError):
+        read_scores(tmp_path / name)
+    (tmp_path / name).write_bytes(b"\x80\x04not a file of scores")
+    with pytest.raises(UserError):
+        read_scores(tmp_path / name)
+
+
+def test_pickles_in_npz_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", video_1=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(UserError, match="cannot be read"):
+        read_scores(tmp_path / "x.npz")
+
+
+def test_the_interval_covers_the_true_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(200):
+        low, high = bootstrap_interval(rng.normal(size=40).tolist(), resamples=400)
+        inside += low <= 0 <= high
+    assert 170 <= inside <= 199
+
+
+def test_the_command_prints_tables_and_json(scores, stores, tmp_path, capsys):
+    path = str(save_json(tmp_path / "mine.json", scores))
+    words = ["evaluate", path, "--dataset", "tvsum", "--root", str(stores), "--draws", "2", "--folds", "all"]
+    assert main([*words, "--protocol", "default", "msva", "--per-video"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("mean-annotator") == 2
+    assert "tvsum/video_7" in printed
+    assert "correlation binary-summary" in printed
+    assert main([*words, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["videos"] == 10
+    assert main([*words, "--protocol", "nonsense"]) == 2
+    assert "--protocol: nonsense is unknown" in capsys.readouterr().err
+
+
+def test_baselines_stand_under_every_rule_and_can_be_kept(stores, tmp_path, capsys):
+    assert (
+        main(["baselines", "--dataset", "summe", "--root", str(stores), "--draws", "2", "--keep", str(tmp_path)]) == 0
+    )
+    printed = capsys.readouterr().out
+    rules = ("per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary")
+    assert all(f"correlation {rule}\n" in printed for rule in rules)
+    (kept,) = tmp_path.glob("summe-*.json")
+    assert set(json.loads(kept.read_text())["rules"]) == set(rules)

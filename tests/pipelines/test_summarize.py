@@ -1,0 +1,567 @@
+import argparse
+import csv
+import json
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from clipit_lightning.cli.summarizing import add_summarize, parse_budget
+from clipit_lightning.core.config_files import load_config
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.pipelines import summarize as module
+from clipit_lightning.pipelines.collect import from_files, with_captions
+from clipit_lightning.pipelines.labels import read_labels
+from clipit_lightning.pipelines.prepare import Settings, prepare
+from clipit_lightning.pipelines.summarize import FILES, summarize
+from clipit_lightning.pipelines.trained_scorer import read_trained_run
+from clipit_lightning.summary.budget import Budget, choose
+from clipit_lightning.summary.key_shots import key_shot_summary
+from clipit_lightning.training.train import run as train
+from clipit_lightning.video.encoders import HsvEncoder, make_encoder
+from clipit_lightning.video.extract import Description, describe
+from clipit_lightning.video.reader import VideoInfo
+from tests.support.tiny_models import OPEN_CLIP, clip_model, open_clip_model
+from tests.support.videos import NOT_VIDEOS, ODD_VIDEOS, shown_number, write_video
+
+FPS = 25
+HSV = make_encoder("hsv")
+
+
+class Finder(HsvEncoder):
+    """An encoder of the frames' numbers, whose text "N" is the frames from N on, for a second."""
+
+    name = "finder"
+    feature_dim = 12
+
+    def encode_images(self, frames):
+        return np.stack([self._feature(shown_number(frame) // FPS) for frame in frames])
+
+    def encode_texts(self, texts):
+        return np.stack([self._feature(int(text) // FPS) for text in texts])
+
+    def _feature(self, second):
+        feature = np.full(self.feature_dim, 0.2, np.float32)
+        feature[second] = 1.0
+        return feature / np.linalg.norm(feature)
+
+
+def command(*words):
+    parser = argparse.ArgumentParser()
+    add_summarize(parser.add_subparsers())
+    options = parser.parse_args(["summarize", *map(str, words)])
+    return options.function(options)
+
+
+def quiet(*words, **of):
+    return summarize(*words, say=lambda line: None, **of)
+
+
+def read(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def chosen(folder):
+    return [shot for shot in read(folder)["shots"] if shot["chosen"]]
+
+
+def seconds_of(path):
+    """Seconds of each stream of a written file, by PyAV alone."""
+    with av.open(str(path)) as file:
+        return {stream.type: float(stream.duration * stream.time_base) for stream in file.streams}
+
+
+def frames_of(path):
+    with av.open(str(path)) as file:
+        return [shown_number(frame.to_ndarray(format="rgb24")) for frame in file.decode(video=0)]
+
+
+def described(lengths, rate=25.0, times=None, step=5):
+    """What is known of a video with shots of so many frames."""
+    n_frames = sum(lengths)
+    borders = np.cumsum([0, *lengths])
+    times = np.arange(n_frames) / rate if times is None else np.asarray(times)
+    end = float(times[-1] + 1 / rate)
+    info = VideoInfo(Path("a.mp4"), n_frames, n_frames / end, end, 64, 48, False, False, 0, 0)
+    picks = np.arange(0, n_frames, step)
+    return Description(
+        info=info,
+        frame_times=times,
+        picks=picks,
+        times=times[picks],
+        features=np.ones((len(picks), 1), np.float32),
+        change_points=np.stack([borders[:-1], borders[1:] - 1], axis=1),
+        captions=(),
+        caption_times=np.empty(0),
+        caption_features=None,
+        provenance={},
+    )
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Ten seconds with sound."""
+    return write_video(tmp_path_factory.mktemp("source") / "holiday.mp4", 250)
+
+
+@pytest.fixture(scope="module")
+def made(source, tmp_path_factory):
+    """Its summary, by its colours."""
+    to = tmp_path_factory.mktemp("made")
+    quiet(source, to, HSV)
+    return to
+
+
+# --- the choice of shots
+
+
+def choose_shots(scores, found, budget, value="sum"):
+    return choose(scores, found.picks, found.change_points, found.frame_times, found.info.duration, budget, value)
+
+
+@pytest.mark.parametrize("budget", [0.1, 0.15, 0.29, 0.5, 1.0])
+def test_with_the_evaluations_value_the_choice_is_the_evaluations(budget):
+    generator = np.random.default_rng(1)
+    found = described(generator.integers(5, 12, size=20).tolist())
+    scores = generator.uniform(0.01, 1, size=len(found.picks))
+    cut = choose_shots(scores, found, Budget(share=budget), "mean")
+    frames = np.zeros(found.info.n_frames)
+    for first, last in cut.shots[cut.chosen]:
+        frames[first : last + 1] = 1
+    expected = key_shot_summary(scores, found.picks, found.change_points, found.info.n_frames, budget)
+    np.testing.assert_array_equal(frames, expected)
+    assert not cut.within_shot
+
+
+def test_the_best_scene_wins_over_more_scenes_that_are_shorter():
+    found = described([25, 50, 25, 25])
+    scores = np.repeat([0.5, 0.8, 0.5, 0.5], [5, 10, 5, 5])
+    assert choose_shots(scores, found, Budget(seconds=2.0)).chosen.tolist() == [False, True, False, False]
+    assert choose_shots(scores, found, Budget(seconds=2.0), "mean").chosen.tolist() != [False, True, False, False]
+
+
+def test_of_a_shot_that_is_too_long_the_best_part_is_taken():
+    found = described([100, 100])
+    scores = np.full(40, 0.2)
+    scores[26:30] = 0.9  # frames 130 to 149
+    cut = choose_shots(scores, found, Budget(share=0.1))
+    assert cut.within_shot
+    assert cut.shots[cut.chosen].tolist() == [[130, 149]]
+    assert cut.shots[0, 0] == 0
+    np.testing.assert_array_equal(cut.shots[1:, 0], cut.shots[:-1, 1] + 1)
+    assert cut.shots[-1, 1] == 199
+
+
+@pytest.mark.parametrize("budget", [Budget(share=0.3), Budget(seconds=1.7), Budget(seconds=0.9), Budget(share=0.07)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_budget_is_kept_where_frames_last_differently_long(budget, seed):
+    generator = np.random.default_rng(seed)
+    times = np.concatenate([[0.0], np.cumsum(generator.uniform(0.01, 0.12, size=119))])
+    found = described(generator.multinomial(120, np.ones(9) / 9).tolist(), times=times)
+    cut = choose_shots(generator.uniform(size=len(found.picks)), found, budget)
+    ends = np.append(times[1:], found.info.duration)
+    rows = cut.shots[cut.chosen]
+    length = sum(ends[last] - times[first] for first, last in rows)
+    assert 0 < length <= (budget.seconds or budget.share * found.info.duration) + 1e-6
+    if budget.share:
+        assert (rows[:, 1] - rows[:, 0] + 1).sum() <= budget.share * 120
+
+
+def test_the_rest_of_a_divided_shot_is_never_chosen():
+    found = described([54, 46])
+    scores = np.repeat([0.5, 0.9], [11, 9])
+    cut = choose_shots(scores, found, Budget(seconds=2.0))  # there is room for 4 frames more
+    assert cut.shots.tolist() == [[0, 49], [50, 53], [54, 99]]
+    assert cut.chosen.tolist() == [False, False, True]
+    assert not cut.within_shot
+
+
+def test_a_budget_beyond_the_video_takes_all_of_it():
+    found = described([30, 20])
+    for budget in (Budget(share=1.0), Budget(seconds=2.0), Budget(seconds=1e300)):
+        assert choose_shots(np.full(10, 0.5), found, budget).chosen.all()
+
+
+@pytest.mark.parametrize("budget", [Budget(share=0.01), Budget(seconds=0.03)])
+def test_a_budget_below_a_frame_is_refused(budget):
+    with pytest.raises(UserError, match="less than a frame; raise --budget"):
+        choose_shots(np.full(10, 0.5), described([30, 20]), budget)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.15", Budget(share=0.15)),
+        (".5", Budget(share=0.5)),
+        ("1", Budget(share=1.0)),
+        ("15%", Budget(share=0.15)),
+        ("30s", Budget(seconds=30)),
+        ("2m", Budget(seconds=120)),
+        ("1m30s", Budget(seconds=90)),
+        ("1h0.5S", Budget(seconds=3600.5)),
+    ],
+)
+def test_a_budget_is_a_share_or_a_time(text, expected):
+    assert parse_budget(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0s", "1.5", "30", "101%", "-1", "abc", "s", "nan", "1s30m", "9" * 400 + "s"]
+)
+def test_what_is_no_budget_is_refused(text):
+    with pytest.raises(UserError, match=r"--budget.*write a share such as 0\.15"):
+        parse_budget(text)
+
+
+# --- what is written
+
+
+def test_all_files_are_written_and_no_other(made):
+    assert sorted(each.name for each in made.iterdir()) == sorted(FILES)
+
+
+def test_the_video_holds_the_chosen_shots_within_the_budget(made, source):
+    shots, summary = chosen(made), read(made)["summary"]
+    length = sum(shot["end_seconds"] - shot["start_seconds"] for shot in shots)
+    found = seconds_of(made / "summary.mp4")
+    assert found["video"] <= 0.15 * seconds_of(source)["video"] + 1e-6
+    assert abs(found["video"] - length) <= len(shots) / FPS
+    assert abs(found["video"] - found["audio"]) <= 1 / FPS
+    assert summary["duration"] == pytest.approx(found["video"], abs=1e-4)
+    numbers = [n for shot in shots for n in range(shot["start_frame"], shot["end_frame"] + 1)]
+    assert frames_of(made / "summary.mp4") == numbers
+    assert summary["n_frames"] == len(numbers) <= 37
+
+
+def test_the_json_says_what_was_scored_and_how(made):
+    found = read(made)
+    assert found["video"]["file"] == "holiday.mp4"
+    assert found["video"]["n_frames"] == 250
+    assert found["provenance"]["encoder"] == "hsv"
+    assert found["budget"] == {"share": 0.15, "seconds": None}
+    assert found["query"] is None
+    assert len(found["steps"]) == 20
+    assert all(0 < step["score"] < 1 for step in found["steps"])
+    assert [shot["start_frame"] for shot in found["shots"]][1:] == [shot["end_frame"] + 1 for shot in found["shots"]][
+        :-1
+    ]
+    assert found["shots"][-1]["end_frame"] == 249
+
+
+def test_the_cut_lists_hold_the_chosen_shots(made):
+    rows = list(csv.DictReader((made / "cuts.csv").open()))
+    assert [(int(row["start_frame"]), int(row["end_frame"])) for row in rows] == [
+        (shot["start_frame"], shot["end_frame"]) for shot in chosen(made)
+    ]
+    assert (made / "cuts.edl").read_text().count("FROM CLIP NAME: holiday.mp4") == len(rows)
+
+
+def test_the_page_plays_both_videos_and_shows_the_shots(made, source):
+    page = (made / "summary.html").read_text()
+    assert 'data-summary="./summary.mp4"' in page
+    (whole,) = re.findall(r'data-whole="([^"]+)"', page)
+    assert (made / whole).samefile(source)
+    assert page.count("data:image/jpeg") == len(chosen(made))
+    assert re.search(rf"{len(chosen(made))} of {len(read(made)['shots'])} shots chosen", page)
+
+
+def test_the_same_again_gives_the_same_bytes(made, source, tmp_path):
+    to = made.parent / f"{made.name}-again"
+    quiet(source, to, HSV)
+    before = {name: (to / name).read_bytes() for name in FILES}
+    (to / "notes.txt").write_text("mine")
+    quiet(source, to, HSV)
+    assert {name: (to / name).read_bytes() for name in FILES} == before
+    assert (to / "notes.txt").read_text() == "mine"
+    for name in ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl"):
+        assert (made / name).read_bytes() == before[name]
+
+
+# --- a query
+
+
+@pytest.mark.parametrize("second", [1, 4, 8])
+def test_the_scene_that_fits_the_query_is_chosen(source, tmp_path, second):
+    quiet(source, tmp_path, Finder(), query=str(second * FPS), budget=Budget(seconds=1.0), rate=10.0)
+    shown = frames_of(tmp_path / "summary.mp4")
+    inside = [number for number in shown if second * FPS <= number < (second + 1) * FPS]
+    assert len(inside) >= 0.8 * len(shown) > 0
+    assert read(tmp_path)["query"] == str(second * FPS)
+    assert f'<q dir="auto">{second * FPS}</q>' in (tmp_path / "summary.html").read_text()
+
+
+@pytest.mark.parametrize("kind", ["open_clip", "hf"])
+def test_models_with_language_take_a_query(kind, source, tmp_path):
+    if kind == "hf":
+        clip_model(tmp_path / "model")
+        name = f"hf:{tmp_path / 'model'}"
+    else:
+        _, weights = open_clip_model(tmp_path / "model")
+        name = f"open_clip:{OPEN_CLIP}/{weights}"
+    words = (source, "--encoder", name, "--query", "a cat and a dog", "--budget", "2s", "--to", tmp_path / "to")
+    assert command(*words) == 0
+    found = read(tmp_path / "to")
+    assert found["query"] == "a cat and a dog"
+    assert found["provenance"]["encoder"] == name
+    assert 0 < found["summary"]["duration"] <= 2
+    assert len({step["score"] for step in found["steps"]}) > 5
+
+
+def test_hsv_has_no_language_for_a_query(source, tmp_path):
+    with pytest.raises(UserError, match=r"hsv has no language.*open_clip:MODEL/PRETRAINED or hf:NAME"):
+        quiet(source, tmp_path / "to", HSV, query="a dog")
+    assert not (tmp_path / "to").exists()
+
+
+# --- a trained run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on a small store of hsv features at five frames a second, and its root."""
+    root = tmp_path_factory.mktemp("trained")
+    lines = ["video,annotator,start,end,score"]
+    for number in range(6):
+        write_video(root / f"v{number}.mp4", 100, first=20 * number, audio=None)
+        lines += [f"v{number},ann,0,1,1", f"v{number},ben,0.5,1.5,1"]
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    collection = replace(from_files([root], "mine", read_labels(root / "labels.csv")), dataset="summe")
+    prepare(collection, root / "summe.h5", Settings("hsv", rate=5.0), say=lambda line: None)
+    words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2", "optim.epochs=2"]
+    words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
+    train(load_config([], words), say=lambda line: None)
+    return root
+
+
+def scores(folder):
+    return np.array([step["score"] for step in read(folder)["steps"]])
+
+
+def test_a_run_scores_with_its_own_encoder_and_sampling(trained, source, tmp_path):
+    assert command(source, "--checkpoint", trained / "run", "--to", tmp_path / "all") == 0
+    found = read(tmp_path / "all")
+    assert found["scorer"] == "run run, mean of folds 0, 1"
+    assert found["provenance"]["encoder"] == "hsv"
+    assert len(found["steps"]) == 50
+    for fold in (0, 1):
+        command(source, "--checkpoint", trained / "run", "--fold", fold, "--to", tmp_path / str(fold))
+    apart = [scores(tmp_path / str(fold)) for fold in (0, 1)]
+    assert not np.array_equal(*apart)
+    np.testing.assert_allclose(scores(tmp_path / "all"), np.mean(apart, axis=0), atol=2e-6)
+
+
+def test_a_run_gives_a_video_of_its_benchmark_the_scores_of_its_test(trained, tmp_path):
+    tested = json.loads((trained / "run" / "scores.json").read_text())
+    folds = [json.loads((trained / "run" / "folds" / str(n) / "result.json").read_text()) for n in (0, 1)]
+    for key, row in tested.items():
+        fold = next(n for n in (0, 1) if key in folds[n]["scores"])
+        video = trained / f"v{int(key.rpartition('_')[2]) - 1}.mp4"
+        to = tmp_path / key.replace("/", "-")
+        quiet(video, to, HSV, run=read_trained_run(trained / "run", fold), rate=5.0, budget=Budget(share=0.5))
+        np.testing.assert_allclose(scores(to), row, atol=2e-6)
+
+
+def test_shots_are_worth_what_they_are_to_the_runs_protocol(trained, source, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "choose", lambda *of: seen.append(of[-1]) or choose(*of))
+    quiet(source, tmp_path, HSV, run=read_trained_run(trained / "run"))
+    quiet(source, tmp_path, HSV)
+    assert seen == ["mean", "sum"]
+
+
+def test_a_run_refuses_features_of_another_encoder(trained, source, tmp_path):
+    run = read_trained_run(trained / "run")
+    with pytest.raises(UserError, match=r"was trained on features 'hsv'; finder gives others .*give --encoder hsv"):
+        quiet(source, tmp_path, Finder(), run=run)
+    other = Finder()
+    other.feature_dim = HSV.feature_dim
+    other.fingerprint = "another"
+    with pytest.raises(UserError, match=r"gives others .other definition."):
+        quiet(source, tmp_path, other, run=run)
+
+
+def test_a_run_without_language_refuses_a_query(trained, source, tmp_path):
+    with pytest.raises(UserError, match="was trained without language, so that a query has no effect"):
+        command(source, "--checkpoint", trained / "run", "--query", "a dog", "--to", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def asked(stores, tmp_path_factory):
+    """A run on QFVS, whose store does not say how its 12 features a shot were made."""
+    folder = tmp_path_factory.mktemp("asked") / "run"
+    words = [f"data.root={stores}", f"output={folder}", "optim.epochs=1", "model.width=8", "model.heads=2"]
+    config = Path(__file__).parents[2] / "configs" / "qfvs.yaml"
+    train(load_config([config], [*words, "trainer.accelerator=cpu"]), say=lambda line: None)
+    return read_trained_run(folder)
+
+
+def test_a_run_on_queries_scores_by_the_query(asked, source, tmp_path):
+    lines = []
+    for query in ("50", "175"):
+        summarize(source, tmp_path / query, Finder(), query=query, run=asked, say=lines.append)
+    assert not np.array_equal(scores(tmp_path / "50"), scores(tmp_path / "175"))
+    assert any("does not say which encoder made them" in line for line in lines)
+    found = describe(source, Finder())
+    expected = asked.scores(found.features, Finder().encode_texts(["50"]))
+    np.testing.assert_allclose(scores(tmp_path / "50"), expected, atol=1e-6)
+
+
+def test_a_run_on_queries_takes_the_phrases_that_it_was_trained_with(asked):
+    assert asked.texts("a dog") == ["a dog"]
+    assert asked.texts("a dog and a cat") == ["a dog", "a cat"]
+
+
+def test_a_run_on_queries_wants_one(asked, source, tmp_path):
+    with pytest.raises(UserError, match="was trained to summarize by a query; give one with --query"):
+        quiet(source, tmp_path, Finder(), run=asked)
+
+
+@pytest.fixture(scope="module")
+def captioned(tmp_path_factory):
+    """A run on features and captions of a small CLIP."""
+    root = tmp_path_factory.mktemp("captioned")
+    clip_model(root / "model")
+    lines = ["video,annotator,start,end,score"]
+    (root / "captions").mkdir()
+    for number in range(6):
+        write_video(root / f"v{number}.mp4", 75, first=25 * number, audio=None)
+        cues = [{"time": 0.5, "text": "a cat"}, {"time": 2, "text": f"a dog {'x' * number}"}]
+        (root / "captions" / f"v{number}.json").write_text(json.dumps(cues))
+        lines += [f"v{number},ann,0,1,1", f"v{number},ben,0.5,1.5,1"]
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    collection = from_files([root], "mine", read_labels(root / "labels.csv"))
+    collection = replace(with_captions(collection, root / "captions"), dataset="summe")
+    prepare(collection, root / "summe.h5", Settings(f"hf:{root / 'model'}", rate=5.0), say=lambda line: None)
+    words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2", "optim.epochs=1"]
+    words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
+    train(load_config([], words), say=lambda line: None)
+    return root
+
+
+def test_a_run_with_language_reads_captions_or_a_query(captioned, source, tmp_path, capsys):
+    ways = {
+        "captions": ["--captions", captioned / "captions" / "v1.json"],
+        "query": ["--query", "a cat"],
+        "none": [],
+    }
+    for name, words in ways.items():
+        assert command(source, "--checkpoint", captioned / "run", *words, "--to", tmp_path / name) == 0
+        assert ("was trained with captions; here it has none" in capsys.readouterr().out) == (name == "none")
+    rows = [scores(tmp_path / name) for name in ways]
+    assert not any(np.array_equal(rows[one], rows[other]) for one, other in ((0, 1), (0, 2), (1, 2)))
+    assert [each["text"] for each in read(tmp_path / "captions")["captions"]] == ["a cat", "a dog x"]
+    assert read(tmp_path / "query")["query"] == "a cat"
+
+
+def test_a_run_refuses_other_weights_of_the_same_name(captioned, source, tmp_path):
+    clip_model(tmp_path / "model", seed=1)
+    words = ("--checkpoint", captioned / "run", "--encoder", f"hf:{tmp_path / 'model'}", "--to", tmp_path / "to")
+    with pytest.raises(UserError, match=r"gives others .other weights.; give --encoder hf:.*with the weights of then"):
+        command(source, *words)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda run: (run / "config.yaml").unlink(), "no run here"),
+        (lambda run: (run / "result.json").unlink(), "not finished; `clipit train"),
+        (lambda run: (run / "result.json").write_text("{"), "cannot read"),
+        (lambda run: (run / "result.json").write_text("[]"), "no trained scorer"),
+        (lambda run: [each.unlink() for each in run.glob("folds/*/best.ckpt")], "no trained scorer"),
+        (lambda run: (run / "folds/0/best.ckpt").write_bytes(b"PK"), "not a checkpoint that can be read"),
+    ],
+)
+def test_a_damaged_run_is_one_line(trained, source, tmp_path, spoil, message):
+    shutil.copytree(trained / "run", tmp_path / "run")
+    spoil(tmp_path / "run")
+    with pytest.raises(UserError, match=message) as error:
+        command(source, "--checkpoint", tmp_path / "run", "--to", tmp_path / "to")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "to").exists()
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "--encoder: name one: open_clip:MODEL/PRETRAINED, hf:NAME_OR_FOLDER, hsv"),
+        (["--encoder", "hvs"], "no encoder 'hvs': did you mean hsv"),
+        (["--encoder", "hsv", "--budget", "30"], "--budget: 30 is not between"),
+        (["--encoder", "hsv", "--fold", "0"], "--fold: is one of a run"),
+        (["--encoder", "hsv", "--query", " "], "--query: is empty"),
+        (["--encoder", "hsv", "--captions", "a.srt"], "are read by a trained run"),
+        (["--encoder", "hsv", "--batch-size", "0"], "--batch-size"),
+        (["--encoder", "hsv", "--rate", "0"], "rate 0.0"),
+        (["--encoder", "hsv", "--budget", "0.01s"], "the budget of 0.01 s is less than a frame"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_writes_nothing(words, message, source, tmp_path):
+    with pytest.raises(UserError, match=message) as error:
+        command(source, *words, "--to", tmp_path / "to")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "to").exists()
+
+
+def test_the_video_itself_is_never_replaced(tmp_path):
+    video = write_video(tmp_path / "summary.mp4")
+    before = video.read_bytes()
+    with pytest.raises(UserError, match="is the video itself"):
+        quiet(video, tmp_path, HSV)
+    assert video.read_bytes() == before
+
+
+def test_a_file_in_place_of_the_folder_is_refused(source, tmp_path):
+    (tmp_path / "to").write_text("mine")
+    with pytest.raises(UserError, match="is a file; name a folder"):
+        quiet(source, tmp_path / "to", HSV)
+
+
+def test_the_folder_is_named_by_the_video(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command(source, "--encoder", "hsv") == 0
+    assert sorted(each.name for each in (tmp_path / "holiday-summary").iterdir()) == sorted(FILES)
+
+
+def test_odd_names_are_shown_and_break_nothing(tmp_path):
+    video = write_video(tmp_path / os.fsdecode(b'a "b" <c>\n\xff.mp4'), 50, audio=None)
+    quiet(video, tmp_path / "to", HSV, budget=Budget(share=0.5))
+    assert "<c>" not in (tmp_path / "to" / "summary.html").read_text()
+    assert len((tmp_path / "to" / "cuts.edl").read_text().splitlines()) == 2 + 3 * len(chosen(tmp_path / "to"))
+
+
+@pytest.mark.parametrize("name", ODD_VIDEOS)
+def test_odd_and_damaged_videos_are_summarized(name, tmp_path):
+    video, lines = ODD_VIDEOS[name](tmp_path / name), []
+    if name == "single_frame.mp4":
+        with pytest.raises(UserError, match="less than a frame"):
+            quiet(video, tmp_path / "to", HSV)
+    whole = 1.0 if name in ("single_frame.mp4", "two_frames_with_sound.mp4") else 0.4
+    summarize(video, tmp_path / "to", HSV, budget=Budget(share=whole), say=lines.append)
+    found, lengths = read(tmp_path / "to"), seconds_of(tmp_path / "to" / "summary.mp4")
+    shots, info = chosen(tmp_path / "to"), found["video"]
+    length = sum(shot["end_seconds"] - shot["start_seconds"] for shot in shots)
+    frame = info["duration"] / info["n_frames"]
+    assert 0 < lengths["video"] <= whole * info["duration"] + 1e-4
+    assert abs(lengths["video"] - length) <= 1e-3
+    assert abs(lengths.get("audio", lengths["video"]) - lengths["video"]) <= max(frame, 0.025)
+    assert len(frames_of(tmp_path / "to" / "summary.mp4")) == found["summary"]["n_frames"] <= whole * info["n_frames"]
+    if info["warning"]:
+        assert info["warning"] in lines
+        assert "frames are lost" in (tmp_path / "to" / "summary.html").read_text()
+
+
+@pytest.mark.parametrize("name", NOT_VIDEOS)
+def test_what_is_no_video_is_refused_in_one_line(name, tmp_path):
+    video = NOT_VIDEOS[name](tmp_path / name)
+    with pytest.raises(UserError) as error:
+        command(video, "--encoder", "hsv", "--to", tmp_path / "to")
+    assert "\n" not in str(error.value)
+    assert name in str(error.value)
+    assert not (tmp_path / "to").exists()

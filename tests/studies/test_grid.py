@@ -1,0 +1,545 @@
+"""The benchmark's grid: what it expands to, that it goes on after a kill, and that its tables are those of its runs."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from clipit_lightning.cli.main import main
+from clipit_lightning.core.config_files import load_config
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.locks import run_lock
+from clipit_lightning.evaluation.protocol import refuse_contradictions
+from clipit_lightning.studies.compare import compare_runs
+from clipit_lightning.studies.grid import read_grid
+from clipit_lightning.studies.grid_report import (
+    _shown_pairs,
+    benchmark_table,
+    finished_runs,
+    paired_table,
+    write_report,
+)
+from clipit_lightning.studies.grid_runs import default_workers, run_grid
+from clipit_lightning.training.train import run
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
+GRIDS = sorted((REPOSITORY / "experiments").glob("*.yaml"))
+TINY = {"optim.epochs": 1, "trainer.accelerator": "cpu", "data.folds": 2}
+SCORERS = {
+    "linear": {"set": {"model.name": "linear"}, "seeds": [0]},
+    "random": {"set": {"model.name": "random"}},
+    "late": {"set": {"model.name": "random", "optim.epochs": 2}},
+}
+
+
+@pytest.fixture
+def grid_file(stores, tmp_path):
+    def write(**changes):
+        raw = {
+            "seeds": [0, 1],
+            "runs": [{"set": {**TINY, "data.root": str(stores)}}],
+            "scorers": SCORERS,
+            "candidate": "random",
+        }
+        path = tmp_path / "grid.yaml"
+        path.write_text(yaml.safe_dump(raw | changes, sort_keys=False))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def train_here(tmp_path):
+    """Train the runs of a grid in this process, which saves the start of others."""
+
+    def call(grid, names=None, to="to"):
+        folder = tmp_path / to
+        for each in grid.runs:
+            if names is None or each.name in names:
+                words = [*each.words, f"output={folder / each.name}", "trainer.progress=false"]
+                run(load_config(each.files, words), say=lambda line: None)
+        return folder
+
+    return call
+
+
+def test_a_grid_is_the_product_of_its_lists(grid_file, stores, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    entry = {"set": {"data.root": str(stores)}}
+    more = {"set": {"data.root": str(stores), "data.setting": "transfer", "data.sources": ["summe"]}, "name": "from"}
+    scorers = {
+        "linear": {"set": {"model.name": "linear"}, "seeds": [3], "supervision": ["supervised"]},
+        "random": {"set": {"model.name": "random"}},
+    }
+    path = grid_file(
+        runs=[entry, more], scorers=scorers, supervision=["supervised", "unsupervised"], quick={"seeds": [7]}
+    )
+    assert [each.name for each in read_grid(path).runs] == [
+        *("linear-tvsum-canonical-seed3", "random-tvsum-canonical-seed0", "random-tvsum-canonical-seed1"),
+        *("random-tvsum-canonical-unsupervised-seed0", "random-tvsum-canonical-unsupervised-seed1"),
+        *("linear-from-seed3", "random-from-seed0", "random-from-seed1"),
+        *("random-from-unsupervised-seed0", "random-from-unsupervised-seed1"),
+    ]
+    quick = read_grid(path, quick=True, words=["optim.lr=0.5"]).runs
+    assert {each.config.seed for each in quick} == {7}
+    assert {each.config.optim.lr for each in quick} == {0.5}
+    assert [each.config.loss.supervision for each in quick] == [
+        *("supervised", "supervised", "unsupervised"),
+        *("supervised", "supervised", "unsupervised"),
+    ]
+    for each in quick:
+        assert load_config(each.files, each.words) == each.config
+    assert quick[-1].config.data.sources == ["summe"]
+
+
+def test_an_entry_may_have_a_supervision_of_its_own(grid_file, stores, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    entries = [{"name": name, "set": {"data.root": str(stores)}} for name in ("both", "one")]
+    entries[1]["supervision"] = ["unsupervised"]
+    path = grid_file(
+        runs=entries, scorers={"random": SCORERS["random"]}, seeds=[0], supervision=["supervised", "unsupervised"]
+    )
+    cells = [("both", "supervised"), ("both", "unsupervised"), ("one", "unsupervised")]
+    assert [each.cell for each in read_grid(path).runs] == cells
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_every_shipped_configuration_is_without_contradictions(path):
+    refuse_contradictions(load_config([path]))
+
+
+@pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
+def test_every_shipped_grid_can_be_run_and_compared(path, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    grid = read_grid(path, quick=True)  # reads what the whole one reads, and `quick`
+    for cell in {each.cell for each in grid.runs}:
+        runs = [each for each in grid.runs if each.cell == cell]
+        assert grid.candidate in {each.scorer for each in runs}
+        assert len({(each.config.selection, each.config.protocol, each.config.data.family) for each in runs}) == 1
+
+
+def test_the_grid_of_the_paper_has_the_papers_losses_and_whole_videos(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    runs = [each.config for each in read_grid(REPOSITORY / "experiments/paper.yaml").runs if each.scorer == "clip-it"]
+    terms = ("keyframe", "correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread")
+    found = {(each.loss.supervision, *(name for name in terms if getattr(each.loss, name))) for each in runs}
+    assert found == {
+        ("supervised", "keyframe", "diversity", "reconstruction"),
+        ("unsupervised", "diversity", "reconstruction"),
+    }
+    assert {each.data.crop for each in runs} == {0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": [0]}, "grid: seed is no key"),
+        ({"seeds": [0, 0]}, "seeds: a list of whole numbers is needed, each once"),
+        ({"seeds": [True]}, "seeds: a list of whole numbers"),
+        ({"runs": []}, "runs: is missing or empty"),
+        ({"runs": {"a": 1}}, "runs: is no list"),
+        ({"runs": ["configs/tvsum.yaml"]}, r"runs\[0\]: is 'configs/tvsum.yaml', expected keys"),
+        ({"runs": [{"files": ["no.yaml"]}]}, r"runs\[0\], linear: no.yaml: no such configuration file"),
+        ({"runs": [{"set": {"optim.lrr": 1}}]}, r"runs\[0\], linear: optim.lrr: no such key"),
+        ({"runs": [{"set": {"seed": 1}}]}, r"runs\[0\].set: seed is decided by the grid"),
+        ({"runs": [{"set": {"data": {"root": "x"}}}]}, r"runs\[0\].set.data: a plain value"),
+        ({"runs": [{}, {}]}, "two runs of this name"),
+        ({"runs": [{"name": "../up"}]}, r"runs\[0\].name: is '../up'"),
+        ({"scorers": {"a/b": {}}, "candidate": "a/b"}, "scorers.a/b: is 'a/b'; letters"),
+        ({"scorers": {"a": {}, "b": {}}, "candidate": "a"}, "scorers.b: is the same as a"),
+        ({"scorers": {1: {}}}, "scorers: 1 is no name"),
+        ({"candidate": "best"}, "candidate: best is none of linear, random, late"),
+        ({"candidate": ["random"]}, "candidate: "),
+        ({"supervision": ["weakly"]}, "supervision: weakly"),
+        ({"runs": [{"supervision": ["weakly"]}]}, r"runs\[0\].supervision: weakly"),
+        (
+            {"runs": [{"set": {"data.family": "2/1/1"}}]},
+            r"runs\[0\], linear: data.family=2/1/1: is for benchmarks with",
+        ),
+        (
+            {
+                "scorers": {"a": {"set": {"loss.keyframe": 0, "loss.correlation": 0, "selection": "last"}}},
+                "candidate": "a",
+            },
+            r"runs\[0\], a: loss: the weights are of unsupervised training, in a cell of supervised training; give it "
+            r"supervision: \[unsupervised\]",
+        ),
+    ],
+)
+def test_what_a_grid_cannot_mean_is_one_line(grid_file, changes, said, capsys):
+    path = grid_file(**changes)
+    with pytest.raises(UserError, match=said):
+        read_grid(path)
+    assert main(["benchmark", str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "a: b: c", "a: 1\na: 2", "!!python/object:os.x {}", "[" * 600, "a: \x00"])
+def test_what_is_no_grid_is_one_line(tmp_path, text, capsys):
+    (tmp_path / "g.yaml").write_text(text)
+    assert main(["benchmark", str(tmp_path / "g.yaml")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["benchmark", str(tmp_path / "none.yaml")]) == 2
+
+
+def children(pid):
+    """Processes that a process started."""
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def lives(pid):
+    """Whether a process is there, and not only its exit status."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.distributed
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the processes in /proc")
+def test_an_interrupted_grid_goes_on_and_one_failure_stops_no_other(
+    grid_file, train_here, tmp_path, capsys, monkeypatch
+):
+    """With what is finished before, what cannot be, and what is interrupted; and it ends as if nothing had been."""
+    monkeypatch.chdir(tmp_path)
+    slow = {"set": {"model.name": "clip-it", "model.width": 8, "model.heads": 2, "optim.epochs": 12}}
+    path = grid_file(scorers={"linear": SCORERS["linear"], "random": SCORERS["random"], "slow": slow}, seeds=[0])
+    grid = read_grid(path)
+    linear, random, slow = (f"{name}-tvsum-canonical-seed0" for name in ("linear", "random", "slow"))
+    undisturbed = json.loads((train_here(grid, [slow], "undisturbed") / slow / "result.json").read_text())
+    folder = train_here(grid, [linear])
+    (folder / random).mkdir()
+    (folder / random / "mine.txt").write_text("not a run")
+    before, pause, interrupted = (folder / linear / "result.json").stat().st_mtime_ns, time.sleep, []
+
+    def interrupt(seconds):
+        pause(seconds)
+        if (folder / slow / "folds/0").exists() and not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+
+    there = children(os.getpid())
+    monkeypatch.setattr("clipit_lightning.studies.grid_runs.time.sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_grid([each for each in grid.runs if each.name == slow], folder, 2, lambda line: None)
+    assert children(os.getpid()) == there
+    assert not (folder / slow / "result.json").exists()
+    assert main(["benchmark", str(path), "--to", str(folder), "--workers", "2", "--leaderboard", "board.csv"]) == 2
+    out, err = capsys.readouterr()
+    assert "3 runs, 1 of them finished, 2 at a time" in out
+    assert f"FAILED {random}: output: " in out
+    assert "holds files but no run" in out
+    assert err.startswith("clipit: 1 of 3 runs failed")
+    assert (folder / linear / "result.json").stat().st_mtime_ns == before
+    assert json.loads((folder / slow / "result.json").read_text())["metrics"] == undisturbed["metrics"]
+    assert sorted(each.name for each in (folder / "logs").iterdir()) == [f"{random}.txt", f"{slow}.txt"]
+    assert sorted(pd.read_csv(folder / "benchmark.csv")["scorer"]) == ["linear", "slow"]
+    assert {"linear", "clip-it"} <= set(pd.read_csv("board.csv")["method"])
+
+
+@pytest.mark.distributed
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
+def test_a_grid_that_is_killed_leaves_no_process(grid_file, tmp_path):
+    grid = read_grid(grid_file())
+    process = multiprocessing.get_context("fork").Process(target=run_grid, args=(grid.runs, tmp_path / "to", 1, print))
+    process.start()
+    until = time.monotonic() + 60
+
+    def started():
+        """Runs, which are Python by now, and no more a copy of their parent."""
+        return [
+            pid for pid in children(process.pid) if b"clipit_lightning.cli" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+
+    while not started() and time.monotonic() < until:
+        time.sleep(0.02)
+    (child,) = started()
+    process.kill()
+    process.join()
+    while lives(child) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not lives(child)
+
+
+def test_what_another_command_runs_is_waited_for(grid_file, train_here, monkeypatch):
+    grid = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0]))
+    folder = train_here(grid)
+    (folder / grid.runs[0].name / "result.json").rename(folder / "kept")
+    said = []
+    held = run_lock(folder / grid.runs[0].name)
+    held.__enter__()
+
+    def finish_elsewhere(seconds):
+        if said[-1:] == [f"{grid.runs[0].name}: runs elsewhere, waiting for it"]:
+            (folder / "kept").rename(folder / grid.runs[0].name / "result.json")
+            (folder / grid.runs[0].name / "result.json").touch()
+            held.__exit__(None, None, None)
+
+    monkeypatch.setattr("clipit_lightning.studies.grid_runs.time.sleep", finish_elsewhere)
+    assert run_grid(grid.runs, folder, 1, said.append) == {}
+    assert said[-1].endswith("(by another command)")
+    assert not list((folder / "logs").iterdir())
+
+
+def test_a_result_older_than_the_stores_is_looked_into_once(grid_file, train_here, monkeypatch):
+    grid, started = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0])), []
+    folder = train_here(grid)
+
+    def start(run, folder, device):
+        started.append(run.name)
+        return SimpleNamespace(poll=lambda: 0, returncode=0)
+
+    monkeypatch.setattr("clipit_lightning.studies.grid_runs._start", start)
+    run_grid(grid.runs, folder, 1, print)
+    assert started == []
+    os.utime(folder / grid.runs[0].name / "result.json", (0, 0))
+    for _ in range(2):
+        run_grid(grid.runs, folder, 1, print)
+        assert started == [grid.runs[0].name]
+
+
+def test_only_what_was_trained_says_how_long_the_rest_takes(grid_file, train_here, monkeypatch):
+    grid, said = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0, 1, 2, 3])), []
+    folder = train_here(grid)
+    results = [folder / each.name / "result.json" for each in grid.runs]
+    for path in results:
+        os.utime(path, (0, 0))
+
+    def start(run, folder, device):
+        return SimpleNamespace(poll=lambda: retrain(folder / run.name / "result.json"), returncode=0)
+
+    def retrain(path):
+        if path == results[2]:
+            path.write_text(path.read_text())
+        return 0
+
+    monkeypatch.setattr("clipit_lightning.studies.grid_runs._start", start)
+    assert run_grid(grid.runs, folder, 1, said.append) == {}
+    assert ["left" in line for line in said[1:]] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("problem", ["damaged", "missing"])
+def test_a_result_that_cannot_be_read_is_the_failure_of_its_run_alone(grid_file, train_here, monkeypatch, problem):
+    grid, said = read_grid(grid_file(scorers={"random": SCORERS["random"]})), []
+    folder = train_here(grid)
+    results = [folder / each.name / "result.json" for each in grid.runs]
+    for path in results:
+        os.utime(path, (0, 0))
+
+    def end():
+        results[0].unlink(missing_ok=True)
+        if problem == "damaged":
+            results[0].write_text("{}")
+        return 0
+
+    monkeypatch.setattr("clipit_lightning.studies.grid_runs._start", lambda *_: SimpleNamespace(poll=end, returncode=0))
+    failed = run_grid(grid.runs, folder, 1, said.append)
+    assert list(failed) == [grid.runs[0].name]
+    assert str(results[0]) in failed[grid.runs[0].name]
+    assert said[1] == f"[1/2] {grid.runs[0].name} FAILED: {failed[grid.runs[0].name]}"
+    assert said[2].startswith(f"[2/2] {grid.runs[1].name}: tau ")
+    assert results[0].exists() == (problem == "damaged")
+
+
+@pytest.fixture
+def gpus_of(grid_file, train_here, monkeypatch):
+    """Start runs that end after so many looks at them, and tell what each may see of three GPUs."""
+
+    def call(looks, workers, **keys):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        entry = yaml.safe_load(grid_file().read_text())["runs"][0]
+        scorers = {"random": SCORERS["random"]}
+        grid = read_grid(grid_file(runs=[{"set": entry["set"] | keys}], scorers=scorers, seeds=list(range(len(looks)))))
+        seen, rest = [], iter(looks)
+
+        class Process:
+            returncode = 2
+
+            def __init__(self, command, env, **_):
+                seen.append(env.get("CUDA_VISIBLE_DEVICES"))
+                self.looks = next(rest)
+
+            def poll(self):
+                self.looks -= 1
+                return None if self.looks else 2
+
+        monkeypatch.setattr("clipit_lightning.studies.grid_runs.subprocess.Popen", Process)
+        monkeypatch.setattr("clipit_lightning.studies.grid_runs.time.sleep", lambda seconds: None)
+        folder = grid_file().parent / "to"
+        assert len(run_grid(grid.runs, folder, workers, lambda line: None)) == len(looks)
+        return seen
+
+    return call
+
+
+def test_runs_share_the_gpus_out(gpus_of):
+    assert gpus_of([1, 4, 2, 1, 1, 1], workers=3) == ["0", "1", "2", "0", "0", "2"]
+    assert gpus_of([1, 1, 1, 1], workers=4) == ["0", "1", "2", "0"]
+    assert gpus_of([1, 1], workers=1) == [None, None]
+    assert gpus_of([1, 1], workers=2, **{"trainer.devices": 2}) == [None, None]
+
+
+def test_by_default_there_is_a_worker_for_each_gpu_or_else_core(grid_file, monkeypatch):
+    def workers(**keys):
+        return default_workers(read_grid(grid_file(runs=[{"set": keys}])).runs)
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cores + 3)
+    assert workers() == cores + 3
+    assert workers(**{"trainer.devices": cores + 3}) == 1
+    assert workers(**{"trainer.accelerator": "cpu"}) == cores
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert workers() == cores
+
+
+@pytest.mark.parametrize(("words", "name"), [([], "grid"), (["--quick"], "grid-quick")])
+def test_a_grid_has_a_folder_of_its_own(grid_file, tmp_path, monkeypatch, capsys, words, name):
+    monkeypatch.chdir(tmp_path)
+    assert main(["benchmark", str(grid_file()), "--report", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"clipit: runs/{name}: no finished run of")
+
+
+def test_the_board_has_what_the_grid_just_found_and_so_has_that_of_the_leaderboard(
+    grid_file, train_here, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    path = grid_file(scorers={"random": SCORERS["random"]}, seeds=[0])
+    name = read_grid(path).runs[0].name
+    folder = train_here(read_grid(path), to="runs/grid")
+    fresh = json.loads((folder / name / "result.json").read_text())
+
+    def keep(place, f1, **changes):
+        result = fresh | changes
+        metrics = fresh["metrics"] | {"f1": {"mean": f1, "std": 0.0, "folds": [f1, f1]}}
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps(result | {"metrics": metrics}))
+        os.utime(place, (1, 1))
+
+    keep(Path(f"experiments/results/{name}.json"), 0.01)
+    keep(Path(f"runs/earlier/{name}/result.json"), 0.02)
+    keep(Path("runs/earlier/other/result.json"), 0.03, run="other", config_hash="other")
+    keep(Path(f"runs/short-quick/{name}/result.json"), 0.04, config_hash="short")
+    assert main(["benchmark", str(path), "--report"]) == 0
+    board = Path("experiments/leaderboard.csv").read_text()
+    assert sorted(pd.read_csv("experiments/leaderboard.csv")["f1"]) == pytest.approx(
+        [3, 100 * fresh["metrics"]["f1"]["mean"]], abs=1e-3
+    )
+    assert main(["leaderboard"]) == 0
+    assert Path("experiments/leaderboard.csv").read_text() == board
+    # Another configuration in the same folders: what is committed of the first stays.
+    shutil.rmtree("runs")
+    train_here(read_grid(path, words=["optim.epochs=3"]), to="runs/grid")
+    assert main(["benchmark", str(path), "--report", "optim.epochs=3"]) == 0
+    assert len(pd.read_csv("experiments/leaderboard.csv")) == 2
+
+
+def test_a_board_that_cannot_be_made_hides_no_failure(grid_file, train_here, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = grid_file(scorers={"random": SCORERS["random"]})
+    train_here(read_grid(path), to="runs/grid")
+    Path("runs/grid/foreign").mkdir()
+    Path("runs/grid/foreign/result.json").write_text("{}")
+    monkeypatch.setattr("clipit_lightning.studies.grid_runs.run_grid", lambda runs, *_: {runs[0].name: "out of memory"})
+    assert main(["benchmark", str(path)]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("clipit: runs/grid/foreign/result.json: not a result of clipit train")
+    assert f"FAILED {read_grid(path).runs[0].name}: out of memory\n" in printed.out
+
+
+def test_the_tables_are_those_of_the_runs(grid_file, train_here, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    path = grid_file()
+    grid = read_grid(path)
+    folder = train_here(grid)
+    runs = finished_runs(grid, folder, print)
+    assert len(runs) == 5
+    table = benchmark_table(runs, folder).set_index("scorer")
+    results = [json.loads((folder / f"random-tvsum-canonical-seed{seed}/result.json").read_text()) for seed in (0, 1)]
+    folds = pd.DataFrame([result["metrics"]["f1"]["folds"] for result in results])
+    assert table.loc["random", "f1"] == pytest.approx(100 * folds.mean(axis=1).mean())
+    assert table.loc["random", "f1_std"] == pytest.approx(100 * folds.mean(axis=1).std())
+    assert table.loc["random", "f1_folds_std"] == pytest.approx(100 * folds.to_numpy().std(ddof=1))
+    assert np.isnan(table.loc["linear", "kendall_tau_std"])
+    assert table["seeds"].to_dict() == {"linear": 1, "random": 2, "late": 2}
+    assert main(["benchmark", str(path), "--to", str(folder), "--report", "--leaderboard", "board.csv"]) == 0
+    assert "5 of 5 runs of" in capsys.readouterr().out
+    paired = pd.read_csv(folder / "paired.csv", keep_default_na=False)
+    one, other = ([folder / f"{name}-tvsum-canonical-seed{seed}" for seed in (0, 1)] for name in ("random", "late"))
+    expected = compare_runs(one, other).set_index("metric").loc["kendall_tau"]
+    row = paired.query("other == 'late' and metric == 'kendall_tau'").iloc[0]
+    for name in ("difference", "low", "high", "p", "pairs"):
+        assert row[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-9)
+    best = table.drop("random")["kendall_tau"].idxmax()
+    assert set(paired[paired["best"] == "*"]["other"]) == {best}
+    assert f"| tvsum-canonical | supervised | {best} \\*" in (folder / "benchmark.md").read_text().replace(" *", " \\*")
+    assert paired_table(runs[:1], folder, "random", table.reset_index(), print).empty
+
+
+def test_what_a_pair_was_not_measured_by_is_a_dash():
+    row = {"supervision": "supervised", "candidate": "a", "best": "", "low": 0.0, "high": 0.2, "p": 0.5, "pairs": 3}
+    row |= {"difference": 0.1, "what": "videos"}
+    cells = [("queries", "f1"), ("videos", "kendall_tau"), ("videos", "f1")]
+    pairs = pd.DataFrame([row | {"cell": cell, "other": "b", "metric": metric} for cell, metric in cells])
+    shown = _shown_pairs(pairs).set_index("cell")
+    assert shown.loc["queries", ["tau", "p(tau)"]].tolist() == ["-", "-"]
+    assert shown.loc["videos", ["tau", "F1"]].tolist() == ["+0.100 [+0.000, +0.200]", "+0.1 [+0.0, +0.2]"]
+
+
+def test_a_result_of_another_configuration_or_root_does_not_count(grid_file, train_here, tmp_path):
+    path = grid_file(scorers={"random": SCORERS["random"]}, seeds=[0])
+    folder = train_here(read_grid(path))
+    assert len(finished_runs(read_grid(path), folder, print)) == 1
+    assert not finished_runs(read_grid(path, words=["optim.epochs=3"]), folder, print)
+    assert not finished_runs(read_grid(path, words=[f"data.root={tmp_path}"]), folder, print)
+
+
+def test_a_damaged_run_and_one_on_other_data_do_not_cost_the_tables(grid_file, train_here, tmp_path):
+    grid = read_grid(grid_file(seeds=[0]))
+    folder, said = train_here(grid), []
+    late, linear, random = (folder / f"{name}-tvsum-canonical-seed0" for name in ("late", "linear", "random"))
+    result = json.loads((linear / "result.json").read_text())
+    result["protocol"]["annotations_hash"] = "other"
+    (linear / "result.json").write_text(json.dumps(result))
+    write_report(grid, folder, said.append)
+    assert any(line.startswith("NOTE: random and linear in tvsum-canonical are not compared: ") for line in said)
+    assert set(pd.read_csv(folder / "paired.csv")["other"]) == {"late"}
+    assert set(pd.read_csv(folder / "benchmark.csv")["scorer"]) == {"late", "linear", "random"}
+    (late / "result.json").write_text("{}")
+    said.clear()
+    write_report(grid, folder, said.append, failed=[linear.name])
+    assert said[0].startswith(f"NOTE: {late.name} is left out: {late}/result.json: not a result of clipit train")
+    assert set(pd.read_csv(folder / "benchmark.csv")["scorer"]) == {"random"}
+    (random / "config.yaml").unlink()
+    with pytest.raises(UserError, match="no finished run"):
+        write_report(grid, folder, said.append, failed=[linear.name])
+
+
+@pytest.mark.parametrize("value", ["Füße 😀 'a' \"b\"", "1e3", "yes", "null", "a: b #c"])
+def test_texts_stay_texts(grid_file, value):
+    assert {each.config.data.root for each in read_grid(grid_file(runs=[{"set": {"data.root": value}}])).runs} == {
+        value
+    }
+
+
+def test_files_cannot_leave_the_test_out(grid_file, tmp_path, stores):
+    (tmp_path / "fast.yaml").write_text("test: false\noverwrite: true\n")
+    for each in read_grid(grid_file(runs=[{"files": [str(tmp_path / "fast.yaml")]}])).runs:
+        assert each.config.test
+        assert not each.config.overwrite
+
+
+def test_only_what_is_named_is_trained(grid_file, capsys):
+    assert main(["benchmark", str(grid_file()), "--only", "vasnet"]) == 2
+    assert "--only: no run's name holds vasnet" in capsys.readouterr().err

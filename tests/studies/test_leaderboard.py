@@ -1,0 +1,232 @@
+import copy
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.evaluation.rules import METRICS
+from clipit_lightning.studies.leaderboard import COLUMNS, make_board, result_folders, write_board
+from clipit_lightning.studies.tables import format_board, result_table
+
+
+def metric(*folds):
+    return {"mean": sum(folds) / len(folds), "std": None, "folds": list(folds)}
+
+
+BASE = {
+    "run": "clip-it-seed0",
+    "method": "clip-it",
+    "dataset": "tvsum",
+    "setting": "canonical",
+    "supervision": "supervised",
+    "features": "f",
+    "data": "real",
+    "selection": "val",
+    "protocol": {"identifier": "p1", "correlation": "per-annotator"},
+    "config_hash": "abc",
+    "seed": 0,
+    "metrics": {
+        "f1": metric(0.5, 0.6),
+        "f1_mean": metric(0.5, 0.6),
+        "f1_max": metric(0.7, 0.8),
+        "kendall_tau": metric(0.1, 0.3),
+        "spearman_rho": metric(0.2, 0.4),
+    },
+    "folds": [{"fold": 0}, {"fold": 1}],
+}
+
+
+@pytest.fixture
+def save(tmp_path):
+    def call(run="clip-it-seed0", **changes):
+        result = copy.deepcopy(BASE) | {"run": run} | changes
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        (tmp_path / "runs" / run / "result.json").write_text(json.dumps(result))
+        return tmp_path / "runs"
+
+    return call
+
+
+def test_columns_and_percent(save, tmp_path):
+    board = make_board([save()])
+    write_board(board, tmp_path / "board.csv")
+    (row,) = pd.read_csv(tmp_path / "board.csv").to_dict("records")
+    assert tuple(row) == COLUMNS
+    assert (row["f1"], row["f1_max"], row["kendall_tau"]) == (55.0, 75.0, 0.2)
+    assert row["f1_std"] == pytest.approx(7.0711)
+    assert (row["folds"], row["seeds"]) == (2, 1)
+
+
+def test_seeds_of_a_configuration_are_one_row(save):
+    save("a", seed=0)
+    other = copy.deepcopy(BASE["metrics"]) | {"kendall_tau": metric(0.3, 0.5)}
+    board = make_board([save("b", seed=1, metrics=other)])
+    assert board["seeds"].tolist() == [2]
+    assert board["kendall_tau"].tolist() == [0.3]
+    assert board["run"].tolist() == ["a b"]
+
+
+def test_other_configurations_protocols_and_folds_are_other_rows(save):
+    save("a")
+    save("b", config_hash="other")
+    save("c", protocol={"identifier": "p2", "correlation": "per-annotator"})
+    assert len(make_board([save("d", folds=[{"fold": 0}])])) == 4
+
+
+def test_a_result_found_twice_counts_once(save, tmp_path):
+    runs = save("a")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/a.json").write_text((runs / "a/result.json").read_text())
+    assert make_board([runs, tmp_path / "kept"])["seeds"].tolist() == [1]
+
+
+def test_the_same_run_in_two_grids_counts_once(save):
+    """The candidate of an ablation is a run of the benchmark too, under another name."""
+    save("a")
+    assert make_board([save("b")])["run"].tolist() == ["a"]
+
+
+def test_rows_that_only_their_configurations_tell_apart_are_shown_by_name(save):
+    save("a-seed0")
+    save("a-seed1", seed=1)
+    save("b-seed0", config_hash="other")
+    lines = [line.split()[0] for line in format_board(make_board([save("c", method="linear")])).splitlines()[2:-2]]
+    assert sorted(lines) == ["a", "b", "linear"]
+
+
+def test_of_a_run_that_lies_twice_the_first_counts_and_other_seeds_and_configurations_are_other_runs(save, tmp_path):
+    runs = save("a")
+    for number, changes in enumerate(({}, {"seed": 1}, {"config_hash": "other"})):
+        old = copy.deepcopy(BASE) | {"run": "a", "metrics": BASE["metrics"] | {"f1": metric(0.9, 0.9)}} | changes
+        (tmp_path / "kept").mkdir(exist_ok=True)
+        (tmp_path / f"kept/{number}.json").write_text(json.dumps(old))
+    board = make_board([runs, tmp_path / "kept"])
+    assert board[["f1", "seeds"]].to_numpy().tolist() == [[90.0, 1], [72.5, 2]]  # 72.5: 55 of seed 0, 90 of seed 1
+
+
+def test_results_are_looked_for_in_runs_then_in_its_grids_the_latest_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for seconds, name in enumerate(["b/one", "c/one", "a/one", "c/two", "d-quick/one", "single"], start=1):
+        (Path("runs") / name).mkdir(parents=True)
+        (Path("runs") / name / "result.json").touch()
+        os.utime(Path("runs") / name / "result.json", (seconds, seconds))
+    Path("runs/sweeps/one/trials").mkdir(parents=True)
+    expected = ["runs", "runs/c", "runs/a", "runs/b", "experiments/results"]
+    assert [str(folder) for folder in result_folders()] == expected
+    assert result_folders(Path("nowhere")) == [Path("nowhere"), Path("experiments/results")]
+
+
+def test_rows_are_sorted_by_tau_within_a_protocol(save):
+    save("a", method="weak", config_hash="1")
+    strong = copy.deepcopy(BASE["metrics"]) | {"kendall_tau": metric(0.6, 0.6)}
+    board = make_board([save("b", method="strong", config_hash="2", metrics=strong)])
+    assert board["method"].tolist() == ["strong", "weak"]
+
+
+def test_what_follows_a_mean_is_said_and_a_result_has_the_labels_of_a_page(save):
+    text = format_board(make_board([save()]))
+    assert "0.200 ±0.141" in text
+    assert "±: sample standard deviation over all folds of all seeds" in text
+    result = BASE | {"wall_seconds": 1.0, "metrics": BASE["metrics"] | {"query_drop": None}}
+    lines = result_table(result).splitlines()
+    assert [line.split("  ")[1] for line in lines[1:-1]] == [
+        *("Kendall tau", "Spearman rho", "F1 %", "F1 %, mean annotator", "F1 %, best annotator"),
+    ]
+
+
+def test_names_are_safe_in_spreadsheets(save):
+    assert make_board([save("=cmd()")])["run"].tolist() == ["'=cmd()"]
+
+
+def test_one_fold_has_no_deviation_and_no_results_no_rows(save, tmp_path):
+    single = {name: metric(0.5) for name in BASE["metrics"]}
+    board = make_board([save("a", metrics=single, folds=[{"fold": 0}])])
+    assert board["kendall_tau_std"].isna().all()
+    assert " ±" not in format_board(board)
+    assert "no results yet" in format_board(make_board([tmp_path / "none"]))
+
+
+def test_a_foreign_result_is_said(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/result.json").write_text('{"accuracy": 1}')
+    with pytest.raises(UserError, match="not a result of clipit train"):
+        make_board([tmp_path])
+
+
+@pytest.fixture
+def published(tmp_path):
+    (tmp_path / "published.csv").write_text(
+        "method,year,features,dataset,setting,f1,kendall_tau,spearman_rho,selection,correlation_protocol,source,note\n"
+        "A,2020,G,tvsum,canonical,61.0,0.16,0.2,best-on-test,per-annotator,paper A,\n"
+        "B,2021,G,tvsum,canonical,60.0,0.25,0.3,unknown,per-annotator,paper B,\n"
+        "C,2022,G,tvsum,canonical,59.0,,,last,,paper C,unsupervised\n"
+        "-2+3,2022,@x,tvsum,canonical,59.0,0.1,0.1,val,binary-summary,=paper,\n"
+    )
+    return tmp_path / "published.csv"
+
+
+@pytest.fixture
+def floors(tmp_path):
+    row = {"name": "random", **dict.fromkeys(METRICS, 0.5), **{f"{name}_std": 0.1 for name in METRICS}}
+    kept = {"dataset": "tvsum", "annotations_hash": "abc", "draws": 100, "f1": "mean"}
+    (tmp_path / "floors").mkdir()
+    (tmp_path / "floors/tvsum-abc.json").write_text(json.dumps(kept | {"rules": {"per-annotator": [row]}}))
+    return tmp_path / "floors"
+
+
+def test_published_rows_stand_in_the_group_of_their_rule_and_are_marked(save, published):
+    board = make_board([save()], published)
+    group = board[board["correlation"] == "per-annotator"]
+    assert group["method"].tolist() == ["B (2021)", "clip-it", "A (2020)"]
+    assert group["mark"].tolist() == ["selection unknown", "", "best epoch on the test fold"]
+    text = format_board(board)
+    assert "A (2020) †" in text
+    assert "B (2021) ‡" in text
+    assert board.set_index("method").loc["C (2022)", "supervision"] == "unsupervised"
+    assert board.set_index("method").loc["C (2022)", "correlation"] == "unknown"
+
+
+def test_our_own_best_on_test_is_marked(save):
+    assert "clip-it †" in format_board(make_board([save(selection="best-on-test")]))
+
+
+def test_each_group_has_its_floor_and_f1_alone_where_the_rule_is_unknown(save, published, floors):
+    board = make_board([save()], published, floors)
+    rows = board[board["kind"] == "floor or ceiling"].set_index("correlation")
+    assert rows.loc["per-annotator", "kendall_tau"] == 0.5
+    assert rows.loc["unknown", "f1"] == 50
+    assert pd.isna(rows.loc["unknown", "kendall_tau"])
+    assert "[random]" in format_board(board)
+
+
+def test_the_board_is_the_same_in_any_order_and_in_every_form(save, published, floors, tmp_path):
+    save("a", config_hash="1")
+    runs = save("b", config_hash="2")
+    board = make_board([runs / "a", runs / "b", runs], published, floors)
+    assert board.equals(make_board([runs], published, floors))
+    write_board(board, tmp_path / "one.csv")
+    assert (tmp_path / "one.csv").read_text().rstrip() == format_board(board, "csv")
+    markdown = format_board(board, "markdown")
+    assert markdown.startswith("## tvsum, canonical, data=real, correlation binary-summary\n\n| method |")
+
+
+def test_published_names_are_safe_in_spreadsheets(published):
+    board = make_board([], published)
+    row = board[board["source"].str.contains("=paper")].iloc[0]
+    assert (row["method"], row["features"], row["source"]) == ("'-2+3 (2022)", "'@x", "'=paper")
+
+
+def test_the_shipped_published_table_is_read_whole():
+    path = Path(__file__).parents[2] / "experiments/published.csv"
+    board = make_board([], path)
+    assert len(board) == len(path.read_text().splitlines()) - 1
+    assert {"tvsum", "summe", "qfvs"} == set(board["dataset"])
+
+
+def test_a_damaged_published_table_is_said(tmp_path):
+    (tmp_path / "p.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="not the table of published results"):
+        make_board([], tmp_path / "p.csv")

@@ -1,0 +1,46 @@
+"""Real `clipit` processes: started, waited for, killed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CLIPIT = [sys.executable, "-m", "clipit_lightning.cli.main"]
+QUICK = [
+    *("optim.epochs=2", "model.width=8", "model.heads=2", "data.batch_size=4", "data.folds=2"),
+    *("trainer.accelerator=cpu", "model.dropout=0", "model.input_dropout=0"),
+]
+
+
+def environment():
+    """One thread a process, and nothing of a group that pytest itself may be in."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MASTER_", "LOCAL_", "TORCHELASTIC"))
+    }
+    return inherited | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def clipit(*words, timeout=180, cwd=None):
+    """Run `clipit` to its end; returns what it printed and its status."""
+    return subprocess.run(
+        [*CLIPIT, *map(str, words)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd,
+        check=False,
+    )
+
+
+def start(*words, **options):
+    """Start `clipit` and return the process at once."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*CLIPIT, *map(str, words)], env=environment(), **(pipes | options))
+
+
+def train(root: Path, output: Path, *words):
+    """Train quickly; fails the test where it does not end well."""
+    done = clipit("train", *QUICK, f"data.root={root}", f"output={output}", *words)
+    assert done.returncode == 0, done.stderr
+    return done

@@ -1,0 +1,156 @@
+"""QFVS end to end on small data: the same task and scorer, other items and measures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from clipit_lightning.cli.main import main
+from clipit_lightning.core.config_files import load_config
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.batches import collate
+from clipit_lightning.data.mini import ensure_mini
+from clipit_lightning.studies.leaderboard import make_board
+from clipit_lightning.training import build
+from clipit_lightning.training.train import run
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SMALL = ["optim.epochs=1", "model.width=8", "model.heads=2", "trainer.accelerator=cpu"]
+
+
+@pytest.fixture(scope="module")
+def finished(stores, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "qfvs"
+    config = load_config([CONFIGS / "qfvs.yaml"], [*SMALL, f"data.root={stores}", f"output={folder}"])
+    return run(config, say=lambda line: None), folder
+
+
+def test_a_run_has_a_row_a_query_and_means_a_video(finished):
+    result, folder = finished
+    rows = pd.read_csv(folder / "per_video.csv")
+    assert list(rows.columns) == ["video", "query", "fold", "f1", "precision", "recall", "query_drop"]
+    assert len(rows) == 20
+    assert set(result["metrics"]) == {"f1", "precision", "recall", "query_drop"}
+    assert [fold["queries"] for fold in result["folds"]] == [5] * 4
+    by_video = rows.groupby("video")["f1"].mean()
+    for fold, video in zip(result["folds"], by_video.index, strict=True):
+        assert fold["per_video"][video]["f1"] == pytest.approx(by_video[video], abs=1e-6)
+    assert result["metrics"]["f1"]["mean"] == pytest.approx(by_video.mean(), abs=1e-6)
+    assert result["protocol"]["identifier"].startswith("qfvs-canonical-211-val-semantic-matching-")
+    assert set(result["folds"][0]["validation"]) == {"f1", "precision", "recall"}
+
+
+def test_scores_that_were_written_measure_the_same_when_read_again(finished, stores, capsys):
+    result, folder = finished
+    assert main(["evaluate", str(folder / "scores.json"), "--dataset", "qfvs", "--root", str(stores), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for name in ("f1", "precision", "recall", "query_drop"):
+        assert found["rows"][0][name] == pytest.approx(result["metrics"][name]["mean"], abs=1e-9)
+
+
+def test_the_board_has_a_column_a_video_and_the_published_rows_beside(finished, tmp_path):
+    _, folder = finished
+    published = tmp_path / "published.csv"
+    published.write_text(
+        "method,year,features,dataset,setting,f1,kendall_tau,spearman_rho,selection,correlation_protocol,source,note\n"
+        "CHAN,2020,-,qfvs,leave-one-out,46.94,,,best-on-test,,Xiao,49.14 46.53 58.65 33.42\n"
+        "QC-DPP,2017,-,qfvs,leave-one-out,44.19,,,best-on-test,,Sharghi,\n"
+    )
+    board = make_board([folder.parent], published).set_index("method")
+    assert set(board["setting"]) == {"canonical"}
+    assert board.loc["CHAN (2020)", ["P01", "P02", "P03", "P04"]].tolist() == [49.14, 46.53, 58.65, 33.42]
+    assert board.loc["QC-DPP (2017)", ["P01", "P04"]].isna().all()
+    ours = board.loc["clip-it+"]
+    assert np.mean([ours[video] for video in ("P01", "P02", "P03", "P04")]) == pytest.approx(ours["f1"], abs=1e-3)
+
+
+def test_a_scorer_that_ignores_the_query_has_no_drop(stores, tmp_path):
+    words = [*SMALL, f"data.root={stores}", f"output={tmp_path / 'run'}", "model.name=mlp"]
+    result = run(load_config([CONFIGS / "qfvs.yaml"], words), say=lambda line: None)
+    assert result["metrics"]["query_drop"]["folds"] == [0.0] * 4
+
+
+def test_on_the_miniature_language_is_what_makes_the_difference(tmp_path):
+    root = ensure_mini(tmp_path / "mini")
+    found = {}
+    for name, words in (("with", []), ("without", ["data.captions=0"]), ("random", ["model.name=random"])):
+        config = load_config(
+            [CONFIGS / "qfvs.yaml"],
+            [*words, "trainer.accelerator=cpu", f"data.root={root}", f"output={tmp_path / name}", "data.fold=0"],
+        )
+        found[name] = run(config, say=lambda line: None)["metrics"]
+    assert found["with"]["f1"]["mean"] > found["without"]["f1"]["mean"] + 0.03
+    assert found["with"]["f1"]["mean"] > found["random"]["f1"]["mean"] + 0.06
+    assert found["with"]["query_drop"]["mean"] > 0.1
+    assert abs(found["without"]["query_drop"]["mean"]) < 1e-9
+
+
+def test_three_train_and_the_last_epoch_is_tested(stores, tmp_path):
+    words = [
+        *SMALL,
+        f"data.root={stores}",
+        f"output={tmp_path / 'run'}",
+        "data.family=3/1",
+        "selection=last",
+        "data.fold=2",
+    ]
+    result = run(load_config([CONFIGS / "qfvs.yaml"], words), say=lambda line: None)
+    assert result["protocol"]["folds"] == "3/1"
+    assert result["folds"][0]["validation"] == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["data.setting=transfer"],
+            r"data\.setting: transfer needs other benchmarks.*leaves one video out.*2/1/1 or 3/1",
+        ),
+        (["data.setting=augmented"], r"data\.setting: augmented needs"),
+        (["data.family=kfold"], r"data\.family: kfold has no folds of qfvs; say data\.family=2/1/1 or 3/1"),
+        (["data.family=3/1"], r"selection: val needs a validation part"),
+        (["data.fold=4"], r"data\.fold: is 4; there are folds 0 to 3"),
+        (["protocol.solver=greedy"], r"protocol\.solver: is for benchmarks with annotators"),
+        (["protocol.preset=csta"], r"protocol\.preset: is for benchmarks with annotators"),
+        (["data.dataset=tvsum"], r"data\.family=2/1/1: is for benchmarks with queries"),
+        (
+            ["data.dataset=summe", "data.family=kfold", "data.sentence=true"],
+            r"data\.sentence: is for benchmarks with queries",
+        ),
+    ],
+)
+def test_what_has_no_meaning_is_one_line_before_any_data_are_read(tmp_path, words, message):
+    config = load_config([CONFIGS / "qfvs.yaml"], [*words, f"data.root={tmp_path / 'nowhere'}"])
+    with pytest.raises(UserError, match=message):
+        run(config, say=lambda line: None)
+
+
+def test_queries_scored_together_have_the_scores_they_have_alone(stores):
+    config = load_config([CONFIGS / "qfvs.yaml"], [*SMALL, f"data.root={stores}", "model.peak_window=5"])
+    module = build.datamodule(config)
+    module.setup()
+    task = build.task(config, module.feature_dim, module.text_dim).eval()
+    items = [(number, module.item(number)) for number in (0, 1, 2, 5)]
+    shared, mixed = (collate(part, module.text, module.text_dim) for part in (items[:3], items))
+    assert (len(shared.features), len(mixed.features)) == (1, 4)
+    with torch.no_grad():
+        together, padded = task(shared).scores, task(mixed).scores
+        for row, (number, item) in enumerate(items[:3]):
+            alone = task(collate([(number, item)], module.text, module.text_dim)).scores[0]
+            torch.testing.assert_close(together[row], alone, atol=1e-5, rtol=0)
+            torch.testing.assert_close(padded[row, : item.n_steps], alone, atol=1e-5, rtol=0)
+
+
+def test_frames_are_projected_once_for_all_queries_of_a_batch(stores):
+    config = load_config([CONFIGS / "qfvs.yaml"], [*SMALL, f"data.root={stores}"])
+    module = build.datamodule(config)
+    module.setup()
+    task = build.task(config, module.feature_dim, module.text_dim)
+    seen = []
+    task.scorer.frame_projection.register_forward_hook(lambda _, given, out: seen.append(given[0].shape))
+    batch = collate([(number, module.item(number)) for number in range(4)], module.text, module.text_dim)
+    assert task(batch).scores.shape == (4, 120)
+    assert seen == [(1, 120, 12)]

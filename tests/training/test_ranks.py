@@ -1,0 +1,156 @@
+"""The same numbers on one process and on several: metrics and scores to the last bit, losses to rounding."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.commands import CLIPIT, QUICK, clipit, environment, train
+
+pytestmark = pytest.mark.distributed
+OUTPUTS = ("per_video.csv", "scores.json")
+
+
+@pytest.fixture(scope="module")
+def one(stores, tmp_path_factory):
+    """A run of one process: two folds of five test videos."""
+    folder = tmp_path_factory.mktemp("one") / "run"
+    train(stores, folder)
+    return folder
+
+
+def metrics(folder):
+    return json.loads((folder / "result.json").read_text())["metrics"]
+
+
+def curves(folder, fold=0):
+    """Columns of metrics.csv by name, without the gaps."""
+    table = pd.read_csv(folder / f"folds/{fold}/metrics.csv")
+    return {name: table[name].dropna().to_numpy() for name in table if "/" in name}
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_trained_weights_measure_exactly_the_same(one, stores, tmp_path, ranks):
+    """Five test videos on two and on three ranks; with three, two validation videos leave a rank without."""
+    folder = shutil.copytree(one, tmp_path / "run")
+    for path in (
+        *folder.glob("folds/*/result.json"),
+        folder / "result.json",
+        folder / "per_video.csv",
+        folder / "scores.json",
+    ):
+        path.unlink()
+    train(stores, folder, f"trainer.devices={ranks}")
+    assert metrics(folder) == metrics(one)
+    for name in OUTPUTS:
+        assert (folder / name).read_bytes() == (one / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_training_has_the_losses_of_the_whole_batch(one, stores, tmp_path, ranks):
+    """Batches of 4 and 3, so that the ranks' shares differ; with three ranks one has nothing of the last."""
+    train(stores, tmp_path / "run", f"trainer.devices={ranks}")
+    ours, theirs = curves(tmp_path / "run"), curves(one)
+    assert ours.keys() == theirs.keys()
+    for name, values in theirs.items():
+        if name.startswith("train/"):
+            np.testing.assert_allclose(ours[name], values, rtol=1e-4, err_msg=name)
+    assert metrics(tmp_path / "run")["kendall_tau"]["mean"] == pytest.approx(
+        metrics(one)["kendall_tau"]["mean"], abs=0.02
+    )
+
+
+def test_queries_are_shared_too(stores, tmp_path):
+    words = ("data.dataset=qfvs", "data.family=2/1/1", "data.fold=1", "model.name=random")
+    train(stores, tmp_path / "one", *words)
+    train(stores, tmp_path / "two", *words, "trainer.devices=2")
+    for name in OUTPUTS:
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+
+
+def test_ridge_regression_is_the_same_to_the_last_bit(stores, tmp_path):
+    """Every process solves the same equations; the strength is chosen on what all validated."""
+    words = ("data.dataset=qfvs", "data.family=2/1/1", "data.fold=1", "model.name=linear", "model.alphas=[1,100]")
+    train(stores, tmp_path / "one", *words)
+    train(stores, tmp_path / "two", *words, "trainer.devices=2")
+    assert metrics(tmp_path / "two") == metrics(tmp_path / "one")
+    for name in OUTPUTS:
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+    names = {path.name for path in (tmp_path / "two").glob("folds/*/*")}
+    assert names == {path.name for path in (tmp_path / "one").glob("folds/*/*")}
+
+
+def test_folds_on_devices_of_their_own_give_the_same_results(one, stores, tmp_path):
+    train(stores, tmp_path / "run", "trainer.devices=2", "trainer.parallel=folds")
+    assert metrics(tmp_path / "run") == metrics(one)
+    for name in OUTPUTS:
+        assert (tmp_path / "run" / name).read_bytes() == (one / name).read_bytes(), name
+
+
+def test_two_machines_meet_by_torchrun(one, stores, tmp_path):
+    """Two agents on loopback, one process each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nnodes=2",
+        "--nproc-per-node=1",
+        "--rdzv-backend=static",
+    ]
+    words = [
+        "train",
+        *QUICK,
+        f"data.root={stores}",
+        f"output={tmp_path / 'run'}",
+        "trainer.num_nodes=2",
+        "model.name=random",
+    ]
+    agents = [
+        subprocess.Popen(
+            [*command, "--master-addr=127.0.0.1", f"--master-port={port}", f"--node-rank={node}", *CLIPIT[1:], *words],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for node in range(2)
+    ]
+    said = [agent.communicate(timeout=180) for agent in agents]
+    assert [agent.returncode for agent in agents] == [0, 0], said
+    assert "Kendall tau" in said[0][0]
+    assert not said[1][0], "only the first process speaks"
+    train(stores, tmp_path / "alone", "model.name=random")
+    for name in OUTPUTS:
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
+
+
+def test_an_error_of_all_is_said_once_and_nobody_hangs(stores, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/note.txt").write_text("mine")
+    done = clipit(
+        "train", *QUICK, f"data.root={stores}", f"output={tmp_path / 'run'}", "trainer.devices=2", timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("holds files but no run") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_torchrun_with_another_number_of_processes_is_refused(stores, tmp_path, monkeypatch):
+    from clipit_lightning.core.config import TrainerConfig
+    from clipit_lightning.core.errors import UserError
+    from clipit_lightning.training.ranks import start
+
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(
+        UserError, match=r"started 8 processes, 4 on this machine; say trainer\.devices=4 trainer\.num_nodes=2"
+    ):
+        start(TrainerConfig(devices=2))

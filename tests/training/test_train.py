@@ -1,0 +1,435 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from clipit_lightning.core.config_files import load_config
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.evaluation.rules import METRICS
+from clipit_lightning.training import build
+from clipit_lightning.training import trainer as trainers
+from clipit_lightning.training.run import RunFolder
+from clipit_lightning.training.train import run
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+QUICK = ["optim.epochs=2", "model.width=8", "model.heads=2", "data.batch_size=4", "trainer.accelerator=cpu"]
+
+
+@pytest.fixture
+def train(stores, tmp_path):
+    """Run a quick configuration on the synthetic stores; returns the result and the run's folder."""
+
+    def call(*words, files=(), output="run"):
+        folder = tmp_path / output
+        config = load_config(files, [*QUICK, f"data.root={stores}", f"output={folder}", *words])
+        return run(config, say=lambda line: None), folder
+
+    return call
+
+
+def test_a_run_leaves_everything_that_the_readme_promises(train):
+    result, folder = train()
+    assert json.loads((folder / "result.json").read_text()) == result
+    assert set(result["metrics"]) == set(METRICS)
+    for metric in result["metrics"].values():
+        assert len(metric["folds"]) == 5
+        assert metric["mean"] == pytest.approx(np.mean(metric["folds"]))
+        assert metric["std"] == pytest.approx(np.std(metric["folds"], ddof=1))
+        assert -1 <= metric["mean"] <= 1
+    assert result["data"] == "real"
+    assert result["selection"] == "val"
+    assert result["features"] == "google_pool5"
+    assert result["parameters"] > 0
+    rows = pd.read_csv(folder / "per_video.csv")
+    assert sorted(rows["video"]) == sorted(f"tvsum/video_{number}" for number in range(1, 11))
+    by_fold = rows.groupby("fold")["kendall_tau"].mean()
+    assert result["metrics"]["kendall_tau"]["mean"] == pytest.approx(by_fold.mean(), abs=1e-5)
+    scores = json.loads((folder / "scores.json").read_text())
+    assert set(scores) == set(rows["video"])
+    assert all(0 <= score <= 1 for video in scores.values() for score in video)
+
+
+def test_the_same_seed_gives_the_same_result_to_the_last_digit_and_another_seed_another(train):
+    one, _ = train(output="one")
+    two, _ = train(output="two")
+    other, _ = train("seed=1", output="other")
+    assert one["metrics"] == two["metrics"]
+    assert one["metrics"] != other["metrics"]
+    assert one["protocol"] == other["protocol"]
+
+
+def test_an_interrupted_run_continues_and_ends_with_the_same_result(train, monkeypatch):
+    words = ("optim.epochs=3", "optim.ema=0.9", "data.batch_size=1")  # 6 batches an epoch: their order matters
+    undisturbed, _ = train(*words, output="undisturbed")
+    epochs = []
+    original = build.task
+
+    def interrupting_task(*arguments):
+        task = original(*arguments)
+        start = task.on_train_epoch_start
+
+        def stop_in_the_second_folds_third_epoch():
+            epochs.append(task.current_epoch)
+            if len(epochs) == 6:
+                raise KeyboardInterrupt
+            start()
+
+        task.on_train_epoch_start = stop_in_the_second_folds_third_epoch
+        return task
+
+    monkeypatch.setattr(build, "task", interrupting_task)
+    with pytest.raises(KeyboardInterrupt):
+        train(*words)
+    epochs.clear()
+    epochs += [-1] * 10
+    continued, folder = train(*words)
+    assert epochs[10] == 2, "it trained epochs again that were done"
+    assert len(epochs) == 10 + 1 + 3 * 3
+    assert continued["metrics"] == undisturbed["metrics"]
+    assert RunFolder(folder).fold(0).is_dir()
+
+
+@pytest.mark.parametrize(("stop", "moves"), [(1, False), (2, False), (2, True)])
+def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(stores, tmp_path, stop, moves):
+    """Here the first epoch is the best: a checkpoint of the last that does not know it would let a later one win."""
+    words = [*QUICK, f"data.root={stores}", "data.folds=2", "data.fold=0", "optim.epochs=4", "model.dropout=0.5"]
+    undisturbed = run(load_config([], [*words, f"output={tmp_path / 'one'}"]), say=lambda line: None)
+    config = load_config([], [*words, f"output={tmp_path / 'two'}"])
+
+    def watch(fold, epoch, validation):
+        assert set(validation) == set(METRICS)
+        if epoch == stop:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        run(config, say=lambda line: None, watch=watch)
+    if moves:
+        (tmp_path / "two").rename(tmp_path / "three")
+        config = dataclasses.replace(config, output=str(tmp_path / "three"))
+    continued = run(config, say=lambda line: None)
+    assert continued["folds"] == undisturbed["folds"]
+    assert continued["metrics"] == undisturbed["metrics"]
+    curves = [pd.read_csv(tmp_path / name / "folds/0/metrics.csv") for name in ("one", "three" if moves else "two")]
+    pd.testing.assert_frame_equal(*curves, check_like=True)
+
+
+def test_a_search_sees_no_test_fold(train):
+    result, folder = train("test=false", "optim.epochs=1")
+    assert result["metrics"] == {}
+    assert result["validation"]["monitor"] == "kendall_tau"
+    taus = [fold["validation"]["kendall_tau"] for fold in result["folds"]]
+    assert result["validation"]["kendall_tau"]["folds"] == taus
+    assert result["validation"]["kendall_tau"]["mean"] == pytest.approx(np.mean(taus))
+    assert not (folder / "scores.json").exists()
+    assert not (folder / "per_video.csv").exists()
+
+
+@pytest.mark.parametrize("words", [["trainer.precision=bf16-mixed"], ["trainer.strategy=ddp"]])
+def test_options_of_the_trainer_train(train, words):
+    result, _ = train("data.fold=0", "optim.epochs=1", *words)
+    assert -1 <= result["metrics"]["kendall_tau"]["mean"] <= 1
+
+
+def test_a_compiled_scorer_scores_the_same(train):
+    words = ("data.fold=0", "optim.epochs=1", "model.encoder_layers=0", "model.decoder_layers=0", "model.windows=[5]")
+    words += ("model.dropout=0", "model.input_dropout=0")
+    plain, _ = train(*words, output="plain")
+    fused, folder = train(*words, "trainer.compile=true", output="fused")
+    scores = [json.loads((folder.parent / name / "scores.json").read_text()) for name in ("plain", "fused")]
+    for video, row in scores[0].items():
+        np.testing.assert_allclose(scores[1][video], row, atol=1e-3)
+    assert plain["parameters"] == fused["parameters"]
+
+
+def test_a_finished_run_is_not_overwritten(train):
+    result, folder = train()
+    written = (folder / "result.json").stat().st_mtime_ns
+    again, _ = train("trainer.progress=false")
+    assert again == result
+    with pytest.raises(UserError, match=r"holds another run \(optim.lr: .*, now 0.5\).*overwrite=true"):
+        train("optim.lr=0.5")
+    assert (folder / "result.json").stat().st_mtime_ns == written
+    assert train("optim.lr=0.5", "overwrite=true")[0]["metrics"] != result["metrics"]
+
+
+def test_other_data_are_another_run(train, stores, tmp_path):
+    train()
+    import shutil
+
+    import h5py
+
+    shutil.copytree(stores, tmp_path / "changed")
+    with h5py.File(tmp_path / "changed/tvsum.h5", "a") as file:
+        file["video_1/features"][0, 0] += 1
+    with pytest.raises(UserError, match="holds another run"):
+        train(f"data.root={tmp_path / 'changed'}")
+
+
+def test_a_folder_that_is_no_run_is_left_alone(train, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/thesis.tex").write_text("dear")
+    for word in ("overwrite=false", "overwrite=true"):
+        with pytest.raises(UserError, match="holds files but no run"):
+            train(word)
+    assert (tmp_path / "run/thesis.tex").read_text() == "dear"
+
+
+def test_the_saved_configuration_makes_the_same_run(train, tmp_path):
+    result, folder = train("data.fold=1")
+    again = run(load_config([folder / "config.yaml"], [f"output={tmp_path / 'again'}"]), say=lambda line: None)
+    assert again["metrics"] == result["metrics"]
+    assert len(again["folds"]) == 1
+    assert again["metrics"]["f1"]["std"] is None
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_configuration_trains_a_step(train, path):
+    result, _ = train("optim.epochs=1", "data.fold=0", files=[path])
+    assert all(-1 <= metric["mean"] <= 1 for metric in result["metrics"].values())
+
+
+@pytest.mark.parametrize("setting", ["augmented", "transfer"])
+def test_settings_train(train, setting):
+    result, folder = train(f"data.setting={setting}", "optim.epochs=1", "data.fold=0")
+    assert result["protocol"]["sources"] == ["summe", "ovp", "youtube"]
+    tested = pd.read_csv(folder / "per_video.csv")["video"]
+    assert len(tested) == (10 if setting == "transfer" else 2)
+
+
+def test_sources_are_part_of_the_protocol(train):
+    words = ("data.setting=transfer", "model.name=random")
+    named, _ = train(*words, "data.sources=[summe]", output="named")
+    every, _ = train(*words, output="every")
+    assert named["protocol"]["sources"] == ["summe"]
+    assert named["protocol"]["identifier"] != every["protocol"]["identifier"]
+
+
+def test_the_last_epoch_is_tested_where_that_is_asked_for(train):
+    result, _ = train("selection=last", "data.fold=0", "optim.epochs=3")
+    assert result["folds"][0]["epoch"] == 2
+    assert set(result["folds"][0]["validation"]) == set(METRICS)
+
+
+def test_random_trains_nothing(train):
+    result, folder = train("model.name=random")
+    assert result["parameters"] == 0
+    assert result["supervision"] == "none"
+    assert not list(folder.rglob("*.ckpt"))
+
+
+def test_a_store_without_captions_trains_with_a_note(tmp_path):
+    from clipit_lightning.data.importing import import_distributed
+    from tests.support.synthetic import write_field_file
+
+    write_field_file(tmp_path / "src/eccv16_dataset_summe_plain.h5", captions=False)
+    import_distributed([tmp_path / "src"], tmp_path / "data")
+    said = []
+    words = [
+        *QUICK,
+        "data.dataset=summe",
+        f"data.root={tmp_path / 'data'}",
+        f"output={tmp_path / 'run'}",
+        "data.fold=0",
+    ]
+    result = run(load_config([], words), say=said.append)
+    assert result["captions"] == 0
+    assert any("without language" in line for line in said)
+
+
+def test_ratings_that_are_missing_are_said_with_the_way_out(stores, tmp_path):
+    import shutil
+
+    import h5py
+
+    shutil.copy(stores / "tvsum.h5", tmp_path)
+    with h5py.File(tmp_path / "tvsum.h5", "a") as file:
+        for group in file.values():
+            del group["user_scores"]
+    words = [*QUICK, f"data.root={tmp_path}", f"output={tmp_path / 'run'}", "data.fold=0"]
+    with pytest.raises(UserError, match="mean-annotator"):
+        run(load_config([], words), say=lambda line: None)
+    assert not (tmp_path / "run").exists(), "it was said only after the run had begun"
+    result = run(load_config([], [*words, "protocol.correlation=mean-annotator"]), say=lambda line: None)
+    assert result["protocol"]["correlation"] == "mean-annotator"
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_videos_named(train, monkeypatch):
+    from clipit_lightning.models.losses import SummaryLoss
+
+    forward = SummaryLoss.forward
+    monkeypatch.setattr(
+        SummaryLoss,
+        "forward",
+        lambda *given: forward(*given) | {"total": torch.tensor(float("nan"), requires_grad=True)},
+    )
+    with pytest.raises(UserError, match=r"not finite at step 0 \(tvsum/video_"):
+        train("data.fold=0")
+
+
+def test_a_damaged_checkpoint_is_one_line_and_nothing_is_lost(train):
+    _, folder = train("data.fold=0")
+    (folder / "result.json").unlink()
+    (folder / "folds/0/result.json").unlink()
+    (folder / "folds/0/last.ckpt").write_bytes(b"truncated")
+    with pytest.raises(UserError, match=r"last\.ckpt: not a checkpoint.*remove"):
+        train("data.fold=0")
+    assert (folder / "folds/0/best.ckpt").exists()
+
+
+def test_the_explicit_root_is_never_replaced_by_the_miniature(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"missing: elsewhere/tvsum\.h5 .*clipit data import FOLDER --to elsewhere"):
+        run(load_config([], ["data.root=elsewhere"]), say=lambda line: None)
+    assert not (tmp_path / "data").exists()
+
+
+def test_without_data_the_miniature_is_made_said_and_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = []
+    result = run(load_config([], [*QUICK, "model.name=random", "data.setting=transfer"]), say=said.append)
+    assert result["data"] == "mini"
+    assert "mini" in result["run"]
+    assert "MINIATURE" in said[0]
+    assert (tmp_path / "runs" / result["run"] / "result.json").exists()
+
+
+def test_some_real_data_are_never_filled_up_with_the_miniature(stores, tmp_path, monkeypatch):
+    import shutil
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    shutil.copy(stores / "summe.h5", tmp_path / "data")
+    with pytest.raises(UserError, match=r"missing: data/tvsum\.h5"):
+        run(load_config([], QUICK), say=lambda line: None)
+
+
+def test_ten_thousand_steps_pass_training_and_scoring(tmp_path):
+    from clipit_lightning.data.store import write_store
+    from clipit_lightning.data.video import Video
+    from tests.support.synthetic import change_points
+
+    rng = np.random.default_rng(0)
+    videos = []
+    for number in range(1, 5):
+        steps = 10_000 if number == 1 else 50
+        users = np.zeros((2, steps * 15), np.uint8)
+        users[:, :500] = 1
+        importance = rng.random(steps).astype(np.float32)
+        shots = change_points(steps * 15, 900).astype(np.int64)
+        features = rng.normal(size=(steps, 8)).astype(np.float32)
+        videos.append(
+            Video("summe", f"video_{number}", features, np.arange(steps) * 15, steps * 15, shots, importance,
+                  (importance > 0.8).astype(np.float32), users)
+        )  # fmt: skip
+    write_store(tmp_path / "summe.h5", videos, {"dataset": "summe", "features": "long"})
+    words = [
+        *QUICK,
+        "data.dataset=summe",
+        "data.folds=4",
+        f"data.root={tmp_path}",
+        f"output={tmp_path / 'run'}",
+        "optim.epochs=1",
+    ]
+    result = run(load_config([], words), say=lambda line: None)
+    assert len(pd.read_csv(tmp_path / "run/per_video.csv")) == 4
+    assert result["metrics"]["kendall_tau"]["mean"] < 1
+
+
+def test_unsupervised_training_never_reads_annotations(stores):
+    """With every target NaN, losses and gradients are those of the real targets."""
+    config = load_config([CONFIGS / "unsupervised.yaml"], [*QUICK, f"data.root={stores}", "model.dropout=0"])
+    module = build.datamodule(config)
+    module.setup()
+    batch = next(iter(module.train_dataloader()))
+    nan = torch.full_like(batch.importance, float("nan"))
+    found = []
+    for each in (batch, batch._replace(importance=nan, keyframes=nan)):
+        task = build.task(config, module.feature_dim, module.text_dim)
+        terms = task.loss(
+            task(each), each.features, each.step_mask, each.keyframes, each.importance, each.text, each.text_mask
+        )
+        terms["total"].backward()
+        found.append([terms["total"].detach(), *(p.grad for p in task.parameters() if p.grad is not None)])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+    assert "keyframe" not in terms
+
+
+def test_scores_do_not_depend_on_the_company_in_a_batch(stores):
+    from clipit_lightning.data.batches import collate
+
+    config = load_config([], [*QUICK, f"data.root={stores}"])
+    module = build.datamodule(config)
+    module.setup()
+    task = build.task(config, module.feature_dim, module.text_dim).eval()
+    items = [(number, module.item(number)) for number in range(4)]
+    with torch.no_grad():
+        together = task(collate(items, module.text, module.text_dim)).scores
+        for row, (number, video) in enumerate(items):
+            alone = task(collate([(number, video)], module.text, module.text_dim)).scores[0]
+            torch.testing.assert_close(together[row, : video.n_steps], alone, atol=1e-6, rtol=0)
+
+
+def test_learning_rate_rises_then_falls():
+    from clipit_lightning.training.task import rate_factor
+
+    rates = [rate_factor(step, 100, 0.1) for step in range(100)]
+    assert np.argmax(rates) == 10
+    assert rates[10] == 1
+    assert rates[0] < 0.2
+    assert rates[-1] < 0.01
+    assert rate_factor(0, 100, 0.0) == 1
+
+
+def test_lightning_is_the_version_that_is_pinned():
+    pinned = (Path(__file__).parents[2] / "constraints.txt").read_text()
+    assert f"lightning=={L.__version__}\n" in pinned
+
+
+def test_weight_average_forgets_the_first_weights_within_a_short_run():
+    average = torch.tensor(0.0)
+    for updates in range(1, 50):
+        average = trainers.moving_average(average, torch.tensor(1.0), updates, decay=0.99)
+    assert average > 0.99
+    assert trainers.moving_average(torch.tensor(0.0), torch.tensor(1.0), 10_000, decay=0.99) == pytest.approx(0.01)
+
+
+def test_wandb_works_offline_without_an_account_and_each_fold_is_a_run(train, monkeypatch):
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    _, folder = train("logger.wandb=offline", "optim.epochs=1", "data.folds=2")
+    assert len(list(folder.glob("folds/*/wandb/offline-run-*/*.wandb"))) == 2
+
+
+def test_published_folds_need_the_whole_benchmark(train):
+    with pytest.raises(UserError, match=r"pglsum on tvsum name \d+ videos that the stores lack"):
+        train("data.family=pglsum")
+
+
+def test_folds_of_ones_own_are_trained_on(train, tmp_path):
+    folds = [{"train": [f"video_{number}" for number in range(1, 8)], "test": ["video_8", "video_9"]}]
+    (tmp_path / "mine.json").write_text(json.dumps(folds))
+    result, folder = train(f"data.family={tmp_path / 'mine.json'}", "optim.epochs=1")
+    assert sorted(pd.read_csv(folder / "per_video.csv")["video"]) == ["tvsum/video_8", "tvsum/video_9"]
+    assert len(result["folds"]) == 1
+    with pytest.raises(UserError, match=r"data\.fold: is 1; .* has folds 0 to 0"):
+        train(f"data.family={tmp_path / 'mine.json'}", "data.fold=1", output="other")
+
+
+def test_best_on_test_is_never_below_the_last_epoch_and_says_what_it_is(train):
+    words = ("data.fold=0", "optim.epochs=4")
+    result, _ = train(*words, "selection=best-on-test")
+    fold = result["folds"][0]
+    assert result["selection"] == "best-on-test"
+    assert fold["validation"]["kendall_tau"] == pytest.approx(result["metrics"]["kendall_tau"]["mean"], abs=1e-9)
+
+
+def test_a_run_without_validation_tests_the_last_epoch(train):
+    result, _ = train("data.validation=0", "selection=last")
+    assert all(fold["epoch"] == 1 and fold["validation"] == {} for fold in result["folds"])
+    assert set(result["metrics"]) == set(METRICS)

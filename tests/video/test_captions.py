@@ -1,0 +1,372 @@
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+from transformers import AutoProcessor
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.video import captioner as caption_models
+from clipit_lightning.video.captioner import CaptionCache, load_captioner
+from clipit_lightning.video.captions import Captions, frames_to_caption, read_captions
+from tests.support.tiny_models import blip_model, clip_model, clip_tokenizer, llava_model, vit_gpt2_model
+
+
+def one_line(error, *parts):
+    message = str(error.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def noise(frames=5, height=48, width=90):
+    return np.random.default_rng(0).integers(0, 256, (frames, height, width, 3), dtype=np.uint8)
+
+
+# --- a model's captions
+
+
+@pytest.fixture(scope="module")
+def blip(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("blip")
+    return blip_model(folder), folder
+
+
+def test_blip_captions_equal_the_library_one_by_one(blip):
+    model, folder = blip
+    ours = load_captioner(str(folder), device="cpu", batch_size=2, max_new_tokens=6).caption(noise())
+    processor = AutoProcessor.from_pretrained(folder)
+    own = []
+    for frame in noise():
+        inputs = processor(images=Image.fromarray(frame), return_tensors="pt")
+        tokens = model.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=6)[0]
+        own.append(" ".join(processor.decode(tokens, skip_special_tokens=True).split()))
+    assert ours == own
+    assert len(set(ours)) > 1  # else a mix-up of frames would not show
+    assert all(ours)
+
+
+def test_a_model_without_a_common_processor_writes_captions(tmp_path):
+    model = vit_gpt2_model(tmp_path)
+    ours = load_captioner(f"hf:{tmp_path}", batch_size=3, max_new_tokens=4).caption(noise())
+    from transformers import ViTImageProcessor
+
+    pixels = ViTImageProcessor.from_pretrained(tmp_path)(list(noise()), return_tensors="pt")
+    own = model.generate(**pixels, do_sample=False, num_beams=1, max_new_tokens=4)
+    assert ours == [" ".join(clip_tokenizer().decode(each, skip_special_tokens=True).split()) for each in own]
+
+
+def test_a_chat_model_is_asked_and_its_prompt_is_not_part_of_the_caption(tmp_path):
+    llava_model(tmp_path)
+    captioner = load_captioner(str(tmp_path), batch_size=2, max_new_tokens=3, prompt="say zzzz")
+    captions = captioner.caption(noise())
+    assert "say zzzz" in captioner.settings
+    assert all(0 < len(each.replace("</w>", "")) <= 6 for each in captions)  # three tokens of at most two letters
+    other = load_captioner(str(tmp_path), max_new_tokens=3)
+    assert caption_models._CHAT_PROMPT in other.settings
+    assert other.key(noise()[0]) != captioner.key(noise()[0])
+
+
+def test_the_prompt_reaches_the_model(blip):
+    captioner = load_captioner(str(blip[1]), max_new_tokens=4, prompt="a cat")
+    assert all(each.startswith("a cat") for each in captioner.caption(noise()))
+
+
+def test_captions_are_kept_and_a_second_run_does_not_compute(blip, tmp_path, monkeypatch):
+    first = load_captioner(str(blip[1]), max_new_tokens=4, cache=tmp_path)
+    captions = first.caption(noise())
+    monkeypatch.setattr(caption_models, "_describe", lambda *_: pytest.fail("computed again"))
+    again = load_captioner(str(blip[1]), max_new_tokens=4, cache=tmp_path)
+    assert again.caption(noise()[::-1]) == captions[::-1]
+    assert len(list(tmp_path.rglob("*.json"))) == 5
+    assert not [each for each in tmp_path.rglob("*") if each.is_file() and each.suffix != ".json"]  # nothing half done
+
+
+def test_the_key_changes_with_weights_settings_and_pixels(blip, tmp_path):
+    blip_model(tmp_path, seed=1)
+    frame = noise()[0]
+    changed = frame.copy()
+    changed[3, 4, 1] ^= 1
+    one = load_captioner(str(blip[1]), max_new_tokens=4)
+    keys = [
+        one.key(frame),
+        one.key(changed),
+        one.key(frame.reshape(90, 48, 3)),
+        load_captioner(str(blip[1]), max_new_tokens=5).key(frame),
+        load_captioner(str(blip[1]), max_new_tokens=4, prompt="a").key(frame),
+        load_captioner(str(blip[1]), max_new_tokens=4, precision="bf16").key(frame),
+        load_captioner(str(tmp_path), max_new_tokens=4).key(frame),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert one.key(frame) == load_captioner(str(blip[1]), max_new_tokens=4, batch_size=1).key(frame)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"key": "other", "caption": "a"}', '{"caption": 3}', "\x00\xff"])
+def test_a_damaged_entry_is_computed_and_written_again(blip, tmp_path, damage):
+    captioner = load_captioner(str(blip[1]), max_new_tokens=4, cache=tmp_path)
+    captions = captioner.caption(noise())
+    entry = sorted(tmp_path.rglob("*.json"))[0]
+    whole = entry.read_bytes()
+    entry.write_bytes(damage.encode("latin-1"))
+    assert captioner.caption(noise()) == captions
+    assert entry.read_bytes() == whole
+
+
+def test_many_writers_of_one_entry_leave_it_whole(tmp_path):
+    cache = CaptionCache(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: cache.put("ab" * 32, "a dog"), range(50)))
+    assert cache.get("ab" * 32) == "a dog"
+    assert [each.name for each in tmp_path.rglob("*.json")] == [f"{'ab' * 32}.json"]
+
+
+def test_no_frames_no_captions(blip):
+    assert load_captioner(str(blip[1])).caption(noise()[:0]) == []
+
+
+def test_provenance_of_captions(blip):
+    record = load_captioner(str(blip[1]), max_new_tokens=7).provenance()
+    assert record["caption_model"] == str(blip[1])
+    assert "greedy, 7 tokens" in record["caption_settings"]
+    assert len(record["caption_weights_sha256"]) == 64
+
+
+def test_what_writes_no_captions_is_refused(tmp_path):
+    clip_model(tmp_path / "clip")
+    for name, part in [
+        (str(tmp_path / "clip"), "a clip model writes no text"),
+        (str(tmp_path), "no config.json"),
+        ("/no/such", "no such file or folder"),
+    ]:
+        with pytest.raises(UserError) as error:
+            load_captioner(name)
+        one_line(error, part)
+    with pytest.raises(UserError, match="max_new_tokens 0"):
+        load_captioner(str(tmp_path), max_new_tokens=0)
+
+
+def test_cut_short_caption_weights_are_refused(tmp_path):
+    blip_model(tmp_path)
+    content = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError) as error:
+        load_captioner(str(tmp_path))
+    one_line(error, "cut short or damaged")
+
+
+def test_without_network_and_weights_one_line_says_two_ways(monkeypatch, tmp_path, capfd):
+    def refuse(*_, **__):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(UserError) as error:
+        load_captioner("Salesforce/blip-image-captioning-base")
+    one_line(error, "does not answer", "once where there is network", "local folder")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_bf16_captions_run(blip):
+    captioner = load_captioner(str(blip[1]), precision="bf16", max_new_tokens=3)
+    assert len(captioner.caption(noise())) == 5
+    assert "bfloat16" in captioner.settings
+
+
+# --- which frames
+
+
+def shots_of(*lengths):
+    ends = np.cumsum(lengths)
+    return np.stack([ends - lengths, ends - 1], axis=1)
+
+
+def test_the_middles_of_evenly_spread_shots():
+    shots, picks = shots_of(*[30] * 10), np.arange(0, 300, 3)  # ten steps a shot
+    assert frames_to_caption(shots, picks, 10).tolist() == [5, 15, 25, 35, 45, 55, 65, 75, 85, 95]
+    assert frames_to_caption(shots, picks, 2).tolist() == [25, 75]
+    assert frames_to_caption(shots, picks, 1).tolist() == [55]
+    assert frames_to_caption(shots, picks, 5).tolist() == [15, 35, 55, 75, 95]
+
+
+def test_with_few_shots_the_longer_ones_get_more():
+    shots, picks = shots_of(60, 10, 30), np.arange(100)
+    chosen = frames_to_caption(shots, picks, 7)
+    assert np.bincount(np.searchsorted([60, 70], chosen, side="right")).tolist() == [4, 1, 2]
+    assert chosen.tolist() == [7, 22, 37, 52, 65, 77, 92]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_shots_give_as_many_different_steps_as_asked(seed):
+    rng = np.random.default_rng(seed)
+    shots = shots_of(*rng.integers(1, 90, size=rng.integers(1, 12)))
+    picks = np.arange(0, shots[-1, 1] + 1, rng.integers(1, 40))
+    for count in (1, 3, 7, 40):
+        chosen = frames_to_caption(shots, picks, count)
+        assert len(chosen) == min(count, len(picks))
+        assert (np.diff(chosen) > 0).all()
+        assert chosen.min() >= 0
+        assert chosen.max() < len(picks)
+        held = {int(np.searchsorted(shots[:, 1], picks[step])) for step in range(len(picks))}
+        used = {int(np.searchsorted(shots[:, 1], picks[step])) for step in chosen}
+        assert len(used) == min(count, len(held))  # no shot twice while another has none
+
+
+def test_steps_outside_all_shots_are_still_captioned():
+    assert frames_to_caption(np.empty((0, 2), int), np.arange(10), 2).tolist() == [2, 7]
+    assert frames_to_caption(shots_of(5), np.empty(0, int), 3).tolist() == []
+
+
+# --- a user's captions
+
+
+def written(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+ENTRIES = [{"time": 12.5, "text": " a dog\nruns "}, {"start": 3, "end": 4.5, "text": "a cat"}]
+READ = Captions(("a cat", "a dog runs"), (3.0, 12.5), (4.5, 12.5))
+
+
+@pytest.mark.parametrize("content", [ENTRIES, {"captions": ENTRIES, "by": "me"}])
+def test_json_captions_in_both_forms(tmp_path, content):
+    assert read_captions(written(tmp_path / "a.json", json.dumps(content))) == READ
+    assert read_captions(written(tmp_path / "b.JSON", "\ufeff" + json.dumps(content))) == READ
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('[\n{"time": 1, "text": "a"},\n{"time" 2}\n]', ["line 3", "not JSON"]),
+        ("", ["line 1", "not JSON"]),
+        ("[" * 100_000, ["not JSON"]),
+        ("3", ["should be a list"]),
+        ('{"texts": []}', ["should be a list"]),
+        ("[]", ["holds no caption"]),
+        ('[{"time": 1, "text": "a"}, {"time": 1}]', ["caption 2 has no text"]),
+        ('["a dog"]', ["caption 1 has no text"]),
+        ('[{"time": 1, "text": " "}]', ["caption 1 has no text"]),
+        ('[{"time": 1, "text": 4}]', ["caption 1 has no text"]),
+        ('[{"text": "a"}]', ["caption 1", "time is None"]),
+        ('[{"time": "1:30", "text": "a"}]', ["caption 1", "'1:30'", "seconds"]),
+        ('[{"time": true, "text": "a"}]', ["caption 1", "True"]),
+        ('[{"time": NaN, "text": "a"}]', ["caption 1", "nan"]),
+        ('[{"time": -1, "text": "a"}]', ["caption 1", "-1"]),
+        ('[{"start": 2, "end": 1, "text": "a"}]', ["caption 1 ends (1) before it starts (2)"]),
+    ],
+)
+def test_damaged_json_names_the_place(tmp_path, text, parts):
+    with pytest.raises(UserError) as error:
+        read_captions(written(tmp_path / "a.json", text))
+    one_line(error, "a.json", *parts)
+
+
+SRT = """1
+00:00:01,000 --> 00:00:02,500
+Hello <i>there</i>,
+{\\an8}General &amp; co.
+
+2
+00:01:00,5 --> 01:00:01.25 X1:40 X2:600
+42 dogs --> one cat
+"""
+TOLD = Captions(("Hello there, General & co.", "42 dogs --> one cat"), (1.0, 60.5), (2.5, 3601.25))
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("head", ["", "\ufeff", "\n\n"])
+def test_srt_as_files_come(tmp_path, newline, head):
+    assert read_captions(written(tmp_path / "a.srt", (head + SRT).replace("\n", newline))) == TOLD
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_srt_in_other_encodings(tmp_path, encoding):
+    assert read_captions(written(tmp_path / "a.srt", SRT, encoding)) == TOLD
+
+
+def test_latin_1_where_it_is_not_utf_8(tmp_path):
+    file = tmp_path / "a.srt"
+    file.write_bytes(SRT.replace("Hello", "Café\x85 là").encode("latin-1"))  # 0x85: no end of a line, an ellipsis
+    assert read_captions(file).texts[0].startswith("Café")
+    assert len(read_captions(file).texts) == 2
+
+
+def test_srt_with_faults_that_players_forgive(tmp_path):
+    text = (
+        "00:01 --> 00:02\nno number, no hours\n7\n0:0:03,0 --> 0:0:04,0\nno empty line before\n\n"
+        "part after an empty line\n\n\n\n9\n00:00:02,000 --> 00:00:06,000\noverlaps\n\n"
+        "10\n00:00:08,000 --> 00:00:09,000\n\n11\n00:00:10,000 --> 00:00:11,000\n1984"
+    )
+    captions = read_captions(written(tmp_path / "a.srt", text))
+    assert captions.texts == (
+        "no number, no hours",
+        "overlaps",
+        "no empty line before part after an empty line",
+        "1984",
+    )
+    assert captions.starts == (1, 2, 3, 10)
+    assert captions.ends == (2, 6, 4, 11)
+
+
+VTT = """WEBVTT - a title
+X-TIMESTAMP-MAP=LOCAL:00:00:00.000
+
+STYLE
+::cue { color: red }
+
+NOTE a comment
+of two lines
+
+intro
+00:01.000 --> 00:02.500 align:start position:0%
+<v Ann>Hello <c.red>there</c>,
+<00:00:02.000>General &amp; co.
+
+second name
+00:01:00.500 --> 01:00:01.250
+42 dogs
+
+NOTE
+the end
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_vtt_with_all_that_is_no_text(tmp_path, newline):
+    captions = read_captions(written(tmp_path / "a.vtt", "\ufeff" + VTT.replace("\n", newline)))
+    assert captions == Captions(("Hello there, General & co.", "42 dogs"), (1.0, 60.5), (2.5, 3601.25))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "parts"),
+    [
+        ("a.srt", "1\n00:00:01,000 --> 00:00:0x,000\na\n", ["line 2", "not a time line"]),
+        ("a.srt", SRT + "\n3\n00:00:05,000 -> 00:00:06,000\nlost\n", ["line 11", "no time line"]),
+        ("a.srt", SRT + "\n3\n00:00:05,000 --", ["line 11", "no time line"]),
+        ("a.srt", SRT + "\n3", ["line 11", "no time line"]),
+        ("a.srt", "1\n00:00:05,000 --> 00:00:04,000\na\n", ["line 2", "ends before it starts"]),
+        ("a.srt", "once upon a time\n", ["line 1", "text before the first time line"]),
+        ("a.srt", "", ["holds no caption"]),
+        ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\n<b></b>\n", ["holds no caption"]),
+        ("a.srt", "\x00\x01\x02", ["not a text file"]),
+        ("a.vtt", SRT, ["line 1", "WEBVTT"]),
+        ("a.vtt", VTT.replace("01:00:01.250", "later"), ["line 16", "not a time line"]),
+        ("a.vtt", "WEBVTT\n", ["holds no caption"]),
+        ("a.txt", SRT, ["from .txt", ".srt"]),
+        ("captions", SRT, ["a file of no type"]),
+    ],
+)
+def test_damaged_subtitles_name_the_line(tmp_path, name, text, parts):
+    with pytest.raises(UserError) as error:
+        read_captions(written(tmp_path / name, text))
+    one_line(error, name, *parts)
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    (tmp_path / "dir.srt").mkdir()
+    for name in ("none.srt", "dir.srt"):
+        with pytest.raises(UserError) as error:
+            read_captions(tmp_path / name)
+        one_line(error, "cannot read", name)

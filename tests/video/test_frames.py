@@ -1,0 +1,317 @@
+import io
+import os
+
+import av
+import numpy as np
+import pytest
+import scipy.io
+from PIL import Image
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.video.frames import (
+    Geometry,
+    frame_times,
+    orientation,
+    probe,
+    sample_frames,
+    sampling_name,
+    shot_seconds,
+    thumbnails,
+    upright,
+)
+from clipit_lightning.video.reader import VideoReader
+from tests.support.synthetic import SHARED, needs_shared
+from tests.support.videos import (
+    DARK,
+    GREY,
+    LIGHT,
+    NOT_VIDEOS,
+    ODD_VIDEOS,
+    REPEATED,
+    TURNS,
+    UNEVEN,
+    picture,
+    shown_number,
+    stored,
+    write_video,
+)
+
+WHOLE = Geometry(64, "squash")
+FRAMES = {  # of the undamaged odd videos; 75 where not named
+    **{f"turned_{turn}.mp4": 50 for turn in TURNS},
+    **dict.fromkeys(("variable_rate.mp4", "variable_rate.mkv", "repeated_times.mkv", "resized.h264"), 50),
+    **dict.fromkeys(("very_wide.mp4", "very_tall.mp4", "web.webm", "older_web.webm"), 30),
+    **{"single_frame.mp4": 1, "two_frames_with_sound.mp4": 2, "trimmed.mp4": 65, "animated.gif": 20},
+    **{"fast.mp4": 200, "slow.mp4": 6},
+}
+DAMAGED = [name for name in ODD_VIDEOS if name.startswith(("cut_off", "noise"))]
+UNREADABLE_NUMBERS = ("tiny.mp4", "one_pixel.mkv", "very_wide.mp4", "very_tall.mp4")  # too small to show bits
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """Writes an odd video once for all tests of this file."""
+    folder = tmp_path_factory.mktemp("odd")
+    return lambda name: folder / name if (folder / name).exists() else ODD_VIDEOS[name](folder / name)
+
+
+def numbers(source):
+    return [shown_number(sample.image) for sample in sample_frames(source, WHOLE, stride=1)]
+
+
+@needs_shared
+@pytest.mark.parametrize("name", ["playing_ball", "paluma_jump"])
+def test_frame_counts_agree_with_the_ground_truth(name):
+    truth = next(path for path in SHARED.rglob("GT/*.mat") if path.stem.lower() == name)
+    expected = int(scipy.io.loadmat(truth)["nFrames"].item())
+    info = probe(SHARED / "videos" / f"{name}.mp4")
+    assert info.n_frames == expected == {"playing_ball": 3120, "paluma_jump": 2574}[name]
+    assert info.warning is None
+
+
+@pytest.mark.parametrize("name", [name for name in ODD_VIDEOS if name not in DAMAGED])
+def test_odd_videos_are_read_whole(odd, name):
+    reader, expected = VideoReader(odd(name)), FRAMES.get(name, 75)
+    shown = numbers(reader)
+    info, times = reader.info(), reader.times
+    assert info.n_frames == len(times) == expected
+    assert (info.lost_frames, info.damaged_frames, info.warning) == (0, 0, None)
+    assert (np.diff(times) > 0).all()
+    assert times[0] >= 0
+    assert info.duration > times[-1]
+    if name not in UNREADABLE_NUMBERS:
+        first = 10 if name == "trimmed.mp4" else 0
+        assert shown == list(range(first, first + expected))
+
+
+@pytest.mark.parametrize("name", NOT_VIDEOS)
+def test_what_is_no_video_is_refused_in_one_line(tmp_path, name):
+    path = NOT_VIDEOS[name](tmp_path / name)
+    for call in (probe, frame_times, lambda path: list(sample_frames(path, WHOLE))):
+        with pytest.raises(UserError) as caught:
+            call(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "video.mp4", 2)
+    monkeypatch.setattr(av, "open", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    with pytest.raises(UserError, match=r"video\.mp4.*Permission denied"):
+        probe(path)
+
+
+def test_names_that_look_like_addresses_are_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "video.mp4", 3).rename(tmp_path / "concat:a.mp4")
+    assert probe((tmp_path / "concat:a.mp4").relative_to(tmp_path)).n_frames == 3
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_videos_give_what_can_be_decoded(odd, name):
+    reader = VideoReader(odd(name))
+    shown, times = np.array(numbers(reader)), reader.times
+    assert 20 < len(shown) == len(times) == reader.info().n_frames <= 75
+    assert (np.diff(times) > 0).all()
+    late = times * 25 - shown  # what is lost leaves a hole in time, and moves no other frame
+    sound = np.abs(late - np.median(late)) < 0.5
+    assert sound.mean() > 0.7
+
+
+@pytest.mark.parametrize("name", ["cut_off.mp4", "noise.mp4", "noise_at_the_end.mp4", "noise.mkv", "noise.ts"])
+def test_lost_frames_are_counted(odd, name):
+    info = probe(odd(name))
+    assert info.n_frames + info.lost_frames == 75
+    assert info.lost_frames > 0
+    assert f"{info.lost_frames} frames are lost" in str(info.warning)
+    assert "\n" not in str(info.warning)
+
+
+@pytest.mark.parametrize("name", [*DAMAGED, "late_start.ts", "trimmed.mp4"])
+def test_frames_do_not_depend_on_the_number_of_cores(odd, name, monkeypatch):
+    seen = []  # eight frame threads of FFmpeg alone lose three frames more of noise_at_the_end.mp4 than one thread does
+    for cores in (1, 3, 8):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        reader = VideoReader(odd(name))
+        seen.append((numbers(reader), reader.info()))
+        assert len(reader.times) == reader.info().n_frames
+    assert seen[0] == seen[1] == seen[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "times", "within"),
+    [
+        ("variable_rate.mp4", UNEVEN, 1e-4),
+        ("variable_rate.mkv", UNEVEN, 6e-4),
+        ("repeated_times.mkv", [index / 25 for index in range(50)], 6e-4),
+        ("no_times.h264", [index / 25 for index in range(75)], 1e-9),
+        ("trimmed.mp4", [index / 25 for index in range(65)], 1e-9),
+        ("television.mp4", [index * 1001 / 30000 for index in range(75)], 1e-9),
+        ("fast.mp4", [index / 240 for index in range(200)], 1e-9),
+    ],
+)
+def test_times_of_frames(odd, name, times, within):
+    assert REPEATED[3] == REPEATED[2]
+    assert frame_times(odd(name)) == pytest.approx(np.array(times), abs=within)
+
+
+def test_time_is_the_players_where_sound_begins_first(odd):
+    path = odd("late_start.ts")
+    with av.open(str(path)) as file:
+        begins = [stream.start_time * stream.time_base for stream in file.streams]
+    assert begins[0] - min(begins) > 0.005
+    assert frame_times(path)[0] == pytest.approx(float(begins[0] - min(begins)), abs=1e-5)
+
+
+def test_shape_rate_and_sound_are_told(odd):
+    info = probe(odd("turned_quarter.mp4"))
+    assert (info.width, info.height, info.has_audio) == (64, 48, False)
+    info = probe(odd("television.mp4"))
+    assert info.fps == pytest.approx(30000 / 1001)
+    assert info.duration == pytest.approx(75 * 1001 / 30000)
+    assert info.has_audio
+    assert not info.variable_rate
+    assert probe(odd("variable_rate.mkv")).variable_rate
+    assert not probe(odd("matroska.mkv")).variable_rate
+
+
+def test_stride_takes_every_kth_frame(odd):
+    samples = list(sample_frames(odd("no_audio.mp4"), WHOLE, stride=15))
+    assert [sample.number for sample in samples] == [0, 15, 30, 45, 60]
+    assert [shown_number(sample.image) for sample in samples] == [0, 15, 30, 45, 60]
+    assert [sample.time for sample in samples] == pytest.approx([0, 0.6, 1.2, 1.8, 2.4])
+
+
+@pytest.mark.parametrize("rate", [0.7, 2.0, 3.0, 10.0, 100.0])
+@pytest.mark.parametrize("name", ["variable_rate.mp4", "variable_rate.mkv", "television.mp4", "slow.mp4", "web.webm"])
+def test_rate_takes_the_first_frame_at_or_after_each_target(odd, name, rate):
+    times = frame_times(odd(name)) + 0.0005  # a container's rounding
+    targets = np.arange(int(times[-1] * rate) + 2) / rate
+    expected = sorted({int(np.argmax(times >= target)) for target in targets if times[-1] >= target})
+    samples = list(sample_frames(odd(name), WHOLE, rate=rate))
+    assert [sample.number for sample in samples] == expected
+    assert [shown_number(sample.image) for sample in samples] == expected
+
+
+def test_sampling_is_named_and_checked(odd):
+    assert sampling_name(stride=15) != sampling_name(rate=2.0) != sampling_name(rate=3.0)
+    for wrong in ({"stride": 0}, {"rate": 0.0}, {"rate": float("nan")}, {"rate": float("inf")}):
+        with pytest.raises(UserError):
+            sampling_name(**wrong)
+        with pytest.raises(UserError):
+            sample_frames(odd("no_audio.mp4"), WHOLE, **wrong)
+
+
+def test_one_pass_gives_samples_and_information(tmp_path):
+    path = write_video(tmp_path / "video.mp4", 30)
+    reader = VideoReader(path)
+    list(sample_frames(reader, WHOLE))
+    path.unlink()
+    assert reader.info().n_frames == 30
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_turned_videos_are_upright(odd, turn):
+    name = f"turned_{turn}.mp4"
+    samples = list(sample_frames(odd(name), Geometry(48, "crop"), stride=7))
+    whole = [np.asarray(Image.open(io.BytesIO(each))) for each in thumbnails(odd(name), [0, 21], 64).values()]
+    assert [shown_number(image) for image in whole] == [0, 21]
+    for sample in samples:
+        difference = sample.image.astype(int) - picture(sample.number, 64, 48)[:, 8:56]
+        assert np.abs(difference).mean() < 6
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_orientation_moves_each_pixel_as_the_matrix_says(odd, turn):
+    image = np.random.default_rng(0).integers(0, 255, (5, 7, 3), dtype=np.uint8)
+    frame = next(iter(VideoReader(odd(f"turned_{turn}.mp4")))).picture
+    assert (upright(stored(image, turn), orientation(frame)) == image).all()
+
+
+def texture(height, width):
+    """An image with edges, gradients and noise, as uint8 RGB."""
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:height, :width]
+    waves = 110 + 60 * np.sin(x / 7) + 40 * np.cos(y / 5 + x / 31)
+    image = np.stack([waves, waves[::-1], waves[:, ::-1]], axis=2) + rng.normal(0, 12, (height, width, 3))
+    image[height // 3 : height // 2, width // 4 : width // 2] = (230, 40, 90)
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def write_rgb(path, image):
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("ffv1", rate=25)
+        stream.height, stream.width = image.shape[:2]
+        stream.pix_fmt = "bgr0"
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        file.mux(stream.encode(None))
+    return path
+
+
+def pil_transform(image, size, mode):
+    """The transform that encoders name: torchvision's Resize and CenterCrop on a PIL image."""
+    whole = Image.fromarray(image)
+    if mode == "squash":
+        return np.asarray(whole.resize((size, size), Image.Resampling.BICUBIC))
+    width, height = whole.size
+    scaled = (int(size * width / height), size) if width > height else (size, int(size * height / width))
+    whole = whole.resize(scaled, Image.Resampling.BICUBIC)
+    left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
+    return np.asarray(whole.crop((left, top, left + size, top + size)))
+
+
+@pytest.mark.parametrize("mode", ["crop", "squash"])
+@pytest.mark.parametrize("shape", [(240, 320), (360, 202), (719, 1279), (100, 60)])
+def test_scaling_is_near_pils_bicubic(tmp_path, shape, mode):
+    image = texture(*shape)
+    (sample,) = sample_frames(write_rgb(tmp_path / "image.mkv", image), Geometry(112, mode))
+    difference = np.abs(sample.image.astype(int) - pil_transform(image, 112, mode))
+    assert sample.image.shape == (112, 112, 3)
+    assert sample.image.dtype == np.uint8
+    assert difference.mean() < 1.0
+    assert np.quantile(difference, 0.99) <= 4
+
+
+@pytest.mark.parametrize("name", ["no_audio.mp4", "ten_bit.mp4", "ten_bit_422.mov", "full_range.mp4", "old.avi"])
+def test_colours_survive(odd, name):
+    image = next(iter(sample_frames(odd(name), Geometry(48), stride=1))).image
+    assert image[4:20].mean() == pytest.approx(DARK, abs=4)
+    assert image[28:].mean() == pytest.approx(GREY, abs=4)
+
+
+def test_grey_is_grey(odd):
+    image = next(sample.image for sample in sample_frames(odd("grey.mp4"), WHOLE, stride=1) if sample.number == 1)
+    assert np.ptp(image.astype(int), axis=2).max() <= 1
+    assert image[4:24, 1:7].mean() == pytest.approx((LIGHT - 16) * 255 / 219, abs=4)  # a file that names no range
+
+
+def test_thumbnails_in_one_pass(odd, monkeypatch):
+    passes = []
+    monkeypatch.setattr(VideoReader, "__iter__", lambda self, old=VideoReader.__iter__: passes.append(1) or old(self))
+    found = thumbnails(odd("no_audio.mp4"), [40, 3, 17, 3], width=80)
+    assert set(found) == {3, 17, 40}
+    for number, content in found.items():
+        image = Image.open(io.BytesIO(content))
+        assert image.format == "JPEG"
+        assert image.size == (80, 60)
+        assert shown_number(np.asarray(image)) == number
+    assert len(passes) == 1
+    assert thumbnails(odd("no_audio.mp4"), [], width=80) == {}
+    with pytest.raises(UserError, match="no frame 75"):
+        thumbnails(odd("no_audio.mp4"), [3, 75], width=80)
+
+
+def test_wide_pixels_count_in_the_shape(odd):
+    (content,) = thumbnails(odd("anamorphic.mp4"), [5], width=128).values()
+    assert Image.open(io.BytesIO(content)).size == (128, 48)
+
+
+def test_extreme_shapes_take_bounded_memory():
+    assert Geometry(224).scaled(1_000_000, 1) == (224 * 32, 224)
+    assert Geometry(224).scaled(1, 1_000_000) == (224, 224 * 32)
+    assert Geometry(224).scaled(1280, 720) == (398, 224)
+
+
+def test_shots_last_until_the_next_frame():
+    times = np.array([0.0, 0.1, 0.5, 0.6])
+    assert shot_seconds([(0, 0), (1, 2), (3, 3)], times, 1.0) == [(0.0, 0.1), (0.1, 0.6), (0.6, 1.0)]

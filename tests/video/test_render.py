@@ -1,0 +1,277 @@
+import csv
+import io
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.video.frames import Geometry, frame_times, probe, sample_frames, shot_seconds
+from clipit_lightning.video.render import cut_list_csv, cut_list_edl, render_summary
+from tests.support.videos import (
+    DARK,
+    GREY,
+    NOT_VIDEOS,
+    ODD_VIDEOS,
+    RATE,
+    UNEVEN,
+    loudest,
+    shown_number,
+    tone,
+    write_video,
+)
+
+SHOTS = [(5, 12), (30, 44), (55, 69)]
+
+
+def decode(path):
+    """Numbers and times of the frames, by PyAV alone."""
+    with av.open(str(path)) as file:
+        frames = [(shown_number(each.to_ndarray(format="rgb24")), each.time) for each in file.decode(video=0)]
+    return [number for number, _ in frames], [time for _, time in frames]
+
+
+def lengths(path):
+    """Seconds of each stream as the file says, and of the decoded sound."""
+    with av.open(str(path)) as file:
+        said = [float(stream.duration * stream.time_base) for stream in file.streams]
+        heard = sum(frame.samples for frame in file.decode(audio=0)) if file.streams.audio else 0
+    return said, heard
+
+
+def decoded_sound(path):
+    with av.open(str(path)) as file:
+        return np.concatenate([frame.to_ndarray() for frame in file.decode(audio=0)], axis=1)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp("source") / "source.mp4")
+
+
+@pytest.fixture(scope="module")
+def summary(source):
+    to = source.with_name("summary.mp4")
+    return render_summary(source, SHOTS, to)
+
+
+def test_holds_the_chosen_frames_and_no_other(summary):
+    numbers, times = decode(summary.path)
+    assert numbers == [*range(5, 13), *range(30, 45), *range(55, 70)]
+    assert times == pytest.approx([index / 25 for index in range(38)], abs=1e-6)
+    assert (summary.n_frames, summary.duration, summary.has_audio) == (38, pytest.approx(38 / 25), True)
+
+
+def test_sound_and_pictures_are_equally_long(summary):
+    (pictures, sound), heard = lengths(summary.path)
+    assert pictures == pytest.approx(38 / 25, abs=1e-4)
+    assert sound == pytest.approx(pictures, abs=1024 / RATE)
+    assert 0 <= heard - 38 / 25 * RATE <= 1024  # AAC fills its last frame with silence
+
+
+def test_sound_is_of_the_same_seconds_as_the_pictures(summary):
+    sound = decoded_sound(summary.path)[0]
+    parts = [(0.02, 0.30, tone(0)), (0.34, 0.90, tone(1)), (0.94, 1.50, tone(2))]
+    for start, end, expected in parts:
+        assert loudest(sound[int(start * RATE) : int(end * RATE)]) == pytest.approx(expected, abs=5)
+
+
+@pytest.mark.parametrize(("codec", "rate"), [("pcm_s16le", 48000), ("pcm_s16le", 44100), ("pcm_s16le", 96000)])
+def test_sound_is_cut_to_the_sample(tmp_path, monkeypatch, codec, rate):
+    noise = np.random.default_rng(0).normal(0, 0.2, 3 * rate).clip(-1, 1).astype(np.float32)
+    noise = np.convolve(noise, np.ones(16) / 16, "same").astype(np.float32)  # AAC and 48 kHz keep low frequencies
+    monkeypatch.setattr("tests.support.videos.sound", lambda seconds, of: noise[: round(seconds * of)])
+    source = write_video(tmp_path / "source.mkv", audio=codec, sample_rate=rate)
+    heard = decoded_sound(render_summary(source, SHOTS, tmp_path / "summary.mp4").path)[0]
+    into = min(rate, 48000)
+    step = rate // into
+    at, expected = 0, noise[::step]
+    for first, last in SHOTS:
+        count, begin = round((last - first + 1) / 25 * into), round(first / 25 * into)
+        part = heard[at + 1024 : at + count - 1024]  # AAC smears a cut over a frame
+        best = max(range(-20, 21), key=lambda lag: np.dot(part, expected[begin + 1024 + lag :][: len(part)]))
+        assert best == 0
+        at += count
+
+
+def test_written_again_it_is_the_same_file(source, summary, tmp_path):
+    again = render_summary(source, np.array(SHOTS), tmp_path / "again.mp4").path
+    assert again.read_bytes() == summary.path.read_bytes()
+
+
+def test_plays_everywhere(summary):
+    content = summary.path.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+    with av.open(str(summary.path)) as file:
+        video, sound = file.streams
+        assert (video.codec_context.name, video.pix_fmt, sound.codec_context.name) == ("h264", "yuv420p", "aac")
+        assert "creation_time" not in file.metadata
+        seekable = {packet.pts for packet in file.demux(video) if packet.is_keyframe}
+        assert seekable >= {round(frame / 25 * 90000) for frame in (0, 8, 23)}  # where each shot begins
+
+
+def test_shots_that_touch_are_not_cut(source, tmp_path):
+    one = render_summary(source, [(10, 39)], tmp_path / "one.mp4").path
+    two = render_summary(source, [(10, 24), (25, 39)], tmp_path / "two.mp4").path
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("name", ODD_VIDEOS)
+def test_odd_and_damaged_videos_are_summarized(tmp_path, name):
+    source = ODD_VIDEOS[name](tmp_path / name)
+    info, times = probe(source), frame_times(source)
+    n = info.n_frames
+    shots = [(0, 0)] if n < 5 else [(n // 5, 2 * n // 5), (n // 2, n // 2 + n // 4)]
+    if n < 3:
+        shots = [(0, n - 1)]
+    result = render_summary(source, shots, tmp_path / "summary.mp4")
+    expected = [
+        shown_number(sample.image)
+        for sample in sample_frames(source, Geometry(64, "squash"), stride=1)
+        if any(first <= sample.number <= last for first, last in shots)
+    ]
+    seconds = sum(end - start for start, end in shot_seconds(shots, times, info.duration))
+    written = probe(result.path)
+    whole = sample_frames(result.path, Geometry(64, "squash"), stride=1)
+    assert [shown_number(sample.image) for sample in whole] == expected
+    assert written.n_frames == result.n_frames == len(expected)
+    assert written.duration == pytest.approx(seconds, abs=1e-3)
+    assert (written.width, written.height) == (info.width + info.width % 2, info.height + info.height % 2)
+    said, heard = lengths(result.path)
+    assert len(said) == 1 + info.has_audio
+    if info.has_audio:
+        with av.open(str(result.path)) as file:
+            rate = file.streams.audio[0].rate
+        assert said[1] == pytest.approx(said[0], abs=1024 / rate)
+        assert 0 <= heard - round(result.duration * rate) <= 1024
+
+
+def test_each_frame_keeps_its_own_duration(tmp_path):
+    source = ODD_VIDEOS["variable_rate.mp4"](tmp_path / "source.mp4")
+    numbers, times = decode(render_summary(source, [(20, 29), (40, 44)], tmp_path / "summary.mp4").path)
+    assert numbers == [*range(20, 30), *range(40, 45)]
+    begin = UNEVEN[30] - UNEVEN[20]
+    expected = [each - UNEVEN[20] for each in UNEVEN[20:30]] + [begin + each - UNEVEN[40] for each in UNEVEN[40:45]]
+    assert times == pytest.approx(expected, abs=1e-4)
+
+
+def test_turned_videos_are_written_upright(tmp_path):
+    for name in ("turned_quarter.mp4", "turned_mirror.mp4"):
+        source = ODD_VIDEOS[name](tmp_path / name)
+        with av.open(str(render_summary(source, [(10, 20)], tmp_path / "summary.mp4").path)) as file:
+            frames = list(file.decode(video=0))
+        assert all(frame.rotation == 0 for frame in frames)
+        assert {(frame.width, frame.height) for frame in frames} == {(64, 48)}
+        assert [shown_number(frame.to_ndarray(format="rgb24")) for frame in frames] == list(range(10, 21))
+
+
+def test_wide_pixels_stay_wide(tmp_path):
+    source = ODD_VIDEOS["anamorphic.mp4"](tmp_path / "source.mp4")
+    with av.open(str(render_summary(source, [(0, 4)], tmp_path / "summary.mp4").path)) as file:
+        assert file.streams.video[0].sample_aspect_ratio == Fraction(2, 1)
+
+
+@pytest.mark.parametrize("name", ["no_audio.mp4", "ten_bit.mp4", "full_range.mp4", "odd_size.mp4"])
+def test_brightness_is_the_sources(tmp_path, name):
+    source = ODD_VIDEOS[name](tmp_path / name)
+    with av.open(str(render_summary(source, [(0, 4)], tmp_path / "summary.mp4").path)) as file:
+        image = next(file.decode(video=0)).to_ndarray(format="rgb24")
+    assert image[4:20].mean() == pytest.approx(DARK, abs=4)
+    assert image[28:].mean() == pytest.approx(GREY, abs=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "silent", "loud"),
+    [("late_audio.mp4", (0.0, 0.9), (1.1, 1.9)), ("short_audio.mp4", (1.3, 1.9), (0.1, 1.1))],
+)
+def test_where_the_source_is_silent_there_is_silence(tmp_path, name, silent, loud):
+    source = ODD_VIDEOS[name](tmp_path / name)
+    sound = decoded_sound(render_summary(source, [(0, 49)], tmp_path / "summary.mp4").path)[0]
+    assert np.abs(sound[int(silent[0] * RATE) : int(silent[1] * RATE)]).max() < 0.01
+    assert np.abs(sound[int(loud[0] * RATE) : int(loud[1] * RATE)]).max() > 0.3
+
+
+def test_surround_becomes_stereo(tmp_path):
+    source = ODD_VIDEOS["surround.mkv"](tmp_path / "source.mkv")
+    assert decoded_sound(render_summary(source, SHOTS, tmp_path / "summary.mp4").path).shape[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("shots", "says"),
+    [
+        ([], "no shot"),
+        ([(70, 75)], "outside its 75 frames"),
+        ([(0, 3), (80, 90)], "outside its 75 frames"),
+        ([(10, 5)], "empty"),
+        ([(-1, 5)], "empty"),
+        ([(10, 20), (15, 25)], "sort"),
+        ([(10, 20), (0, 5)], "sort"),
+    ],
+)
+def test_impossible_shots_are_refused_and_nothing_is_lost(source, tmp_path, shots, says):
+    to = tmp_path / "summary.mp4"
+    to.write_bytes(b"before")
+    with pytest.raises(UserError, match=says) as caught:
+        render_summary(source, shots, to)
+    assert "\n" not in str(caught.value)
+    assert to.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [to]
+
+
+@pytest.mark.parametrize("name", NOT_VIDEOS)
+def test_what_is_no_video_is_not_summarized(tmp_path, name):
+    source = NOT_VIDEOS[name](tmp_path / name)
+    with pytest.raises(UserError) as caught:
+        render_summary(source, [(0, 0)], tmp_path / "summary.mp4")
+    assert str(source) in str(caught.value)
+    assert not (tmp_path / "summary.mp4").exists()
+
+
+def test_the_source_is_never_overwritten(source):
+    before = source.read_bytes()
+    with pytest.raises(UserError, match="source video itself"):
+        render_summary(source, [(0, 3)], source)
+    assert source.read_bytes() == before
+
+
+def test_a_failing_disk_is_one_line(source, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise av.error.OSError(28, "No space left on device")
+
+    monkeypatch.setattr("clipit_lightning.video.render._Pictures.add", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        render_summary(source, SHOTS, tmp_path / "summary.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_csv_has_frames_and_seconds():
+    rows = list(csv.DictReader(io.StringIO(cut_list_csv([(0, 24), (50, 99)], [(0.0, 1.0), (2.0, 4.0)]))))
+    assert rows == [
+        {"shot": "1", "start_frame": "0", "end_frame": "24", "start_seconds": "0.000000", "end_seconds": "1.000000"},
+        {"shot": "2", "start_frame": "50", "end_frame": "99", "start_seconds": "2.000000", "end_seconds": "4.000000"},
+    ]
+
+
+def test_edl_in_cmx_3600():
+    text = cut_list_edl([(0.0, 1.0), (3661.0, 3662.52)], 25, "/films/my film.mp4")
+    assert text.splitlines() == [
+        "TITLE: my film",
+        "FCM: NON-DROP FRAME",
+        "",
+        "001  AX       AA/V  C        00:00:00:00 00:00:01:00 00:00:00:00 00:00:01:00",
+        "* FROM CLIP NAME: my film.mp4",
+        "",
+        "002  AX       AA/V  C        01:01:01:00 01:01:02:13 00:00:01:00 00:00:02:13",
+        "* FROM CLIP NAME: my film.mp4",
+    ]
+    assert "  V     C  " in cut_list_edl([(0.0, 1.0)], 25, "a.mp4", has_audio=False)
+
+
+def test_edl_counts_frames_where_a_second_holds_no_whole_number():
+    seconds = [(first * 1001 / 30000, after * 1001 / 30000) for first, after in [(0, 1800), (17982, 18000)]]
+    lines = [line for line in cut_list_edl(seconds, 30000 / 1001, "a.mp4").splitlines() if line[:3].isdigit()]
+    assert [line.split()[4:] for line in lines] == [
+        ["00:00:00:00", "00:01:00:00", "00:00:00:00", "00:01:00:00"],
+        ["00:09:59:12", "00:10:00:00", "00:01:00:00", "00:01:00:18"],
+    ]
