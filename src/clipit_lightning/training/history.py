@@ -1,6 +1,5 @@
 """The curves of a fold: kept in its checkpoints, and written whole to ``metrics.csv`` after each epoch."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,12 @@ class History(Callback):
         self.file = path / "metrics.csv"
         self.epochs: dict[int, dict[str, float]] = {}
         """Values by epoch and name: ``step`` (its last, from 0), ``train/<loss>``, ``val/<metric>``."""
-        self._sums: Counter[str] = Counter()
+        self._sums: dict[str, float] = {}
         self._items = 0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Forget the losses of the epoch before."""
-        self._sums, self._items = Counter(), 0
+        self._sums, self._items = {}, 0
 
     def on_train_batch_end(
         self,
@@ -43,7 +42,8 @@ class History(Callback):
     ) -> None:
         """Add the losses of a batch, each as often as the batch has items."""
         self._items += outputs["items"]
-        self._sums.update({name: float(value) * outputs["items"] for name, value in outputs["terms"].items()})
+        for name, value in outputs["terms"].items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value) * outputs["items"]
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Finish the epoch with all that its validation logged."""
