@@ -1,0 +1,20 @@
+"""Lines of progress and notes: one logger, whose lines the ``clipit`` command prints plainly."""
+
+import logging
+
+log = logging.getLogger("clipit_lightning")
+log.setLevel(logging.INFO)
+
+
+class PlainHandler(logging.Handler):
+    """Prints each line on standard output as it is at that moment, so that tests and pipes see it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the line; an error of writing, such as a reader that left, is the caller's."""
+        print(self.format(record), flush=True)
+
+
+def print_log() -> None:
+    """Print the log, once however often it is asked for."""
+    if not any(isinstance(handler, PlainHandler) for handler in log.handlers):
+        log.addHandler(PlainHandler())
