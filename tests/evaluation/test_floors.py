@@ -11,7 +11,8 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.correlation import rank_correlation
 from clipit_lightning.evaluation.f1 import f1_scores
 from clipit_lightning.evaluation.floors import floors, random_draws, uniform_summary
-from clipit_lightning.evaluation.rules import METRICS, Rules, measure
+from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
+from clipit_lightning.evaluation.rules import Rules, measure
 from tests.support.synthetic import SHARED, needs_shared
 
 DRAWS = 100
@@ -96,10 +97,10 @@ def test_every_rule_has_all_rows_without_nan(videos, dataset, rule):
     table = floors(videos[dataset], Rules("max", rule), draws=3, seed=5)
     names = ["random", "uniform", "human-pairwise", "human-leave-one-out", "mean-annotator"]
     assert table["name"].tolist() == names
-    assert table.columns.tolist() == ["name", *METRICS, *(f"{metric}_std" for metric in METRICS)]
+    assert table.columns.tolist() == ["name", *ANNOTATOR_METRICS, *(f"{metric}_std" for metric in ANNOTATOR_METRICS)]
     assert table.notna().all(axis=None)
     assert (table["f1"] == table["f1_max"]).all()
-    assert (table.loc[0, [f"{metric}_std" for metric in METRICS]] > 0).all()
+    assert (table.loc[0, [f"{metric}_std" for metric in ANNOTATOR_METRICS]] > 0).all()
     assert table.equals(floors(videos[dataset], Rules("max", rule), draws=3, seed=5))
     if rule.startswith("mean-annotator") and dataset == "tvsum":  # SumMe's mean differs within a step's frames
         assert table.loc[4, "kendall_tau"] == pytest.approx(1)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.evaluation.rules import METRICS
+from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.studies.leaderboard import COLUMNS, make_board, result_folders, write_board
 from clipit_lightning.studies.tables import format_board, result_table
 
@@ -170,7 +170,11 @@ def published(tmp_path):
 
 @pytest.fixture
 def floors(tmp_path):
-    row = {"name": "random", **dict.fromkeys(METRICS, 0.5), **{f"{name}_std": 0.1 for name in METRICS}}
+    row = {
+        "name": "random",
+        **dict.fromkeys(ANNOTATOR_METRICS, 0.5),
+        **{f"{name}_std": 0.1 for name in ANNOTATOR_METRICS},
+    }
     kept = {"dataset": "tvsum", "annotations_hash": "abc", "draws": 100, "f1": "mean"}
     (tmp_path / "floors").mkdir()
     (tmp_path / "floors/tvsum-abc.json").write_text(json.dumps(kept | {"rules": {"per-annotator": [row]}}))

@@ -10,7 +10,7 @@ import torch
 
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.evaluation.rules import METRICS
+from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.training import build
 from clipit_lightning.training import trainer as trainers
 from clipit_lightning.training.run import RunFolder
@@ -35,7 +35,7 @@ def train(stores, tmp_path):
 def test_a_run_leaves_everything_that_the_readme_promises(train):
     result, folder = train()
     assert json.loads((folder / "result.json").read_text()) == result
-    assert set(result["metrics"]) == set(METRICS)
+    assert set(result["metrics"]) == set(ANNOTATOR_METRICS)
     for metric in result["metrics"].values():
         assert len(metric["folds"]) == 5
         assert metric["mean"] == pytest.approx(np.mean(metric["folds"]))
@@ -102,7 +102,7 @@ def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(stores, 
     config = load_config([], [*words, f"output={tmp_path / 'two'}"])
 
     def watch(fold, epoch, validation):
-        assert set(validation) == set(METRICS)
+        assert set(validation) == set(ANNOTATOR_METRICS)
         if epoch == stop:
             raise RuntimeError("stop")
 
@@ -212,7 +212,7 @@ def test_sources_are_part_of_the_protocol(train):
 def test_the_last_epoch_is_tested_where_that_is_asked_for(train):
     result, _ = train("selection=last", "data.fold=0", "optim.epochs=3")
     assert result["folds"][0]["epoch"] == 2
-    assert set(result["folds"][0]["validation"]) == set(METRICS)
+    assert set(result["folds"][0]["validation"]) == set(ANNOTATOR_METRICS)
 
 
 def test_random_trains_nothing(train):
@@ -432,4 +432,4 @@ def test_best_on_test_is_never_below_the_last_epoch_and_says_what_it_is(train):
 def test_a_run_without_validation_tests_the_last_epoch(train):
     result, _ = train("data.validation=0", "selection=last")
     assert all(fold["epoch"] == 1 and fold["validation"] == {} for fold in result["folds"])
-    assert set(result["metrics"]) == set(METRICS)
+    assert set(result["metrics"]) == set(ANNOTATOR_METRICS)

@@ -17,13 +17,12 @@ from clipit_lightning.data.folds import Fold, make_folds
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.floors import floors
+from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, METRICS, printed
 from clipit_lightning.evaluation.protocol import PRESETS, rules_of
-from clipit_lightning.evaluation.rules import METRICS
 from clipit_lightning.evaluation.scores import intervals, match_scores, measure_all, over_folds, read_scores
 
 LONG = 200_000
 """Frames, about two hours: the exact knapsack takes time in proportion to the square of a video's length."""
-LABELS = {"f1": "F1", "f1_mean": "F1 mean", "f1_max": "F1 max", "kendall_tau": "tau", "spearman_rho": "rho"}
 
 
 def read_dataset(dataset: str, root: Path) -> list[Video]:
@@ -96,7 +95,7 @@ def evaluate_scores(
     tested = [prediction.video for prediction in predictions]
     draws = draws or (20 if max(video.n_frames for video in tested) < LONG else 5)
     ours: dict[str, Any] = {"name": path.stem, **over_folds(rows)}
-    ours |= {f"{name}_interval": list(low_high[name]) for name in METRICS}
+    ours |= {f"{name}_interval": list(low_high[name]) for name in ANNOTATOR_METRICS}
     return {
         "preset": preset,
         "about": PRESETS[preset].about,
@@ -123,21 +122,22 @@ def format_evaluation(found: dict[str, Any], per_video: bool = False) -> str:
     ]
     if per_video:
         rows = pd.DataFrame(found["per_video"])
-        rows[[name for name in METRICS if name.startswith("f1")]] *= 100
-        lines.append(rows.rename(columns=LABELS).to_string(index=False, float_format="%.3f"))
+        rows[[name for name in ANNOTATOR_METRICS if name.startswith("f1")]] *= 100
+        rows = rows.rename(columns={name: METRICS[name].column for name in ANNOTATOR_METRICS})
+        lines.append(rows.to_string(index=False, float_format="%.3f"))
     return "\n".join(lines)
 
 
 def _cells(row: dict[Any, Any]) -> dict[str, str]:
     cells = {"": str(row["name"])}
-    for name, label in LABELS.items():
-        factor, digits = (100, 1) if name.startswith("f1") else (1, 3)
-        cells[label] = f"{factor * row[name]:.{digits}f}"
+    for name in ANNOTATOR_METRICS:
+        label = METRICS[name].column
+        cells[label] = printed(name, row[name])
         if f"{name}_interval" in row:
             low, high = row[f"{name}_interval"]
-            cells[label] += f" [{factor * low:.{digits}f}, {factor * high:.{digits}f}]"
+            cells[label] += f" [{printed(name, low)}, {printed(name, high)}]"
         elif row.get(f"{name}_std"):
-            cells[label] += f" ±{factor * row[f'{name}_std']:.{digits}f}"
+            cells[label] += f" ±{printed(name, row[f'{name}_std'])}"
     return cells
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.correlation import annotators, rank_correlation
-from clipit_lightning.evaluation.rules import METRICS, Rules, f1_of_summary, measure, user_summaries
+from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
+from clipit_lightning.evaluation.rules import Rules, f1_of_summary, measure, user_summaries
 from clipit_lightning.summary.key_shots import budget_frames, chosen_to_frames, shot_lengths
 
 
@@ -53,7 +54,7 @@ def floors(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 
         "mean-annotator": _mean(measure(video, video.gtscore, rules) for video in videos),
     }
     table = pd.DataFrame(rows).T
-    spread = pd.DataFrame(0.0, index=table.index, columns=[f"{name}_std" for name in METRICS])
+    spread = pd.DataFrame(0.0, index=table.index, columns=[f"{name}_std" for name in ANNOTATOR_METRICS])
     spread.loc["random"] = chance.std(ddof=1).to_numpy()
     return table.join(spread).rename_axis("name").reset_index()
 

@@ -13,20 +13,10 @@ from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.correlation import RankCorrelation, references
 from clipit_lightning.evaluation.f1 import SummaryF1
 from clipit_lightning.evaluation.matching import QueryRules, SemanticMatchingF1, query_drops
-from clipit_lightning.evaluation.rules import METRICS, Rules
+from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, QUERY_METRICS
+from clipit_lightning.evaluation.rules import Rules
 
 Scores = NDArray[np.floating]
-FACTORS = {
-    "f1": 100.0,
-    "f1_mean": 100.0,
-    "f1_max": 100.0,
-    "kendall_tau": 1.0,
-    "spearman_rho": 1.0,
-    "precision": 100.0,
-    "recall": 100.0,
-    "query_drop": 100.0,
-}
-"""Every metric that a result may hold, and the factor it is printed with: F1 in percent, as the field prints it."""
 
 
 class AnnotatorMeasures(nn.Module):
@@ -36,7 +26,7 @@ class AnnotatorMeasures(nn.Module):
         rules: How scores of a benchmark's videos become numbers, by its name.
     """
 
-    names = METRICS
+    names = ANNOTATOR_METRICS
     monitor = "kendall_tau"
     """What chooses the epoch."""
 
@@ -85,7 +75,7 @@ class QueryMeasures(nn.Module):
         rules: How the scores of a query become shots.
     """
 
-    names = ("f1", "precision", "recall", "query_drop")
+    names = QUERY_METRICS
     monitor = "f1"
     """What chooses the epoch."""
 

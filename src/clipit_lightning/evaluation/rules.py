@@ -13,9 +13,6 @@ from clipit_lightning.evaluation.correlation import ConstantScoresWarning, corre
 from clipit_lightning.evaluation.f1 import f1_scores
 from clipit_lightning.summary.key_shots import Rounding, ShotValue, Solver, key_shot_summary
 
-METRICS = ("f1", "f1_mean", "f1_max", "kendall_tau", "spearman_rho")
-"""What is measured of a video, under these names everywhere; fractions, not percent."""
-
 
 @dataclass(frozen=True)
 class Rules:

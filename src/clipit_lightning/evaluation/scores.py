@@ -17,7 +17,8 @@ from clipit_lightning.core.files import named_once, refuse_no_file
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.schema import storage_problems
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.rules import METRICS, Rules, measure
+from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
+from clipit_lightning.evaluation.rules import Rules, measure
 
 Scores = NDArray[np.float64]
 
@@ -170,7 +171,7 @@ def measure_all(predictions: Sequence[Prediction], folds: Sequence[Fold], rules:
 
 def over_folds(rows: pd.DataFrame) -> dict[str, float]:
     """Mean over a fold's videos, then over folds."""
-    means = rows.groupby("fold")[list(METRICS)].mean().mean()
+    means = rows.groupby("fold")[list(ANNOTATOR_METRICS)].mean().mean()
     return {str(name): float(value) for name, value in means.items()}
 
 
@@ -191,5 +192,5 @@ def bootstrap_interval(values: Sequence[float], seed: int = 0, resamples: int = 
 
 def intervals(rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """The 95 % interval of each metric over videos; a video that several folds test counts once, with its mean."""
-    videos = rows.groupby("video")[list(METRICS)].mean()
-    return {name: bootstrap_interval(videos[name].tolist()) for name in METRICS}
+    videos = rows.groupby("video")[list(ANNOTATOR_METRICS)].mean()
+    return {name: bootstrap_interval(videos[name].tolist()) for name in ANNOTATOR_METRICS}

@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 from clipit_lightning import __version__
 from clipit_lightning.core.files import write_text
+from clipit_lightning.evaluation.names import METRICS, SHOWN, printed
 from clipit_lightning.pipelines import charts
 from clipit_lightning.pipelines.charts import Numbers, Unit
-from clipit_lightning.training.finished_run import LABELS, printed
 
 _MOST_CUTS = 400  # shots of which the borders are drawn; more would be a grey area
 _MOST_OPEN = 24  # chosen shots that are listed without being asked for
@@ -180,9 +180,9 @@ class Page:
 
 def metrics_of(row: Mapping[Any, Any]) -> tuple[Metric, ...]:
     """The metrics of a video or query by the run's own rules, for a page."""
-    names = [name for name in LABELS if name in row and name not in ("f1_mean", "f1_max")]
+    names = [name for name in SHOWN if name in row and name not in ("f1_mean", "f1_max")]
     values = {name: None if math.isnan(row[name]) else float(row[name]) for name in names}
-    return tuple(Metric(LABELS[name], printed(name, value), value) for name, value in values.items())
+    return tuple(Metric(METRICS[name].label, printed(name, value), value) for name, value in values.items())
 
 
 def address(file: Path, page: Path) -> str:

@@ -7,11 +7,11 @@ import pandas as pd
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS, QUERY_BENCHMARKS
-from clipit_lightning.evaluation.measures import FACTORS
+from clipit_lightning.evaluation.names import METRICS, SHOWN, printed
 from clipit_lightning.pipelines.annotated_report import annotated_pages
 from clipit_lightning.pipelines.page import Line, LineChart, Metric, Page, Table, VideoPage, write_page
 from clipit_lightning.pipelines.query_report import query_pages
-from clipit_lightning.training.finished_run import LABELS, FinishedRun, printed, read_finished_run
+from clipit_lightning.training.finished_run import FinishedRun, read_finished_run
 
 SCORER_TITLES = {
     "clip-it+": "CLIP-It+",
@@ -90,13 +90,13 @@ def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
 
 def _head(metrics: dict[str, Any]) -> tuple[Metric, ...]:
     """Mean and standard deviation over folds; F1 by the other convention only where it differs."""
-    names = [name for name in LABELS if metrics.get(name)]
+    names = [name for name in SHOWN if metrics.get(name)]
     names = [name for name in names if not (name in ("f1_mean", "f1_max") and metrics[name] == metrics.get("f1"))]
     shown = []
     for name in names:
         mean, spread = metrics[name]["mean"], metrics[name]["std"]
         text = printed(name, mean) + (f" ± {printed(name, spread)}" if spread is not None else "")
-        shown.append(Metric(LABELS[name], text, mean))
+        shown.append(Metric(METRICS[name].label, text, mean))
     return tuple(shown)
 
 
@@ -121,7 +121,7 @@ def _facts(run: FinishedRun) -> tuple[tuple[str, str], ...]:
 
 def _folds(run: FinishedRun) -> Table:
     """A row for each fold: what was selected, and what it reached."""
-    names = [name for name in LABELS if run.result["metrics"].get(name) and name not in ("f1_mean", "f1_max")]
+    names = [name for name in SHOWN if run.result["metrics"].get(name) and name not in ("f1_mean", "f1_max")]
     monitor = _monitor(run)
     rows = []
     for position, fold in enumerate(run.result["folds"]):
@@ -135,8 +135,8 @@ def _folds(run: FinishedRun) -> Table:
         "Fold",
         "Tested",
         f"Selected {_selected(run)}",
-        f"{LABELS[monitor]} in validation",
-        *(LABELS[each] for each in names),
+        f"{METRICS[monitor].label} in validation",
+        *(METRICS[name].label for name in names),
     )
     return Table("Each fold", columns, tuple(rows))
 
@@ -160,11 +160,11 @@ def _charts(run: FinishedRun) -> tuple[LineChart, ...]:
     curves = {fold["fold"]: _curves(run.folder.fold(fold["fold"]) / "metrics.csv") for fold in run.result["folds"]}
     selected = {fold["fold"]: fold["epoch"] for fold in run.result["folds"]}
     monitor = _monitor(run)
-    titles = {f"val/{monitor}": f"{LABELS[monitor]} in validation"}
+    titles = {f"val/{monitor}": f"{METRICS[monitor].label} in validation"}
     titles |= {f"train/{name}": title for name, title in LOSS_TITLES.items()}
     charts = []
     for column, title in titles.items():
-        factor = FACTORS[monitor] if column.startswith("val/") else 1.0
+        factor = METRICS[monitor].factor if column.startswith("val/") else 1.0
         rows = {fold: table[column].dropna() * factor for fold, table in curves.items() if column in table}
         lines = [_line(fold, row, selected[fold]) for fold, row in rows.items() if len(row)]
         x_label = "epoch" if _selected(run) == "epoch" else "place in model.alphas"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import refuse_no_file
-from clipit_lightning.evaluation.measures import FACTORS
+from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol, evaluation_differences, protocol_of
 from clipit_lightning.evaluation.scores import bootstrap_interval
 from clipit_lightning.training.run import read_result
@@ -42,7 +42,7 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
             }
         )
         rows, keys = _read_rows(folder / "per_video.csv")
-        tables.append(rows.groupby(keys, as_index=False)[[each for each in FACTORS if each in rows]].mean())
+        tables.append(rows.groupby(keys, as_index=False)[[each for each in METRICS if each in rows]].mean())
         tables[-1].insert(0, "seed", result["seed"])
     for folder, each in zip(folders, what, strict=True):
         if other := [name for name, value in each.items() if value != what[0][name]]:
@@ -67,7 +67,7 @@ def _read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
         refuse_no_file(path)
         rows = pd.read_csv(path)
         keys = [name for name in ("video", "query") if name in rows]
-        names = [name for name in FACTORS if name in rows]
+        names = [name for name in METRICS if name in rows]
         if "video" not in keys or not names or rows[keys].isna().any().any():
             raise ValueError("columns or names of videos are missing")
         if not np.isfinite(rows[names].to_numpy(np.float64)).all():
@@ -101,7 +101,7 @@ def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
     (left, rows), (right, others) = read_run(one), read_run(other)
     if differences := evaluation_differences(left, right):
         raise UserError(f"these runs cannot be compared, their protocols differ in {'; '.join(differences)}")
-    names = [name for name in FACTORS if name in rows and name in others]
+    names = [name for name in METRICS if name in rows and name in others]
     keys = [name for name in ("video", "query") if name in rows]
     ours, theirs = (table.groupby(keys)[names].mean() for table in (rows, others))
     common_pairs = ours.index.intersection(theirs.index)

@@ -9,11 +9,11 @@ import pandas as pd
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import write_text
-from clipit_lightning.evaluation.measures import FACTORS
+from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.studies.compare import compare_runs
 from clipit_lightning.studies.grid import Grid, GridRun, roots_of
 from clipit_lightning.studies.leaderboard import spread
-from clipit_lightning.studies.tables import LABELS, MAIN, digits, markdown_table, mean_and_std
+from clipit_lightning.studies.tables import MAIN, markdown_table, mean_and_std
 from clipit_lightning.training.build import Say
 from clipit_lightning.training.run import read_result
 
@@ -81,8 +81,8 @@ def _groups(runs: Sequence[GridRun]) -> dict[tuple[str, str, str], list[GridRun]
 def _spread(name: str, metrics: Sequence[dict[str, Any]]) -> dict[str, float]:
     means = [metric["mean"] for metric in metrics]
     folds = [value for metric in metrics for value in metric["folds"]]
-    mean, over_seeds = spread(means, FACTORS[name])
-    _, over_folds = spread(folds, FACTORS[name])
+    mean, over_seeds = spread(means, METRICS[name].factor)
+    _, over_folds = spread(folds, METRICS[name].factor)
     return {name: mean, f"{name}_std": over_seeds, f"{name}_folds_std": over_folds}
 
 
@@ -112,7 +112,7 @@ def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: p
             continue
         for metric in (name for name in MAIN if name in found):
             row = found[metric]
-            scaled = {name: FACTORS[metric] * float(row[name]) for name in ("difference", "low", "high")}
+            scaled = {name: METRICS[metric].factor * float(row[name]) for name in ("difference", "low", "high")}
             rows.append(names | {"metric": metric, **scaled, **{name: row[name] for name in ("p", "pairs", "what")}})
     return pd.DataFrame(rows, columns=PAIRED_COLUMNS)
 
@@ -151,23 +151,23 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
     for row in table.to_dict("records"):
         cells = {name: str(row[name]) for name in ("cell", "supervision", "data", "scorer", "seeds")}
         for name in MAIN:
-            places = digits(name)
+            places = METRICS[name].digits
             mean, seeds, folds = (row[f"{name}{end}"] for end in ("", "_std", "_folds_std"))
             over = "" if math.isnan(folds) else f" [{folds:.{places}f}]"
-            cells[LABELS[name]] = mean_and_std(mean, seeds, places) + over
+            cells[METRICS[name].column] = mean_and_std(mean, seeds, places) + over
         rows.append(cells | {"parameters": str(row["parameters"]), "minutes": f"{row['minutes']:.1f}"})
     return pd.DataFrame(rows)
 
 
 def _shown_pairs(paired: pd.DataFrame) -> pd.DataFrame:
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
-    measured = [LABELS[name] for name in MAIN if name in set(paired["metric"])]
+    measured = [METRICS[name].column for name in MAIN if name in set(paired["metric"])]
     blank = {cell: "-" for label in measured for cell in (label, f"p({label})")}  # a cell may lack what another has
     for row in paired.to_dict("records"):
         key = (row["cell"], row["supervision"], row["other"])
         start = {"cell": key[0], "supervision": key[1], "other": f"{key[2]}{' *' * bool(row['best'])}"}
         cells = rows.setdefault(key, start | {"pairs": f"{row['pairs']} {row['what']}"} | blank)
-        places, label = digits(row["metric"]), LABELS[row["metric"]]
+        places, label = METRICS[row["metric"]].digits, METRICS[row["metric"]].column
         low, high = (f"{row[name]:+.{places}f}" for name in ("low", "high"))
         cells[label] = f"{row['difference']:+.{places}f} [{low}, {high}]"
         cells[f"p({label})"] = f"{row['p']:.4f}"

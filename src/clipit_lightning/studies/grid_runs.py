@@ -16,9 +16,9 @@ import torch
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.locks import HELD, is_held
 from clipit_lightning.core.processes import devices
-from clipit_lightning.evaluation.measures import FACTORS
+from clipit_lightning.evaluation.names import METRICS, printed
 from clipit_lightning.studies.grid import GridRun, roots_of
-from clipit_lightning.studies.tables import LABELS, MAIN, digits
+from clipit_lightning.studies.tables import MAIN
 from clipit_lightning.training.build import Say
 from clipit_lightning.training.run import read_result
 
@@ -215,7 +215,7 @@ def _say_found(progress: _Progress, name: str, say: Say, note: str = "") -> None
 
 def _line(progress: _Progress, name: str) -> str:
     metrics = read_result(progress.folder / name / "result.json")["metrics"]
-    shown = [f"{LABELS[key]} {FACTORS[key] * metrics[key]['mean']:.{digits(key)}f}" for key in MAIN if metrics.get(key)]
+    shown = [f"{METRICS[key].column} {printed(key, metrics[key]['mean'])}" for key in MAIN if metrics.get(key)]
     return f"[{progress.done}/{progress.total}] {name}: {'  '.join(shown)}{progress.time_left()}"
 
 

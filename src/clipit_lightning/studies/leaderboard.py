@@ -12,7 +12,7 @@ import pandas as pd
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_json, refuse_no_file, write_text
 from clipit_lightning.data import QUERY_BENCHMARKS
-from clipit_lightning.evaluation.measures import FACTORS
+from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.training.run import read_result
 
 VIDEOS = tuple(video for benchmark in QUERY_BENCHMARKS.values() for video in benchmark.videos)
@@ -20,8 +20,8 @@ VIDEOS = tuple(video for benchmark in QUERY_BENCHMARKS.values() for video in ben
 _NAMES = ("method", "dataset", "setting", "supervision", "features", "data")
 COLUMNS = (
     *_NAMES,
-    *FACTORS,
-    *(f"{name}_std" for name in FACTORS),
+    *METRICS,
+    *(f"{name}_std" for name in METRICS),
     *VIDEOS,
     *("folds", "seeds", "selection", "protocol", "run", "correlation", "kind", "mark", "source"),
 )
@@ -122,14 +122,14 @@ def make_board(folders: Iterable[Path], published: Path | None = None, floors: P
 
 def _row(results: list[dict[str, Any]]) -> dict[str, Any]:
     row: dict[str, Any] = {name: results[0][name] for name in _NAMES}
-    for name, factor in FACTORS.items():
-        metrics = [result["metrics"][name] for result in results if result["metrics"].get(name)]
-        folds = [value for metric in metrics for value in metric["folds"]]
-        row[name] = round(spread([metric["mean"] for metric in metrics], factor)[0], 4)
-        row[f"{name}_std"] = round(spread(folds, factor)[1], 4)
+    for name, metric in METRICS.items():
+        measured = [result["metrics"][name] for result in results if result["metrics"].get(name)]
+        folds = [value for values in measured for value in values["folds"]]
+        row[name] = round(spread([values["mean"] for values in measured], metric.factor)[0], 4)
+        row[f"{name}_std"] = round(spread(folds, metric.factor)[1], 4)
     for video in VIDEOS:
         f1 = [value["f1"] for result in results for value in _of_video(result, video)]
-        row[video] = round(spread(f1, FACTORS["f1"])[0], 4)
+        row[video] = round(spread(f1, METRICS["f1"].factor)[0], 4)
     return row | {
         "folds": len(results[0]["folds"]),
         "seeds": len({result["seed"] for result in results}),
@@ -239,9 +239,9 @@ def _rule_rows(kept: dict[str, Any], rule: str) -> list[dict[str, Any]]:
 
 
 def _floor_row(row: dict[str, Any], kept: dict[str, Any], setting: str, rule: str) -> dict[str, Any]:
-    factors = {name: factor for name, factor in (FACTORS | dict.fromkeys(VIDEOS, 100.0)).items() if name in row}
-    names = {name: round(factor * row[name], 4) for name, factor in factors.items()}
-    drawn = {name: FACTORS[name] * row[f"{name}_std"] for name in factors if name in FACTORS}
+    metrics = METRICS | dict.fromkeys(VIDEOS, METRICS["f1"])
+    names = {name: round(metric.factor * row[name], 4) for name, metric in metrics.items() if name in row}
+    drawn = {name: metric.factor * row[f"{name}_std"] for name, metric in METRICS.items() if name in row}
     spread = {f"{name}_std": round(value, 4) for name, value in drawn.items()} if any(drawn.values()) else {}
     return {
         "method": f"[{row['name']}]",

@@ -5,21 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from clipit_lightning.evaluation.measures import FACTORS
+from clipit_lightning.evaluation.names import METRICS, SHOWN, MetricName
 from clipit_lightning.studies.leaderboard import GROUP, MARKS, VIDEOS
-from clipit_lightning.training.finished_run import LABELS as LONG_LABELS
 
-LABELS = {
-    "kendall_tau": "tau",
-    "spearman_rho": "rho",
-    "f1": "F1",
-    "f1_mean": "F1 mean",
-    "f1_max": "F1 max",
-    "precision": "precision",
-    "recall": "recall",
-    "query_drop": "query drop",
-}
-"""Every metric as a column is called, in the order of the columns."""
 MAIN = ("kendall_tau", "spearman_rho", "f1")
 """The metrics of a grid's lines and tables; F1 in percent."""
 _SIGNS = dict(zip(MARKS.values(), ("†", "‡"), strict=True))
@@ -42,7 +30,7 @@ def format_board(board: pd.DataFrame, form: str = "table") -> str:
     parts = []
     for (dataset, setting, data, rule), group in board.groupby(GROUP, sort=False):
         heading = f"{dataset}, {setting}, data={data}" + (f", correlation {rule}" if rule != "none" else "")
-        measured = [name for name in (*LABELS, *VIDEOS) if group[name].notna().any()]
+        measured = [name for name in (*SHOWN, *VIDEOS) if group[name].notna().any()]
         same = group.duplicated(["kind", "method", "supervision", "features", "selection"], keep=False)
         runs = group["run"].map(lambda run: str(run).partition(" ")[0].removesuffix("-seed0"))
         named = group.assign(method=group["method"].where(~same | (group["kind"] != "ours"), runs))
@@ -57,15 +45,11 @@ def _cells(row: dict[Any, Any], measured: list[str]) -> dict[str, str]:
     cells = {"method": f"{row['method']}{' ' * bool(sign)}{sign}"}
     cells |= {name: str(row[name]) for name in ("supervision", "features")}
     for name in measured:
-        cells[LABELS.get(name, name)] = mean_and_std(row[name], row.get(f"{name}_std", math.nan), digits(name))
+        metric = METRICS.get(name, MetricName("", name))  # of a video, its F1
+        cells[metric.column] = mean_and_std(row[name], row.get(f"{name}_std", math.nan), metric.digits)
     ours = row["kind"] == "ours"
     cells |= {name: f"{row[name]:.0f}" if ours else "" for name in ("folds", "seeds")}
     return cells | {"selection": str(row["selection"])}
-
-
-def digits(metric: str) -> int:
-    """How many are printed behind the point: of correlations 3, of percents 1."""
-    return 3 if FACTORS.get(metric) == 1 else 1
 
 
 def markdown_table(table: pd.DataFrame) -> str:
@@ -86,13 +70,12 @@ def result_table(result: dict[str, Any]) -> str:
     metrics = result["metrics"]
     what = f"{result['setting']}, {result['supervision']}, data={result['data']}, folds {len(result['folds'])}"
     lines = [f"{result['method']} on {result['dataset']} ({what})"]
-    for name, label in LONG_LABELS.items():
+    for name in SHOWN:
         if metrics.get(name) is not None:
-            factor, std = FACTORS[name], metrics[name]["std"]
-            shown = mean_and_std(
-                factor * metrics[name]["mean"], math.nan if std is None else factor * std, digits(name)
-            )
-            lines.append(f"  {label:28}{shown}")
+            metric, std = METRICS[name], metrics[name]["std"]
+            spread = math.nan if std is None else metric.factor * std
+            shown = mean_and_std(metric.factor * metrics[name]["mean"], spread, metric.digits)
+            lines.append(f"  {metric.label:28}{shown}")
     protocol, mark = result["protocol"]["identifier"], MARKS.get(result["selection"])
     marked = f" (MARKED: {mark}, for comparison only)" if mark else ""
     lines.append(f"  protocol {protocol}, selection {result['selection']}{marked}, {result['wall_seconds']:.0f} s")
@@ -103,11 +86,13 @@ def format_comparison(table: pd.DataFrame) -> str:
     """A comparison as a table; F1 in percent."""
     rows = []
     for row in table.to_dict("records"):
-        factor = FACTORS[str(row["metric"])]
-        places = digits(str(row["metric"])) + 1
-        cells = {name: f"{factor * row[name]:.{places}f}" for name in ("one", "other", "difference", "low", "high")}
+        metric = METRICS[str(row["metric"])]
+        places = metric.digits + 1
+        cells = {
+            name: f"{metric.factor * row[name]:.{places}f}" for name in ("one", "other", "difference", "low", "high")
+        }
         interval = f"[{cells.pop('low')}, {cells.pop('high')}]"
-        rows.append({"metric": LABELS[str(row["metric"])], **cells, "95 % interval": interval, "p": f"{row['p']:.4f}"})
+        rows.append({"metric": metric.column, **cells, "95 % interval": interval, "p": f"{row['p']:.4f}"})
     pairs = f"{table['pairs'].iloc[0]} {table['what'].iloc[0]}"
     note = f"paired over {pairs}: bootstrap interval, two-sided sign-flip permutation p; difference = one - other"
     return f"{pd.DataFrame(rows).to_string(index=False)}\n{note}"

@@ -1,6 +1,5 @@
 """A finished run with the store that it was tested on, read from its folder and checked."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,21 +14,8 @@ from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_json
 from clipit_lightning.data.store import Store
-from clipit_lightning.evaluation.measures import FACTORS
 from clipit_lightning.evaluation.protocol import Protocol, protocol_of
 from clipit_lightning.training.run import RunFolder
-
-LABELS = {
-    "kendall_tau": "Kendall tau",
-    "spearman_rho": "Spearman rho",
-    "f1": "F1 %",
-    "f1_mean": "F1 %, mean annotator",
-    "f1_max": "F1 %, best annotator",
-    "precision": "Precision %",
-    "recall": "Recall %",
-    "query_drop": "Query drop %",
-}
-"""Every metric as it is called on a page, in the order in which it is shown there."""
 
 _PROTOCOL = tuple(field.name for field in fields(Protocol))
 
@@ -106,13 +92,6 @@ def _read_object(path: Path, keys: Iterable[str]) -> dict[str, Any]:
     if missing := [key for key in keys if key not in content]:
         raise UserError(f"{path}: damaged (no {missing[0]!r}); restore the file")
     return content
-
-
-def printed(name: str, value: float | None) -> str:
-    """A metric as the field prints it: correlations with three digits, the others in percent."""
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{value:.3f}" if FACTORS[name] == 1 else f"{FACTORS[name] * value:.1f}"
 
 
 def _read_rows(path: Path) -> pd.DataFrame:

@@ -16,7 +16,8 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import config_hash
 from clipit_lightning.core.files import read_json, write_json, write_text
 from clipit_lightning.data.datamodule import SummarizationDataModule
-from clipit_lightning.evaluation.measures import FACTORS, means
+from clipit_lightning.evaluation.measures import means
+from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.models.ridge import RidgeScorer
 from clipit_lightning.training import build
@@ -59,7 +60,7 @@ def write_results(
     """
     if config.test:
         rows = pd.DataFrame([row for fold in folds for row in fold["per_video"]])
-        first = [name for name in ("video", "query", "fold", *FACTORS) if name in rows]
+        first = [name for name in ("video", "query", "fold", *METRICS) if name in rows]
         write_text(folder.per_video, rows[first].to_csv(index=False, float_format="%.6f"))
         write_json(folder.scores, {video: scores for fold in folds for video, scores in fold["scores"].items()})
     result = {
@@ -134,7 +135,7 @@ def fitted_parameters(scorer: nn.Module) -> int:
 def _validation(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What the selected epochs reached on the validation parts."""
     found = [fold["validation"] or {} for fold in folds]
-    names = [name for name in FACTORS if all(name in each for each in found)]
+    names = [name for name in METRICS if all(name in each for each in found)]
     return {name: _over_folds([each[name] for each in found]) for name in names}
 
 
@@ -145,7 +146,7 @@ def _counts(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         by_video.setdefault(row["video"], []).append(row)
     if not any("query" in row for row in rows):
         return {"videos": len(by_video)}
-    found = {video: means(pd.DataFrame(each), list(FACTORS)) for video, each in by_video.items()}
+    found = {video: means(pd.DataFrame(each), list(METRICS)) for video, each in by_video.items()}
     return {"videos": len(by_video), "queries": len(rows), "per_video": found}
 
 

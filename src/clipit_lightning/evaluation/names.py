@@ -1,0 +1,44 @@
+"""One table of metric names: how results, tables and pages call each metric, and how it is printed."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MetricName:
+    """How one metric is written."""
+
+    label: str
+    """Its name on a page."""
+    column: str
+    """Its name as the head of a table's column."""
+    factor: float = 100.0
+    """What its value, a fraction in every file, is multiplied by for printing: 100 where the field prints percent."""
+    digits: int = 1
+    """Printed digits behind the point."""
+
+
+METRICS = {
+    "f1": MetricName("F1 %", "F1"),
+    "f1_mean": MetricName("F1 %, mean annotator", "F1 mean"),
+    "f1_max": MetricName("F1 %, best annotator", "F1 max"),
+    "kendall_tau": MetricName("Kendall tau", "tau", 1.0, 3),
+    "spearman_rho": MetricName("Spearman rho", "rho", 1.0, 3),
+    "precision": MetricName("Precision %", "precision"),
+    "recall": MetricName("Recall %", "recall"),
+    "query_drop": MetricName("Query drop %", "query drop"),
+}
+"""Every metric that a result may hold, in the order of files."""
+ANNOTATOR_METRICS = ("f1", "f1_mean", "f1_max", "kendall_tau", "spearman_rho")
+"""Metrics of a video with annotators."""
+QUERY_METRICS = ("f1", "precision", "recall", "query_drop")
+"""Metrics of a video with queries."""
+SHOWN = tuple(sorted(METRICS, key=lambda name: METRICS[name].factor))
+"""Every metric in the order of tables and pages: correlations first."""
+
+
+def printed(name: str, value: float | None) -> str:
+    """A metric's value, a fraction, as the field prints it; ``-`` where there is none."""
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{METRICS[name].factor * value:.{METRICS[name].digits}f}"
