@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from clipit_lightning.summary import shots as kts
+from clipit_lightning.summary import shots
 
 
 def cost(unit, borders):
@@ -17,7 +17,7 @@ def test_finds_the_segments_of_least_variance(seed):
     features = rng.normal(size=(9, 3))
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     segments = int(rng.integers(1, 5))
-    first = kts.segment(features, segments)
+    first = shots.segment(features, segments)
     best = min(cost(unit, borders) for borders in itertools.combinations(range(1, 9), segments - 1))
     assert len(first) == segments
     assert cost(unit, first[1:]) == pytest.approx(best, abs=1e-9)
@@ -49,7 +49,7 @@ def test_the_exact_cut_is_the_naive_one(seed):
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(int(rng.integers(2, 18)), 3)) + 1
     segments = int(rng.integers(1, len(features) + 1))
-    assert kts.segment_exact(features, segments).tolist() == naive(features, segments)
+    assert shots.segment_exact(features, segments).tolist() == naive(features, segments)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -58,9 +58,9 @@ def test_shots_of_a_video_are_those_of_the_naive_reference(seed):
     features = rng.normal(size=(70, 16)).cumsum(axis=0)  # drifts as a video does
     picks = 7 + 15 * np.arange(70)
     expected = picks[naive(features, 8)[1:]]  # ceil(1060 / 150) segments
-    shots = kts.change_points(features, picks, 1060)
-    assert shots[:, 0].tolist() == [0, *expected]
-    assert shots[:, 1].tolist() == [*(expected - 1), 1059]
+    cut = shots.change_points(features, picks, 1060)
+    assert cut[:, 0].tolist() == [0, *expected]
+    assert cut[:, 1].tolist() == [*(expected - 1), 1059]
 
 
 def planted(rng, lengths, noise=0.2, features=24):
@@ -74,27 +74,27 @@ def planted(rng, lengths, noise=0.2, features=24):
 def test_the_long_cut_is_the_exact_one_where_scenes_are_clear(seed):
     rng = np.random.default_rng(seed)
     features, first = planted(rng, rng.integers(2, 30, size=40))
-    assert kts.segment_exact(features, 40).tolist() == first.tolist()
-    assert kts.segment_long(features, 40).tolist() == first.tolist()
+    assert shots.segment_exact(features, 40).tolist() == first.tolist()
+    assert shots.segment_long(features, 40).tolist() == first.tolist()
 
 
 @pytest.mark.parametrize("segments", [30, 47, 90])
 def test_the_long_cut_of_noise_is_as_good_as_the_exact_one(segments):
     unit = np.random.default_rng(segments).normal(size=(700, 6))
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    exact, long = kts.segment_exact(unit, segments), kts.segment_long(unit, segments)
+    exact, long = shots.segment_exact(unit, segments), shots.segment_long(unit, segments)
     assert len(long) == segments
     assert cost(unit, long[1:]) <= cost(unit, exact[1:]) * 1.001
 
 
 def test_few_long_scenes_are_found_to_the_step_through_cells():
     features, first = planted(np.random.default_rng(3), [1003, 777, 1508, 612])
-    assert kts.segment_long(features, 4).tolist() == first.tolist()  # cells of 60 steps
+    assert shots.segment_long(features, 4).tolist() == first.tolist()  # cells of 60 steps
 
 
 @pytest.mark.parametrize("segments", [1, 2, 9, 100, 599, 600, 1000])
 def test_the_long_cut_has_the_number_asked_for_also_in_a_still_picture(segments):
-    first = kts.segment_long(np.ones((600, 4)), segments)
+    first = shots.segment_long(np.ones((600, 4)), segments)
     assert len(first) == min(segments, 600)
     assert first[0] == 0
     assert (np.diff(first) > 0).all()
@@ -103,7 +103,7 @@ def test_the_long_cut_has_the_number_asked_for_also_in_a_still_picture(segments)
 def test_equal_repeated_scenes_give_the_number_between_two_penalties():
     # Every scene change gains the same, so that one penalty takes all of them or none.
     features = np.tile(np.repeat(np.eye(2), 7, axis=0), (20, 1))
-    first = kts.segment_long(features, 25)
+    first = shots.segment_long(features, 25)
     assert len(first) == 25
     assert set(first.tolist()) <= set(range(0, 280, 7))
 
@@ -112,35 +112,35 @@ def test_parts_of_the_cut_with_more_segments_are_taken_over():
     # The same noise twenty times: each repeat can be cut into more pieces at the same penalty.
     unit = np.tile(np.random.default_rng(2).normal(size=(20, 3)), (20, 1))
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    exact, long = kts.segment_exact(unit, 111), kts.segment_long(unit, 111)
+    exact, long = shots.segment_exact(unit, 111), shots.segment_long(unit, 111)
     assert cost(unit, long[1:]) == pytest.approx(cost(unit, exact[1:]), rel=1e-9)
 
 
 def test_segments_of_the_long_cut_are_at_most_the_stated_length():
     features, _ = planted(np.random.default_rng(5), [900, *[3] * 60])
-    first = kts.segment_long(features, 70)
-    assert np.diff(first, append=len(features)).max() <= kts.LONGEST_SEGMENT
+    first = shots.segment_long(features, 70)
+    assert np.diff(first, append=len(features)).max() <= shots.LONGEST_SEGMENT
     assert set(range(900, 1080, 3)) <= set(first.tolist())
 
 
 def test_a_video_above_the_exact_length_is_cut_by_the_long_variant(monkeypatch):
     features, first = planted(np.random.default_rng(6), [400, 20, 20, 20])
-    monkeypatch.setattr(kts, "CELLS_PER_SEGMENT", 1000)  # cells of one step: the long scene cannot stay whole
-    assert kts.segment(features, 4).tolist() == first.tolist()
-    monkeypatch.setattr(kts, "EXACT_STEPS", len(features) - 1)
-    assert np.diff(kts.segment(features, 4), append=460).max() <= kts.LONGEST_SEGMENT
+    monkeypatch.setattr(shots, "CELLS_PER_SEGMENT", 1000)  # cells of one step: the long scene cannot stay whole
+    assert shots.segment(features, 4).tolist() == first.tolist()
+    monkeypatch.setattr(shots, "EXACT_STEPS", len(features) - 1)
+    assert np.diff(shots.segment(features, 4), append=460).max() <= shots.LONGEST_SEGMENT
 
 
 def test_never_more_segments_than_steps():
-    assert kts.segment(np.eye(3), 10).tolist() == [0, 1, 2]
-    assert kts.segment_long(np.eye(3), 10).tolist() == [0, 1, 2]
+    assert shots.segment(np.eye(3), 10).tolist() == [0, 1, 2]
+    assert shots.segment_long(np.eye(3), 10).tolist() == [0, 1, 2]
 
 
 def test_shots_cover_the_video_without_gaps():
     rng = np.random.default_rng(0)
     picks = np.arange(3, 1000, 15)
-    shots = kts.change_points(rng.normal(size=(len(picks), 5)), picks, 1000)
-    assert shots[0, 0] == 0
-    assert shots[-1, 1] == 999
-    assert (shots[1:, 0] == shots[:-1, 1] + 1).all()
-    assert len(shots) == 7  # ceil(1000 / 150)
+    cut = shots.change_points(rng.normal(size=(len(picks), 5)), picks, 1000)
+    assert cut[0, 0] == 0
+    assert cut[-1, 1] == 999
+    assert (cut[1:, 0] == cut[:-1, 1] + 1).all()
+    assert len(cut) == 7  # ceil(1000 / 150)

@@ -64,7 +64,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
     """
     try:
         refuse_no_file(path)
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=named_once, parse_constant=_refuse)
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=named_once, parse_constant=_reject_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {path}: {error}; restore the file or remove it") from error
 
@@ -85,12 +85,12 @@ def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     Raises:
         ValueError: A name stands twice.
     """
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    named = dict(pairs)
+    if len(named) < len(pairs):
         twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
         raise ValueError(f"{twice[:80]!r} stands twice")
-    return found
+    return named
 
 
-def _refuse(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError(f"it holds {constant}")

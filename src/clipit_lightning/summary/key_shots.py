@@ -49,7 +49,7 @@ def shot_sums(frames: NDArray[np.floating], change_points: NDArray[np.integer]) 
 
 
 def shot_means(frames: NDArray[np.floating], change_points: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Mean of the frame values of each shot, (shots,); arguments as for their sum."""
+    """Mean of the frame values, (frames,), of each shot, (shots, 2) as for ``shot_sums``; (shots,)."""
     return shot_sums(frames, change_points) / shot_lengths(change_points)
 
 

@@ -194,10 +194,10 @@ def _penalised(band: NDArray[np.float64], penalties: NDArray[np.float64]) -> Ite
         at = total.argmin(axis=1)
         chosen[:, end] = at
         best[:, width + end + 1] = total[row, at] + penalties
-    for each in chosen.tolist():
+    for columns in chosen.tolist():
         borders = [cells]
         while borders[-1]:
-            borders.append(borders[-1] - width + each[borders[-1] - 1])
+            borders.append(borders[-1] - width + columns[borders[-1] - 1])
         yield np.array(borders[::-1], dtype=np.int64)
 
 
@@ -219,35 +219,35 @@ def _take_over(fewer: NDArray[np.int64], more: NDArray[np.int64], n_segments: in
 
 def _fill(band: NDArray[np.float64], borders: NDArray[np.int64], n_segments: int) -> NDArray[np.int64]:
     """Split the segments whose best split gains most until there are ``n_segments``."""
-    width, found = band.shape[1], borders.tolist()
+    width, cuts = band.shape[1], borders.tolist()
 
     def best_split(start: int, end: int) -> tuple[float, int, int, int]:
         middle = np.arange(start + 1, end)
-        parts = band[middle - 1, start - middle + width] + band[end - 1, middle - end + width]
-        at = int(parts.argmin())
-        return float(parts[at] - band[end - 1, start - end + width]), start, start + 1 + at, end
+        costs = band[middle - 1, start - middle + width] + band[end - 1, middle - end + width]
+        at = int(costs.argmin())
+        return float(costs[at] - band[end - 1, start - end + width]), start, start + 1 + at, end
 
-    waiting = [best_split(*pair) for pair in itertools.pairwise(found) if pair[1] - pair[0] > 1]
+    waiting = [best_split(*pair) for pair in itertools.pairwise(cuts) if pair[1] - pair[0] > 1]
     heapq.heapify(waiting)
-    while len(found) - 1 < n_segments:
+    while len(cuts) - 1 < n_segments:
         _, start, middle, end = heapq.heappop(waiting)
-        found.append(middle)
+        cuts.append(middle)
         for pair in ((start, middle), (middle, end)):
             if pair[1] - pair[0] > 1:
                 heapq.heappush(waiting, best_split(*pair))
-    return np.array(sorted(found), dtype=np.int64)
+    return np.array(sorted(cuts), dtype=np.int64)
 
 
 def _refine(features: NDArray[np.floating], borders: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Move each border, in turn, to the step within a cell of it that is best between its neighbours."""
-    found = borders.copy()
-    found[-1] = len(features)
-    for index in range(1, len(found) - 1) if size > 1 else ():
-        before, after = int(found[index - 1]), int(found[index + 1])
+    refined = borders.copy()
+    refined[-1] = len(features)
+    for index in range(1, len(refined) - 1) if size > 1 else ():
+        before, after = int(refined[index - 1]), int(refined[index + 1])
         unit, _, _ = _cells(features[before:after], 1)
         sums = unit.cumsum(axis=0)  # (steps of both segments, features)
-        middle = np.arange(max(found[index] - size, before) + 1, min(found[index] + size, after))
+        middle = np.arange(max(refined[index] - size, before) + 1, min(refined[index] + size, after))
         left = sums[middle - before - 1]  # (candidates, features)
         kept = (left**2).sum(axis=1) / (middle - before) + ((sums[-1] - left) ** 2).sum(axis=1) / (after - middle)
-        found[index] = middle[kept.argmax()]  # the squares' sum is the same for all: the variance is what is not kept
-    return found
+        refined[index] = middle[kept.argmax()]  # the squares' sum is the same for all: the variance is what is not kept
+    return refined
