@@ -32,7 +32,6 @@ def test_a_saved_configuration_is_a_valid_argument(tmp_path):
     [
         ("data.datset=tvsum", "data.datset: no such key. Did you mean: 'dataset'?"),
         ("nonsense=1", "nonsense: no such key"),
-        ("data.dataset=imagenet", "data.dataset: Invalid value 'imagenet', expected one of ['tvsum', 'summe', 'qfvs']"),
         ("seed=abc", "seed: Value 'abc' of type 'str' could not be converted to Integer"),
         ("seed=-1", "seed: is -1"),
         ("seed", "seed: neither a YAML file nor key=value"),
@@ -68,7 +67,6 @@ def test_words_that_yaml_takes_for_truth_values_are_words():
     [
         (["data.setting=transfer", "data.fold=1"], "data.fold: is 1; there are folds 0 to 0"),
         (["data.setting=transfer", "data.sources=[tvsum]"], "data.sources: tvsum is the target"),
-        (["data.setting=transfer", "data.sources=[kinetics]"], "data.sources: kinetics is unknown"),
         (["loss.keyframe=0", "loss.correlation=0"], "selection: val chooses the epoch by annotations"),
         (
             [f"loss.{name}=0" for name in ("keyframe", "correlation", "diversity", "reconstruction", "length")],

@@ -1,13 +1,49 @@
-"""From distributed files to batches: benchmarks, importers, the HDF5 store, splits, datamodules, the miniature."""
+"""From distributed files to batches: benchmarks, importers, the HDF5 store, folds, datamodules, the miniature."""
 
-from clipit_lightning.data.benchmark import Benchmark, QueryBenchmark
+from collections.abc import Sequence
+
+from clipit_lightning.core.errors import require
+from clipit_lightning.data.benchmark import Benchmark, Kind
 from clipit_lightning.data.qfvs import QFVS
 from clipit_lightning.data.summe import SUMME
 from clipit_lightning.data.tvsum import TVSUM
 from clipit_lightning.data.vsumm import OVP, YOUTUBE
 
-BENCHMARKS: dict[str, Benchmark] = {each.name: each for each in (TVSUM, SUMME, OVP, YOUTUBE)}
-"""Every benchmark with annotators, by name. The augmented and transfer settings train on the others of these."""
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (TVSUM, SUMME, QFVS, OVP, YOUTUBE)}
+"""Every benchmark by name. A new one is a file beside these, and its name in this line."""
 
-QUERY_BENCHMARKS: dict[str, QueryBenchmark] = {each.name: each for each in (QFVS,)}
-"""Every benchmark with queries, by name."""
+
+def benchmark_names(kind: Kind | None = None, targets: bool = False) -> list[str]:
+    """Names of the benchmarks, in the order of the registry.
+
+    Args:
+        kind: Those of one kind alone; by default of both.
+        targets: Those alone that a run can be tested on.
+    """
+    return [
+        name
+        for name, benchmark in BENCHMARKS.items()
+        if kind in (None, benchmark.kind) and (benchmark.is_target or not targets)
+    ]
+
+
+def has_queries(dataset: str) -> bool:
+    """Whether a name is that of a benchmark whose videos are summarized once for every query."""
+    return dataset in BENCHMARKS and BENCHMARKS[dataset].kind == "queries"
+
+
+def check_names(dataset: str, sources: Sequence[str] | None = None) -> None:
+    """Check the benchmarks that a configuration names.
+
+    Args:
+        dataset: The benchmark that is tested on, ``data.dataset``.
+        sources: Benchmarks that train beside it, ``data.sources``.
+
+    Raises:
+        UserError: There is no such benchmark.
+    """
+    there_are = benchmark_names(targets=True)
+    require(dataset in there_are, "data.dataset", f"Invalid value {dataset!r}, expected one of {there_are}")
+    known = benchmark_names("annotated")
+    for source in sources or ():
+        require(source in known, "data.sources", f"{source} is unknown; there are {', '.join(known)}")

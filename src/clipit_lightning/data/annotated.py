@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS
+from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.batches import BucketBatchSampler, Item, caption_tokens
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.fold_files import load_family, read_fold_file
@@ -59,7 +59,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         seed: int = 0,
         validate_on_test: bool = False,
     ) -> None:
-        others = [name for name in BENCHMARKS if name != target]
+        others = [name for name in benchmark_names("annotated") if name != target]
         chosen = [] if setting == "canonical" else others if sources is None else list(sources)
         stores = (target, *(name for name in others if name in chosen))
         super().__init__(root, stores, batch_size, workers, seed, validate_on_test)

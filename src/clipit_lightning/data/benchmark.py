@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Kind = Literal["annotated", "queries"]
+"""What a benchmark has of a video: annotators' ratings or summaries of it, or queries, each with its own summary."""
 F1Convention = Literal["mean", "max"]
 CorrelationRule = Literal[
     "per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary"
@@ -10,7 +12,7 @@ CorrelationRule = Literal[
 """What is correlated with what; `metrics.correlation.references` and `correlate` define each."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Benchmark:
     """Facts and conventions of one benchmark. Declared, never guessed from a file's name."""
 
@@ -18,40 +20,32 @@ class Benchmark:
     """Name in commands, files and keys, such as ``tvsum``."""
     title: str
     """Name as its authors write it."""
+    kind: Kind
+    """What its videos have. Each room decides on it once."""
     n_videos: int
     """Number of videos in the full distribution."""
-    f1_convention: F1Convention
-    """How F1 is taken over annotators: their mean (TVSum), or the best agreement (SumMe)."""
-    correlation: CorrelationRule
-    """Which references its rank correlations are taken against."""
     how_to_get: str
     """One line: where its annotations and features come from."""
     budget: float = 0.15
-    """Largest share of a video's frames that its summary may take."""
+    """Largest share of a video's frames that its summary may take; with queries, the share of shots that it takes."""
+    is_target: bool = True
+    """Whether it is tested on; else other benchmarks train on it."""
+
+    f1_convention: F1Convention = "mean"
+    """Annotated: how F1 is taken over annotators, by their mean (TVSum) or the best agreement (SumMe)."""
+    correlation: CorrelationRule = "mean-annotator"
+    """Annotated: which references its rank correlations are taken against."""
+
+    videos: tuple[str, ...] = ()
+    """Queries: keys of its videos, in the order in which the field prints results."""
+    n_queries: int = 0
+    """Queries: number of queries of each video in the full distribution."""
+    shot_seconds: float = 0.0
+    """Queries: length of a shot."""
+    families: tuple[str, ...] = ()
+    """Queries: its families of folds, the default first."""
 
     @property
     def has_ratings(self) -> bool:
         """Whether its annotators rated the parts of a video, as its default rule then uses; else they cut summaries."""
         return self.correlation == "per-annotator"
-
-
-@dataclass(frozen=True)
-class QueryBenchmark:
-    """Facts and conventions of a benchmark whose videos are summarized once for every query."""
-
-    name: str
-    """Name in commands, files and keys, such as ``qfvs``."""
-    title: str
-    """Name as its authors write it."""
-    videos: tuple[str, ...]
-    """Keys of its videos, in the order in which the field prints results."""
-    n_queries: int
-    """Number of queries of each video in the full distribution."""
-    shot_seconds: float
-    """Length of a shot."""
-    budget: float
-    """Share of the shots that a prediction takes."""
-    families: tuple[str, ...]
-    """Its families of folds, the default first."""
-    how_to_get: str
-    """One line: where its annotations and features come from."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS, summe, tvsum
+from clipit_lightning.data import BENCHMARKS, benchmark_names, summe, tvsum
 from clipit_lightning.data.joining import JoinError, complete_video
 from clipit_lightning.data.qfvs import QFVS
 from clipit_lightning.data.qfvs_importer import Imported, QFVSFiles, join_qfvs
@@ -96,9 +96,9 @@ def import_distributed(
     if queries is not None:
         _refuse_other_content(to / f"{QFVS.name}.h5", queries.features, force)
     rows = []
-    for name, benchmark in BENCHMARKS.items():
+    for name in benchmark_names("annotated"):
         if name not in prepared:
-            rows.append(ImportRow(name, "-", "-", "-", "-", "-", f"missing: {benchmark.how_to_get}"))
+            rows.append(ImportRow(name, "-", "-", "-", "-", "-", f"missing: {BENCHMARKS[name].how_to_get}"))
             continue
         videos, attributes = prepared[name]
         path = to / f"{name}.h5"
@@ -204,7 +204,7 @@ def _soundness(path: Path) -> str:
 
 def _annotations(videos: list[Video]) -> str:
     parts = [f"summaries {_count(video.user_summary is not None for video in videos)}"]
-    if BENCHMARKS[videos[0].dataset].correlation == "per-annotator":
+    if BENCHMARKS[videos[0].dataset].has_ratings:
         parts.append(f"ratings {_count(video.user_scores is not None for video in videos)}")
     return ", ".join(parts)
 

@@ -21,11 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.benchmark import QueryBenchmark
+from clipit_lightning.data.benchmark import Benchmark
 
-QFVS = QueryBenchmark(
+QFVS = Benchmark(
     name="qfvs",
     title="QFVS",
+    kind="queries",
+    n_videos=4,
     videos=("P01", "P02", "P03", "P04"),
     n_queries=45,
     shot_seconds=5.0,

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import QUERY_BENCHMARKS
+from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.batches import Item, SharedBatchSampler
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.folds import Fold
@@ -62,7 +62,7 @@ class QueryDataModule(SummarizationDataModule):
     def _refuse_missing(self) -> None:
         store = self.stores[self.target]
         if not store.path.exists():
-            how = QUERY_BENCHMARKS[self.target].how_to_get
+            how = BENCHMARKS[self.target].how_to_get
             raise UserError(
                 f"missing: {store.path} ({how}). Get the files, then `clipit data import FOLDER --to {self.root}`"
             )

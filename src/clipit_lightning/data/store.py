@@ -20,7 +20,7 @@ import numpy as np
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import atomic_path, refuse_no_file
-from clipit_lightning.data import BENCHMARKS, QUERY_BENCHMARKS
+from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.query_layout import (
     ANNOTATIONS,
     LAYOUT,
@@ -113,7 +113,7 @@ class Store:
         if links := [key for key in keys if not isinstance(file.get(key, getlink=True), h5py.HardLink)]:
             return [f"{key}: is a link, not a video in its place" for key in links]
         said, own = str(file.attrs.get("dataset", self.path.stem)), self.path.stem
-        if said != own and own in (*BENCHMARKS, *QUERY_BENCHMARKS):
+        if said != own and own in BENCHMARKS:
             return [f"it says that it is the store of {said[:40]!r}, its name says {own}"]
         return []
 

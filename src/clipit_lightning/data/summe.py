@@ -17,6 +17,7 @@ from clipit_lightning.data.benchmark import Benchmark
 SUMME = Benchmark(
     name="summe",
     title="SumMe",
+    kind="annotated",
     n_videos=25,
     f1_convention="max",
     correlation="mean-annotator",

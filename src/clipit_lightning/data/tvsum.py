@@ -19,6 +19,7 @@ from clipit_lightning.data.benchmark import Benchmark
 TVSUM = Benchmark(
     name="tvsum",
     title="TVSum",
+    kind="annotated",
     n_videos=50,
     f1_convention="mean",
     correlation="per-annotator",

@@ -10,5 +10,21 @@ from clipit_lightning.data.benchmark import Benchmark
 
 _HOW = "the field's eccv16_dataset_{}_*.h5 (distributed with the code of PGL-SUM, VASNet and DSNet)"
 
-OVP = Benchmark("ovp", "OVP", 50, "max", "mean-annotator", _HOW.format("ovp"))
-YOUTUBE = Benchmark("youtube", "YouTube", 39, "max", "mean-annotator", _HOW.format("youtube"))
+OVP = Benchmark(
+    name="ovp",
+    title="OVP",
+    kind="annotated",
+    n_videos=50,
+    is_target=False,
+    f1_convention="max",
+    how_to_get=_HOW.format("ovp"),
+)
+YOUTUBE = Benchmark(
+    name="youtube",
+    title="YouTube",
+    kind="annotated",
+    n_videos=39,
+    is_target=False,
+    f1_convention="max",
+    how_to_get=_HOW.format("youtube"),
+)

@@ -10,7 +10,7 @@ import pandas as pd
 from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_json, write_json
-from clipit_lightning.data import QUERY_BENCHMARKS
+from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.matching import QueryRules, Shots, measure_query, query_drops
@@ -27,7 +27,7 @@ def read_query_dataset(dataset: str, root: Path) -> list[QueryVideo]:
     """
     store = Store(root / f"{dataset}.h5")
     if not store.path.exists():
-        how = QUERY_BENCHMARKS[dataset].how_to_get
+        how = BENCHMARKS[dataset].how_to_get
         raise UserError(f"missing: {store.path} ({how}); then `clipit data import FOLDER`")
     if problems := store.check():
         raise UserError(f"{store.path}: {problems[0]}; run `clipit data check --root {root}`")

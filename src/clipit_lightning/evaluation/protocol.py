@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from clipit_lightning.core.config import Config, ProtocolConfig
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS, QUERY_BENCHMARKS
+from clipit_lightning.data import BENCHMARKS, benchmark_names, check_names, has_queries
 from clipit_lightning.data.benchmark import CorrelationRule
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.evaluation.matching import QueryRules
@@ -169,7 +169,7 @@ def rules_of(chosen: ProtocolConfig, dataset: str, target: str) -> Rules:
 
 def query_rules_of(chosen: ProtocolConfig, dataset: str) -> QueryRules:
     """The rules for the queries of a benchmark."""
-    budget = QUERY_BENCHMARKS[dataset].budget if chosen.budget is None else chosen.budget
+    budget = BENCHMARKS[dataset].budget if chosen.budget is None else chosen.budget
     return QueryRules(budget, chosen.rounding)
 
 
@@ -180,13 +180,16 @@ def refuse_contradictions(config: Config) -> None:
         UserError: The configuration contradicts the kind of its benchmark.
     """
     data = config.data
+    check_names(data.dataset, data.sources)
     if data.validation == 0 and config.selection == "val":
         raise UserError("selection: val needs a validation part, and data.validation=0 leaves none; say selection=last")
-    if (benchmark := QUERY_BENCHMARKS.get(data.dataset)) is None:
-        if data.family in {name for each in QUERY_BENCHMARKS.values() for name in each.families} or data.sentence:
+    benchmark = BENCHMARKS[data.dataset]
+    if benchmark.kind == "annotated":
+        with_queries = benchmark_names("queries")
+        if data.family in {name for other in with_queries for name in BENCHMARKS[other].families} or data.sentence:
             key = "data.sentence" if data.sentence else f"data.family={data.family}"
             raise UserError(
-                f"{key}: is for benchmarks with queries ({', '.join(QUERY_BENCHMARKS)}), not for {data.dataset}"
+                f"{key}: is for benchmarks with queries ({', '.join(with_queries)}), not for {data.dataset}"
             )
         return
     families, name = " or ".join(benchmark.families), benchmark.name
@@ -237,14 +240,14 @@ def make_protocol(
 
 
 def _rules_as_values(chosen: ProtocolConfig, dataset: str) -> dict[str, Any]:
-    if dataset in BENCHMARKS:
+    if BENCHMARKS[dataset].kind == "annotated":
         return asdict(rules_of(chosen, dataset, dataset))
     unlike_annotators = {"f1": "semantic-matching", "correlation": "none", "shot_value": "score", "solver": "best"}
     return asdict(query_rules_of(chosen, dataset)) | unlike_annotators
 
 
 def _folds_name(config: Config, count: int) -> str:
-    if config.data.dataset in QUERY_BENCHMARKS:
+    if has_queries(config.data.dataset):
         return config.data.family
     if config.data.family != "kfold":
         return f"{config.data.family.rpartition('/')[2]}{count}"

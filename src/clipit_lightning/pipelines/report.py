@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS, QUERY_BENCHMARKS
+from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.evaluation.measures import FACTORS
 from clipit_lightning.pipelines.annotated_report import annotated_pages
 from clipit_lightning.pipelines.page import Line, LineChart, Metric, Page, Table, VideoPage, write_page
@@ -56,8 +56,8 @@ def report(run: Path, to: Path | None = None, videos: Path | None = None, root: 
     """
     found = read_finished_run(run, root)
     to = to or run / "report.html"
-    has_queries = found.protocol.dataset in QUERY_BENCHMARKS
-    shown = tuple((query_pages if has_queries else annotated_pages)(found, to, videos))
+    pages = query_pages if has_queries(found.protocol.dataset) else annotated_pages
+    shown = tuple(pages(found, to, videos))
     try:
         page = _page(found, shown)
     except (KeyError, TypeError, IndexError, AttributeError) as error:  # JSON, but not what a run writes
@@ -68,8 +68,7 @@ def report(run: Path, to: Path | None = None, videos: Path | None = None, root: 
 
 def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
     result, protocol = run.result, run.protocol
-    queries = protocol.dataset in QUERY_BENCHMARKS
-    benchmark = QUERY_BENCHMARKS[protocol.dataset] if queries else BENCHMARKS[protocol.dataset]
+    benchmark = BENCHMARKS[protocol.dataset]
     mini = "MINI: these data are synthetic. The numbers say that the code works, and nothing about video."
     charts = _charts(run)
     lines = f"A line for each fold; the dot marks the {_selected(run)} that was selected and tested."
@@ -84,7 +83,7 @@ def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
         charts_title="Training" if charts else "Folds",
         charts_note=lines if charts else "",
         tables=(_folds(run),),
-        noun="queries" if queries else "videos",
+        noun="queries" if has_queries(protocol.dataset) else "videos",
     )
 
 
@@ -152,7 +151,7 @@ def _shown_selected(run: FinishedRun, epoch: int) -> str:
 
 def _monitor(run: FinishedRun) -> str:
     """The metric that chooses the epoch."""
-    return "f1" if run.protocol.dataset in QUERY_BENCHMARKS else "kendall_tau"
+    return "f1" if has_queries(run.protocol.dataset) else "kendall_tau"
 
 
 def _charts(run: FinishedRun) -> tuple[LineChart, ...]:

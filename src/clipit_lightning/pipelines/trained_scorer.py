@@ -18,7 +18,7 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_json
-from clipit_lightning.data import QUERY_BENCHMARKS
+from clipit_lightning.data import has_queries
 from clipit_lightning.models.zero_shot import phrases
 from clipit_lightning.training import build
 from clipit_lightning.training.checkpoints import read_checkpoint
@@ -78,7 +78,7 @@ class TrainedRun:
     @property
     def wants_query(self) -> bool:
         """Whether it was trained with a query for each summary."""
-        return self.has_language and self.config.data.dataset in QUERY_BENCHMARKS
+        return self.has_language and has_queries(self.config.data.dataset)
 
     @property
     def sampling(self) -> dict[str, int | float]:

@@ -11,11 +11,11 @@ import pandas as pd
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_json, refuse_no_file, write_text
-from clipit_lightning.data import QUERY_BENCHMARKS
+from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.evaluation.measures import FACTORS
 from clipit_lightning.training.run import read_result
 
-VIDEOS = tuple(video for benchmark in QUERY_BENCHMARKS.values() for video in benchmark.videos)
+VIDEOS = tuple(video for benchmark in BENCHMARKS.values() for video in benchmark.videos)
 """Videos whose own F1 is a column: benchmarks with queries have four videos, and the field prints each."""
 _NAMES = ("method", "dataset", "setting", "supervision", "features", "data")
 COLUMNS = (
@@ -171,7 +171,7 @@ def _published_rows(path: Path) -> list[dict[str, Any]]:
 
 def _published_row(row: dict[Any, Any]) -> dict[str, Any]:
     unsupervised = str(row["note"]).startswith("unsupervised")
-    queries = row["dataset"] in QUERY_BENCHMARKS
+    queries = has_queries(row["dataset"])
     return {
         "method": f"{row['method']} ({row['year']})",
         "dataset": row["dataset"],
@@ -196,7 +196,7 @@ def _published_row(row: dict[Any, Any]) -> dict[str, Any]:
 def _published_videos(row: dict[Any, Any]) -> dict[str, float]:
     """F1 of each video, which the note lists in the order of the benchmark, where the paper prints them."""
     numbers = str(row["note"]).split()
-    videos = QUERY_BENCHMARKS[row["dataset"]].videos
+    videos = BENCHMARKS[row["dataset"]].videos
     if len(numbers) != len(videos) or not all(re.fullmatch(r"\d+(\.\d+)?", each) for each in numbers):
         return {}
     return {video: float(each) for video, each in zip(videos, numbers, strict=True)}

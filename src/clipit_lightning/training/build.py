@@ -11,10 +11,11 @@ from torch import nn
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import config_hash
-from clipit_lightning.data import BENCHMARKS, QUERY_BENCHMARKS
+from clipit_lightning.data import BENCHMARKS, has_queries
+from clipit_lightning.data.annotated import AnnotatedDataModule
 from clipit_lightning.data.datamodule import SummarizationDataModule
-from clipit_lightning.data.datamodules import QFVSDataModule, SumMeDataModule, TVSumDataModule
 from clipit_lightning.data.mini import ensure_mini
+from clipit_lightning.data.queries import QueryDataModule
 from clipit_lightning.evaluation.measures import AnnotatorMeasures, Measures, QueryMeasures
 from clipit_lightning.evaluation.protocol import Protocol, make_protocol, query_rules_of, rules_of
 from clipit_lightning.models.clip_it import ClipItScorer
@@ -41,7 +42,7 @@ def resolve_root(config: Config, say: Say) -> str:
     """The folder of the stores: the one named, else ``data``, else the miniature where no real store lies there."""
     if config.data.root is not None:
         return config.data.root
-    if any((Path(DEFAULT_ROOT) / f"{name}.h5").exists() for name in (*BENCHMARKS, *QUERY_BENCHMARKS)):
+    if any((Path(DEFAULT_ROOT) / f"{name}.h5").exists() for name in BENCHMARKS):
         return DEFAULT_ROOT
     mini = ensure_mini(Path(DEFAULT_ROOT) / "mini")
     say(_MINI_BANNER)
@@ -51,8 +52,9 @@ def resolve_root(config: Config, say: Say) -> str:
 def datamodule(config: Config) -> SummarizationDataModule:
     """The datamodule of a configuration whose root is resolved."""
     data = config.data
-    if data.dataset == "qfvs":
-        return QFVSDataModule(
+    if has_queries(data.dataset):
+        return QueryDataModule(
+            data.dataset,
             root=data.root or DEFAULT_ROOT,
             family=data.family,
             sentence=data.sentence,
@@ -62,8 +64,8 @@ def datamodule(config: Config) -> SummarizationDataModule:
             seed=config.seed,
             validate_on_test=config.selection == "best-on-test",
         )
-    make = {"tvsum": TVSumDataModule, "summe": SumMeDataModule}[data.dataset]
-    return make(
+    return AnnotatedDataModule(
+        data.dataset,
         root=data.root or DEFAULT_ROOT,
         setting=data.setting,
         sources=data.sources,
@@ -124,7 +126,7 @@ def scorer(config: Config, feature_dim: int, text_dim: int) -> nn.Module:
 def measures(config: Config) -> Measures:
     """What the scores of a configuration are measured with."""
     dataset = config.data.dataset
-    if dataset in QUERY_BENCHMARKS:
+    if has_queries(dataset):
         return QueryMeasures(query_rules_of(config.protocol, dataset))
     return AnnotatorMeasures(lambda name: rules_of(config.protocol, name, dataset))
 

@@ -25,7 +25,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.files import write_text
-from clipit_lightning.data import QUERY_BENCHMARKS
+from clipit_lightning.data import has_queries
 from clipit_lightning.evaluation.measures import AnnotatorMeasures, QueryMeasures
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training.objective import RunningObjective
@@ -123,7 +123,7 @@ def _trial_of_sweep(
     """The run of a trial, which all its folds share, and what it reports."""
     trial = str(sweep_trial())
     if trial not in _TRIALS:
-        measures = QueryMeasures if config.data.dataset in QUERY_BENCHMARKS else AnnotatorMeasures
+        measures = QueryMeasures if has_queries(config.data.dataset) else AnnotatorMeasures
         objective = RunningObjective(config.selection, measures.monitor, folder)
         _TRIALS[trial] = (_begin(config, folder, **given), objective)
     return _TRIALS[trial]
