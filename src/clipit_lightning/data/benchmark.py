@@ -13,6 +13,46 @@ CorrelationRule = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A file to download."""
+
+    url: str
+    """Public address, https."""
+    name: str
+    """Name that the file gets here."""
+    size: int | None = None
+    """Bytes; None where nobody published it and we could not measure it."""
+    sha256: str | None = None
+    """Checksum, 64 lower-case hex digits; None as the size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A distribution of a benchmark, of its videos, or of features. We keep no copies; the licences are theirs."""
+
+    name: str
+    """Name on the command line."""
+    title: str
+    """What it is, in a few words."""
+    licence: str
+    """What its authors allow."""
+    how_to_get: str
+    """One line: where it is distributed if it cannot be downloaded from here, and what to do with the files."""
+    files: tuple[RemoteFile, ...] = ()
+    """What can be downloaded; empty where there is no public address that we would rely on."""
+
+
+FIELD_FEATURES = Source(
+    name="features",
+    title="the field's eccv16_dataset_{tvsum,summe,ovp,youtube}_google_pool5.h5 (Zhang et al., ECCV 2016)",
+    licence="research use",
+    how_to_get="datasets.tar.gz by the link in the README of https://github.com/KaiyangZhou/pytorch-vsumm-reinforce "
+    "(Zhou et al., AAAI 2018); unpack it and run `clipit data import FOLDER`",
+)
+"""Features of all annotated benchmarks."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Benchmark:
     """Facts and conventions of one benchmark. Declared, never guessed from a file's name."""
 
@@ -28,6 +68,8 @@ class Benchmark:
     """One line: where its annotations and features come from."""
     budget: float = 0.15
     """Largest share of a video's frames that its summary may take; with queries, the share of shots that it takes."""
+    sources: tuple[Source, ...] = ()
+    """Where its files are distributed, for `clipit data fetch`."""
     is_target: bool = True
     """Whether it is tested on; else other benchmarks train on it."""
 

@@ -55,7 +55,7 @@ def find_distributed(sources: Sequence[Path]) -> Found:
     for source in sources:
         if not source.exists():
             raise UserError(f"{source}: no such file or folder; name the folder that holds the downloaded files")
-        for path in sorted([source] if source.is_file() else source.rglob("*")):
+        for path in sorted([source] if source.is_file() else source.rglob("[!.]*")):  # macOS adds ._copies
             found.qfvs.take(path)
             if path.suffix.lower() in (".h5", ".hdf5"):
                 if (name := _benchmark_of(path)) is not None:

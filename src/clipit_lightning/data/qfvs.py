@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.benchmark import Benchmark
+from clipit_lightning.data.benchmark import Benchmark, Source
 
 QFVS = Benchmark(
     name="qfvs",
@@ -35,6 +35,17 @@ QFVS = Benchmark(
     families=("2/1/1", "3/1"),
     how_to_get="Oracle_summaries and Dense_per_shot_tags from https://www.aidean-sharghi.com/cvpr2017/, "
     "features as qfvs_<features>.h5",
+    sources=(
+        Source(
+            name="qfvs",
+            title="QFVS: queries, tags of shots and oracle summaries of four long videos (Sharghi et al., CVPR 2017)",
+            licence="research use",
+            how_to_get="annotations from [Data] on the authors' page https://www.aidean-sharghi.com/cvpr2017; the "
+            "videos are UT Egocentric's (Lee et al., CVPR 2012), from "
+            "http://vision.cs.utexas.edu/projects/egocentric_data/UT_Egocentric_Dataset.html; unpack the annotations, "
+            "put features of the shots (qfvs_<features>.h5) beside them and run `clipit data import FOLDER`",
+        ),
+    ),
 )
 
 CONCEPTS = tuple(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.benchmark import Benchmark
+from clipit_lightning.data.benchmark import Benchmark, RemoteFile, Source
 
 SUMME = Benchmark(
     name="summe",
@@ -23,6 +23,16 @@ SUMME = Benchmark(
     correlation="mean-annotator",
     how_to_get="SumMe.zip (its GT folder) from https://data.vision.ee.ethz.ch/cvl/SumMe/SumMe.zip, "
     "features from the field's eccv16_dataset_summe_*.h5",
+    sources=(
+        Source(
+            name="summe",
+            title="SumMe: 25 videos and 15 to 18 annotators' summaries of each (Gygli et al., ECCV 2014), about 2.3 GB",
+            licence="research use",
+            how_to_get="put features (eccv16_dataset_summe_*.h5, `clipit data fetch features`) beside it and run "
+            "`clipit data import FOLDER`",
+            files=(RemoteFile(url="https://data.vision.ee.ethz.ch/cvl/SumMe/SumMe.zip", name="SumMe.zip"),),
+        ),
+    ),
 )
 
 
@@ -45,7 +55,7 @@ def read_ground_truth(folder: Path) -> dict[str, Summaries]:
     import scipy.io
 
     found = {}
-    for index, path in enumerate(sorted(folder.glob("*.mat"), key=lambda path: path.stem), start=1):
+    for index, path in enumerate(sorted(folder.glob("[!.]*.mat"), key=lambda path: path.stem), start=1):
         try:
             scores = scipy.io.loadmat(path, variable_names=["user_score"])["user_score"]  # (frames, annotators)
         except (OSError, KeyError, ValueError, TypeError, NotImplementedError) as error:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.benchmark import Benchmark
+from clipit_lightning.data.benchmark import Benchmark, RemoteFile, Source
 
 TVSUM = Benchmark(
     name="tvsum",
@@ -25,6 +25,34 @@ TVSUM = Benchmark(
     correlation="per-annotator",
     how_to_get="ydata-tvsum50.mat from https://github.com/yalesong/tvsum, "
     "features from the field's eccv16_dataset_tvsum_*.h5",
+    sources=(
+        Source(
+            name="tvsum",
+            title="TVSum: 20 annotators' ratings of 50 videos (Song et al., CVPR 2015)",
+            licence="videos CC BY 3.0; annotations: see https://github.com/yalesong/tvsum",
+            how_to_get="put features (eccv16_dataset_tvsum_*.h5, `clipit data fetch features`) beside it and run "
+            "`clipit data import FOLDER`",
+            files=(
+                RemoteFile(
+                    url="https://raw.githubusercontent.com/yalesong/tvsum/master/matlab/ydata-tvsum50.mat",
+                    name="ydata-tvsum50.mat",
+                    size=1_102_132,
+                    sha256="6a9d2a0cee7f577736cd38ba3cdb746f86635012791eaaec933480ec00eb9d36",
+                ),
+            ),
+        ),
+        Source(
+            name="tvsum-videos",
+            title="TVSum: the authors' archive with the 50 videos, about 640 MB",
+            licence="videos CC BY 3.0",
+            how_to_get="unpack ydata-tvsum50-video.zip inside it; the videos are named by their YouTube ids",
+            files=(
+                RemoteFile(
+                    url="https://people.csail.mit.edu/yalesong/tvsum/tvsum50_ver_1_1.tgz", name="tvsum50_ver_1_1.tgz"
+                ),
+            ),
+        ),
+    ),
 )
 
 MAT_NAME = "ydata-tvsum50.mat"
