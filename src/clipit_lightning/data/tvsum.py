@@ -7,14 +7,59 @@ ratings of all frames separated by commas). Videos under CC BY 3.0. ``video_N`` 
 of the ``.mat``.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.benchmark import Benchmark, RemoteFile, Source
+from clipit_lightning.data.benchmark import Benchmark, Ratings, RemoteFile, Source
+
+MAT_NAME = "ydata-tvsum50.mat"
+TSV_NAME = "ydata-tvsum50-anno.tsv"
+
+
+def read_mat(path: Path) -> dict[str, Ratings]:
+    """Read all ratings of ``ydata-tvsum50.mat``, by key (``video_1`` is the first).
+
+    Raises:
+        UserError: The file is damaged or is not TVSum's.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path) as file:
+            group = file["tvsum50"]
+            ratings = {}
+            for index in range(len(group["video"])):
+                name = "".join(map(chr, file[group["video"][index, 0]][()].ravel()))
+                rows = np.asarray(file[group["user_anno"][index, 0]], dtype=np.float32)  # (annotators, frames)
+                ratings[f"video_{index + 1}"] = Ratings(name, rows)
+    except (OSError, KeyError, ValueError, IndexError) as error:
+        raise UserError(f"{path}: not TVSum's annotations or damaged ({error}); download it again") from error
+    return ratings
+
+
+def read_tsv(path: Path) -> dict[str, Ratings]:
+    """Read all ratings of ``ydata-tvsum50-anno.tsv``, by key, in the order of the file.
+
+    Raises:
+        UserError: A line is not id, category and comma-separated ratings, or the annotators' lengths differ.
+    """
+    lines: dict[str, list[NDArray[np.float32]]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            name, _, ratings = line.split("\t")
+            lines.setdefault(name, []).append(np.array(ratings.split(","), dtype=np.float32))
+        except ValueError as error:
+            raise UserError(f"{path}: line {number} is not id, category, ratings; download it again") from error
+    for name, rows in lines.items():
+        if len({len(row) for row in rows}) > 1:
+            raise UserError(f"{path}: annotators of {name} rated different numbers of frames; download it again")
+    return {
+        f"video_{index}": Ratings(name, np.stack(rows)) for index, (name, rows) in enumerate(lines.items(), start=1)
+    }
+
 
 TVSUM = Benchmark(
     name="tvsum",
@@ -23,6 +68,8 @@ TVSUM = Benchmark(
     n_videos=50,
     f1_convention="mean",
     correlation="per-annotator",
+    annotations=((MAT_NAME, read_mat), (TSV_NAME, read_tsv)),
+    raw_files=f"video/*.mp4 and {MAT_NAME} or {TSV_NAME}",
     how_to_get="ydata-tvsum50.mat from https://github.com/yalesong/tvsum, "
     "features from the field's eccv16_dataset_tvsum_*.h5",
     sources=(
@@ -54,58 +101,3 @@ TVSUM = Benchmark(
         ),
     ),
 )
-
-MAT_NAME = "ydata-tvsum50.mat"
-TSV_NAME = "ydata-tvsum50-anno.tsv"
-
-
-@dataclass(frozen=True)
-class Ratings:
-    """One video's ratings as distributed."""
-
-    name: str
-    """YouTube id."""
-    ratings: NDArray[np.float32]
-    """Ratings from 1 to 5, (annotators, frames)."""
-
-
-def read_mat(path: Path) -> dict[str, Ratings]:
-    """Read all ratings of ``ydata-tvsum50.mat``, by key (``video_1`` is the first).
-
-    Raises:
-        UserError: The file is damaged or is not TVSum's.
-    """
-    import h5py
-
-    try:
-        with h5py.File(path) as file:
-            group = file["tvsum50"]
-            found = {}
-            for index in range(len(group["video"])):
-                name = "".join(map(chr, file[group["video"][index, 0]][()].ravel()))
-                ratings = np.asarray(file[group["user_anno"][index, 0]], dtype=np.float32)
-                found[f"video_{index + 1}"] = Ratings(name, ratings)
-    except (OSError, KeyError, ValueError, IndexError) as error:
-        raise UserError(f"{path}: not TVSum's annotations or damaged ({error}); download it again") from error
-    return found
-
-
-def read_tsv(path: Path) -> dict[str, Ratings]:
-    """Read all ratings of ``ydata-tvsum50-anno.tsv``, by key, in the order of the file.
-
-    Raises:
-        UserError: A line is not id, category and comma-separated ratings, or the annotators' lengths differ.
-    """
-    lines: dict[str, list[NDArray[np.float32]]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            name, _, ratings = line.split("\t")
-            lines.setdefault(name, []).append(np.array(ratings.split(","), dtype=np.float32))
-        except ValueError as error:
-            raise UserError(f"{path}: line {number} is not id, category, ratings; download it again") from error
-    for name, rows in lines.items():
-        if len({len(row) for row in rows}) > 1:
-            raise UserError(f"{path}: annotators of {name} rated different numbers of frames; download it again")
-    return {
-        f"video_{index}": Ratings(name, np.stack(rows)) for index, (name, rows) in enumerate(lines.items(), start=1)
-    }
