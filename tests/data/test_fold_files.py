@@ -5,9 +5,8 @@ import re
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS
+from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.fold_files import convert_fold_file, families, family_text, load_family, read_fold_file
-from clipit_lightning.data.fold_layouts import NUMBERS
 from clipit_lightning.data.folds import Fold, FoldFamily, folds_of_family, make_folds
 from tests.support.synthetic import SHARED, needs_shared
 
@@ -39,7 +38,7 @@ H5 = "../datasets/eccv16_dataset_{}_google_pool5.h5/video_{}"
 
 
 def ids(dataset, numbers=None):
-    return [f"{dataset}/video_{number}" for number in sorted(numbers or NUMBERS[dataset])]
+    return [f"{dataset}/video_{number}" for number in sorted(numbers or BENCHMARKS[dataset].numbers)]
 
 
 def write(folder, content, name="mine.json"):
@@ -257,12 +256,6 @@ def test_a_conversion_refuses_another_setting_and_a_bad_target(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
-def test_every_benchmark_has_as_many_numbers_as_videos():
-    assert {name: len(numbers) for name, numbers in NUMBERS.items()} == {
-        name: benchmark.n_videos for name, benchmark in BENCHMARKS.items() if name in NUMBERS
-    }
-
-
 def test_families_are_listed_by_benchmark_and_setting():
     for dataset in ("tvsum", "summe"):
         assert families(dataset, "canonical") == ("csta", "dsnet", "msva", "msva-ordered", "pglsum", "vasnet")
@@ -281,7 +274,6 @@ def test_shipped_families_are_whole(name, dataset, setting):
     assert (family.name, family.dataset, family.setting) == (name, dataset, setting)
     assert family.source.startswith("github.com/")
     target, size = set(ids(dataset)), len(ids(dataset))
-    others = {video for other in NUMBERS if other != dataset for video in ids(other)}
     assert [fold.index for fold in family.folds] == [0, 1, 2, 3, 4]
     for fold in family.folds:
         assert len(fold.test) == (size if setting == "transfer" else size // 5)
@@ -289,8 +281,8 @@ def test_shipped_families_are_whole(name, dataset, setting):
             set(fold.train)
             == {
                 "canonical": target.difference(fold.test),
-                "augmented": others | target.difference(fold.test),
-                "transfer": others,
+                "augmented": {*others(dataset), *target}.difference(fold.test),
+                "transfer": set(others(dataset)),
             }[setting]
         )
         assert fold.validation == ()
@@ -336,11 +328,11 @@ def test_vasnet_draws_other_test_parts_for_its_augmented_folds_and_dsnet_does_no
         assert tests["dsnet", "canonical"] == tests["dsnet", "augmented"]
         assert not set(tests["vasnet", "canonical"]).intersection(tests["vasnet", "augmented"])
         tested = {video for part in tests["vasnet", "augmented"] for video in part}
-        assert len(NUMBERS[dataset]) - len(tested) == never
+        assert len(ids(dataset)) - len(tested) == never
 
 
 def others(dataset):
-    return [video for other in NUMBERS if other != dataset for video in ids(other)]
+    return [video for other in benchmark_names("annotated") if other != dataset for video in ids(other)]
 
 
 @pytest.mark.parametrize(("name", "dataset", "setting"), [key for key in PUBLISHED if key[2] != "transfer"])

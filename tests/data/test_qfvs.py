@@ -7,7 +7,8 @@ import pytest
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.importing import import_distributed
-from clipit_lightning.data.qfvs import CONCEPTS, QFVS, concept, join_tags, query_of, read_oracle
+from clipit_lightning.data.qfvs import QFVS
+from clipit_lightning.data.qfvs_annotations import CONCEPTS, concept, join_tags, query_of, read_oracle
 from clipit_lightning.data.store import Store
 from tests.support import synthetic_qfvs as fake
 from tests.support.synthetic import SHARED, needs_shared

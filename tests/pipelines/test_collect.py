@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.summe import Summaries
+from clipit_lightning.data.benchmark import Summaries
 from clipit_lightning.pipelines.collect import from_benchmark, from_files, with_captions
 from clipit_lightning.pipelines.labels import read_labels
 from tests.support.synthetic import SHARED, needs_shared, write_summe_ground_truth, write_tvsum_mat, write_tvsum_tsv

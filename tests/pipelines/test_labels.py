@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.summe import Summaries
-from clipit_lightning.data.tvsum import Ratings
+from clipit_lightning.data.benchmark import Ratings, Summaries
 from clipit_lightning.pipelines.labels import annotation, read_labels
 
 HEADER = "video,annotator,start,end,score\n"

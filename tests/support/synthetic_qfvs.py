@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import scipy.io
 
-from clipit_lightning.data.qfvs import CONCEPTS, QFVS
+from clipit_lightning.data.qfvs import QFVS
+from clipit_lightning.data.qfvs_annotations import CONCEPTS
 
 SHOTS = {"P01": 120, "P02": 160, "P03": 100, "P04": 140}
 QUERIES = (

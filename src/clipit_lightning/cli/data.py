@@ -52,8 +52,9 @@ def add_data(commands: Commands) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> int:
+    from clipit_lightning.core.log import print_log
+    from clipit_lightning.data import find_source, sources
     from clipit_lightning.data.download import fetch
-    from clipit_lightning.data.sources import SOURCES, find_source
 
     if not options.names:
         rows = [
@@ -63,14 +64,15 @@ def _fetch(options: argparse.Namespace) -> int:
                 "licence": each.licence,
                 "how": "fetched" if each.files else "by hand",
             }
-            for each in SOURCES
+            for each in sources().values()
         ]
         _print_table(rows)
         return 0
     for name in options.names:
-        find_source(name, SOURCES)  # a wrong name is said before anything is downloaded
+        find_source(name)  # a wrong name is said before anything is downloaded
+    print_log()
     for name in options.names:
-        for path in fetch(name, options.to, print):
+        for path in fetch(name, options.to):
             print(f"{name}: {path}; next: clipit data import {options.to}")
     return 0
 

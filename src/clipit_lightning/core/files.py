@@ -64,7 +64,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
     """
     try:
         refuse_no_file(path)
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=named_once, parse_constant=_reject_constant)
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=named_once, parse_constant=_reject)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {path}: {error}; restore the file or remove it") from error
 
@@ -92,5 +92,5 @@ def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return named
 
 
-def _reject_constant(constant: str) -> None:
+def _reject(constant: str) -> None:
     raise ValueError(f"it holds {constant}")

@@ -1,9 +1,10 @@
 """From distributed files to batches: benchmarks, importers, the HDF5 store, folds, datamodules, the miniature."""
 
+import difflib
 from collections.abc import Sequence
 
-from clipit_lightning.core.errors import require
-from clipit_lightning.data.benchmark import Benchmark, Kind
+from clipit_lightning.core.errors import UserError, require
+from clipit_lightning.data.benchmark import FIELD_FEATURES, Benchmark, Kind, Source
 from clipit_lightning.data.qfvs import QFVS
 from clipit_lightning.data.summe import SUMME
 from clipit_lightning.data.tvsum import TVSUM
@@ -47,3 +48,23 @@ def check_names(dataset: str, sources: Sequence[str] | None = None) -> None:
     known = benchmark_names("annotated")
     for source in sources or ():
         require(source in known, "data.sources", f"{source} is unknown; there are {', '.join(known)}")
+
+
+def sources() -> dict[str, Source]:
+    """What can be fetched or says where it is distributed, by its name on the command line."""
+    listed = [source for benchmark in BENCHMARKS.values() for source in benchmark.sources]
+    return {source.name: source for source in (*listed, FIELD_FEATURES)}
+
+
+def find_source(name: str) -> Source:
+    """The source of a name.
+
+    Raises:
+        UserError: There is none; the message names those that there are.
+    """
+    known = sources()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        did_you_mean = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"no source is called {name!r}; {did_you_mean}There are {', '.join(known)}")
+    return known[name]

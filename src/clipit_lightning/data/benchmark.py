@@ -1,7 +1,14 @@
 """What the framework has to know of a benchmark; each one's own module says it, with its data sheet."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipit_lightning.data.query_video import QueryVideo
 
 Kind = Literal["annotated", "queries"]
 """What a benchmark has of a video: annotators' ratings or summaries of it, or queries, each with its own summary."""
@@ -10,6 +17,83 @@ CorrelationRule = Literal[
     "per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary"
 ]
 """What is correlated with what; `metrics.correlation.references` and `correlate` define each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A file to download."""
+
+    url: str
+    """Public address, https."""
+    name: str
+    """Name that the file gets here."""
+    size: int | None = None
+    """Bytes; None where nobody published it and we could not measure it."""
+    sha256: str | None = None
+    """Checksum, 64 lower-case hex digits; None as the size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A distribution of a benchmark, of its videos, or of features. We keep no copies; the licences are theirs."""
+
+    name: str
+    """Name on the command line."""
+    title: str
+    """What it is, in a few words."""
+    licence: str
+    """What its authors allow."""
+    how_to_get: str
+    """One line: where it is distributed if it cannot be downloaded from here, and what to do with the files."""
+    files: tuple[RemoteFile, ...] = ()
+    """What can be downloaded; empty where there is no public address that we would rely on."""
+
+
+FIELD_FEATURES = Source(
+    name="features",
+    title="the field's eccv16_dataset_{tvsum,summe,ovp,youtube}_google_pool5.h5 (Zhang et al., ECCV 2016)",
+    licence="research use",
+    how_to_get="datasets.tar.gz by the link in the README of https://github.com/KaiyangZhou/pytorch-vsumm-reinforce "
+    "(Zhou et al., AAAI 2018); unpack it and run `clipit data import FOLDER`",
+)
+"""Features of all annotated benchmarks."""
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """One video's ratings as distributed."""
+
+    name: str
+    """Name of the video, or its YouTube id."""
+    ratings: NDArray[np.float32]
+    """Ratings from 1 to 5, (annotators, frames)."""
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """One video's summaries as distributed."""
+
+    name: str
+    """Name of the video, or its YouTube id."""
+    user_summary: NDArray[np.uint8]
+    """1 where a frame is in an annotator's summary, (annotators, frames)."""
+
+
+Annotation = Ratings | Summaries
+
+
+@dataclass(frozen=True)
+class QueryImport:
+    """What lies there of a benchmark with queries."""
+
+    videos: list[QueryVideo] = field(default_factory=list)
+    """Its videos, joined; empty where something is missing."""
+    features: str = ""
+    """Name of the features; empty where there are none."""
+    notices: list[str] = field(default_factory=list)
+    """What the user should know: what was omitted, what is incomplete."""
+    missing: str = ""
+    """What is missing, such as ``oracle summaries``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +112,8 @@ class Benchmark:
     """One line: where its annotations and features come from."""
     budget: float = 0.15
     """Largest share of a video's frames that its summary may take; with queries, the share of shots that it takes."""
+    sources: tuple[Source, ...] = ()
+    """Where its files are distributed, for `clipit data fetch`."""
     is_target: bool = True
     """Whether it is tested on; else other benchmarks train on it."""
 
@@ -35,6 +121,12 @@ class Benchmark:
     """Annotated: how F1 is taken over annotators, by their mean (TVSum) or the best agreement (SumMe)."""
     correlation: CorrelationRule = "mean-annotator"
     """Annotated: which references its rank correlations are taken against."""
+    numbers: frozenset[int] = frozenset()
+    """Annotated: which ``video_N`` there are in the field's file; by default 1 to ``n_videos``."""
+    annotations: tuple[tuple[str, Callable[[Path], Mapping[str, Annotation]]], ...] = ()
+    """Annotated: patterns of its annotation files, the best form first, each with what reads all videos by key."""
+    raw_files: str = ""
+    """Annotated: what the folder of its videos holds, for `clipit prepare`; empty where it has none."""
 
     videos: tuple[str, ...] = ()
     """Queries: keys of its videos, in the order in which the field prints results."""
@@ -44,6 +136,12 @@ class Benchmark:
     """Queries: length of a shot."""
     families: tuple[str, ...] = ()
     """Queries: its families of folds, the default first."""
+    read_queries: Callable[[Sequence[Path], str | None], QueryImport] | None = None
+    """Queries: reads all videos from the files that were found, with the features of a name, by default the only."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "annotated" and not self.numbers:
+            object.__setattr__(self, "numbers", frozenset(range(1, self.n_videos + 1)))
 
     @property
     def has_ratings(self) -> bool:

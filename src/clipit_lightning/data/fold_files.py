@@ -15,7 +15,8 @@ from typing import Any
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import write_text
-from clipit_lightning.data.fold_layouts import NUMBERS, folds_of_content, read_content
+from clipit_lightning.data import BENCHMARKS
+from clipit_lightning.data.fold_layouts import folds_of_content, read_content
 from clipit_lightning.data.folds import Fold, FoldFamily
 
 
@@ -139,7 +140,7 @@ def family_text(family: FoldFamily) -> str:
 
 def summary_of_family(family: FoldFamily) -> str:
     """What a family holds, in lines to print; folds that are the same count once."""
-    videos = {f"{family.dataset}/video_{number}" for number in NUMBERS[family.dataset]}
+    videos = {f"{family.dataset}/video_{number}" for number in BENCHMARKS[family.dataset].numbers}
     lines = [
         f"{family.name}: {len(family.folds)} {family.setting} folds of {family.dataset}, hash {family.content_hash}",
         f"source: {family.source}",

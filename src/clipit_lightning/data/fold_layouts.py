@@ -8,15 +8,8 @@ from typing import Any
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import named_once, refuse_no_file
+from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.folds import Fold, Setting
-
-NUMBERS: dict[str, frozenset[int]] = {
-    "tvsum": frozenset(range(1, 51)),
-    "summe": frozenset(range(1, 26)),
-    "ovp": frozenset(range(1, 51)),
-    "youtube": frozenset(range(11, 51)) - {22},  # 39 of its 50; the others, cartoons, keep their numbers
-}
-"""Which ``video_N`` there are in the field's HDF5 file of each benchmark."""
 
 _PARTS = {
     "train": ("train", "train_keys", "training"),
@@ -86,8 +79,8 @@ def folds_of_content(
     Raises:
         UserError: The layout is unknown, or a fold is wrong; the message names file, fold and video.
     """
-    if dataset not in NUMBERS:
-        raise UserError(f"{dataset}: no such benchmark; there are {', '.join(NUMBERS)}")
+    if dataset not in benchmark_names("annotated"):
+        raise UserError(f"{dataset}: no such benchmark; there are {', '.join(benchmark_names('annotated'))}")
     said = content.get("dataset", dataset) if isinstance(content, dict) else dataset
     plain = {f"{dataset}/{_plain(each)}": key for each, key in names.items()}
     folds = []
@@ -154,12 +147,13 @@ def _fold(where: str, index: int, raw: dict[str, Any], dataset: str, names: Mapp
 def _entries(where: str, part: str, entries: Any, dataset: str) -> list[tuple[Any, str]]:  # noqa: ANN401
     """What names a video in a part, each with the benchmark that it is of unless it says another."""
     by_dataset = entries if isinstance(entries, dict) else {dataset: entries}
-    for each, videos in by_dataset.items():
-        if each not in NUMBERS or not isinstance(videos, list):
+    known = benchmark_names("annotated")
+    for name, videos in by_dataset.items():
+        if name not in known or not isinstance(videos, list):
             raise UserError(
-                f"{where}, {part}: {_short(each)} is not a list of videos, or no benchmark of {', '.join(NUMBERS)}"
+                f"{where}, {part}: {_short(name)} is not a list of videos, or no benchmark of {', '.join(known)}"
             )
-    return [(video, each) for each, videos in by_dataset.items() for video in videos]
+    return [(video, name) for name, videos in by_dataset.items() for video in videos]
 
 
 def _id(where: str, entry: Any, dataset: str, names: Mapping[str, str]) -> str:  # noqa: ANN401
@@ -168,15 +162,17 @@ def _id(where: str, entry: Any, dataset: str, names: Mapping[str, str]) -> str: 
         raise UserError(f"{where}: {_short(entry)} stands where a video's key, name or number is expected")
     folder, _, last = str(entry).strip().rpartition("/")
     if folder:
-        said = [word for word in re.split(r"[^a-z0-9]+", folder.lower()) if word in NUMBERS]
-        if not said:
-            raise UserError(f"{where}: {_short(entry)} names no benchmark of {', '.join(NUMBERS)} before the video")
-        dataset = said[-1]  # the last: folders before the HDF5 file may have such names too
+        known = benchmark_names("annotated")
+        named = [word for word in re.split(r"[^a-z0-9]+", folder.lower()) if word in known]
+        if not named:
+            raise UserError(f"{where}: {_short(entry)} names no benchmark of {', '.join(known)} before the video")
+        dataset = named[-1]  # the last: folders before the HDF5 file may have such names too
     key = names.get(f"{dataset}/{_plain(last)}", last)
     number = re.fullmatch(r"(?:video_)?([1-9][0-9]{0,3})", key, flags=re.ASCII)
-    if number is None or int(number[1]) not in NUMBERS[dataset]:
-        known = f"video_{min(NUMBERS[dataset])} to video_{max(NUMBERS[dataset])}"
-        raise UserError(f"{where}: {_short(entry)} is no video of {dataset}; there are {known}, and names where known")
+    numbers = BENCHMARKS[dataset].numbers
+    if number is None or int(number[1]) not in numbers:
+        keys = f"video_{min(numbers)} to video_{max(numbers)}"
+        raise UserError(f"{where}: {_short(entry)} is no video of {dataset}; there are {keys}, and names where known")
     return f"{dataset}/video_{number[1]}"
 
 

@@ -1,35 +1,39 @@
 """From the files as they are distributed to one store a benchmark: find, join, check, write."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS, benchmark_names, summe, tvsum
-from clipit_lightning.data.joining import JoinError, complete_video
-from clipit_lightning.data.qfvs import QFVS
-from clipit_lightning.data.qfvs_importer import Imported, QFVSFiles, join_qfvs
-from clipit_lightning.data.store import Store, natural_order, write_query_store, write_store
+from clipit_lightning.data import BENCHMARKS, benchmark_names
+from clipit_lightning.data.benchmark import Annotation, QueryImport, Ratings, Summaries
+from clipit_lightning.data.store import Store, group_arrays, natural_order, write_query_store, write_store
 from clipit_lightning.data.video import Video
+from clipit_lightning.summary import key_shots
+from clipit_lightning.summary.shots import change_points
 
-_FIELD_NAME = re.compile(r"(?:eccv16_dataset_)?(tvsum|summe|ovp|youtube)_?(.*)", re.IGNORECASE)
+_ABSENT = np.empty(0, np.float32)
 
 
 @dataclass
-class Found:
-    """Paths of what is known under the searched folders."""
+class DistributedFiles:
+    """What lies under the searched files and folders."""
 
-    searched: tuple[Path, ...] = ()
+    paths: list[Path] = field(default_factory=list)
     features: dict[str, list[Path]] = field(default_factory=dict)
     """HDF5 files in the field's layout, by benchmark."""
-    ratings: Path | None = None
-    """TVSum's ratings, ``.mat`` or ``.tsv``."""
-    ground_truth: Path | None = None
-    """SumMe's ``GT`` folder."""
-    qfvs: QFVSFiles = field(default_factory=QFVSFiles)
+
+    def annotations(self, dataset: str) -> Mapping[str, Annotation]:
+        """The annotations of a benchmark by key, of the best of its files; empty where there is none."""
+        for pattern, read in BENCHMARKS[dataset].annotations:
+            if matching := [path for path in self.paths if path.match(pattern)]:
+                return read(matching[-1])
+        return {}
 
 
 @dataclass(frozen=True)
@@ -37,40 +41,36 @@ class ImportRow:
     """A line of the table that `clipit data import` prints."""
 
     dataset: str
-    videos: str
-    features: str
-    shots: str
-    annotations: str
-    captions: str
-    result: str
+    videos: str = "-"
+    features: str = "-"
+    shots: str = "-"
+    annotations: str = "-"
+    captions: str = "-"
+    result: str = "-"
 
 
-def find_distributed(sources: Sequence[Path]) -> Found:
+def find_distributed(sources: Sequence[Path]) -> DistributedFiles:
     """Search files and folders, to any depth, for the distributions that we know.
 
     Raises:
         UserError: A source does not exist.
     """
-    found = Found(searched=tuple(sources))
+    files = DistributedFiles()
     for source in sources:
         if not source.exists():
             raise UserError(f"{source}: no such file or folder; name the folder that holds the downloaded files")
-        for path in sorted([source] if source.is_file() else source.rglob("*")):
-            found.qfvs.take(path)
-            if path.suffix.lower() in (".h5", ".hdf5"):
-                if (name := _benchmark_of(path)) is not None:
-                    found.features.setdefault(name, []).append(path)
-            elif path.name == tvsum.MAT_NAME or (path.name == tvsum.TSV_NAME and found.ratings is None):
-                found.ratings = path
-            elif path.suffix == ".mat" and path.parent.name == "GT":
-                found.ground_truth = path.parent
-    return found
+        # Names with a dot: macOS adds such copies.
+        files.paths += sorted([source] if source.is_file() else source.rglob("[!.]*"))
+    for path in files.paths:
+        if path.suffix.lower() in (".h5", ".hdf5") and (name := _benchmark_of(path)) is not None:
+            files.features.setdefault(name, []).append(path)
+    return files
 
 
 def import_distributed(
     sources: Sequence[Path], to: Path, features: str | None = None, force: bool = False
 ) -> list[ImportRow]:
-    """Join what lies under the sources into one store a benchmark, and say what was found and what is missing.
+    """Join what lies under the sources into one store a benchmark, and tell what is there and what is missing.
 
     Args:
         sources: Files and folders to search.
@@ -79,54 +79,79 @@ def import_distributed(
         force: Replace a store of other content.
 
     Raises:
-        UserError: Nothing known was found, files contradict each other or are damaged, or a store of other content
+        UserError: Nothing known lies there, files contradict each other or are damaged, or a store of other content
             would be replaced.
     """
-    found = find_distributed(sources)
-    if not found.features and not found.qfvs.features:
-        looked = ", ".join(map(str, found.searched))
+    files = find_distributed(sources)
+    annotated = {name: _join(name, _choose(name, paths, features), files) for name, paths in files.features.items()}
+    queries = {name: _read_queries(name, files, features) for name in benchmark_names("queries")}
+    if not annotated and not any(read.features for read in queries.values()):
+        looked = ", ".join(map(str, sources))
         raise UserError(
             f"{looked}: no features found (eccv16_dataset_<data set>_<features>.h5, qfvs_<features>.h5); they are what "
             "scorers read"
         )
-    prepared = {name: _join(name, _choose(name, paths, features), found) for name, paths in found.features.items()}
-    queries = join_qfvs(found.qfvs, features) if found.qfvs.features and found.qfvs.oracles else None
-    for name, (_, attributes) in prepared.items():
-        _refuse_other_content(to / f"{name}.h5", attributes["features"], force)
-    if queries is not None:
-        _refuse_other_content(to / f"{QFVS.name}.h5", queries.features, force)
+    chosen = {name: attributes["features"] for name, (_, attributes) in annotated.items()}
+    chosen |= {name: read.features for name, read in queries.items() if read.videos}
+    for name, its_features in chosen.items():
+        _check_same_content(to / f"{name}.h5", its_features, force)
     rows = []
     for name in benchmark_names("annotated"):
-        if name not in prepared:
-            rows.append(ImportRow(name, "-", "-", "-", "-", "-", f"missing: {BENCHMARKS[name].how_to_get}"))
-            continue
-        videos, attributes = prepared[name]
-        path = to / f"{name}.h5"
-        write_store(path, videos, attributes)
-        rows.append(_row(name, videos, attributes, path))
-    return [*rows, _write_qfvs(queries, found.qfvs, to / f"{QFVS.name}.h5")]
+        if name in annotated:
+            rows.append(_write(name, *annotated[name], to / f"{name}.h5"))
+        else:
+            rows.append(ImportRow(name, result=f"missing: {BENCHMARKS[name].how_to_get}"))
+    return [*rows, *(_write_queries(name, read, to / f"{name}.h5") for name, read in queries.items())]
 
 
-def _write_qfvs(imported: Imported | None, files: QFVSFiles, path: Path) -> ImportRow:
-    if imported is None:
-        lacking = "oracle summaries" if files.features else "features" if files.oracles else "all"
-        return ImportRow(QFVS.name, "-", "-", "-", "-", "-", f"missing ({lacking}): {QFVS.how_to_get}")
-    write_query_store(path, imported.videos, {"dataset": QFVS.name, "features": imported.features, "data": "real"})
-    queries = sum(len(video.queries) for video in imported.videos)
+def _write(name: str, videos: list[Video], attributes: dict[str, str], path: Path) -> ImportRow:
+    write_store(path, videos, attributes)
+    expected = BENCHMARKS[name].n_videos
+    annotations = f"summaries {_count(video.user_summary is not None for video in videos)}"
+    if BENCHMARKS[name].has_ratings:
+        annotations += f", ratings {_count(video.user_scores is not None for video in videos)}"
     return ImportRow(
-        dataset=QFVS.name,
-        videos=str(len(imported.videos)),
-        features=f"{imported.features} ({imported.videos[0].features.shape[1]})",
-        shots=str(sum(video.n_steps for video in imported.videos)),
-        annotations=f"oracle summaries of {queries} queries",
-        captions="-",
-        result="; ".join([_soundness(path), *imported.notices]),
+        dataset=name,
+        videos=f"{len(videos)}" if len(videos) == expected else f"{len(videos)} of {expected}",
+        features=f"{attributes['features']} ({videos[0].features.shape[1]})",
+        shots=str(sum(len(video.change_points) for video in videos)),
+        annotations=annotations,
+        captions=_count(video.caption_features is not None for video in videos),
+        result=_soundness(path),
     )
+
+
+def _read_queries(name: str, files: DistributedFiles, features: str | None) -> QueryImport:
+    read = BENCHMARKS[name].read_queries
+    if read is None:
+        raise NotImplementedError(f"{name} has no reader of its files")
+    return read(files.paths, features)
+
+
+def _write_queries(name: str, read: QueryImport, path: Path) -> ImportRow:
+    if not read.videos:
+        return ImportRow(name, result=f"missing ({read.missing}): {BENCHMARKS[name].how_to_get}")
+    write_query_store(path, read.videos, {"dataset": name, "features": read.features, "data": "real"})
+    queries = sum(len(video.queries) for video in read.videos)
+    return ImportRow(
+        dataset=name,
+        videos=str(len(read.videos)),
+        features=f"{read.features} ({read.videos[0].features.shape[1]})",
+        shots=str(sum(video.n_steps for video in read.videos)),
+        annotations=f"oracle summaries of {queries} queries",
+        result="; ".join([_soundness(path), *read.notices]),
+    )
+
+
+def _field_name(path: Path) -> re.Match[str] | None:
+    """The benchmark and the features in the name of a file in the field's layout; None for any other file."""
+    names = "|".join(benchmark_names("annotated"))
+    return re.fullmatch(rf"(?:eccv16_dataset_)?({names})_?(.*)", path.stem, re.IGNORECASE)
 
 
 def _benchmark_of(path: Path) -> str | None:
     """Benchmark of an HDF5 file in the field's layout; None for any other file."""
-    match = _FIELD_NAME.fullmatch(path.stem)
+    match = _field_name(path)
     if match is None:
         return None
     try:
@@ -137,43 +162,38 @@ def _benchmark_of(path: Path) -> str | None:
         raise UserError(f"{path}: not a readable HDF5 file, perhaps cut short; download it again") from error
 
 
-def features_name(path: Path) -> str:
+def _features_name(path: Path) -> str:
     """Name of the features in a file: what follows the benchmark's name in the field's file names."""
-    match = _FIELD_NAME.fullmatch(path.stem)
+    match = _field_name(path)
     with h5py.File(path, "r") as file:
         return str(file.attrs.get("features", "")) or (match[2] if match else "") or "unnamed"
 
 
 def _choose(name: str, paths: list[Path], features: str | None) -> Path:
-    chosen = [path for path in paths if features is None or features_name(path) == features]
+    chosen = [path for path in paths if features is None or _features_name(path) == features]
     if len(chosen) == 1:
         return chosen[0]
-    have = ", ".join(f"{features_name(path)} ({path})" for path in paths)
+    have = ", ".join(f"{_features_name(path)} ({path})" for path in paths)
     if chosen:
         raise UserError(f"{name}: several feature files: {have}; name one with --features NAME")
     raise UserError(f"{name}: no features called {features}; found {have}")
 
 
-def _join(name: str, path: Path, found: Found) -> tuple[list[Video], dict[str, str]]:
-    """Read one features file and join the annotations that were found."""
-    ratings = tvsum.read_mat if found.ratings and found.ratings.suffix == ".mat" else tvsum.read_tsv
-    annotations: dict[str, tvsum.Ratings] | dict[str, summe.Summaries] = {}
-    if name == "tvsum" and found.ratings:
-        annotations = ratings(found.ratings)
-    elif name == "summe" and found.ground_truth:
-        annotations = summe.read_ground_truth(found.ground_truth)
+def _join(name: str, path: Path, files: DistributedFiles) -> tuple[list[Video], dict[str, str]]:
+    """Read one features file and join the benchmark's annotations."""
+    annotations = files.annotations(name)
     try:
         with h5py.File(path, "r") as file:
             videos = [complete_video(file[key], name, key, annotations) for key in natural_order(file)]
             data = str(file.attrs.get("data", "real"))
-    except JoinError as error:
+    except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); download it again") from error
-    return videos, {"dataset": name, "features": features_name(path), "data": data}
+    return videos, {"dataset": name, "features": _features_name(path), "data": data}
 
 
-def _refuse_other_content(path: Path, features: str, force: bool) -> None:
+def _check_same_content(path: Path, features: str, force: bool) -> None:
     if not path.exists() or force:
         return
     there = Store(path).attributes.get("features", "unnamed")
@@ -183,32 +203,87 @@ def _refuse_other_content(path: Path, features: str, force: bool) -> None:
         )
 
 
-def _row(name: str, videos: list[Video], attributes: dict[str, str], path: Path) -> ImportRow:
-    expected = BENCHMARKS[name].n_videos
-    count = f"{len(videos)}" if len(videos) == expected else f"{len(videos)} of {expected}"
-    return ImportRow(
-        dataset=name,
-        videos=count,
-        features=f"{attributes['features']} ({videos[0].features.shape[1]})",
-        shots=str(sum(len(video.change_points) for video in videos)),
-        annotations=_annotations(videos),
-        captions=_count(video.caption_features is not None for video in videos),
-        result=_soundness(path),
-    )
-
-
 def _soundness(path: Path) -> str:
     problems = Store(path).check()
     return f"{path}, sound" if not problems else f"{path}, {len(problems)} problems: run `clipit data check`"
 
 
-def _annotations(videos: list[Video]) -> str:
-    parts = [f"summaries {_count(video.user_summary is not None for video in videos)}"]
-    if BENCHMARKS[videos[0].dataset].has_ratings:
-        parts.append(f"ratings {_count(video.user_scores is not None for video in videos)}")
-    return ", ".join(parts)
-
-
 def _count(flags: Iterable[bool]) -> str:
     values = list(flags)
     return {0: "none", len(values): "all"}.get(sum(values), f"{sum(values)} of {len(values)}")
+
+
+def complete_video(group: h5py.Group, dataset: str, key: str, annotations: Mapping[str, Annotation]) -> Video:
+    """Read a group in the field's layout, join its annotation, and fill what the file lacks.
+
+    Lacking shots are made by kernel temporal segmentation; a lacking ``gtscore`` from the annotation; lacking
+    summaries of annotators from their ratings by the 15 % knapsack (Zhang et al., ECCV 2016), and a lacking
+    ``gtsummary`` likewise.
+
+    Raises:
+        UserError: The annotation has another length or contradicts the file; the message starts with the key.
+        KeyError: The file lacks an array that cannot be made.
+    """
+    arrays = group_arrays(group)
+    if "change_points" not in arrays:
+        shots = change_points(arrays["features"], arrays["picks"], arrays["n_frames"])
+        arrays["change_points"] = shots.astype(np.int64)
+    for name in ("gtscore", "gtsummary"):
+        arrays.setdefault(name, _ABSENT)
+    video = Video(dataset=dataset, key=key, **arrays)
+    if annotations:
+        video = _with_annotation(video, _annotation_of(video, annotations))
+    return _filled(video)
+
+
+def _annotation_of(video: Video, annotations: Mapping[str, Annotation]) -> Annotation:
+    """The video's annotation: by name where the file has names, else by the order that the field's keys follow."""
+    if video.name:
+        # The field's SumMe file writes "Base_jumping" for the distribution's "Base jumping".
+        by_name = {_plain(annotation.name): annotation for annotation in annotations.values()}
+        if _plain(video.name) not in by_name:
+            raise UserError(f"{video.key}: {video.name} is not among the annotations")
+        return by_name[_plain(video.name)]
+    if video.key not in annotations:
+        raise UserError(f"{video.key}: the annotations have {len(annotations)} videos, none of this key")
+    return annotations[video.key]
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").casefold()
+
+
+def _with_annotation(video: Video, annotation: Annotation) -> Video:
+    array = annotation.ratings if isinstance(annotation, Ratings) else annotation.user_summary
+    if array.shape[1] != video.n_frames:
+        raise UserError(
+            f"{video.key}: {video.n_frames} frames, but its annotation ({annotation.name}) has {array.shape[1]}: "
+            "they are of different videos or versions"
+        )
+    video = replace(video, name=annotation.name)
+    if isinstance(annotation, Summaries):
+        return replace(video, user_summary=annotation.user_summary)
+    ratings = annotation.ratings[:, video.picks]  # (annotators, steps)
+    importance = (ratings.mean(axis=0) - 1) / 4  # (steps,)
+    if video.gtscore.size == importance.size and np.abs(video.gtscore - importance).max() > 0.05:
+        raise UserError(f"{video.key}: its gtscore is not the mean of {annotation.name}'s ratings")
+    return replace(video, user_scores=ratings, gtscore=importance.astype(np.float32))
+
+
+def _filled(video: Video) -> Video:
+    if not video.gtscore.size:
+        if video.user_summary is None:
+            raise KeyError("gtscore is missing, and no annotation was found to make it from")
+        mean = video.user_summary[:, video.picks].mean(axis=0)  # (steps,)
+        video = replace(video, gtscore=mean.astype(np.float32))
+    if video.user_summary is None and video.user_scores is not None:
+        summaries = [_summary(video, scores) for scores in video.user_scores]
+        video = replace(video, user_summary=np.stack(summaries))
+    if not video.gtsummary.size:
+        at_picks = _summary(video, video.gtscore)[video.picks]  # (steps,)
+        video = replace(video, gtsummary=at_picks.astype(np.float32))
+    return video
+
+
+def _summary(video: Video, scores: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return key_shots.key_shot_summary(scores, video.picks, video.change_points, video.n_frames)

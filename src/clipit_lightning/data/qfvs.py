@@ -3,7 +3,7 @@
 Four videos of 3 to 5 hours, recorded by a camera on a person's head, cut into shots of 5 seconds: 2783, 3692, 2152
 and 3588. Each shot is tagged with those of 48 concepts that it shows. A query is two concepts; each video has 45 (the
 paper says 46), and each query an oracle summary: a set of shots that the annotators agreed on. A prediction is
-compared by what its shots show, not by which they are (``metrics/semantic.py``).
+compared by what its shots show, not by which they are (``evaluation/matching.py``).
 
 Distributed as ``Oracle_summaries/P0x/A_B_oracle.txt`` (shot numbers counted **from 1**, a line each),
 ``Dense_per_shot_tags/P0x/P0x.txt`` (a line a shot, concepts separated by commas), ``Dictionary.txt`` (the concepts),
@@ -12,177 +12,249 @@ the last tag of the last shot of P01, P02 and P03; apart from the last shot the 
 use.
 """
 
-import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.benchmark import Benchmark
+from clipit_lightning.data.benchmark import Benchmark, QueryImport, Source
+from clipit_lightning.data.qfvs_annotations import (
+    CONCEPTS,
+    VIDEOS,
+    concept,
+    join_tags,
+    query_of,
+    read_dense_tags,
+    read_oracle,
+    read_sentences,
+    read_tags_mat,
+)
+from clipit_lightning.data.query_video import QueryVideo
+
+_OURS = re.compile(r"qfvs_?(.*)", re.IGNORECASE)
+_SEGMENTS = re.compile(rf"({'|'.join(VIDEOS)})_?(.*)")
+
+Floats = NDArray[np.float32]
+
+
+@dataclass
+class _Files:
+    """What lies there of QFVS."""
+
+    oracles: dict[str, list[Path]] = field(default_factory=dict)
+    """Oracle files by video."""
+    dense: dict[str, Path] = field(default_factory=dict)
+    """``P0x.txt`` by video."""
+    tags_mat: Path | None = None
+    sentences: Path | None = None
+    features: dict[str, dict[str, Path]] = field(default_factory=dict)
+    """Every set of features by name: the file of each video."""
+    texts: list[Path] = field(default_factory=list)
+    """``qfvs_*.h5`` with the concepts' embeddings at the top."""
+
+
+def _find(paths: Iterable[Path]) -> _Files:
+    files = _Files()
+    for path in paths:
+        folder = path.parent.name
+        if path.name.endswith("_oracle.txt") and folder in VIDEOS:
+            files.oracles.setdefault(folder, []).append(path)
+        elif path.suffix == ".txt" and path.stem == folder and folder in VIDEOS:
+            files.dense[folder] = path
+        elif path.name == "Tags.mat":
+            files.tags_mat = path
+        elif path.name == "queries.json":
+            files.sentences = path
+        elif path.suffix.lower() in (".h5", ".hdf5"):
+            _find_features(path, files)
+    return files
+
+
+def _find_features(path: Path, files: _Files) -> None:
+    """Note a file with features: ``qfvs_<features>.h5`` with a group a video, or UniVTG's ``P0x_<features>.h5``."""
+    if match := _OURS.fullmatch(path.stem):
+        held = _names_in(path)
+        if videos := [key for key in VIDEOS if key in held]:
+            files.features[match[1] or "unnamed"] = dict.fromkeys(videos, path)
+        files.texts += [path] if "concept_features" in held else []
+    elif match := _SEGMENTS.fullmatch(path.stem):
+        files.features.setdefault(match[2] or "unnamed", {})[match[1]] = path
+
+
+def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport:
+    """Join features and annotations into videos with queries.
+
+    Args:
+        paths: All files that were found.
+        features: Which features to take where there are several.
+
+    Raises:
+        UserError: Annotations or the concepts' embeddings are missing, files are damaged or contradict each other.
+    """
+    files = _find(paths)
+    if not files.features or not files.oracles:
+        lacking = "oracle summaries" if files.features else "all"
+        return QueryImport(features=", ".join(files.features), missing="features" if files.oracles else lacking)
+    name, vectors, texts = _read_features(files, features)
+    if missing := [key for key in VIDEOS if key not in files.oracles]:
+        raise UserError(
+            f"qfvs: no oracle summaries of {', '.join(missing)} (Oracle_summaries/P0x/*_oracle.txt); {QFVS.how_to_get}"
+        )
+    mat = read_tags_mat(files.tags_mat) if files.tags_mat else {}
+    sentences = read_sentences(files.sentences) if files.sentences else {}
+    sentence_features = _read_sentence_features(files.texts)
+    notices: list[str] = []
+    videos = []
+    for key in VIDEOS:
+        tags = _read_tags(key, files, mat, notices)
+        oracles = sorted(files.oracles[key])
+        if len(oracles) != QFVS.n_queries:
+            notices.append(f"{key} has {len(oracles)} of {QFVS.n_queries} queries")
+        queries = [query_of(path) for path in oracles]
+        told = [sentences.get((key, *query), "") for query in queries]
+        has_features = set(told) <= set(sentence_features)
+        video = QueryVideo(
+            dataset=QFVS.name,
+            key=key,
+            features=_of_tagged_shots(key, vectors[key], len(tags), notices),
+            tags=tags,
+            concepts=CONCEPTS,
+            queries=np.array(queries, dtype=np.int64),
+            query_features=np.stack([texts[list(query)] for query in queries]),
+            oracle=np.stack([read_oracle(path, len(tags)) for path in oracles]),
+            shot_seconds=QFVS.shot_seconds,
+            sentences=tuple(told) if all(told) else (),
+            sentence_features=np.stack([sentence_features[sentence] for sentence in told]) if has_features else None,
+        )
+        videos.append(video)
+    return QueryImport(videos, name, notices)
+
+
+def _read_tags(key: str, files: _Files, mat: dict[str, NDArray[np.uint8]], notices: list[str]) -> NDArray[np.uint8]:
+    if key not in files.dense:
+        if key not in mat:
+            raise UserError(
+                f"qfvs: no tags of {key} (Dense_per_shot_tags/{key}/{key}.txt or Tags.mat); {QFVS.how_to_get}"
+            )
+        return mat[key]
+    dense = read_dense_tags(files.dense[key])
+    if key not in mat:
+        return dense
+    tags = join_tags(key, dense, mat[key])
+    if (tags != dense).any():
+        notices.append(f"Tags.mat lacks {int((tags != dense).sum())} tag of {key}'s last shot, as distributed")
+    return tags
+
+
+def _of_tagged_shots(key: str, features: Floats, n_shots: int, notices: list[str]) -> Floats:
+    """Features of the tagged shots: released ones may have a few more at the end (P04)."""
+    if len(features) < n_shots:
+        raise UserError(
+            f"qfvs: {key} has features of {len(features)} shots, but tags of {n_shots}; get its other features"
+        )
+    if len(features) > n_shots:
+        notices.append(f"{key} has {len(features) - n_shots} features more than tags, left out at the end")
+    return features[:n_shots]
+
+
+def _read_features(files: _Files, wanted: str | None) -> tuple[str, dict[str, Floats], Floats]:
+    """Name, shot features by video (shots, features), and the concepts' embeddings (48, features)."""
+    chosen = [name for name in files.features if wanted is None or name == wanted]
+    if len(chosen) != 1:
+        listed = ", ".join(f"{name} ({next(iter(paths.values()))})" for name, paths in files.features.items())
+        what = f"several sets of features: {listed}" if chosen else f"no features called {wanted}; found {listed}"
+        raise UserError(f"qfvs: {what}; name one with --features NAME")
+    paths = files.features[chosen[0]]
+    source = next(iter(paths.values()))
+    try:
+        vectors = {key: _read_shots(path, key) for key, path in paths.items()}
+        texts = _read_concepts(source, files.texts)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{source}: cannot be read ({error}); get it again") from error
+    if missing := [key for key in VIDEOS if key not in vectors]:
+        raise UserError(f"{source}: no features of {', '.join(missing)}; get its other files")
+    return chosen[0], vectors, texts
+
+
+def _read_shots(path: Path, key: str) -> Floats:
+    """A video's features, (shots, features), of its group or of a file of its own.
+
+    The latter is in the layout of UniVTG's release: (segments, shots, size), of which each segment has ``seg_len`` real
+    shots.
+    """
+    with h5py.File(path, "r") as file:
+        if key in file:
+            return np.asarray(file[key]["features"], np.float32)
+        segments, lengths = np.asarray(file["features"], np.float32), np.asarray(file["seg_len"]).astype(int)
+    if segments.ndim != 3 or lengths.shape != segments.shape[:1] or lengths.max() > segments.shape[1]:
+        raise ValueError(f"features {segments.shape} do not fit seg_len {lengths.shape}")
+    return np.concatenate([segment[:length] for segment, length in zip(segments, lengths, strict=True)])
+
+
+def _read_concepts(source: Path, paths: list[Path]) -> Floats:
+    """The embeddings of the 48 concepts, in our order: of the features' own file, else of the first that has them."""
+    if not paths:
+        raise UserError(
+            f"{source}: no embeddings of the concepts; put `concepts` (48,) and `concept_features` (48, size), made by "
+            "the text side of the same encoder, into this file or into a file qfvs_<name>.h5 beside it"
+        )
+    with h5py.File(source if source in paths else paths[0], "r") as file:
+        names = [concept(name) for name in _texts(file["concepts"])]
+        rows = np.asarray(file["concept_features"], np.float32)  # (concepts, features)
+    if sorted(names) != sorted(CONCEPTS) or len(rows) != len(names):
+        raise ValueError(f"concepts has {len(names)} names, concept_features {len(rows)} rows, expected the 48")
+    return rows[[names.index(name) for name in CONCEPTS]]
+
+
+def _read_sentence_features(paths: list[Path]) -> dict[str, Floats]:
+    """Embeddings of sentences by the sentence, from ``sentences`` and ``sentence_features`` at the top of a file."""
+    for path in paths:
+        with h5py.File(path, "r") as file:
+            if "sentences" in file and "sentence_features" in file:
+                rows = np.asarray(file["sentence_features"], np.float32)  # (sentences, features)
+                return dict(zip(_texts(file["sentences"]), rows, strict=True))
+    return {}
+
+
+def _names_in(path: Path) -> set[str]:
+    try:
+        with h5py.File(path, "r") as file:
+            return set(file)
+    except OSError as error:
+        raise UserError(f"{path}: not a readable HDF5 file, perhaps cut short; download it again") from error
+
+
+def _texts(array: h5py.Dataset) -> list[str]:
+    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in array[()]]
+
 
 QFVS = Benchmark(
     name="qfvs",
     title="QFVS",
     kind="queries",
-    n_videos=4,
-    videos=("P01", "P02", "P03", "P04"),
+    n_videos=len(VIDEOS),
+    videos=VIDEOS,
     n_queries=45,
     shot_seconds=5.0,
     budget=0.02,
     families=("2/1/1", "3/1"),
+    read_queries=read_qfvs,
     how_to_get="Oracle_summaries and Dense_per_shot_tags from https://www.aidean-sharghi.com/cvpr2017/, "
     "features as qfvs_<features>.h5",
+    sources=(
+        Source(
+            name="qfvs",
+            title="QFVS: queries, tags of shots and oracle summaries of four long videos (Sharghi et al., CVPR 2017)",
+            licence="research use",
+            how_to_get="annotations from [Data] on the authors' page https://www.aidean-sharghi.com/cvpr2017; the "
+            "videos are UT Egocentric's (Lee et al., CVPR 2012), from "
+            "http://vision.cs.utexas.edu/projects/egocentric_data/UT_Egocentric_Dataset.html; unpack the annotations, "
+            "put features of the shots (qfvs_<features>.h5) beside them and run `clipit data import FOLDER`",
+        ),
+    ),
 )
-
-CONCEPTS = tuple(
-    (  # noqa: SIM905 - a literal of 48 strings would take 48 lines
-        "Baby Beach Bed Blonde Boat Book Building Car Chair Chocolate Computer Cupglass Dance Desk Drink Exercise Face "
-        "Flower Food Garden Grass Hall Hands Hat Kids Lady Lake Market Men Musicalinstrument Ocean Office Park Party "
-        "Petsanimal Phone Room School Shoes Sign Sky Sports Street Student Sun Toy Tree Window"
-    ).split()
-)
-"""The 48 concepts, as ``Dictionary.txt`` writes them."""
-_VARIANTS = {"glass": "Cupglass", "instrument": "Musicalinstrument", "animal": "Petsanimal"}
-"""Other names that public code uses (showlab/UniVTG, main/dataset_qfvs.py)."""
-_PLAIN = {concept.casefold(): concept for concept in CONCEPTS} | _VARIANTS
-
-
-def concept(name: str) -> str:
-    """The concept that a text names, whatever its spelling: ``Cup/Glass``, ``Musical Instrument``, ``'Car'``.
-
-    Raises:
-        ValueError: It names none of the 48.
-    """
-    plain = re.sub(r"[^a-z]", "", name.casefold())
-    if plain not in _PLAIN:
-        raise ValueError(f"{name!r} is none of the 48 concepts")
-    return _PLAIN[plain]
-
-
-def read_dense_tags(path: Path) -> NDArray[np.uint8]:
-    """Read the tags of a video's shots, a line a shot; an empty line within the file is a shot without tags.
-
-    Returns:
-        1 where a shot shows a concept, (shots, 48).
-
-    Raises:
-        UserError: A line names something that is no concept, or the file holds no shot.
-    """
-    lines = path.read_text(encoding="utf-8-sig").rstrip("\n").splitlines()
-    tags = np.zeros((len(lines), len(CONCEPTS)), dtype=np.uint8)
-    for number, line in enumerate(lines):
-        try:
-            shown = [CONCEPTS.index(concept(name)) for name in line.split(",") if name.strip()]
-        except ValueError as error:
-            raise UserError(f"{path}: line {number + 1}: {error}; unpack the file again") from error
-        tags[number, shown] = 1
-    if not tags.any():
-        raise UserError(f"{path}: holds no tags; unpack the file again")
-    return tags
-
-
-def read_tags_mat(path: Path) -> dict[str, NDArray[np.uint8]]:
-    """Read ``Tags.mat``.
-
-    Returns:
-        1 where a shot shows a concept, (shots, 48), by video.
-
-    Raises:
-        UserError: The file is damaged or is not QFVS's.
-    """
-    import scipy.io
-
-    try:
-        videos = scipy.io.loadmat(path, variable_names=["Tags"])["Tags"].ravel()
-        # A cell a video, in it a cell a shot, in it a struct that holds the shot's 0/1 row.
-        tags = [np.stack([np.asarray(shot[0][0]).ravel() for shot in video[0]]) for video in videos]
-        if len(tags) != len(QFVS.videos) or any(each.shape[1] != len(CONCEPTS) for each in tags):
-            raise ValueError(f"shapes {[each.shape for each in tags]}")
-    except Exception as error:  # scipy raises many kinds for a damaged file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not the tags of QFVS or damaged ({reason}); unpack it again") from error
-    return {key: (each > 0).astype(np.uint8) for key, each in zip(QFVS.videos, tags, strict=True)}
-
-
-def join_tags(key: str, dense: NDArray[np.uint8] | None, mat: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    """The tags that are measured with: those of ``Tags.mat``, as published code does, else the dense ones.
-
-    Raises:
-        UserError: The two disagree in more than the last shot.
-    """
-    if mat is None or dense is None:
-        found = dense if mat is None else mat
-        assert found is not None
-        return found
-    if mat.shape != dense.shape:
-        raise UserError(f"{key}: Tags.mat has {len(mat)} shots, {key}.txt {len(dense)}: they are of different versions")
-    if (differ := (mat != dense).any(axis=1))[:-1].any():
-        raise UserError(
-            f"{key}: Tags.mat and {key}.txt differ in {int(differ.sum())} shots, first in shot "
-            f"{int(np.argmax(differ)) + 1}: they are of different versions"
-        )
-    return mat
-
-
-def read_oracle(path: Path, n_shots: int) -> NDArray[np.uint8]:
-    """Read an oracle summary: shot numbers counted from 1, a line each.
-
-    An index off by one costs a prediction 33 to 48 points, so that a number out of 1 to ``n_shots`` is an error.
-
-    Returns:
-        1 at the oracle's shots, (shots,).
-
-    Raises:
-        UserError: A line is no number, a number is out of range or stands twice, or the file is empty.
-    """
-    oracle = np.zeros(n_shots, dtype=np.uint8)
-    for line, text in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if not text.strip():
-            continue
-        try:
-            shot = int(text)
-        except ValueError as error:
-            raise UserError(f"{path}: line {line}: {text.strip()!r} is no shot number; unpack it again") from error
-        if not 1 <= shot <= n_shots:
-            raise UserError(
-                f"{path}: line {line}: shot {shot}, but shots count from 1 to {n_shots}: the file is of another "
-                "version, or was written counting from 0"
-            )
-        if oracle[shot - 1]:
-            raise UserError(f"{path}: line {line}: shot {shot} stands twice; unpack it again")
-        oracle[shot - 1] = 1
-    if not oracle.any():
-        raise UserError(f"{path}: holds no shot; unpack it again")
-    return oracle
-
-
-def query_of(path: Path) -> tuple[int, int]:
-    """The two concepts that the name of an oracle file says (``Car_Food_oracle.txt``), as positions in ``CONCEPTS``.
-
-    Raises:
-        UserError: The name is not made of two concepts.
-    """
-    names = path.stem.removesuffix("_oracle").split("_")
-    try:
-        one, other = (CONCEPTS.index(concept(name)) for name in names)
-    except ValueError as error:
-        raise UserError(
-            f"{path}: the name should be two of the 48 concepts, as Car_Food_oracle.txt ({error})"
-        ) from error
-    return one, other
-
-
-def read_sentences(path: Path) -> dict[tuple[str, int, int], str]:
-    """Read the sentences of ``queries.json``, by video and query.
-
-    Raises:
-        UserError: The file is damaged or of another layout.
-    """
-    try:
-        entries: Iterable[dict[str, str]] = json.loads(path.read_text(encoding="utf-8")).values()
-        return {(each["video_id"], *query_of(Path(each["gt_file"]))): each["query"] for each in entries}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: not the queries of QFVS or damaged ({error}); restore it") from error

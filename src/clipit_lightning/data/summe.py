@@ -5,14 +5,34 @@ file a video in ``GT/``: ``user_score`` (frames, annotators), above 0 where a fr
 ``FPS``, ``nFrames``. Licence: research use. ``video_N`` of the field's HDF5 files is the N-th name in ASCII order.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.benchmark import Benchmark
+from clipit_lightning.data.benchmark import Benchmark, RemoteFile, Source, Summaries
+
+
+def read_ground_truth(path: Path) -> dict[str, Summaries]:
+    """Read all ``.mat`` files of SumMe's ``GT`` folder, by key (``video_1`` is the first name in ASCII order).
+
+    Args:
+        path: Any of the files.
+
+    Raises:
+        UserError: A file is damaged or is not SumMe's.
+    """
+    import scipy.io
+
+    summaries = {}
+    for index, path in enumerate(sorted(path.parent.glob("[!.]*.mat"), key=lambda path: path.stem), start=1):
+        try:
+            scores = scipy.io.loadmat(path, variable_names=["user_score"])["user_score"]  # (frames, annotators)
+        except (OSError, KeyError, ValueError, TypeError, NotImplementedError) as error:
+            raise UserError(f"{path}: not SumMe's annotations or damaged ({error}); unpack it again") from error
+        summaries[f"video_{index}"] = Summaries(path.stem, (np.asarray(scores).T > 0).astype(np.uint8))
+    return summaries
+
 
 SUMME = Benchmark(
     name="summe",
@@ -21,34 +41,18 @@ SUMME = Benchmark(
     n_videos=25,
     f1_convention="max",
     correlation="mean-annotator",
+    annotations=(("GT/*.mat", read_ground_truth),),
+    raw_files="videos/*.mp4 and GT/*.mat",
     how_to_get="SumMe.zip (its GT folder) from https://data.vision.ee.ethz.ch/cvl/SumMe/SumMe.zip, "
     "features from the field's eccv16_dataset_summe_*.h5",
+    sources=(
+        Source(
+            name="summe",
+            title="SumMe: 25 videos and 15 to 18 annotators' summaries of each (Gygli et al., ECCV 2014), about 2.3 GB",
+            licence="research use",
+            how_to_get="put features (eccv16_dataset_summe_*.h5, `clipit data fetch features`) beside it and run "
+            "`clipit data import FOLDER`",
+            files=(RemoteFile(url="https://data.vision.ee.ethz.ch/cvl/SumMe/SumMe.zip", name="SumMe.zip"),),
+        ),
+    ),
 )
-
-
-@dataclass(frozen=True)
-class Summaries:
-    """One video's summaries as distributed."""
-
-    name: str
-    """Name of the video: the file's name without ``.mat``."""
-    user_summary: NDArray[np.uint8]
-    """1 where a frame is in an annotator's summary, (annotators, frames)."""
-
-
-def read_ground_truth(folder: Path) -> dict[str, Summaries]:
-    """Read all ``.mat`` files of SumMe's ``GT`` folder, by key (``video_1`` is the first name in ASCII order).
-
-    Raises:
-        UserError: A file is damaged or is not SumMe's.
-    """
-    import scipy.io
-
-    found = {}
-    for index, path in enumerate(sorted(folder.glob("*.mat"), key=lambda path: path.stem), start=1):
-        try:
-            scores = scipy.io.loadmat(path, variable_names=["user_score"])["user_score"]  # (frames, annotators)
-        except (OSError, KeyError, ValueError, TypeError, NotImplementedError) as error:
-            raise UserError(f"{path}: not SumMe's annotations or damaged ({error}); unpack it again") from error
-        found[f"video_{index}"] = Summaries(path.stem, (np.asarray(scores).T > 0).astype(np.uint8))
-    return found

@@ -7,38 +7,16 @@ ratings of all frames separated by commas). Videos under CC BY 3.0. ``video_N`` 
 of the ``.mat``.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.benchmark import Benchmark
-
-TVSUM = Benchmark(
-    name="tvsum",
-    title="TVSum",
-    kind="annotated",
-    n_videos=50,
-    f1_convention="mean",
-    correlation="per-annotator",
-    how_to_get="ydata-tvsum50.mat from https://github.com/yalesong/tvsum, "
-    "features from the field's eccv16_dataset_tvsum_*.h5",
-)
+from clipit_lightning.data.benchmark import Benchmark, Ratings, RemoteFile, Source
 
 MAT_NAME = "ydata-tvsum50.mat"
 TSV_NAME = "ydata-tvsum50-anno.tsv"
-
-
-@dataclass(frozen=True)
-class Ratings:
-    """One video's ratings as distributed."""
-
-    name: str
-    """YouTube id."""
-    ratings: NDArray[np.float32]
-    """Ratings from 1 to 5, (annotators, frames)."""
 
 
 def read_mat(path: Path) -> dict[str, Ratings]:
@@ -52,14 +30,14 @@ def read_mat(path: Path) -> dict[str, Ratings]:
     try:
         with h5py.File(path) as file:
             group = file["tvsum50"]
-            found = {}
+            ratings = {}
             for index in range(len(group["video"])):
                 name = "".join(map(chr, file[group["video"][index, 0]][()].ravel()))
-                ratings = np.asarray(file[group["user_anno"][index, 0]], dtype=np.float32)
-                found[f"video_{index + 1}"] = Ratings(name, ratings)
+                rows = np.asarray(file[group["user_anno"][index, 0]], dtype=np.float32)  # (annotators, frames)
+                ratings[f"video_{index + 1}"] = Ratings(name, rows)
     except (OSError, KeyError, ValueError, IndexError) as error:
         raise UserError(f"{path}: not TVSum's annotations or damaged ({error}); download it again") from error
-    return found
+    return ratings
 
 
 def read_tsv(path: Path) -> dict[str, Ratings]:
@@ -81,3 +59,45 @@ def read_tsv(path: Path) -> dict[str, Ratings]:
     return {
         f"video_{index}": Ratings(name, np.stack(rows)) for index, (name, rows) in enumerate(lines.items(), start=1)
     }
+
+
+TVSUM = Benchmark(
+    name="tvsum",
+    title="TVSum",
+    kind="annotated",
+    n_videos=50,
+    f1_convention="mean",
+    correlation="per-annotator",
+    annotations=((MAT_NAME, read_mat), (TSV_NAME, read_tsv)),
+    raw_files=f"video/*.mp4 and {MAT_NAME} or {TSV_NAME}",
+    how_to_get="ydata-tvsum50.mat from https://github.com/yalesong/tvsum, "
+    "features from the field's eccv16_dataset_tvsum_*.h5",
+    sources=(
+        Source(
+            name="tvsum",
+            title="TVSum: 20 annotators' ratings of 50 videos (Song et al., CVPR 2015)",
+            licence="videos CC BY 3.0; annotations: see https://github.com/yalesong/tvsum",
+            how_to_get="put features (eccv16_dataset_tvsum_*.h5, `clipit data fetch features`) beside it and run "
+            "`clipit data import FOLDER`",
+            files=(
+                RemoteFile(
+                    url="https://raw.githubusercontent.com/yalesong/tvsum/master/matlab/ydata-tvsum50.mat",
+                    name="ydata-tvsum50.mat",
+                    size=1_102_132,
+                    sha256="6a9d2a0cee7f577736cd38ba3cdb746f86635012791eaaec933480ec00eb9d36",
+                ),
+            ),
+        ),
+        Source(
+            name="tvsum-videos",
+            title="TVSum: the authors' archive with the 50 videos, about 640 MB",
+            licence="videos CC BY 3.0",
+            how_to_get="unpack ydata-tvsum50-video.zip inside it; the videos are named by their YouTube ids",
+            files=(
+                RemoteFile(
+                    url="https://people.csail.mit.edu/yalesong/tvsum/tvsum50_ver_1_1.tgz", name="tvsum50_ver_1_1.tgz"
+                ),
+            ),
+        ),
+    ),
+)

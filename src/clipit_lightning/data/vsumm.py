@@ -6,25 +6,34 @@ Five annotators a video chose key frames. The field uses them in the HDF5 layout
 tested on; where their videos are validated on, the conventions of SumMe hold. Licence: research use.
 """
 
-from clipit_lightning.data.benchmark import Benchmark
+from collections.abc import Collection
 
-_HOW = "the field's eccv16_dataset_{}_*.h5 (distributed with the code of PGL-SUM, VASNet and DSNet)"
+from clipit_lightning.data.benchmark import Benchmark, Source
 
-OVP = Benchmark(
-    name="ovp",
-    title="OVP",
-    kind="annotated",
-    n_videos=50,
-    is_target=False,
-    f1_convention="max",
-    how_to_get=_HOW.format("ovp"),
-)
-YOUTUBE = Benchmark(
-    name="youtube",
-    title="YouTube",
-    kind="annotated",
-    n_videos=39,
-    is_target=False,
-    f1_convention="max",
-    how_to_get=_HOW.format("youtube"),
-)
+
+def _benchmark(name: str, title: str, numbers: Collection[int], content: str) -> Benchmark:
+    return Benchmark(
+        name=name,
+        title=title,
+        kind="annotated",
+        n_videos=len(numbers),
+        numbers=frozenset(numbers),
+        is_target=False,
+        f1_convention="max",
+        how_to_get=f"the field's eccv16_dataset_{name}_*.h5 (distributed with the code of PGL-SUM, VASNet and DSNet)",
+        sources=(
+            Source(
+                name=name,
+                title=f"{title}: {content} (de Avila et al., VSUMM, 2011)",
+                licence="research use",
+                how_to_get="videos and the users' key frames are on https://sites.google.com/site/vsummsite/download; "
+                f"training reads the field's eccv16_dataset_{name}_*.h5 instead (`clipit data fetch features`), then "
+                "run `clipit data import FOLDER`",
+            ),
+        ),
+    )
+
+
+OVP = _benchmark("ovp", "OVP", range(1, 51), "50 videos of the Open Video Project with five users' key frames")
+# 39 of its 50: the others, cartoons, keep their numbers.
+YOUTUBE = _benchmark("youtube", "YouTube", {*range(11, 51)} - {22}, "39 videos with five users' key frames")

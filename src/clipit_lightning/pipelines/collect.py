@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS, summe, tvsum
+from clipit_lightning.data import BENCHMARKS
+from clipit_lightning.data.benchmark import Annotation, Summaries
 from clipit_lightning.data.importing import find_distributed
-from clipit_lightning.data.joining import Annotation
 from clipit_lightning.data.store import natural_order
-from clipit_lightning.data.summe import Summaries
 from clipit_lightning.pipelines.labels import Labels, annotation
 from clipit_lightning.video.captions import Captions, read_captions
 
@@ -28,7 +27,7 @@ SUFFIXES = (
     *(".ogv", ".ts", ".vob", ".webm", ".wmv"),
 )
 """Types of files that are taken from a folder; a file that is named may have any."""
-DATASETS = ("summe", "tvsum")
+DATASETS = tuple(sorted(name for name, benchmark in BENCHMARKS.items() if benchmark.raw_files))
 """Benchmarks whose distributions hold videos."""
 
 _CAPTION_SUFFIXES = (".json", ".srt", ".vtt")
@@ -97,22 +96,15 @@ def from_benchmark(dataset: str, root: Path) -> Collection:
     Raises:
         UserError: There are no annotations, or no video of theirs; the message says what should lie there.
     """
-    found = find_distributed([root])
-    annotations: Mapping[str, Annotation] = {}
-    if dataset == "summe" and found.ground_truth:
-        annotations = summe.read_ground_truth(found.ground_truth)
-    elif dataset == "tvsum" and found.ratings:
-        read = tvsum.read_mat if found.ratings.suffix == ".mat" else tvsum.read_tsv
-        annotations = read(found.ratings)
-    needs = {"summe": "videos/*.mp4 and GT/*.mat", "tvsum": f"video/*.mp4 and {tvsum.MAT_NAME} or {tvsum.TSV_NAME}"}
-    title = BENCHMARKS[dataset].title
+    annotations = find_distributed([root]).annotations(dataset)
+    title, needs = BENCHMARKS[dataset].title, BENCHMARKS[dataset].raw_files
     if not annotations:
-        raise UserError(f"{root}: no annotations of {title}; its folder should hold {needs[dataset]}")
+        raise UserError(f"{root}: no annotations of {title}; its folder should hold {needs}")
     files = _by_stem(_files(root))
     paths = {key: files.get(each.name) or files.get(_plain(each.name)) for key, each in annotations.items()}
     sources = tuple(Source(key, annotations[key].name, path) for key, path in paths.items() if path)
     if not sources:
-        raise UserError(f"{root}: none of {title}'s {len(annotations)} videos; its folder should hold {needs[dataset]}")
+        raise UserError(f"{root}: none of {title}'s {len(annotations)} videos; its folder should hold {needs}")
     missing = [annotations[key].name for key, path in paths.items() if path is None]
     note = f"{root}: {len(missing)} of {len(annotations)} videos of {title} are not there: {_some(missing)}"
     notes = (note,) if missing else ()

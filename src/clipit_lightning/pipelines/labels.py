@@ -36,9 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.joining import Annotation
-from clipit_lightning.data.summe import Summaries
-from clipit_lightning.data.tvsum import Ratings
+from clipit_lightning.data.benchmark import Annotation, Ratings, Summaries
 from clipit_lightning.video.subtitles import decode_text
 
 COLUMNS = ("video", "annotator", "start", "end", "score")

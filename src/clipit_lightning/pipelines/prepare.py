@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.joining import JoinError, complete_video
+from clipit_lightning.data.importing import complete_video
 from clipit_lightning.data.store import Store, group_arrays, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.pipelines.collect import Collection, Source
@@ -234,7 +234,7 @@ def _assemble(collection: Collection, parts: Parts, to: Path, attributes: dict[s
                 continue
             try:
                 video = _video(collection, parts, source)
-            except (UserError, JoinError) as error:
+            except UserError as error:
                 skipped[source.name] = str(error)
             else:
                 yield video
