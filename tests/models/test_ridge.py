@@ -104,7 +104,7 @@ def test_the_strength_is_the_best_on_validation(stores, tmp_path):
     config = load_config([], [*words, f"model.alphas={alphas}", f"output={tmp_path / 'all'}"])
     result = run(config, say=said.append, watch=lambda *of: seen.append(of))
     alone = [
-        run(load_config([], [*words, f"model.alphas=[{alpha}]", f"output={tmp_path / str(alpha)}"]), lambda line: None)
+        run(load_config([], [*words, f"model.alphas=[{alpha}]", f"output={tmp_path / str(alpha)}"]))
         for alpha in alphas
     ]
     taus = [each["folds"][0]["validation"]["kendall_tau"] for each in alone]
@@ -128,7 +128,7 @@ def test_the_strength_is_the_best_on_validation(stores, tmp_path):
 @pytest.mark.parametrize("words", [["data.validation=0"], []])
 def test_without_validation_the_middle_strength_is_taken(stores, tmp_path, words):
     words = [*LINEAR, *words, "selection=last", f"data.root={stores}", "data.fold=0", f"output={tmp_path / 'run'}"]
-    result = run(load_config([], words), say=lambda line: None)
+    result = run(load_config([], words))
     assert result["folds"][0]["epoch"] == 4
     assert ("kendall_tau" in result["folds"][0]["validation"]) == ("data.validation=0" not in words)
     assert [path.name for path in (tmp_path / "run/folds/0").glob("*.ckpt")] == ["last.ckpt"]
@@ -136,7 +136,7 @@ def test_without_validation_the_middle_strength_is_taken(stores, tmp_path, words
 
 def test_best_on_test_is_the_best_on_test(stores, tmp_path):
     words = [*LINEAR, "selection=best-on-test", f"data.root={stores}", "data.fold=0", f"output={tmp_path / 'run'}"]
-    result = run(load_config([], words), say=lambda line: None)
+    result = run(load_config([], words))
     expected = result["metrics"]["kendall_tau"]["mean"]
     assert result["folds"][0]["validation"]["kendall_tau"] == pytest.approx(expected, abs=1e-9)
 
@@ -149,21 +149,21 @@ def test_an_interrupted_fit_starts_again_and_ends_the_same(stores, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(load_config([], [*words, f"output={tmp_path / 'one'}"]), say=lambda line: None, watch=interrupt)
-    found = [run(load_config([], [*words, f"output={tmp_path / name}"]), lambda line: None) for name in ("one", "two")]
+        run(load_config([], [*words, f"output={tmp_path / 'one'}"]), watch=interrupt)
+    found = [run(load_config([], [*words, f"output={tmp_path / name}"])) for name in ("one", "two")]
     assert found[0]["metrics"] == found[1]["metrics"]
 
 
 def test_scores_do_not_depend_on_the_precision_of_training(stores, tmp_path):
     words = [*LINEAR, f"data.root={stores}", "data.fold=0"]
     for name in ("32-true", "bf16-mixed"):
-        run(load_config([], [*words, f"trainer.precision={name}", f"output={tmp_path / name}"]), say=lambda line: None)
+        run(load_config([], [*words, f"trainer.precision={name}", f"output={tmp_path / name}"]))
     assert (tmp_path / "bf16-mixed/scores.json").read_text() == (tmp_path / "32-true/scores.json").read_text()
 
 
 def test_every_query_has_a_score_of_its_own(stores, tmp_path):
     words = [*LINEAR, "data.dataset=qfvs", "data.family=2/1/1", "data.fold=0", f"data.root={stores}"]
-    result = run(load_config([], [*words, f"output={tmp_path / 'run'}"]), say=lambda line: None)
+    result = run(load_config([], [*words, f"output={tmp_path / 'run'}"]))
     assert result["metrics"]["query_drop"]["mean"] != 0
     scores = json.loads((tmp_path / "run/scores.json").read_text())
     assert len({tuple(row) for row in scores.values()}) == 5
@@ -173,7 +173,7 @@ def test_every_query_has_a_score_of_its_own(stores, tmp_path):
 def test_a_trained_scorer_scores_other_videos(stores, tmp_path, name):
     words = [f"model.name={name}", "trainer.accelerator=cpu", "optim.epochs=1", "data.fold=0", f"data.root={stores}"]
     config = load_config([], [*words, f"output={tmp_path / 'run'}"])
-    run(config, say=lambda line: None)
+    run(config)
     trained = read_trained_run(tmp_path / "run")
     assert (trained.feature_dim, trained.text_dim) == (8, 8)
     assert trained.has_language == (name in ("linear", "clip-it", "clip-it+"))

@@ -49,7 +49,7 @@ def named(stores, tmp_path_factory):
 def tested(named, tmp_path_factory):
     """A finished run of one fold."""
     folder = tmp_path_factory.mktemp("runs") / "tested"
-    run(load_config([], [*QUICK, f"data.root={named}", f"output={folder}"]), say=lambda line: None)
+    run(load_config([], [*QUICK, f"data.root={named}", f"output={folder}"]))
     return folder
 
 
@@ -60,7 +60,7 @@ def asked(tmp_path_factory):
     attributes = {"dataset": "qfvs", "features": "mini", "data": "mini"}
     write_query_store(root / "qfvs.h5", list(make_query_videos()), attributes)
     words = [*QUICK, "data.dataset=qfvs", "data.family=2/1/1", f"data.root={root}", f"output={root / 'run'}"]
-    run(load_config([], words), say=lambda line: None)
+    run(load_config([], words))
     return root / "run"
 
 
@@ -126,7 +126,7 @@ def test_videos_are_shown_with_the_protocols_own_summary_and_the_runs_own_number
 
 def test_summaries_of_annotators_are_shown_as_the_share_that_chose(stores, tmp_path):
     words = [*QUICK, "data.dataset=summe", f"data.root={stores}", f"output={tmp_path / 'run'}"]
-    run(load_config([], words), say=lambda line: None)
+    run(load_config([], words))
     pages = list(annotated_pages(read_finished_run(tmp_path / "run"), tmp_path / "page.html", None))
     videos = {video.key: video for video in Store(stores / "summe.h5").read()}
     for page in pages:
@@ -181,7 +181,7 @@ def test_a_report_names_synthetic_data(asked, tested):
 
 def test_of_the_closed_form_the_selected_strength_is_shown(named, tmp_path):
     words = [*QUICK, "model.name=linear", "model.alphas=[2e5,0.25]", "selection=last"]
-    run(load_config([], [*words, f"data.root={named}", f"output={tmp_path / 'run'}"]), say=lambda line: None)
+    run(load_config([], [*words, f"data.root={named}", f"output={tmp_path / 'run'}"]))
     text = report(tmp_path / "run").read_text()
     for shown in (
         "Linear on TVSum",
