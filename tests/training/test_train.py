@@ -222,23 +222,16 @@ def test_random_trains_nothing(train):
     assert not list(folder.rglob("*.ckpt"))
 
 
-def test_a_store_without_captions_trains_with_a_note(tmp_path):
+def test_a_store_without_captions_trains_with_a_note(tmp_path, caplog):
     from clipit_lightning.data.importing import import_distributed
     from tests.support.synthetic import write_field_file
 
     write_field_file(tmp_path / "src/eccv16_dataset_summe_plain.h5", captions=False)
     import_distributed([tmp_path / "src"], tmp_path / "data")
-    said = []
-    words = [
-        *QUICK,
-        "data.dataset=summe",
-        f"data.root={tmp_path / 'data'}",
-        f"output={tmp_path / 'run'}",
-        "data.fold=0",
-    ]
-    result = run(load_config([], words), say=said.append)
+    words = [*QUICK, "data.dataset=summe", f"data.root={tmp_path / 'data'}", f"output={tmp_path / 'run'}"]
+    result = run(load_config([], [*words, "data.fold=0"]))
     assert result["captions"] == 0
-    assert any("without language" in line for line in said)
+    assert "CLIP-It+ trains without language" in caplog.text
 
 
 def test_ratings_that_are_missing_are_said_with_the_way_out(stores, tmp_path):
@@ -288,13 +281,12 @@ def test_the_explicit_root_is_never_replaced_by_the_miniature(tmp_path, monkeypa
     assert not (tmp_path / "data").exists()
 
 
-def test_without_data_the_miniature_is_made_said_and_named(tmp_path, monkeypatch):
+def test_without_data_the_miniature_is_made_said_and_named(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
-    said = []
-    result = run(load_config([], [*QUICK, "model.name=random", "data.setting=transfer"]), say=said.append)
+    result = run(load_config([], [*QUICK, "model.name=random", "data.setting=transfer"]))
     assert result["data"] == "mini"
     assert "mini" in result["run"]
-    assert "MINIATURE" in said[0]
+    assert "MINIATURE" in caplog.messages[0]
     assert (tmp_path / "runs" / result["run"] / "result.json").exists()
 
 
