@@ -67,7 +67,6 @@ def test_words_that_yaml_takes_for_truth_values_are_words():
     [
         (["data.setting=transfer", "data.fold=1"], "data.fold: is 1; there are folds 0 to 0"),
         (["data.setting=transfer", "data.sources=[tvsum]"], "data.sources: tvsum is the target"),
-        (["loss.keyframe=0", "loss.correlation=0"], "selection: val chooses the epoch by annotations"),
         (
             [f"loss.{name}=0" for name in ("keyframe", "correlation", "diversity", "reconstruction", "length")],
             "loss: all",

@@ -400,7 +400,7 @@ def interrupted(stores, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("interrupted") / "run"
     with pytest.raises(KeyboardInterrupt):
-        run(load_config([stores / "epochs2.yaml"], [f"output={folder}"]), say=lambda line: None, watch=stop)
+        run(load_config([stores / "epochs2.yaml"], [f"output={folder}"]), watch=stop)
     assert (folder / "folds/0/last.ckpt").exists()
     return folder
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from clipit_lightning.models.mlp import MlpScorer
-from tests.support.batches import check_items_may_share_a_video, check_padding_has_no_influence, make_batch
+from tests.support.batches import make_batch
 
 
 @pytest.fixture
@@ -21,14 +21,6 @@ def test_a_step_has_the_score_of_its_own_unit_features(scorer: MlpScorer) -> Non
         hidden = torch.clamp(scorer.hidden.weight @ seen + scorer.hidden.bias, min=0)
         expected = scorer.score_head.weight[0] @ hidden + scorer.score_head.bias[0]
         torch.testing.assert_close(logits[video, step], expected)
-
-
-def test_padding_has_no_influence(scorer: MlpScorer) -> None:
-    check_padding_has_no_influence(scorer)
-
-
-def test_items_may_share_a_video(scorer: MlpScorer) -> None:
-    check_items_may_share_a_video(scorer, tokens=2)
 
 
 def test_hidden_features_are_dropped_while_it_trains(scorer: MlpScorer) -> None:

@@ -10,28 +10,13 @@ from torch.nn import functional
 
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.models.ridge import RidgeScorer
 from clipit_lightning.models.step_cues import step_cues
-from clipit_lightning.pipelines.trained_scorer import read_trained_run
 from clipit_lightning.training import build
 from clipit_lightning.training.closed_form import second_moments, solve, training_batches
+from clipit_lightning.training.scorers import make_scorer
 from clipit_lightning.training.train import run
-from tests.support.batches import check_items_may_share_a_video, check_padding_has_no_influence, make_batch
 
 LINEAR = ["model.name=linear", "trainer.accelerator=cpu"]
-
-
-@pytest.fixture(params=[5, 3], ids=["text of one size with features", "text of another"])
-def text_dim(request: pytest.FixtureRequest) -> int:
-    size: int = request.param
-    return size
-
-
-def make_scorer(text_dim: int) -> RidgeScorer:
-    torch.manual_seed(0)
-    scorer = RidgeScorer(5, text_dim)
-    scorer.set_weights(torch.randn(scorer.feature_weights.numel() + len(scorer.cue_weights)), torch.tensor(0.3))
-    return scorer
 
 
 def numpy_inputs(item, text, windows=(5, 21)):
@@ -46,25 +31,6 @@ def numpy_inputs(item, text, windows=(5, 21)):
     return np.concatenate([unit, *means, 0.2 * cues.numpy()], axis=1).astype(np.float64)
 
 
-def test_padding_has_no_influence(text_dim: int) -> None:
-    check_padding_has_no_influence(make_scorer(text_dim), tokens=2, text_dim=text_dim)
-
-
-def test_items_may_share_a_video(text_dim: int) -> None:
-    check_items_may_share_a_video(make_scorer(text_dim), tokens=2, text_dim=text_dim)
-
-
-def test_text_is_read_where_it_can_be_compared(text_dim: int) -> None:
-    scorer = make_scorer(text_dim)
-    features, step_mask, text, text_mask = make_batch([12], tokens=2, text_dim=text_dim)
-    one, other = scorer(features, step_mask, text, text_mask), scorer(features, step_mask, -text, text_mask)
-    assert torch.allclose(one.logits, other.logits) == (text_dim != 5)
-
-
-def test_no_token_and_no_text_at_all_are_scored(text_dim: int) -> None:
-    assert make_scorer(text_dim)(*make_batch([12], tokens=0, text_dim=text_dim)).logits.isfinite().all()
-
-
 @pytest.mark.parametrize(
     ("words", "fold"), [([], 1), (["data.dataset=qfvs", "data.family=2/1/1"], 0), (["data.setting=augmented"], 2)]
 )
@@ -74,7 +40,7 @@ def test_weights_are_those_of_the_textbook(stores, words, fold):
     module = build.datamodule(config)
     module.setup()
     module.fold = fold
-    scorer = build.scorer(config, module.feature_dim, module.text_dim)
+    scorer = make_scorer(config, module.feature_dim, module.text_dim)
     inputs, targets = [], []
     for number in module.numbers(module.folds[fold].train):
         item = module.item(number)
@@ -96,16 +62,16 @@ def test_weights_are_those_of_the_textbook(stores, words, fold):
     np.testing.assert_allclose(found, smooth, atol=1e-5)
 
 
-def test_the_strength_is_the_best_on_validation(stores, tmp_path):
+def test_the_strength_is_the_best_on_validation(stores, tmp_path, caplog):
     """Each strength alone reaches what its row says, and the best of them is tested."""
     words = [*LINEAR, f"data.root={stores}", "data.fold=0"]
     alphas = [0.01, 3.0, 1000.0]
-    seen, said = [], []
+    seen = []
     config = load_config([], [*words, f"model.alphas={alphas}", f"output={tmp_path / 'all'}"])
-    result = run(config, say=said.append, watch=lambda *of: seen.append(of))
+    result = run(config, watch=lambda *of: seen.append(of))
+    line = caplog.messages[-1]
     alone = [
-        run(load_config([], [*words, f"model.alphas=[{alpha}]", f"output={tmp_path / str(alpha)}"]), lambda line: None)
-        for alpha in alphas
+        run(load_config([], [*words, f"model.alphas=[{alpha}]", f"output={tmp_path / str(alpha)}"])) for alpha in alphas
     ]
     taus = [each["folds"][0]["validation"]["kendall_tau"] for each in alone]
     best = int(np.argmax(taus))
@@ -113,9 +79,9 @@ def test_the_strength_is_the_best_on_validation(stores, tmp_path):
     assert result["folds"][0]["epoch"] == best
     assert result["folds"][0]["validation"] == alone[best]["folds"][0]["validation"]
     assert result["metrics"] == alone[best]["metrics"]
-    assert said[-1].endswith(f"(alpha {alphas[best]:g}, selection val)")
+    assert line.endswith(f"(alpha {alphas[best]:g}, selection val)")
     assert result["parameters"] == 3 * 8 + 7 + 1  # of features in three windows, cues, and the offset
-    rows = pd.read_csv(tmp_path / "all/folds/0/metrics.csv").dropna(subset=["alpha"])
+    rows = pd.read_csv(tmp_path / "all/folds/0/metrics.csv")
     assert rows["epoch"].tolist() == [0, 1, 2]
     np.testing.assert_allclose(rows["alpha"], alphas)
     np.testing.assert_allclose(rows["val/kendall_tau"], taus, atol=1e-6)
@@ -128,7 +94,7 @@ def test_the_strength_is_the_best_on_validation(stores, tmp_path):
 @pytest.mark.parametrize("words", [["data.validation=0"], []])
 def test_without_validation_the_middle_strength_is_taken(stores, tmp_path, words):
     words = [*LINEAR, *words, "selection=last", f"data.root={stores}", "data.fold=0", f"output={tmp_path / 'run'}"]
-    result = run(load_config([], words), say=lambda line: None)
+    result = run(load_config([], words))
     assert result["folds"][0]["epoch"] == 4
     assert ("kendall_tau" in result["folds"][0]["validation"]) == ("data.validation=0" not in words)
     assert [path.name for path in (tmp_path / "run/folds/0").glob("*.ckpt")] == ["last.ckpt"]
@@ -136,7 +102,7 @@ def test_without_validation_the_middle_strength_is_taken(stores, tmp_path, words
 
 def test_best_on_test_is_the_best_on_test(stores, tmp_path):
     words = [*LINEAR, "selection=best-on-test", f"data.root={stores}", "data.fold=0", f"output={tmp_path / 'run'}"]
-    result = run(load_config([], words), say=lambda line: None)
+    result = run(load_config([], words))
     expected = result["metrics"]["kendall_tau"]["mean"]
     assert result["folds"][0]["validation"]["kendall_tau"] == pytest.approx(expected, abs=1e-9)
 
@@ -149,45 +115,24 @@ def test_an_interrupted_fit_starts_again_and_ends_the_same(stores, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(load_config([], [*words, f"output={tmp_path / 'one'}"]), say=lambda line: None, watch=interrupt)
-    found = [run(load_config([], [*words, f"output={tmp_path / name}"]), lambda line: None) for name in ("one", "two")]
+        run(load_config([], [*words, f"output={tmp_path / 'one'}"]), watch=interrupt)
+    found = [run(load_config([], [*words, f"output={tmp_path / name}"])) for name in ("one", "two")]
     assert found[0]["metrics"] == found[1]["metrics"]
 
 
 def test_scores_do_not_depend_on_the_precision_of_training(stores, tmp_path):
     words = [*LINEAR, f"data.root={stores}", "data.fold=0"]
     for name in ("32-true", "bf16-mixed"):
-        run(load_config([], [*words, f"trainer.precision={name}", f"output={tmp_path / name}"]), say=lambda line: None)
+        run(load_config([], [*words, f"trainer.precision={name}", f"output={tmp_path / name}"]))
     assert (tmp_path / "bf16-mixed/scores.json").read_text() == (tmp_path / "32-true/scores.json").read_text()
 
 
 def test_every_query_has_a_score_of_its_own(stores, tmp_path):
     words = [*LINEAR, "data.dataset=qfvs", "data.family=2/1/1", "data.fold=0", f"data.root={stores}"]
-    result = run(load_config([], [*words, f"output={tmp_path / 'run'}"]), say=lambda line: None)
+    result = run(load_config([], [*words, f"output={tmp_path / 'run'}"]))
     assert result["metrics"]["query_drop"]["mean"] != 0
     scores = json.loads((tmp_path / "run/scores.json").read_text())
     assert len({tuple(row) for row in scores.values()}) == 5
-
-
-@pytest.mark.parametrize("name", ["linear", "mlp", "vasnet", "pglsum", "transformer", "clip-it", "clip-it+"])
-def test_a_trained_scorer_scores_other_videos(stores, tmp_path, name):
-    words = [f"model.name={name}", "trainer.accelerator=cpu", "optim.epochs=1", "data.fold=0", f"data.root={stores}"]
-    config = load_config([], [*words, f"output={tmp_path / 'run'}"])
-    run(config, say=lambda line: None)
-    trained = read_trained_run(tmp_path / "run")
-    assert (trained.feature_dim, trained.text_dim) == (8, 8)
-    assert trained.has_language == (name in ("linear", "clip-it", "clip-it+"))
-    module = build.datamodule(config)
-    module.setup()
-    for key, row in json.loads((tmp_path / "run/scores.json").read_text()).items():
-        item = module.item(module.ids.index(key))
-        np.testing.assert_allclose(trained.scores(item.features, module.text(item)), row, atol=2e-6)
-
-
-def test_without_labels_there_is_nothing_to_fit():
-    words = [*LINEAR, "loss.keyframe=0", "loss.correlation=0", "selection=last"]
-    with pytest.raises(UserError, match=r"model\.name: linear is fitted to annotations; give loss\.keyframe"):
-        load_config([], words)
 
 
 @pytest.mark.parametrize("value", ["[]", "[0]", "[-1]", "[.nan]", "[.inf]"])

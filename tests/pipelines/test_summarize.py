@@ -334,7 +334,7 @@ def trained(tmp_path_factory):
     prepare(collection, root / "summe.h5", Settings("hsv", rate=5.0), say=lambda line: None)
     words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2", "optim.epochs=2"]
     words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
-    train(load_config([], words), say=lambda line: None)
+    train(load_config([], words))
     return root
 
 
@@ -396,7 +396,7 @@ def asked(stores, tmp_path_factory):
     folder = tmp_path_factory.mktemp("asked") / "run"
     words = [f"data.root={stores}", f"output={folder}", "optim.epochs=1", "model.width=8", "model.heads=2"]
     config = Path(__file__).parents[2] / "configs" / "qfvs.yaml"
-    train(load_config([config], [*words, "trainer.accelerator=cpu"]), say=lambda line: None)
+    train(load_config([config], [*words, "trainer.accelerator=cpu"]))
     return read_trained_run(folder)
 
 
@@ -439,7 +439,7 @@ def captioned(tmp_path_factory):
     prepare(collection, root / "summe.h5", Settings(f"hf:{root / 'model'}", rate=5.0), say=lambda line: None)
     words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2", "optim.epochs=1"]
     words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
-    train(load_config([], words), say=lambda line: None)
+    train(load_config([], words))
     return root
 
 

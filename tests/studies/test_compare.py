@@ -26,7 +26,7 @@ def runs(stores, tmp_path_factory):
         "more": ["model.name=random", "data.setting=augmented"],
     }
     for name, words in commands.items():
-        run(load_config([], [*base, f"output={root / name}", *words]), say=lambda line: None)
+        run(load_config([], [*base, f"output={root / name}", *words]))
     return root
 
 

@@ -68,7 +68,7 @@ def train_here(tmp_path):
         for each in grid.runs:
             if names is None or each.name in names:
                 words = [*each.words, f"output={folder / each.name}", "trainer.progress=false"]
-                run(load_config(each.files, words), say=lambda line: None)
+                run(load_config(each.files, words))
         return folder
 
     return call

@@ -35,7 +35,7 @@ sys.exit(main(sys.argv[3:]))
 
 def curves(folder, words):
     """Train here, or resume; returns what ``metrics.csv`` holds."""
-    run(load_config([], [*words, f"output={folder}"]), say=lambda line: None)
+    run(load_config([], [*words, f"output={folder}"]))
     return (folder / "folds/0/metrics.csv").read_bytes()
 
 

@@ -27,7 +27,7 @@ def train(stores, tmp_path):
     def call(*words, files=(), output="run"):
         folder = tmp_path / output
         config = load_config(files, [*QUICK, f"data.root={stores}", f"output={folder}", *words])
-        return run(config, say=lambda line: None), folder
+        return run(config), folder
 
     return call
 
@@ -98,7 +98,7 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_result(train, monke
 def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(stores, tmp_path, stop, moves):
     """Here the first epoch is the best: a checkpoint of the last that does not know it would let a later one win."""
     words = [*QUICK, f"data.root={stores}", "data.folds=2", "data.fold=0", "optim.epochs=4", "model.dropout=0.5"]
-    undisturbed = run(load_config([], [*words, f"output={tmp_path / 'one'}"]), say=lambda line: None)
+    undisturbed = run(load_config([], [*words, f"output={tmp_path / 'one'}"]))
     config = load_config([], [*words, f"output={tmp_path / 'two'}"])
 
     def watch(fold, epoch, validation):
@@ -107,11 +107,11 @@ def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(stores, 
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
-        run(config, say=lambda line: None, watch=watch)
+        run(config, watch=watch)
     if moves:
         (tmp_path / "two").rename(tmp_path / "three")
         config = dataclasses.replace(config, output=str(tmp_path / "three"))
-    continued = run(config, say=lambda line: None)
+    continued = run(config)
     assert continued["folds"] == undisturbed["folds"]
     assert continued["metrics"] == undisturbed["metrics"]
     curves = [pd.read_csv(tmp_path / name / "folds/0/metrics.csv") for name in ("one", "three" if moves else "two")]
@@ -181,7 +181,7 @@ def test_a_folder_that_is_no_run_is_left_alone(train, tmp_path):
 
 def test_the_saved_configuration_makes_the_same_run(train, tmp_path):
     result, folder = train("data.fold=1")
-    again = run(load_config([folder / "config.yaml"], [f"output={tmp_path / 'again'}"]), say=lambda line: None)
+    again = run(load_config([folder / "config.yaml"], [f"output={tmp_path / 'again'}"]))
     assert again["metrics"] == result["metrics"]
     assert len(again["folds"]) == 1
     assert again["metrics"]["f1"]["std"] is None
@@ -222,23 +222,16 @@ def test_random_trains_nothing(train):
     assert not list(folder.rglob("*.ckpt"))
 
 
-def test_a_store_without_captions_trains_with_a_note(tmp_path):
+def test_a_store_without_captions_trains_with_a_note(tmp_path, caplog):
     from clipit_lightning.data.importing import import_distributed
     from tests.support.synthetic import write_field_file
 
     write_field_file(tmp_path / "src/eccv16_dataset_summe_plain.h5", captions=False)
     import_distributed([tmp_path / "src"], tmp_path / "data")
-    said = []
-    words = [
-        *QUICK,
-        "data.dataset=summe",
-        f"data.root={tmp_path / 'data'}",
-        f"output={tmp_path / 'run'}",
-        "data.fold=0",
-    ]
-    result = run(load_config([], words), say=said.append)
+    words = [*QUICK, "data.dataset=summe", f"data.root={tmp_path / 'data'}", f"output={tmp_path / 'run'}"]
+    result = run(load_config([], [*words, "data.fold=0"]))
     assert result["captions"] == 0
-    assert any("without language" in line for line in said)
+    assert "CLIP-It+ trains without language" in caplog.text
 
 
 def test_ratings_that_are_missing_are_said_with_the_way_out(stores, tmp_path):
@@ -252,9 +245,9 @@ def test_ratings_that_are_missing_are_said_with_the_way_out(stores, tmp_path):
             del group["user_scores"]
     words = [*QUICK, f"data.root={tmp_path}", f"output={tmp_path / 'run'}", "data.fold=0"]
     with pytest.raises(UserError, match="mean-annotator"):
-        run(load_config([], words), say=lambda line: None)
+        run(load_config([], words))
     assert not (tmp_path / "run").exists(), "it was said only after the run had begun"
-    result = run(load_config([], [*words, "protocol.correlation=mean-annotator"]), say=lambda line: None)
+    result = run(load_config([], [*words, "protocol.correlation=mean-annotator"]))
     assert result["protocol"]["correlation"] == "mean-annotator"
 
 
@@ -284,17 +277,16 @@ def test_a_damaged_checkpoint_is_one_line_and_nothing_is_lost(train):
 def test_the_explicit_root_is_never_replaced_by_the_miniature(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"missing: elsewhere/tvsum\.h5 .*clipit data import FOLDER --to elsewhere"):
-        run(load_config([], ["data.root=elsewhere"]), say=lambda line: None)
+        run(load_config([], ["data.root=elsewhere"]))
     assert not (tmp_path / "data").exists()
 
 
-def test_without_data_the_miniature_is_made_said_and_named(tmp_path, monkeypatch):
+def test_without_data_the_miniature_is_made_said_and_named(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
-    said = []
-    result = run(load_config([], [*QUICK, "model.name=random", "data.setting=transfer"]), say=said.append)
+    result = run(load_config([], [*QUICK, "model.name=random", "data.setting=transfer"]))
     assert result["data"] == "mini"
     assert "mini" in result["run"]
-    assert "MINIATURE" in said[0]
+    assert "MINIATURE" in caplog.messages[0]
     assert (tmp_path / "runs" / result["run"] / "result.json").exists()
 
 
@@ -305,7 +297,7 @@ def test_some_real_data_are_never_filled_up_with_the_miniature(stores, tmp_path,
     (tmp_path / "data").mkdir()
     shutil.copy(stores / "summe.h5", tmp_path / "data")
     with pytest.raises(UserError, match=r"missing: data/tvsum\.h5"):
-        run(load_config([], QUICK), say=lambda line: None)
+        run(load_config([], QUICK))
 
 
 def test_ten_thousand_steps_pass_training_and_scoring(tmp_path):
@@ -335,7 +327,7 @@ def test_ten_thousand_steps_pass_training_and_scoring(tmp_path):
         f"output={tmp_path / 'run'}",
         "optim.epochs=1",
     ]
-    result = run(load_config([], words), say=lambda line: None)
+    result = run(load_config([], words))
     assert len(pd.read_csv(tmp_path / "run/per_video.csv")) == 4
     assert result["metrics"]["kendall_tau"]["mean"] < 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,11 +42,13 @@ def _train(options: argparse.Namespace) -> int:
     files = [word for word in options.words if word.endswith((".yaml", ".yml")) and "=" not in word]
     config = load_config(files, [word for word in options.words if word not in files])
 
+    from clipit_lightning.core.log import print_log
     from clipit_lightning.studies.tables import result_table
     from clipit_lightning.training.ranks import is_first
     from clipit_lightning.training.train import run
 
-    result = run(config, say=partial(print, flush=True))
+    print_log()
+    result = run(config)
     if is_first():
         print(result_table(result))
     return 0

@@ -49,15 +49,3 @@ class Config:
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, "seed", f"is {self.seed}; 0 to 4294967295 is possible")
-        unsupervised = self.loss.supervision == "unsupervised" and self.model.name != "random"
-        require(
-            not (unsupervised and self.model.name == "linear"),
-            "model.name",
-            "linear is fitted to annotations; give loss.keyframe or loss.correlation a weight",
-        )
-        require(
-            not (unsupervised and self.selection != "last"),
-            "selection",
-            f"{self.selection} chooses the epoch by annotations, which training without labels must not; "
-            "say selection=last",
-        )

@@ -10,8 +10,9 @@ from clipit_lightning.core.errors import require
 class ModelConfig:
     """The scorer."""
 
-    name: Literal["clip-it+", "clip-it", "transformer", "linear", "mlp", "vasnet", "pglsum", "random"] = "clip-it+"
-    """Which scorer: ours, the paper's, ours without language, or a baseline; each is described in `models/`."""
+    name: str = "clip-it+"
+    """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
+    mlp, vasnet, pglsum, random), or package.module:Class, a class of your own."""
     width: int = 64
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features."""
     heads: int = 4

@@ -3,18 +3,18 @@
 from torch import Tensor, nn
 
 from clipit_lightning.models.attention import LanguageGuidedAttention
-from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.models.step_cues import unit
 from clipit_lightning.models.transformer import FrameScoringTransformer
 
 
-class ClipItScorer(nn.Module):
+class ClipItScorer(Scorer):
     """CLIP-It (Narasimhan, Rohrbach, Darrell, NeurIPS 2021, arXiv 2107.00650), section 3.
 
     Steps and text tokens (a video's captions, or a query's phrases) are projected to `width`; language-guided
     attention adds to each step what the text says; an encoder and a decoder over the attended steps lead to one linear
-    head for the score and one that rebuilds the features. What the paper leaves open: features are scaled to the norm
-    of a vector of ones, and norms stand before each part of a layer.
+    head for the score and one that reconstructs the features. Ours are the scale of the features, to the norm of a
+    vector of ones, and the place of norms, before attention and feed-forward.
 
     Args:
         feature_dim: Number of features of a step.
@@ -23,11 +23,14 @@ class ClipItScorer(nn.Module):
         heads: Heads of every attention; must divide `width`.
         encoder_layers: Layers of the encoder; at least 0.
         decoder_layers: Layers of the decoder; at least 0. Without, the encoder's output is scored.
-        dropout: Probability of dropping a feature of what any part adds, and of what the score head reads.
+        dropout: Probability of dropping a feature of what any layer adds, and of what the score head reads.
 
     Raises:
         ValueError: `heads` does not divide `width`.
     """
+
+    title = "CLIP-It"
+    reads_language = True
 
     def __init__(
         self,
@@ -49,24 +52,13 @@ class ClipItScorer(nn.Module):
         self.reconstruction_head = nn.Linear(width, feature_dim)
 
     def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
-        """Score every step of every item: a video with its captions, or with a query.
-
-        Args:
-            features: Features of the steps, (videos, steps, features): as many videos as items, or one that all items
-                share, whose features are then projected once.
-            step_mask: True where a step is real, (items, steps).
-            text: Features of the text tokens, (items, tokens, features); `tokens` may be 0.
-            text_mask: True where a token is real, (items, tokens); an item may have none.
-
-        Returns:
-            Logits and rebuilt features; what stands in the padding has no influence on either.
-        """
+        """Score and reconstruct every step by what the video shows and the text says."""
         # Unit vectors of many features have tiny entries; layers are made for entries near 1.
         seen = unit(features, step_mask[: len(features)]) * features.shape[2] ** 0.5  # (videos, steps, features)
         steps = self.frame_projection(seen).expand(len(step_mask), -1, -1)  # (items, steps, width)
         tokens = self.text_projection(unit(text, text_mask) * text.shape[2] ** 0.5)  # (items, tokens, width)
         decoded = self.transformer(self.language(steps, tokens, text_mask), step_mask)  # (items, steps, width)
         logits = self.score_head(self.dropout(decoded)).squeeze(2)  # (items, steps)
-        rebuilt = self.reconstruction_head(decoded)  # (items, steps, features)
+        reconstruction = self.reconstruction_head(decoded)  # (items, steps, features)
         padding = ~step_mask  # (items, steps)
-        return ScorerOutput(logits.masked_fill(padding, 0.0), rebuilt.masked_fill(padding.unsqueeze(2), 0.0))
+        return ScorerOutput(logits.masked_fill(padding, 0.0), reconstruction.masked_fill(padding.unsqueeze(2), 0.0))

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from clipit_lightning.models.attention import LanguageGuidedAttention
-from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.models.step_cues import alike_mean, cue_count, prefer_peaks, step_cues, unit, window_mean
 from clipit_lightning.models.transformer import FrameScoringTransformer
 
 
-class ClipItPlusScorer(nn.Module):
+class ClipItPlusScorer(Scorer):
     """CLIP-It (see ``ClipItScorer``) with what few training videos need: the paper's network learns 20 to 40 by heart.
 
-    All of it is ours, and each part can be left out:
+    All of it is ours, and each addition can be switched off:
 
     - `width` may be far below CLIP's 512, and image and text features may differ in number.
     - The step's projection sees means over its surroundings too (`windows`), and a few cues (see `step_cues`).
@@ -23,7 +23,6 @@ class ClipItPlusScorer(nn.Module):
       as before. Training through these means measured worse.
     - With `score_window` above 1, the logits are means over that many steps: annotators rate whole shots.
     - With `peak_window` above 1, peaks of the logits stand above all other steps when the scorer does not train.
-    - Without `language` neither attention nor cues read the text: the baseline ``transformer``.
 
     Args:
         feature_dim: Number of features of a step.
@@ -32,7 +31,7 @@ class ClipItPlusScorer(nn.Module):
         heads: Heads of every attention; must divide `width`.
         encoder_layers: Layers of the encoder; at least 0.
         decoder_layers: Layers of the decoder; at least 0. Without, the encoder's output is scored.
-        dropout: Probability of dropping a feature of what any part adds, and of what the score head reads.
+        dropout: Probability of dropping a feature of what any layer adds, and of what the score head reads.
         input_dropout: Probability of dropping an input feature.
         feature_gain: What features are multiplied with beside cues; at 1 entries of both are of one size, below 1 the
             cues are learned first.
@@ -44,11 +43,13 @@ class ClipItPlusScorer(nn.Module):
         score_window: Size in steps, odd, of the surroundings over which logits are averaged; 1 for none.
         peak_window: Size in steps, odd, of the surroundings of which the best step is preferred (`prefer_peaks`); 1
             for none.
-        language: Whether the text is read.
 
     Raises:
         ValueError: `heads` does not divide `width`, or the size of a surrounding is not odd.
     """
+
+    title = "CLIP-It+"
+    reads_language = True
 
     def __init__(
         self,
@@ -68,7 +69,6 @@ class ClipItPlusScorer(nn.Module):
         alike_window: int = 9,
         score_window: int = 9,
         peak_window: int = 1,
-        language: bool = True,
     ) -> None:
         super().__init__()
         sizes = {"alike_window": alike_window, "score_window": score_window, "peak_window": peak_window}
@@ -81,14 +81,14 @@ class ClipItPlusScorer(nn.Module):
         self.alike_gain, self.alike_window = alike_gain, alike_window
         self.score_window, self.peak_window = score_window, peak_window
         # Only features of one encoder can be compared before anything is learned.
-        self.comparable = language and feature_dim == text_dim
+        self.comparable = self.reads_language and feature_dim == text_dim
         cues = cue_count(self.windows, self.comparable)
         self.frame_projection = nn.Linear(feature_dim, width * (1 + len(self.windows)))
         self.cue_projection = nn.Linear(cues, width)
         self.input_dropout = nn.Dropout(input_dropout)
         self.dropout = nn.Dropout(dropout)
         self.language: LanguageGuidedAttention | None = None
-        if language:
+        if self.reads_language:
             self.text_projection = nn.Linear(text_dim, width)
             self.language = LanguageGuidedAttention(width, heads, dropout)
         self.transformer = FrameScoringTransformer(width, heads, encoder_layers, decoder_layers, dropout)
@@ -103,18 +103,7 @@ class ClipItPlusScorer(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
-        """Score every step of every item: a video with its captions, or with a query.
-
-        Args:
-            features: Features of the steps, (videos, steps, features): as many videos as items, or one that all items
-                share, whose features are then projected once.
-            step_mask: True where a step is real, (items, steps).
-            text: Features of the text tokens, (items, tokens, features); `tokens` may be 0.
-            text_mask: True where a token is real, (items, tokens); an item may have none.
-
-        Returns:
-            Logits and rebuilt features; what stands in the padding has no influence on either.
-        """
+        """Score and reconstruct every step by what the video shows and the text says."""
         own = step_mask[: len(features)]  # (videos, steps)
         features = unit(features, own)  # (videos, steps, features)
         text = unit(text, text_mask)  # (items, tokens, features)
@@ -136,9 +125,9 @@ class ClipItPlusScorer(nn.Module):
             linear = self._surrounded(of_features(seen), own)  # (videos, steps, 1)
             logits = logits + linear + of_cues(cues)  # (items, steps, 1)
         logits = self._shared(logits, features, step_mask)  # (items, steps)
-        rebuilt = self.reconstruction_head(decoded)  # (items, steps, features)
+        reconstruction = self.reconstruction_head(decoded)  # (items, steps, features)
         padding = ~step_mask  # (items, steps)
-        return ScorerOutput(logits.masked_fill(padding, 0.0), rebuilt.masked_fill(padding.unsqueeze(2), 0.0))
+        return ScorerOutput(logits.masked_fill(padding, 0.0), reconstruction.masked_fill(padding.unsqueeze(2), 0.0))
 
     def _shared(self, logits: Tensor, features: Tensor, step_mask: Tensor) -> Tensor:
         """What steps that look alike, or lie together, have in common; (items, steps, 1) to (items, steps)."""
@@ -149,11 +138,18 @@ class ClipItPlusScorer(nn.Module):
         return logits if self.training else prefer_peaks(logits, step_mask, self.peak_window)
 
     def _surrounded(self, projected: Tensor, step_mask: Tensor) -> Tensor:
-        """Sum of one part as it is and one part averaged over each window.
+        """Sum of the projection for the step itself and of those for each window, averaged over it.
 
         Averaging what was projected is the same as projecting averages, with far fewer features to average.
         """
         here, *around = projected.chunk(1 + len(self.windows), dim=2)
-        for part, window in zip(around, self.windows, strict=True):
-            here = here + window_mean(part, step_mask, window)
+        for surrounding, window in zip(around, self.windows, strict=True):
+            here = here + window_mean(surrounding, step_mask, window)
         return here
+
+
+class TransformerScorer(ClipItPlusScorer):
+    """CLIP-It+ without language: neither attention nor cues read the text."""
+
+    title = "Transformer"
+    reads_language = False

@@ -2,11 +2,11 @@
 
 from torch import Tensor, nn
 
-from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.models.step_cues import unit
 
 
-class MlpScorer(nn.Module):
+class MlpScorer(Scorer):
     """A perceptron of two layers from the unit-norm features of a step to its score.
 
     It knows neither text nor other steps: what a scorer with attention gains over it, attention gains.
@@ -18,6 +18,8 @@ class MlpScorer(nn.Module):
         dropout: Probability of dropping a hidden feature.
     """
 
+    title = "MLP"
+
     def __init__(self, feature_dim: int, text_dim: int, width: int = 64, dropout: float = 0.5) -> None:
         super().__init__()
         self.hidden = nn.Linear(feature_dim, width)
@@ -25,17 +27,7 @@ class MlpScorer(nn.Module):
         self.score_head = nn.Linear(width, 1)
 
     def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
-        """Score every step by itself.
-
-        Args:
-            features: Features of the steps, (videos, steps, features): a video an item, or one that all share.
-            step_mask: True where a step is real, (items, steps).
-            text: Not used.
-            text_mask: Not used.
-
-        Returns:
-            Logits, and no reconstruction; items that share a video have the same.
-        """
+        """Score every step by itself."""
         seen = unit(features, step_mask[: len(features)])  # (videos, steps, features)
         # As in CLIP-It: unit vectors of many features have tiny entries; layers are made for entries near 1.
         hidden = self.hidden(seen * features.shape[2] ** 0.5).relu()  # (videos, steps, width)

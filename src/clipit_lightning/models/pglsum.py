@@ -4,14 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.models.vasnet import Regressor
 
 LONGEST_WAVE = 10_000.0
 """Base of the wavelengths of positions."""
 
 
-class PglSumScorer(nn.Module):
+class PglSumScorer(Scorer):
     """PGL-SUM (Apostolidis, Balaouras, Mezaris, Patras, ISM 2021, zenodo.org/records/6655344), section III.
 
     Global multi-head attention over the whole video; local multi-head attention, with weights of its own for each of
@@ -26,23 +26,25 @@ class PglSumScorer(nn.Module):
     Args:
         feature_dim: Number of features of a step.
         text_dim: Number of features of a text token; any will do.
-        heads: Heads of the global attention.
+        global_heads: Heads of the global attention.
         local_heads: Heads of each local attention.
         segments: Number of parts of a video.
         dropout: Probability of dropping an attention weight, and a feature before each norm.
     """
 
+    title = "PGL-SUM"
+
     def __init__(
         self,
         feature_dim: int,
         text_dim: int,
-        heads: int = 8,
+        global_heads: int = 8,
         local_heads: int = 4,
         segments: int = 4,
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        self.overall = PositionedAttention(feature_dim, heads, -(-feature_dim // heads), dropout)
+        self.overall = PositionedAttention(feature_dim, global_heads, -(-feature_dim // global_heads), dropout)
         local_size = -(-feature_dim // (segments * local_heads))
         self.local = nn.ModuleList(
             PositionedAttention(feature_dim, local_heads, local_size, dropout) for _ in range(segments)
@@ -50,17 +52,7 @@ class PglSumScorer(nn.Module):
         self.regressor = Regressor(feature_dim, dropout)
 
     def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
-        """Score every step by itself, by its part of the video and by the whole.
-
-        Args:
-            features: Features of the steps, (videos, steps, features): a video an item, or one that all share.
-            step_mask: True where a step is real, (items, steps); what is real comes first.
-            text: Not used.
-            text_mask: Not used.
-
-        Returns:
-            Logits, and no reconstruction; items that share a video have the same.
-        """
+        """Score every step by itself, by its part of the video and by the whole."""
         own = step_mask[: len(features)]  # (videos, steps)
         steps = features.masked_fill(~own.unsqueeze(2), 0.0)  # (videos, steps, features)
         overall = functional.normalize(self.overall(steps, own), dim=2)  # (videos, steps, features)

@@ -3,12 +3,12 @@
 import zlib
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.scorer import Scorer, ScorerOutput
 
 
-class RandomScorer(nn.Module):
+class RandomScorer(Scorer):
     """Uniform random scores, the same for a video in every batch, order, padding and process.
 
     The chance of a video follows from `seed` and its features alone. It has nothing to learn, and no
@@ -20,22 +20,15 @@ class RandomScorer(nn.Module):
         seed: Draws other scores.
     """
 
+    title = "Random"
+    fit = "none"
+
     def __init__(self, feature_dim: int, text_dim: int, seed: int = 0) -> None:
         super().__init__()
         self.seed = seed
 
     def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
-        """Draw a score for every step.
-
-        Args:
-            features: Features of the steps, (videos, steps, features): a video an item, or one that all share.
-            step_mask: True where a step is real, (items, steps).
-            text: Not used.
-            text_mask: Not used.
-
-        Returns:
-            Logits whose sigmoid is uniform, and no reconstruction; items that share a video have the same.
-        """
+        """Draw a score for every step."""
         own = step_mask[: len(features)].cpu()  # (videos, steps)
         logits = torch.zeros(own.shape)  # (videos, steps)
         for video, (steps, mask) in enumerate(zip(features.detach().cpu(), own, strict=True)):

@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.models.step_cues import cue_count, step_cues, unit, window_mean
 
 CUE_GAIN = 0.2
 """What cues, of variance 1, are multiplied with beside features, of norm 1."""
 
 
-class RidgeScorer(nn.Module):
+class RidgeScorer(Scorer):
     """Ridge regression (Hoerl and Kennard, Technometrics 1970) from what stands at a step to its importance.
 
     A step's inputs are its unit-norm features, their means over each of `windows`, and its cues (see `step_cues`), with
     its similarity to the text where features and text have one size, as those of one encoder do. Logits are means over
     `score_window` steps, since annotators rate whole shots.
 
-    Nothing in it learns by gradients: `closed_form.py` finds the weights and gives them to `set_weights`.
+    Nothing in it learns by gradients: a fit in closed form reads `inputs` and gives the weights to `set_weights`.
 
     Args:
         feature_dim: Number of features of a step.
@@ -28,27 +28,26 @@ class RidgeScorer(nn.Module):
         score_window: Size in steps, odd, of the surroundings over which logits are averaged.
     """
 
+    title = "Linear"
+    fit = "closed form"
+    selects = "alpha"
     feature_weights: Tensor
     """Of the features and of their means over each window, (1 + windows, features)."""
     cue_weights: Tensor
     """(cues,)."""
     offset: Tensor
     """Added to every logit, ()."""
-    no_text: Tensor
-    """Empty, (0, text features): weights that are read again say by it what text they were fitted with."""
 
     def __init__(
         self, feature_dim: int, text_dim: int, windows: Sequence[int] = (5, 21), score_window: int = 9
     ) -> None:
         super().__init__()
         self.windows, self.score_window = tuple(windows), score_window
-        # Only features of one encoder can be compared.
-        self.comparable = feature_dim == text_dim
-        cues = cue_count(self.windows, self.comparable)
+        self.reads_language = feature_dim == text_dim  # only features of one encoder can be compared
+        cues = cue_count(self.windows, self.reads_language)
         self.register_buffer("feature_weights", torch.zeros(1 + len(self.windows), feature_dim))
         self.register_buffer("cue_weights", torch.zeros(cues))
         self.register_buffer("offset", torch.zeros(()))
-        self.register_buffer("no_text", torch.zeros(0, text_dim))
 
     def inputs(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
         """What the regression reads.
@@ -66,7 +65,7 @@ class RidgeScorer(nn.Module):
         own = step_mask[: len(features)]  # (videos, steps)
         seen = unit(features, own)  # (videos, steps, features)
         around = [window_mean(seen, own, window) for window in self.windows]
-        compared = unit(text, text_mask) if self.comparable else None  # (items, tokens, features)
+        compared = unit(text, text_mask) if self.reads_language else None  # (items, tokens, features)
         cues = step_cues(seen, own, compared, text_mask, self.windows)  # (items, steps, cues)
         return torch.cat([seen, *around], dim=2), CUE_GAIN * cues
 
@@ -84,17 +83,7 @@ class RidgeScorer(nn.Module):
         self.offset.copy_(offset)
 
     def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
-        """Score every step by its inputs.
-
-        Args:
-            features: Features of the steps, (videos, steps, features): a video an item, or one that all share.
-            step_mask: True where a step is real, (items, steps).
-            text: Features of the text tokens, (items, tokens, features); `tokens` may be 0.
-            text_mask: True where a token is real, (items, tokens).
-
-        Returns:
-            Logits, and no reconstruction.
-        """
+        """Score every step by its inputs."""
         # In 32-bit numbers always: what differs between steps is small beside what their features have in common.
         with torch.autocast(features.device.type, enabled=False):
             of_steps, cues = self.inputs(features, step_mask, text, text_mask)

@@ -8,14 +8,14 @@ from clipit_lightning.models.attention import MultiHeadAttention, sinusoidal_pos
 class FrameScoringTransformer(nn.Module):
     """Encoder and decoder of CLIP-It (section 3.2) with sinusoidal positions of any length.
 
-    The paper does not say what the decoder's input is: here the attended steps, as the encoder's.
+    The decoder's input are the attended steps, as the encoder's.
 
     Args:
         width: Number of features of a step.
         heads: Heads of every attention; must divide `width`.
         encoder_layers: Layers of the encoder; at least 0.
         decoder_layers: Layers of the decoder; at least 0. Without, the encoder's output is returned.
-        dropout: Probability of dropping a feature of what any part adds.
+        dropout: Probability of dropping a feature of what any layer adds.
     """
 
     def __init__(self, width: int, heads: int, encoder_layers: int, decoder_layers: int, dropout: float) -> None:
@@ -55,12 +55,12 @@ class FrameScoringTransformer(nn.Module):
 class TransformerLayer(nn.Module):
     """One layer of the frame-scoring transformer: an encoder layer, or with `memory` a decoder layer.
 
-    Norms stand before each part (pre-norm), unlike in Vaswani et al. 2017: it trains without a warm-up.
+    Pre-norm, unlike in Vaswani et al. 2017: it trains without a warm-up.
 
     Args:
         width: Number of features of a step.
         heads: Number of heads; must divide `width`.
-        dropout: Probability with which a feature of what a part adds is dropped.
+        dropout: Probability of dropping a feature of what attention or feed-forward adds.
         memory: Whether the layer also looks at the output of an encoder, which makes it a decoder layer.
     """
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.scorer import Scorer, ScorerOutput
 
 SCALE = 0.06
 """What attention energies are multiplied with (VASNet, section 3)."""
@@ -35,7 +35,7 @@ class Regressor(nn.Module):
         return logits
 
 
-class VasNetScorer(nn.Module):
+class VasNetScorer(Scorer):
     """VASNet (Fajtl, Sokeh, Argyriou, Monekosso, Remagnino, ACCV-W 2018, arXiv 1812.01969), section 3.
 
     One head of attention without biases over all steps of the video: energies ``0.06 * (U x_i) . (V x_t)``, their
@@ -51,6 +51,8 @@ class VasNetScorer(nn.Module):
         dropout: Probability of dropping an attention weight, and a feature before each norm.
     """
 
+    title = "VASNet"
+
     def __init__(self, feature_dim: int, text_dim: int, dropout: float = 0.5) -> None:
         super().__init__()
         self.dropout = dropout
@@ -61,17 +63,7 @@ class VasNetScorer(nn.Module):
         self.regressor = Regressor(feature_dim, dropout)
 
     def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
-        """Score every step by itself and by what the video shows elsewhere.
-
-        Args:
-            features: Features of the steps, (videos, steps, features): a video an item, or one that all share.
-            step_mask: True where a step is real, (items, steps).
-            text: Not used.
-            text_mask: Not used.
-
-        Returns:
-            Logits, and no reconstruction; items that share a video have the same.
-        """
+        """Score every step by itself and by what the video shows elsewhere."""
         own = step_mask[: len(features)]  # (videos, steps)
         steps = features.masked_fill(~own.unsqueeze(2), 0.0)  # (videos, steps, features)
         context = functional.scaled_dot_product_attention(

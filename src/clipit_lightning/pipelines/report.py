@@ -12,18 +12,8 @@ from clipit_lightning.pipelines.annotated_report import annotated_pages
 from clipit_lightning.pipelines.page import Line, LineChart, Metric, Page, Table, VideoPage, write_page
 from clipit_lightning.pipelines.query_report import query_pages
 from clipit_lightning.training.finished_run import FinishedRun, read_finished_run
+from clipit_lightning.training.scorers import scorer_class
 
-SCORER_TITLES = {
-    "clip-it+": "CLIP-It+",
-    "clip-it": "CLIP-It",
-    "transformer": "Transformer",
-    "linear": "Linear",
-    "mlp": "MLP",
-    "vasnet": "VASNet",
-    "pglsum": "PGL-SUM",
-    "random": "Random",
-}
-"""Every scorer as it is called on a page."""
 LOSS_TITLES = {
     "total": "Loss, all terms",
     "keyframe": "Loss: key frames",
@@ -35,7 +25,7 @@ LOSS_TITLES = {
     "language": "Loss: language",
     "spread": "Loss: spread",
 }
-"""Every term of the loss, and their sum, likewise."""
+"""Every term of the loss, and their sum, as they are called on a page."""
 
 
 def report(run: Path, to: Path | None = None, videos: Path | None = None, root: Path | None = None) -> Path:
@@ -68,12 +58,13 @@ def report(run: Path, to: Path | None = None, videos: Path | None = None, root: 
 
 def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
     result, protocol = run.result, run.protocol
+    scorer = scorer_class(run.config.model.name)
     benchmark = BENCHMARKS[protocol.dataset]
     mini = "MINI: these data are synthetic. The numbers say that the code works, and nothing about video."
     charts = _charts(run)
     lines = f"A line for each fold; the dot marks the {_selected(run)} that was selected and tested."
     return Page(
-        title=f"{SCORER_TITLES.get(run.config.model.name, run.config.model.name)} on {benchmark.title}",
+        title=f"{scorer.title or scorer.__name__} on {benchmark.title}",
         subtitle=f"{run.folder.path.resolve().name}: {protocol.setting}, {_selected(run)} by {protocol.selection}",
         notice=mini if protocol.data == "mini" else None,
         metrics=_head(result["metrics"]),
@@ -142,7 +133,7 @@ def _folds(run: FinishedRun) -> Table:
 
 def _selected(run: FinishedRun) -> str:
     """What validation selects: of the closed form no epoch, but a strength, whose place stands for the epoch."""
-    return "alpha" if run.config.model.name == "linear" else "epoch"
+    return scorer_class(run.config.model.name).selects
 
 
 def _shown_selected(run: FinishedRun, epoch: int) -> str:

@@ -81,7 +81,7 @@ def summarize(
     if query is not None and not query.strip():
         raise UserError("--query: is empty; say what to look for, or leave it away")
     if run is not None:
-        run.check(encoder, query, say)
+        run.check(encoder, query)
     text = None if query is None else encoder.encode_texts(run.texts(query) if run else phrases(query))
     found = describe(
         video, encoder, stride, rate, captioner, texts=texts, say=say, batch_size=batch_size, progress=progress

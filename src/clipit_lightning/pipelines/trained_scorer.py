@@ -5,7 +5,6 @@ from the encoder that the run was trained on. The same input gives the same scor
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,24 +17,15 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_json
+from clipit_lightning.core.log import log
 from clipit_lightning.data import has_queries
+from clipit_lightning.models.scorer import Scorer
 from clipit_lightning.models.zero_shot import phrases
-from clipit_lightning.training import build
-from clipit_lightning.training.checkpoints import read_checkpoint
 from clipit_lightning.training.run import RunFolder
+from clipit_lightning.training.scorers import read_scorer
 from clipit_lightning.video.encoders import Encoder
 
 _SAME = {"weights_sha256": "weights", "preprocessing": "preprocessing", "definition": "definition"}
-_SIZES = {
-    **dict.fromkeys(("clip-it+", "clip-it"), ("frame_projection.weight", "text_projection.weight")),
-    "transformer": ("frame_projection.weight",) * 2,
-    "linear": ("feature_weights", "no_text"),
-    "mlp": ("hidden.weight",) * 2,
-    "vasnet": ("query.weight",) * 2,
-    "pglsum": ("overall.query.weight",) * 2,
-}
-"""Weights whose last dimension is the number of features of a step and of a text; the first twice where text is not
-read, so that any number will do."""
 
 Row = NDArray[np.float64]
 
@@ -48,8 +38,8 @@ class TrainedRun:
     config: Config
     result: dict[str, Any]
     """The content of ``result.json``."""
-    weights: dict[int, dict[str, torch.Tensor]]
-    """Of the scorer of each fold that takes part, by its number."""
+    scorers: dict[int, Scorer]
+    """The scorer of each fold that takes part, by its number."""
     feature_dim: int
     text_dim: int
 
@@ -61,19 +51,16 @@ class TrainedRun:
 
     @property
     def label(self) -> str:
-        """What scores, in words."""
-        folds = ", ".join(map(str, self.weights))
-        return f"run {self.path.resolve().name}, " + (
-            f"mean of folds {folds}" if len(self.weights) > 1 else f"fold {folds}"
-        )
+        """The run and its folds that score, in words."""
+        folds = ", ".join(map(str, self.scorers))
+        scored = f"mean of folds {folds}" if len(self.scorers) > 1 else f"fold {folds}"
+        return f"run {self.path.resolve().name}, {scored}"
 
     @property
     def has_language(self) -> bool:
         """Whether its scores depend on text."""
-        reads = self.config.model.name in ("clip-it+", "clip-it") or (
-            self.config.model.name == "linear" and self.feature_dim == self.text_dim
-        )
-        return reads and bool(self.result.get("captions"))
+        reads_language = any(scorer.reads_language for scorer in self.scorers.values())
+        return reads_language and bool(self.result.get("captions"))
 
     @property
     def wants_query(self) -> bool:
@@ -91,13 +78,13 @@ class TrainedRun:
 
     def texts(self, query: str) -> list[str]:
         """The text tokens of a query, as it was trained with: of a benchmark with queries their phrases alone."""
-        whole, *parts = phrases(query)
+        whole, *several = phrases(query)
         if not self.wants_query:
-            return [whole, *parts]
-        return (parts or [whole]) + ([whole] if self.config.data.sentence and parts else [])
+            return [whole, *several]
+        return (several or [whole]) + ([whole] if self.config.data.sentence and several else [])
 
-    def check(self, encoder: Encoder, query: str | None, say: Callable[[str], None]) -> None:
-        """Refuse an encoder or a query that does not fit what it was trained on.
+    def check(self, encoder: Encoder, query: str | None) -> None:
+        """Check that an encoder and a query fit what it was trained on.
 
         Raises:
             UserError: The weights, the preprocessing or the number of features are others; a query is given that has no
@@ -115,12 +102,12 @@ class TrainedRun:
                 f"{self.path}: was trained on features {named!r}; {encoder.name} gives others ({why}); {way_out}"
             )
         if "encoder" not in self.made:
-            say(
+            log.info(
                 f"NOTE: {self.path} was trained on features {named!r}, and its store does not say which encoder made "
                 f"them; if that was not {encoder.name}, the scores mean nothing"
             )
         if query is not None and not self.has_language:
-            raise UserError(f"{self.path}: was trained without language, so that a query has no effect; leave one away")
+            raise UserError(f"{self.path}: was trained without language, so that a query has no effect; omit it")
         if query is None and self.wants_query:
             raise UserError(f"{self.path}: was trained to summarize by a query; give one with --query")
 
@@ -132,23 +119,16 @@ class TrainedRun:
             text: Of the text tokens, (tokens, features), or None.
 
         Raises:
-            UserError: Text features do not fit, weights are of another version, or a score is not finite.
+            UserError: Text features do not fit, or a score is not finite.
         """
         tokens = torch.zeros(0, self.text_dim) if text is None else torch.from_numpy(text)  # (tokens, features)
         if tokens.shape[1] != self.text_dim:
             raise UserError(f"{self.path}: was trained on {self.text_dim} features a text, not on {tokens.shape[1]}")
         steps = torch.from_numpy(features)  # (steps, features)
-        masks = [torch.ones(1, len(each), dtype=torch.bool) for each in (steps, tokens)]
-        scorer = build.scorer(self.config, self.feature_dim, self.text_dim).eval()
-        rows = []
-        for weights in self.weights.values():
-            try:
-                scorer.load_state_dict(weights)
-            except RuntimeError as error:
-                raise UserError(f"{self.path}: its weights are of another version; train it anew") from error
-            with torch.inference_mode():
-                rows.append(scorer(steps[None], masks[0], tokens[None], masks[1]).scores[0].double().numpy())
-        scores: Row = np.mean(rows, axis=0)  # (steps,)
+        step_mask, text_mask = (torch.ones(1, len(row), dtype=torch.bool) for row in (steps, tokens))
+        with torch.inference_mode():
+            outputs = [scorer(steps[None], step_mask, tokens[None], text_mask) for scorer in self.scorers.values()]
+        scores: Row = np.mean([output.scores[0].double().numpy() for output in outputs], axis=0)  # (steps,)
         if not np.isfinite(scores).all():
             raise UserError(f"{self.path}: gives scores that are not finite; train it anew")
         return scores
@@ -176,14 +156,8 @@ def read_trained_run(path: Path, fold: int | None = None) -> TrainedRun:
         raise UserError(f"{path}: holds no trained scorer ({config.model.name}, folds/*/{name}); choose another run")
     if fold is not None and fold not in there:
         raise UserError(f"--fold: {path} has {', '.join(map(str, there))}, not {fold}")
-    weights = {each: _scorer_weights(folder.fold(each) / name) for each in (there if fold is None else [fold])}
-    names = _SIZES.get(config.model.name, ())
-    sizes = {tuple(each[name].shape[-1] for name in names if name in each) for each in weights.values()}
-    if len(sizes) != 1 or len(size := sizes.pop()) != 2:
-        raise UserError(f"{path}: its weights are not those of a {config.model.name} scorer; train it anew")
-    return TrainedRun(path, config, result, weights, *size)
-
-
-def _scorer_weights(path: Path) -> dict[str, torch.Tensor]:
-    kept = read_checkpoint(path)["state_dict"]
-    return {name.removeprefix("scorer."): each for name, each in kept.items() if name.startswith("scorer.")}
+    read = {number: read_scorer(folder.fold(number) / name) for number in (there if fold is None else [fold])}
+    sizes = {(options["feature_dim"], options["text_dim"]) for _, options in read.values()}
+    if len(sizes) > 1:
+        raise UserError(f"{path}: its folds were trained on features of several sizes; train it anew")
+    return TrainedRun(path, config, result, {number: scorer for number, (scorer, _) in read.items()}, *sizes.pop())

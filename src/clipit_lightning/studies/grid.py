@@ -13,8 +13,9 @@ from clipit_lightning.core.config_files import config_hash, load_config
 from clipit_lightning.core.errors import UserError, require
 from clipit_lightning.core.yaml_files import read_yaml
 from clipit_lightning.evaluation.protocol import apply_preset, refuse_contradictions
-from clipit_lightning.training.build import Say, resolve_root
+from clipit_lightning.training.build import resolve_root
 from clipit_lightning.training.run import read_result
+from clipit_lightning.training.scorers import check_scorer, supervision_of
 
 _MOST = 10_000  # runs
 _KEYS = ("seeds", "runs", "scorers", "supervision", "candidate", "quick")
@@ -75,10 +76,10 @@ class Grid:
     """The scorer that is compared with every other."""
 
 
-def roots_of(runs: Sequence[GridRun], say: Say) -> dict[str | None, str]:
+def roots_of(runs: Sequence[GridRun], announce: bool = True) -> dict[str | None, str]:
     """The folder of the stores for each ``data.root`` of the runs, and the miniature once, where it is due."""
     configs = {run.config.data.root: run.config for run in runs}
-    return {root: resolve_root(config, say) for root, config in configs.items()}
+    return {root: resolve_root(config, announce) for root, config in configs.items()}
 
 
 def read_grid(path: Path, quick: bool = False, words: Sequence[str] = ()) -> Grid:
@@ -151,6 +152,7 @@ class _Expansion:
         try:
             config = load_config(files, words)
             refuse_contradictions(config)
+            check_scorer(config)
             _refuse_another_supervision(config, supervision)
         except UserError as error:
             raise UserError(f"{key}, {scorer}: {error}") from error
@@ -172,9 +174,9 @@ class _Expansion:
 
 def _refuse_another_supervision(config: Config, supervision: str) -> None:
     """The tables say of a run what its cell says."""
-    does = config.loss.supervision
+    does = supervision_of(config)
     problem = f"the weights are of {does} training, in a cell of {supervision} training; give it supervision: [{does}]"
-    require(does == supervision or config.model.name == "random", "loss", problem)
+    require(does in (supervision, "none"), "loss", problem)
 
 
 def _refuse_doubles(runs: Sequence[GridRun]) -> None:

@@ -33,7 +33,7 @@ _NOTE = (
 
 def finished_runs(grid: Grid, folder: Path, say: Say) -> list[GridRun]:
     """The runs of a grid that are finished, as the grid describes them now; those that are damaged are named."""
-    roots = roots_of(grid.runs, lambda line: None)  # the column of the data says what is made of the miniature
+    roots = roots_of(grid.runs, announce=False)  # the column of the data says what is made of the miniature
     finished = []
     for run in grid.runs:
         try:

@@ -95,7 +95,7 @@ def run_grid(runs: Sequence[GridRun], folder: Path, workers: int, say: Say) -> d
         (folder / "logs").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror or error}; give --to FOLDER") from error
-    roots = roots_of(runs, say)
+    roots = roots_of(runs)
     skip = _skipping(folder, roots)
     progress = _Progress(folder, len(runs), [run for run in runs if not skip(run)], devices(workers))
     say(f"benchmark {folder}: {len(runs)} runs, {progress.done} of them finished, {workers} at a time")

@@ -124,11 +124,13 @@ def prepare(sweep: Sweep, say: Callable[[str], None]) -> Prepared:
     """
     from clipit_lightning.evaluation.protocol import apply_preset, refuse_contradictions
     from clipit_lightning.training import build
+    from clipit_lightning.training.scorers import check_scorer
 
     config = check(sweep)
     _refuse_test_folds(config)
     refuse_contradictions(config)
-    config = replace(config, data=replace(config.data, root=build.resolve_root(config, say)))
+    check_scorer(config)
+    config = replace(config, data=replace(config.data, root=build.resolve_root(config)))
     datamodule = build.datamodule(apply_preset(config))
     datamodule.setup()
     measures = build.measures(config)

@@ -1,5 +1,6 @@
 """A worker of a local sweep: one process that runs trial after trial."""
 
+import logging
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import log
 from clipit_lightning.studies.sweep_check import base_config
 from clipit_lightning.studies.sweep_claims import Place, next_trial
 from clipit_lightning.studies.sweep_search import open_study, storage_errors
@@ -134,6 +136,7 @@ def _run_trial(search: Search, place: Place, trial: optuna.Trial) -> None:
 def _objective(search: Search, place: Place, trial: optuna.Trial, folder: Path) -> float:
     """Train the folds of a trial, reporting each epoch; returns the mean of its validation."""
     from clipit_lightning.training import train
+    from clipit_lightning.training.scorers import validations
 
     config = _config(search, place, trial, folder)
     running = RunningObjective(config.selection, search.monitor, folder)
@@ -142,22 +145,23 @@ def _objective(search: Search, place: Place, trial: optuna.Trial, folder: Path) 
     def watch(fold: int, epoch: int, validation: dict[str, float]) -> None:
         value = running.update(fold, validation)[search.metric]
         before = 0 if config.data.fold is not None else fold  # folds are trained one after the other
-        step = before * _validations(config) + epoch + 1
+        step = before * validations(config) + epoch + 1
         if step not in reported:
             trial.report(value, step)
         if trial.should_prune():
             raise optuna.TrialPruned
 
-    result = train.run(config, say=lambda line: _log(search, trial.number, line), watch=watch)
+    handler = logging.Handler()
+    handler.emit = lambda record: _log(search, trial.number, record.getMessage())  # type: ignore[method-assign]
+    log.addHandler(handler)
+    try:
+        result = train.run(config, watch=watch)
+    finally:
+        log.removeHandler(handler)
     found = (result.get("validation") or {}).get(search.metric)
     if found is None:
         raise UserError(f"{config.model.name} reports no validation {search.metric}; search over a scorer that trains")
     return float(found["mean"])
-
-
-def _validations(config: Config) -> int:
-    """How often a fold validates at most: after each epoch, or of the closed form with each strength."""
-    return len(config.model.alphas) if config.model.name == "linear" else config.optim.epochs
 
 
 def _config(search: Search, place: Place, trial: optuna.Trial, folder: Path) -> Config:

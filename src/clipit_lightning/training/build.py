@@ -1,16 +1,13 @@
-"""Where configuration meets classes: the datamodule, scorer, measures and task that a configuration means."""
+"""Where configuration meets classes: the datamodule, measures and task of a configuration, and its protocol."""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import config_hash
+from clipit_lightning.core.log import log
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.data.annotated import AnnotatedDataModule
 from clipit_lightning.data.datamodule import SummarizationDataModule
@@ -18,14 +15,8 @@ from clipit_lightning.data.mini import ensure_mini
 from clipit_lightning.data.queries import QueryDataModule
 from clipit_lightning.evaluation.measures import AnnotatorMeasures, Measures, QueryMeasures
 from clipit_lightning.evaluation.protocol import Protocol, make_protocol, query_rules_of, rules_of
-from clipit_lightning.models.clip_it import ClipItScorer
-from clipit_lightning.models.clip_it_plus import ClipItPlusScorer
 from clipit_lightning.models.losses import SummaryLoss
-from clipit_lightning.models.mlp import MlpScorer
-from clipit_lightning.models.pglsum import PglSumScorer
-from clipit_lightning.models.random import RandomScorer
-from clipit_lightning.models.ridge import RidgeScorer
-from clipit_lightning.models.vasnet import VasNetScorer
+from clipit_lightning.training.scorers import make_scorer, recipe
 from clipit_lightning.training.task import SummarizationTask
 
 DEFAULT_ROOT = "data"
@@ -38,14 +29,15 @@ Real data: `clipit data import FOLDER`, see README.
 {_LINE}"""
 
 
-def resolve_root(config: Config, say: Say) -> str:
-    """The folder of the stores: the one named, else ``data``, else the miniature where no real store lies there."""
+def resolve_root(config: Config, announce: bool = True) -> str:
+    """The folder of the stores: the named one, or ``data``, or the miniature where ``data`` has no real store."""
     if config.data.root is not None:
         return config.data.root
     if any((Path(DEFAULT_ROOT) / f"{name}.h5").exists() for name in BENCHMARKS):
         return DEFAULT_ROOT
     mini = ensure_mini(Path(DEFAULT_ROOT) / "mini")
-    say(_MINI_BANNER)
+    if announce:
+        log.info(_MINI_BANNER)
     return str(mini)
 
 
@@ -83,48 +75,8 @@ def datamodule(config: Config) -> SummarizationDataModule:
     )
 
 
-def scorer(config: Config, feature_dim: int, text_dim: int) -> nn.Module:
-    """The scorer of a configuration, with weights drawn from its seed."""
-    torch.manual_seed(config.seed)
-    model = config.model
-    if model.name == "random":
-        return RandomScorer(feature_dim, text_dim, seed=config.seed)
-    if model.name == "linear":
-        return RidgeScorer(feature_dim, text_dim, model.windows, model.score_window)
-    if model.name == "mlp":
-        return MlpScorer(feature_dim, text_dim, width=model.width, dropout=model.dropout)
-    if model.name == "vasnet":
-        return VasNetScorer(feature_dim, text_dim, dropout=model.dropout)
-    if model.name == "pglsum":
-        return PglSumScorer(feature_dim, text_dim, dropout=model.dropout)
-    transformer: dict[str, Any] = {
-        "width": model.width,
-        "heads": model.heads,
-        "encoder_layers": model.encoder_layers,
-        "decoder_layers": model.decoder_layers,
-        "dropout": model.dropout,
-    }
-    if model.name == "clip-it":
-        return ClipItScorer(feature_dim, text_dim, **transformer)
-    return ClipItPlusScorer(
-        feature_dim,
-        text_dim,
-        **transformer,
-        input_dropout=model.input_dropout,
-        feature_gain=model.feature_gain,
-        windows=model.windows,
-        linear_path=model.linear_path,
-        transformer_gain=model.transformer_gain,
-        alike_gain=model.alike_gain,
-        alike_window=model.alike_window,
-        score_window=model.score_window,
-        peak_window=model.peak_window,
-        language=model.name != "transformer",
-    )
-
-
 def measures(config: Config) -> Measures:
-    """What the scores of a configuration are measured with."""
+    """The measures of the scores of a configuration."""
     dataset = config.data.dataset
     if has_queries(dataset):
         return QueryMeasures(query_rules_of(config.protocol, dataset))
@@ -133,11 +85,12 @@ def measures(config: Config) -> Measures:
 
 def task(config: Config, feature_dim: int, text_dim: int) -> SummarizationTask:
     """The task of a configuration."""
-    model = scorer(config, feature_dim, text_dim)
+    scorer = make_scorer(config, feature_dim, text_dim)
     if config.trainer.compile:
-        model.compile(dynamic=True)  # videos differ in length
+        scorer.compile(dynamic=True)  # videos differ in length
     return SummarizationTask(
-        scorer=model,
+        scorer=scorer,
+        recipe=recipe(config, feature_dim, text_dim),
         loss=SummaryLoss(**asdict(config.loss)),
         measures=measures(config),
         lr=config.optim.lr,
@@ -167,9 +120,9 @@ def describe_protocol(config: Config, datamodule: SummarizationDataModule) -> Pr
 def run_name(config: Config, protocol: Protocol) -> str:
     """Name of the run's folder: what it is, and a hash of configuration and data; equal commands meet in one folder."""
     digest = hashlib.sha256(f"{config_hash(config)}{protocol.data_hash}".encode()).hexdigest()[:8]
-    parts = [config.model.name, protocol.dataset, protocol.setting]
-    parts += ["unsupervised"] if config.loss.supervision == "unsupervised" else []
-    parts += ["mini"] if protocol.data == "mini" else []
-    parts += [digest, f"seed{config.seed}"]
-    parts += [] if config.data.fold is None else [f"fold{config.data.fold}"]
-    return "-".join(parts)
+    words = [config.model.name.replace(":", "."), protocol.dataset, protocol.setting]
+    words += ["unsupervised"] if config.loss.supervision == "unsupervised" else []
+    words += ["mini"] if protocol.data == "mini" else []
+    words += [digest, f"seed{config.seed}"]
+    words += [] if config.data.fold is None else [f"fold{config.data.fold}"]
+    return "-".join(words)

@@ -4,7 +4,7 @@ import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -37,7 +37,7 @@ class FoldCheckpoint(ModelCheckpoint):
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up what an earlier start found, with all paths in this folder."""
+        """Resume the state of an earlier start, with all paths in this folder."""
 
         def here(path: str) -> str:
             return str(Path(str(self.dirpath)) / Path(path).name) if path else path
@@ -52,10 +52,11 @@ def read_checkpoint(path: Path, weights: Mapping[str, Tensor] | None = None) -> 
 
     Args:
         path: The file.
-        weights: Of the task that is to take its weights over; names and shapes must be the same.
+        weights: Of the task that its weights are for; names and shapes must be the same.
 
     Returns:
-        What Lightning and the task wrote: ``state_dict``, ``epoch``, ``validation`` and the states to continue from.
+        What Lightning and the task wrote: ``state_dict``, ``epoch``, ``validation``, ``scorer`` (its name and options)
+        and the states to resume from.
 
     Raises:
         UserError: It is damaged, or not a checkpoint of such a task.
@@ -63,28 +64,29 @@ def read_checkpoint(path: Path, weights: Mapping[str, Tensor] | None = None) -> 
     try:
         refuse_no_file(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        _refuse_foreign(checkpoint)
+        _check_content(checkpoint)
         if weights is not None:
-            _refuse_others(checkpoint["state_dict"], weights)
+            _check_weights(checkpoint["state_dict"], weights)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise unreadable(path, error) from error
-    found: dict[str, Any] = checkpoint
-    return found
+    return cast(dict[str, Any], checkpoint)
 
 
 def unreadable(path: Path, error: Exception) -> UserError:
-    """What to say where the checkpoint ``path`` cannot be read or taken up because of ``error``."""
+    """The error to raise where a checkpoint cannot be read or resumed from."""
     reason = (str(error).splitlines() or [""])[0][:100] or type(error).__name__
     return UserError(f"{path}: not a checkpoint that can be read ({reason}); remove {path.parent} to train anew")
 
 
-def _refuse_foreign(checkpoint: Any) -> None:  # noqa: ANN401 - whatever stood in the file
+def _check_content(checkpoint: Any) -> None:  # noqa: ANN401 - whatever stood in the file
     if not isinstance(checkpoint, dict) or not {"state_dict", "epoch", "validation"} <= set(checkpoint):
         raise ValueError("it holds no weights of a run")
+    if not isinstance(checkpoint.get("scorer"), dict):
+        raise ValueError("of an earlier version, it does not say which scorer it holds")
     state, epoch, validation = (checkpoint[name] for name in ("state_dict", "epoch", "validation"))
-    if not isinstance(state, dict) or not state or not all(isinstance(each, Tensor) for each in state.values()):
+    if not isinstance(state, dict) or not state or not all(isinstance(weight, Tensor) for weight in state.values()):
         raise ValueError("it holds no weights")
-    if not all(bool(torch.isfinite(each).all()) for each in state.values()):
+    if not all(bool(torch.isfinite(weight).all()) for weight in state.values()):
         raise ValueError("some weights are not finite")
     if not isinstance(epoch, int) or epoch < 0:
         raise ValueError("epoch is no number of an epoch")
@@ -96,9 +98,9 @@ def _is_finite(value: Any) -> bool:  # noqa: ANN401 - whatever stood in the file
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _refuse_others(found: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
-    for name in sorted(set(found) ^ set(weights)):
+def _check_weights(saved: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    for name in sorted(set(saved) ^ set(weights)):
         raise ValueError(f"weight {name[:60]} is {'missing' if name in weights else 'not of this scorer'}")
     for name, weight in weights.items():
-        if found[name].shape != weight.shape:
-            raise ValueError(f"weight {name} has another shape, {tuple(found[name].shape)}")
+        if saved[name].shape != weight.shape:
+            raise ValueError(f"weight {name} has another shape, {tuple(saved[name].shape)}")

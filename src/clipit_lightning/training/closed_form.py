@@ -4,47 +4,48 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import lightning as L
 import torch
-from lightning.pytorch.callbacks import LambdaCallback
+from lightning.fabric.utilities import move_data_to_device
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.batches import Batch, collate
 from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.evaluation.measures import means
 from clipit_lightning.models.ridge import RidgeScorer
-from clipit_lightning.training import build
 from clipit_lightning.training.checkpoints import AtomicCheckpointIO
+from clipit_lightning.training.history import History
 from clipit_lightning.training.ranks import Processes
 from clipit_lightning.training.task import SummarizationTask
-from clipit_lightning.training.trainer import stop_when_told
+from clipit_lightning.training.trainer import Watch
 
 
 def fit(
-    trainer: L.Trainer,
     task: SummarizationTask,
-    scorer: RidgeScorer,
     config: Config,
     datamodule: SummarizationDataModule,
     path: Path,
     processes: Processes,
+    loggers: Iterable[Logger],
+    watch: Watch | None,
 ) -> Path:
     """Fit with each of ``model.alphas`` and keep the best on validation; with ``selection=last`` only the middle one.
 
-    Every process computes the same; only scoring the validation part is shared. It takes seconds, so that an
-    interrupted fit starts again.
+    Every process solves the same equations; only the scoring of the validation part is shared. It takes seconds, so
+    that an interrupted fit starts again.
 
     Args:
-        trainer: Of the fold; validates, and logs a row for each strength.
-        task: The task around the scorer.
-        scorer: Whose weights are found.
+        task: The task around the scorer whose weights are fitted.
         config: The run's configuration.
         datamodule: Its data, at the fold.
         path: Folder of the fold.
         processes: Those that fit together.
+        loggers: Take a row for each strength.
+        watch: Called after each validation.
 
     Returns:
         The checkpoint, whose ``epoch`` is the position of its strength in ``model.alphas``.
@@ -52,23 +53,43 @@ def fit(
     Raises:
         UserError: A strength is too small for the equations to have a solution in 64-bit numbers.
     """
-    alphas = config.model.alphas
-    last = config.selection == "last"
-    trainer.callbacks.append(_logging(alphas))  # type: ignore[attr-defined]
+    alphas, last = config.model.alphas, config.selection == "last"
+    scorer = cast(RidgeScorer, task.scorer)  # or one with its `inputs` and `set_weights`
     sums = second_moments(scorer, training_batches(datamodule))
-    monitor = build.measures(config).monitor
+    task.to(processes.device).eval()
+    history = History(path)
     kept: dict[str, Any] = {}
     for epoch in [len(alphas) // 2] if last else range(len(alphas)):
         scorer.set_weights(*solve(sums, alphas[epoch]))
-        if not last or datamodule.folds[datamodule.fold].validation:
-            trainer.fit_loop.epoch_progress.current.completed = epoch  # what loggers and callbacks call the epoch
-            trainer.validate(task, datamodule=datamodule, verbose=False)
-        if not kept or task.validation[monitor] > kept["validation"][monitor]:
+        validation = validate(task, datamodule, processes.device)
+        if validation:
+            means_32_bit = {f"val/{name}": float(torch.tensor(value)) for name, value in validation.items()}
+            row = {"alpha": alphas[epoch], **means_32_bit}  # of the precision that Lightning logs in
+            history.epochs[epoch] = {"step": 0, **row}
+            for logger in loggers:
+                logger.log_metrics({"epoch": epoch, **row}, step=epoch)
+            if watch is not None:
+                watch(datamodule.fold, epoch, validation)
+        if not kept or validation[task.measures.monitor] > kept["validation"][task.measures.monitor]:
             state = {name: value.detach().cpu().clone() for name, value in task.state_dict().items()}
-            kept = {"state_dict": state, "epoch": epoch, "validation": dict(task.validation)}
+            kept = {"state_dict": state, "epoch": epoch, "validation": validation, "scorer": task.recipe}
+    if history.epochs:
+        processes.first(history.write)
     checkpoint = path / ("last.ckpt" if last else "best.ckpt")
     processes.first(partial(AtomicCheckpointIO().save_checkpoint, kept, checkpoint))
     return checkpoint
+
+
+def validate(task: SummarizationTask, datamodule: SummarizationDataModule, device: torch.device) -> dict[str, float]:
+    """Means of the metrics over the validation part of the fold, on all ranks; none where it has no such part."""
+    batches = datamodule.val_dataloader()
+    if isinstance(batches, list):
+        return {}
+    task.measures.reset()
+    with torch.inference_mode():
+        for batch in batches:
+            task.measure(move_data_to_device(batch, device), datamodule)
+    return means(task.rows(datamodule), task.measures.names)
 
 
 def training_batches(datamodule: SummarizationDataModule) -> Iterator[Batch]:
@@ -81,7 +102,7 @@ def training_batches(datamodule: SummarizationDataModule) -> Iterator[Batch]:
 
 
 def second_moments(scorer: RidgeScorer, batches: Iterable[Batch]) -> Tensor:
-    """Sums of all products of two of: the inputs of a step, its target, and 1; over all real steps of all items.
+    """Sums over all real steps of all items of the products of every two of: a step's inputs, its target, and 1.
 
     The target is the importance, with mean 0 and variance 1 over each item, so that no item weighs more than another.
     Features that items share are multiplied with each other once.
@@ -89,22 +110,21 @@ def second_moments(scorer: RidgeScorer, batches: Iterable[Batch]) -> Tensor:
     Returns:
         Symmetric, 64-bit, (inputs + 2, inputs + 2).
     """
-    sums: Tensor | None = None
-    for batch in batches:
-        features, cues = scorer.inputs(batch.features, batch.step_mask, batch.text, batch.text_mask)
-        target = standardized(batch.importance, batch.step_mask).unsqueeze(2)  # (items, steps, 1)
-        own = torch.cat([cues.expand(len(target), -1, -1), target, torch.ones_like(target)], dim=2)
-        real = batch.step_mask[: len(features)]  # (videos, steps)
-        shared = features[real].double()  # (real steps, inputs of features)
-        copies = len(target) // len(features)
-        apart = own.reshape(copies, *real.shape, -1)[:, real].double()  # (copies, real steps, cues + 2)
-        across = shared.T @ apart.sum(0)  # (inputs of features, cues + 2)
-        rows = apart.flatten(0, 1)  # (copies * real steps, cues + 2)
-        top = torch.cat([copies * (shared.T @ shared), across], dim=1)
-        found = torch.cat([top, torch.cat([across.T, rows.T @ rows], dim=1)])  # (inputs + 2, inputs + 2)
-        sums = found if sums is None else sums.add_(found)
-    assert sums is not None, "a fold trains on something"
-    return sums
+    return cast(Tensor, sum(_second_moments(scorer, batch) for batch in batches))
+
+
+def _second_moments(scorer: RidgeScorer, batch: Batch) -> Tensor:
+    features, cues = scorer.inputs(batch.features, batch.step_mask, batch.text, batch.text_mask)
+    target = standardized(batch.importance, batch.step_mask).unsqueeze(2)  # (items, steps, 1)
+    own = torch.cat([cues.expand(len(target), -1, -1), target, torch.ones_like(target)], dim=2)
+    real = batch.step_mask[: len(features)]  # (videos, steps)
+    shared = features[real].double()  # (real steps, inputs of features)
+    copies = len(target) // len(features)
+    apart = own.reshape(copies, *real.shape, -1)[:, real].double()  # (copies, real steps, cues + 2)
+    across = shared.T @ apart.sum(0)  # (inputs of features, cues + 2)
+    rows = apart.flatten(0, 1)  # (copies * real steps, cues + 2)
+    top = torch.cat([copies * (shared.T @ shared), across], dim=1)
+    return torch.cat([top, torch.cat([across.T, rows.T @ rows], dim=1)])  # (inputs + 2, inputs + 2)
 
 
 def solve(sums: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -113,7 +133,7 @@ def solve(sums: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     Inputs are centred by their mean over all steps, so that the offset is not held back.
 
     Args:
-        sums: See ``second_moments``.
+        sums: What ``second_moments`` returned.
         alpha: Strength of the regularization, above 0.
 
     Returns:
@@ -141,12 +161,3 @@ def standardized(importance: Tensor, step_mask: Tensor) -> Tensor:
     centred = (importance - mean).masked_fill(~step_mask, 0.0)  # (items, steps)
     spread = (centred.square().sum(1, keepdim=True) / count).sqrt()  # (items, 1)
     return torch.where(spread > 1e-6, centred / spread.clamp_min(1e-6), 0.0)
-
-
-def _logging(alphas: list[float]) -> LambdaCallback:
-    """Adds the strength to the row of its validation, and lets SIGTERM stop as Ctrl-C does."""
-
-    def log(trainer: L.Trainer, task: L.LightningModule) -> None:
-        task.log("alpha", alphas[trainer.current_epoch])
-
-    return LambdaCallback(on_validation_start=lambda *_: stop_when_told(), on_validation_epoch_end=log)

@@ -1,4 +1,4 @@
-"""One fold: train it, or take up its training where it stopped, choose the epoch, test it, write its result."""
+"""One fold: train it or resume its training, choose the epoch, test it, write its result."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,11 @@ from lightning.pytorch.loggers import WandbLogger
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_json, write_json
+from clipit_lightning.core.log import log
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.measures import means
 from clipit_lightning.evaluation.protocol import Protocol
-from clipit_lightning.models.ridge import RidgeScorer
 from clipit_lightning.training import build, closed_form
-from clipit_lightning.training.build import Say
 from clipit_lightning.training.checkpoints import read_checkpoint, unreadable
 from clipit_lightning.training.ranks import Processes
 from clipit_lightning.training.result import fold_line
@@ -32,7 +31,6 @@ def run_fold(
     index: int,
     protocol: Protocol,
     processes: Processes,
-    say: Say,
     watch: Watch | None = None,
     device: int | None = None,
 ) -> dict[str, Any]:
@@ -44,10 +42,10 @@ def run_fold(
         ``test=false``.
     """
     path = folder.fold(index)
-    before: dict[str, Any] | None = processes.first(lambda: _finished(path / "result.json"))
-    if before is not None:
-        say(f"fold {index}: finished before")
-        return before
+    finished: dict[str, Any] | None = processes.first(lambda: _finished(path / "result.json"))
+    if finished is not None:
+        log.info(f"fold {index}: finished before")
+        return finished
     datamodule.fold = index
     task = build.task(config, datamodule.feature_dim, datamodule.text_dim)
     validates = datamodule.validate_on_test or bool(datamodule.folds[index].validation)
@@ -55,24 +53,24 @@ def run_fold(
     epoch, validation = None, None
     try:
         best = None
-        if isinstance(task.scorer, RidgeScorer):
-            best = closed_form.fit(trainer, task, task.scorer, config, datamodule, path, processes)
-        elif any(parameter.requires_grad for parameter in task.parameters()):
+        if task.scorer.fit == "closed form":
+            best = closed_form.fit(task, config, datamodule, path, processes, trainer.loggers, watch)
+        elif task.scorer.fit == "gradient":
             _fit(trainer, task, datamodule, path, processes)
             best = Path(checkpoint.best_model_path)
         if best is not None:
             chosen = read_checkpoint(best, task.state_dict())
             task.load_state_dict(chosen["state_dict"])
             epoch, validation = int(chosen["epoch"]), chosen["validation"]
-        found = _test(trainer, task, datamodule) if config.test else {"metrics": {}, "per_video": [], "scores": {}}
+        tested = _test(trainer, task, datamodule) if config.test else {"metrics": {}, "per_video": [], "scores": {}}
     except SystemExit as error:  # lightning's answer to Ctrl-C
         raise KeyboardInterrupt from error
-    fold = {"fold": index, "epoch": epoch, "validation": validation, **found}
+    fold = {"fold": index, "epoch": epoch, "validation": validation, **tested}
     for row in fold["per_video"]:
         row["fold"] = index
     _tell_wandb(trainer, fold)
     processes.first(lambda: write_json(path / "result.json", fold))
-    say(fold_line(config, fold, task.measures.names))
+    log.info(fold_line(config, fold, task.measures.names))
     return fold
 
 
@@ -145,15 +143,15 @@ def _fit(
 ) -> None:
     """Train, from the last epoch of an interrupted run where there is one."""
     last = path / "last.ckpt"
-    continues = processes.first(lambda: _can_resume(last, task))
+    resumes = processes.first(lambda: _can_resume(last, task))
     began: list[bool] = []
     trainer.callbacks.append(LambdaCallback(on_train_start=lambda *_: began.append(True)))  # type: ignore[attr-defined]
     try:
-        trainer.fit(task, datamodule=datamodule, ckpt_path=str(last) if continues else None, weights_only=True)
+        trainer.fit(task, datamodule=datamodule, ckpt_path=str(last) if resumes else None, weights_only=True)
     except Exception as error:
-        if began or not continues or isinstance(error, UserError | OSError):
+        if began or not resumes or isinstance(error, UserError | OSError):
             raise
-        # Lightning could not take up the state of an optimizer, a schedule, a loop or a callback.
+        # Lightning could not resume the state of an optimizer, a schedule, a loop or a callback.
         raise unreadable(last, error) from error
 
 

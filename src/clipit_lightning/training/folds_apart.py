@@ -12,9 +12,9 @@ import torch
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import log
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training import build
-from clipit_lightning.training.build import Say
 from clipit_lightning.training.fold import run_fold
 from clipit_lightning.training.ranks import Processes
 from clipit_lightning.training.result import fold_line
@@ -24,9 +24,7 @@ from clipit_lightning.training.trainer import quiet_lightning
 _device = 0
 
 
-def train_apart(
-    config: Config, folder: RunFolder, indices: Sequence[int], protocol: Protocol, say: Say
-) -> list[dict[str, Any]]:
+def train_apart(config: Config, folder: RunFolder, indices: Sequence[int], protocol: Protocol) -> list[dict[str, Any]]:
     """Train and test folds, each whole in one of ``trainer.devices`` processes; the results are those of one process.
 
     Args:
@@ -34,7 +32,6 @@ def train_apart(
         folder: The run's folder, opened.
         indices: Which folds.
         protocol: The run's protocol.
-        say: Takes lines of progress.
 
     Raises:
         UserError: A fold failed in a way that the user can mend, or a process was killed; finished folds are kept.
@@ -51,7 +48,7 @@ def train_apart(
         try:
             for each in coming:
                 folds.append(each.result())
-                say(fold_line(config, folds[-1], names))
+                log.info(fold_line(config, folds[-1], names))
         except BrokenProcessPool as error:
             raise UserError("a process that trained a fold was killed (memory?); the same command continues") from error
         except BaseException:  # the other folds would be trained to their end before anything is said
@@ -73,8 +70,4 @@ def _one_fold(config: Config, folder: RunFolder, index: int, protocol: Protocol)
     config = replace(config, trainer=replace(config.trainer, progress=False))
     datamodule = build.datamodule(config)
     datamodule.setup()
-    return run_fold(config, datamodule, folder, index, protocol, Processes(), _silence, device=_device)
-
-
-def _silence(line: str) -> None:
-    """The process that waits says what came."""
+    return run_fold(config, datamodule, folder, index, protocol, Processes(), device=_device)

@@ -58,15 +58,19 @@ class History(Callback):
         losses = {name: total / self._items for name, total in self._sums.items()}
         self.epochs[trainer.current_epoch] = {"step": max(0, trainer.global_step - 1)} | validation | losses
         if trainer.is_global_zero:
-            table = pd.DataFrame.from_dict(self.epochs, orient="index").astype({"step": int})
-            write_text(self.file, table.to_csv(index_label="epoch"))
+            self.write()
+
+    def write(self) -> None:
+        """Write ``metrics.csv``, a row for each epoch."""
+        table = pd.DataFrame.from_dict(self.epochs, orient="index").astype({"step": int})
+        write_text(self.file, table.to_csv(index_label="epoch"))
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {"epochs": self.epochs}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the epochs that a checkpoint has."""
+        """Resume with the epochs of a checkpoint."""
         self.epochs = {
             int(epoch): {str(name): float(value) for name, value in values.items()}
             for epoch, values in state_dict["epochs"].items()

@@ -30,12 +30,14 @@ class Processes:
         self._fabric = fabric
         self.rank = 0 if fabric is None else fabric.global_rank
         self.size = 1 if fabric is None else fabric.world_size
+        self.device = torch.device("cpu") if fabric is None else fabric.device
+        """Where tensors must lie that the processes exchange."""
 
     def first(self, function: Callable[[], T]) -> T:
         """Call a function on the first process alone; every process gets what it returned.
 
         Raises:
-            UserError: The function raised it; on every process, of which only the first says it.
+            UserError: The function raised it; on every process, of which only the first prints it.
         """
         if self._fabric is None:
             return function()
@@ -66,7 +68,7 @@ def start(config: TrainerConfig) -> Processes:
         UserError: torchrun started another number of processes than the configuration says.
     """
     wanted = config.devices * config.num_nodes
-    _refuse_another_number(config, os.environ)
+    _check_number(config, os.environ)
     if wanted == 1 or config.parallel == "folds":
         return Processes()
     if not torch.distributed.is_available():
@@ -82,20 +84,20 @@ def start(config: TrainerConfig) -> Processes:
     return Processes(fabric)
 
 
-def _refuse_another_number(config: TrainerConfig, environment: Mapping[str, str]) -> None:
+def _check_number(config: TrainerConfig, environment: Mapping[str, str]) -> None:
     """Compare what torchrun started with what is configured: a run that expects more processes waits for ever."""
     if "TORCHELASTIC_RUN_ID" not in environment or config.parallel == "folds":
         return
     local, world = (int(environment[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
     if (local, world) != (config.devices, config.devices * config.num_nodes):
         raise UserError(
-            f"torchrun started {world} processes, {local} on this machine; say trainer.devices={local} "
+            f"torchrun started {world} processes, {local} on this machine; give trainer.devices={local} "
             f"trainer.num_nodes={world // max(1, local)}"
         )
 
 
 def is_first() -> bool:
-    """Whether this process may speak: the first of its group, or the only one. Works before there is a group."""
+    """Whether this process may print: the first of its group, or the only one. Works before there is a group."""
     for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
         with suppress(KeyError, ValueError):
             return int(os.environ[name]) == 0

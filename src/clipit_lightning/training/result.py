@@ -9,7 +9,6 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 import clipit_lightning
 from clipit_lightning.core.config import Config
@@ -19,9 +18,10 @@ from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.measures import means
 from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol
-from clipit_lightning.models.ridge import RidgeScorer
+from clipit_lightning.models.scorer import Scorer
 from clipit_lightning.training import build
 from clipit_lightning.training.run import RunFolder
+from clipit_lightning.training.scorers import make_scorer, scorer_class, supervision_of
 
 
 def fold_line(config: Config, fold: dict[str, Any], names: Sequence[str]) -> str:
@@ -35,7 +35,7 @@ def fold_line(config: Config, fold: dict[str, Any], names: Sequence[str]) -> str
 
 def _chosen(config: Config, epoch: int) -> str:
     """What was selected: an epoch, or where nothing is trained by epochs, the strength at that place."""
-    if config.model.name == "linear":
+    if scorer_class(config.model.name).selects == "alpha":
         return f"alpha {config.model.alphas[epoch]:g}"
     return f"epoch {epoch + 1} of {config.optim.epochs}"
 
@@ -67,7 +67,7 @@ def write_results(
         "run": folder.path.name,
         **_what(config, datamodule, protocol),
         **_found(config, folds),
-        "parameters": fitted_parameters(build.scorer(config, datamodule.feature_dim, datamodule.text_dim)),
+        "parameters": fitted_parameters(make_scorer(config, datamodule.feature_dim, datamodule.text_dim)),
         "wall_seconds": round(seconds, 1),
         "versions": _versions(),
     }
@@ -83,7 +83,7 @@ def _what(config: Config, datamodule: SummarizationDataModule, protocol: Protoco
         "method": config.model.name,
         "dataset": protocol.dataset,
         "setting": protocol.setting,
-        "supervision": config.loss.supervision if config.model.name != "random" else "none",
+        "supervision": supervision_of(config),
         "features": store.get("features", "unnamed"),
         "store": store,
         "captions": config.data.captions if datamodule.has_text else 0,
@@ -125,11 +125,11 @@ def _versions() -> dict[str, str]:
     }
 
 
-def fitted_parameters(scorer: nn.Module) -> int:
+def fitted_parameters(scorer: Scorer) -> int:
     """How many numbers are found from the training videos, by gradients or in closed form."""
-    # No gradient finds the weights of the ridge: they are buffers.
-    fitted = scorer.buffers() if isinstance(scorer, RidgeScorer) else scorer.parameters()
-    return sum(each.numel() for each in fitted)
+    # No gradient finds the weights of a fit in closed form: they are buffers.
+    fitted = scorer.buffers() if scorer.fit == "closed form" else scorer.parameters()
+    return sum(weights.numel() for weights in fitted)
 
 
 def _validation(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -1,40 +1,42 @@
-"""The junction of scorer, losses and metrics: what is trained, validated and tested."""
+"""The task of training, validating and testing a scorer with its losses and metrics."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
+from torch import Tensor
 
 from clipit_lightning.core.errors import SaidElsewhereError, UserError
 from clipit_lightning.data.batches import Batch, crop
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.measures import Measures, means
 from clipit_lightning.models.losses import SummaryLoss
-from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.scorer import Scorer, ScorerOutput
 
 
 class SummarizationTask(L.LightningModule):
     """Trains a scorer with the losses, and measures its scores by a benchmark's rules.
 
     Args:
-        scorer: Any module with the scorers' forward.
+        scorer: What is trained.
+        recipe: Name and options that the scorer was made from, as plain values; kept in every checkpoint.
         loss: The weighted terms.
         measures: What the scores of items are measured with.
         lr: Peak learning rate of AdamW.
         weight_decay: Its decoupled weight decay.
         warmup: Share of the steps over which the rate rises, before a cosine to 0.
         crop: Train on a random window of this many steps of each video; 0 for whole videos.
-        seed: Dropout of an epoch follows from this and the epoch, so that a continued run equals an undisturbed one.
+        seed: Dropout of an epoch follows from this and the epoch, so that a resumed run equals an undisturbed one.
     """
 
     def __init__(
         self,
-        scorer: nn.Module,
+        scorer: Scorer,
+        recipe: dict[str, Any],
         loss: SummaryLoss,
         measures: Measures,
         lr: float = 1e-3,
@@ -44,7 +46,7 @@ class SummarizationTask(L.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.scorer, self.loss, self.measures = scorer, loss, measures
+        self.scorer, self.recipe, self.loss, self.measures = scorer, recipe, loss, measures
         self.lr, self.weight_decay, self.warmup, self.crop, self.seed = lr, weight_decay, warmup, crop, seed
         self.validation: dict[str, float] = {}
         """Means over the validation part after the last epoch; every checkpoint has those of its epoch."""
@@ -78,10 +80,10 @@ class SummarizationTask(L.LightningModule):
         terms: dict[str, Tensor] = self.loss(
             self(batch), batch.features, batch.step_mask, batch.keyframes, batch.importance, batch.text, batch.text_mask
         )
-        found, items = self._over_ranks(torch.stack([each.detach() for each in terms.values()]), batch)
-        if not torch.isfinite(found).all():
-            self._refuse_not_finite(batch)
-        logged = {f"train/{name}": value for name, value in zip(terms, found, strict=True)}
+        values, items = self._over_ranks(torch.stack([term.detach() for term in terms.values()]), batch)
+        if not torch.isfinite(values).all():
+            self._stop_not_finite(batch)
+        logged = {f"train/{name}": value for name, value in zip(terms, values, strict=True)}
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=items)
         loss = terms["total"] * batch.share * self.trainer.world_size
         return {"loss": loss, "terms": logged, "items": items}
@@ -95,38 +97,37 @@ class SummarizationTask(L.LightningModule):
         torch.distributed.all_reduce(own)
         return own[:-1], int(own[-1])
 
-    def _refuse_not_finite(self, batch: Batch) -> None:
+    def _stop_not_finite(self, batch: Batch) -> None:
         """Stop, on every rank: the others would wait for one that stopped."""
         names: list[list[str]] = [[self.items.ids[number] for number in batch.number.tolist()]]
         if self.trainer.world_size > 1:
             own, names = names[0], [[]] * self.trainer.world_size
             torch.distributed.all_gather_object(names, own)
-        items = ", ".join(dict.fromkeys(name for part in names for name in part))
-        said = UserError if self.global_rank == 0 else SaidElsewhereError
-        raise said(f"the loss is not finite at step {self.global_step} ({items}); lower optim.lr")
+        items = ", ".join(dict.fromkeys(name for of_rank in names for name in of_rank))
+        kind = UserError if self.global_rank == 0 else SaidElsewhereError
+        raise kind(f"the loss is not finite at step {self.global_step} ({items}); lower optim.lr")
 
     @property
     def items(self) -> SummarizationDataModule:
         """The datamodule of the trainer, which holds the annotations."""
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]  # lightning does not declare it
-        assert isinstance(datamodule, SummarizationDataModule)
-        return datamodule
+        return cast(SummarizationDataModule, datamodule)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Score and measure the validation items of a batch."""
-        self._measure(batch)
+        self.measure(batch, self.items)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
         """Score and measure the test items of a batch, and keep their scores."""
-        for item, scores in self._measure(batch).items():
+        for item, scores in self.measure(batch, self.items).items():
             self.scores[item] = [round(float(score), 6) for score in scores]
 
-    def _measure(self, batch: Batch) -> dict[str, Any]:
-        """Measure the items of a batch; returns their scores, (steps,) each, by id."""
+    def measure(self, batch: Batch, items: SummarizationDataModule) -> dict[str, Any]:
+        """Score and measure the items of a batch; returns their scores by id, (steps,)."""
         scores = self(batch).scores.float().cpu().numpy()  # (items, steps)
         measured = {}
         for number, row in zip(batch.number.tolist(), scores, strict=True):
-            item = self.items.item(number)
+            item = items.item(number)
             measured[item.id] = row[: item.n_steps]  # (steps,)
             self.measures.update(number, item, measured[item.id])
         return measured
@@ -142,34 +143,35 @@ class SummarizationTask(L.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Gather the scores of all ranks, in the order of the items."""
-        parts: list[dict[str, list[float]]] = [self.scores]
+        by_rank: list[dict[str, list[float]]] = [self.scores]
         if self.trainer.world_size > 1:
-            parts = [{} for _ in range(self.trainer.world_size)]
-            torch.distributed.all_gather_object(parts, self.scores)
-        together = {name: scores for part in parts for name, scores in part.items()}
+            by_rank = [{} for _ in range(self.trainer.world_size)]
+            torch.distributed.all_gather_object(by_rank, self.scores)
+        together = {name: scores for of_rank in by_rank for name, scores in of_rank.items()}
         self.scores = {name: together[name] for name in self.items.ids if name in together}
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over the validation videos of all ranks."""
-        self.validation = means(self.rows(), self.measures.names)
+        self.validation = means(self.rows(self.items), self.measures.names)
         self.log_dict({f"val/{name}": value for name, value in self.validation.items()}, prog_bar=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep with the weights what they reached on the validation part."""
+        """Keep with the weights what they reached on the validation part, and how their scorer is made."""
         checkpoint["validation"] = self.validation
+        checkpoint["scorer"] = self.recipe
 
-    def rows(self) -> pd.DataFrame:
-        """The rows of the last validation: ``video``, ``query`` where there are queries, and the metrics."""
+    def rows(self, items: SummarizationDataModule) -> pd.DataFrame:
+        """The rows of what was measured last: ``video``, ``query`` where there are queries, and the metrics."""
         rows = self.measures.gathered()
-        names = [self.items.ids[number].split("/") for number in rows.pop("index")]
-        rows.insert(0, "video", ["/".join(parts[:2]) for parts in names])
-        if any(len(parts) > 2 for parts in names):
-            rows.insert(1, "query", ["/".join(parts[2:]) for parts in names])
+        names = [items.ids[number].split("/") for number in rows.pop("index")]
+        rows.insert(0, "video", ["/".join(words[:2]) for words in names])
+        if any(len(words) > 2 for words in names):
+            rows.insert(1, "query", ["/".join(words[2:]) for words in names])
         return rows
 
     def test_rows(self) -> pd.DataFrame:
         """The rows of the last test, with what is measured over several items together."""
-        rows = self.rows()
+        rows = self.rows(self.items)
         ids = rows["video"] if "query" not in rows else rows["video"] + "/" + rows["query"]
         tested = [self.items.item(number) for number in self.items.numbers(ids.tolist())]
         for name, by_item in self.measures.after_test(tested, self.scores).items():

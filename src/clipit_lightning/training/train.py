@@ -1,5 +1,7 @@
-"""Train and test every fold of a configuration, continue what was interrupted, and write what came out."""
+"""Train and test every fold of a configuration, resume what was interrupted, and write the result."""
 
+import logging
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -10,24 +12,24 @@ from typing import Any
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.locks import run_lock
+from clipit_lightning.core.log import log
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.protocol import Protocol, apply_preset, refuse_contradictions
 from clipit_lightning.training import build
-from clipit_lightning.training.build import Say
 from clipit_lightning.training.fold import run_fold
 from clipit_lightning.training.folds_apart import train_apart
 from clipit_lightning.training.ranks import Processes, start
 from clipit_lightning.training.result import write_results
 from clipit_lightning.training.run import RunFolder
-from clipit_lightning.training.trainer import Watch, quiet_lightning
+from clipit_lightning.training.scorers import check_scorer, scorer_class
+from clipit_lightning.training.trainer import Watch, handle_sigterm, interrupt, quiet_lightning
 
 
-def run(config: Config, say: Say = print, watch: Watch | None = None) -> dict[str, Any]:
-    """Train and test all folds of a configuration, continuing where an interrupted run stopped.
+def run(config: Config, watch: Watch | None = None) -> dict[str, Any]:
+    """Train and test all folds of a configuration, resuming where an interrupted run stopped.
 
     Args:
         config: What to run.
-        say: Takes lines of progress, on the first process.
         watch: Called after each validation.
 
     Returns:
@@ -35,23 +37,23 @@ def run(config: Config, say: Say = print, watch: Watch | None = None) -> dict[st
 
     Raises:
         UserError: Data are missing or unsound, the output folder holds another run or is in use, or training failed in
-            a way that the user can mend.
+            a way that the user can fix.
     """
     quiet_lightning()
     refuse_contradictions(config)
+    check_scorer(config)
     config = apply_preset(config)
     processes = start(config.trainer)
-    say = say if processes.rank == 0 else _silence
     with _stopping(processes):
-        config = replace(config, data=replace(config.data, root=build.resolve_root(config, say)))
+        config = replace(config, data=replace(config.data, root=build.resolve_root(config)))
         datamodule = build.datamodule(config)
         datamodule.rank, datamodule.size = processes.rank, processes.size
         datamodule.setup()
-        _refuse_unmeasurable(config, datamodule)
+        _check_measurable(config, datamodule)
         protocol = build.describe_protocol(config, datamodule)
         folder = RunFolder(Path(config.output) if config.output else Path("runs") / build.run_name(config, protocol))
         with run_lock(folder.path) if processes.rank == 0 else nullcontext():
-            return _run(config, datamodule, protocol, folder, processes, say, watch)
+            return _run(config, datamodule, protocol, folder, processes, watch)
 
 
 def _run(
@@ -60,22 +62,24 @@ def _run(
     protocol: Protocol,
     folder: RunFolder,
     processes: Processes,
-    say: Say,
     watch: Watch | None,
 ) -> dict[str, Any]:
     started = time.monotonic()
     finished = processes.first(lambda: folder.open(config, protocol))
     if finished is not None:
-        say(f"{folder.path} is already finished; overwrite=true runs it again")
+        log.info(f"{folder.path} is already finished; overwrite=true runs it again")
         return finished
-    if config.model.name in ("clip-it+", "clip-it") and not datamodule.has_text:
-        say("NOTE: no captions (the store holds none, or data.captions=0): CLIP-It trains without language")
+    scorer = scorer_class(config.model.name)
+    if scorer.reads_language and not datamodule.has_text:
+        title = scorer.title or scorer.__name__
+        log.info(f"NOTE: no captions (the store holds none, or data.captions=0): {title} trains without language")
     indices = list(range(len(datamodule.folds))) if config.data.fold is None else [config.data.fold]
-    say(f"run {folder.path}: {len(indices)} fold{'s' * (len(indices) != 1)}, protocol {protocol.identifier}")
+    count = "1 fold" if len(indices) == 1 else f"{len(indices)} folds"
+    log.info(f"run {folder.path}: {count}, protocol {protocol.identifier}")
     if config.trainer.parallel == "folds" and config.trainer.devices > 1 and watch is None:
-        folds = train_apart(config, folder, indices, protocol, say)
+        folds = train_apart(config, folder, indices, protocol)
     else:
-        folds = [run_fold(config, datamodule, folder, index, protocol, processes, say, watch) for index in indices]
+        folds = [run_fold(config, datamodule, folder, index, protocol, processes, watch) for index in indices]
     seconds = time.monotonic() - started
     result = processes.first(lambda: write_results(config, datamodule, protocol, folder, folds, seconds))
     if config.logger.wandb != "off":
@@ -85,22 +89,24 @@ def _run(
     return result
 
 
-def _silence(line: str) -> None:
-    """Other processes than the first say nothing."""
-
-
 @contextmanager
 def _stopping(processes: Processes) -> Iterator[None]:
-    """Leave no process behind that waits for one that stopped."""
+    """Log on the first process alone, stop on SIGTERM, and leave no process behind that waits for one that stopped."""
+    level, handler = log.level, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
+    log.setLevel(logging.INFO if processes.rank == 0 else logging.ERROR)
+    handle_sigterm(interrupt)
     try:
         yield
     except BaseException:
         processes.stop()
         raise
+    finally:
+        log.setLevel(level)
+        handle_sigterm(handler)
 
 
-def _refuse_unmeasurable(config: Config, datamodule: SummarizationDataModule) -> None:
-    """Say before any training what is not there: a fold, or annotations that the rules need."""
+def _check_measurable(config: Config, datamodule: SummarizationDataModule) -> None:
+    """Check before any training that the fold exists, and the annotations that the rules need."""
     if config.data.fold is not None and config.data.fold >= len(datamodule.folds):
         raise UserError(
             f"data.fold: is {config.data.fold}; {config.data.family} has folds 0 to {len(datamodule.folds) - 1}"

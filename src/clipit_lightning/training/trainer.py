@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -27,7 +27,7 @@ from clipit_lightning.training.history import History
 from clipit_lightning.training.task import SummarizationTask
 
 Watch = Callable[[int, int, dict[str, float]], None]
-"""Called after each validation with fold, epoch and means; what it raises ends the run, which can be continued."""
+"""Called after each validation with fold, epoch and means; what it raises ends the run, which can be resumed."""
 
 
 def make_trainer(
@@ -62,7 +62,7 @@ def make_trainer(
     callbacks: list[Callback] = [History(path), *([last] if config.selection == "last" else [best, last])]
     if config.optim.ema:
         callbacks.append(WeightAveraging(avg_fn=partial(moving_average, decay=config.optim.ema)))
-    callbacks += [StopWhenTold()] if watch is None else [StopWhenTold(), Watcher(fold, watch)]
+    callbacks += [StopOnSigterm()] if watch is None else [StopOnSigterm(), Watcher(fold, watch)]
     loggers: list[Logger] = []
     if config.logger.wandb != "off":
         from clipit_lightning.training.wandb import make_logger  # wandb takes a second to import
@@ -94,7 +94,7 @@ def _devices(config: Config, device: int | None) -> dict[str, Any]:
     if device is not None or (chosen.devices == chosen.num_nodes == 1 and chosen.strategy == "auto"):
         accelerated = device is not None and chosen.accelerator != "cpu" and torch.cuda.is_available()
         return {"devices": [device] if accelerated else 1}
-    # A scorer's reconstruction has no gradient where no loss reads it; DDP must be told.
+    # A scorer's reconstruction has no gradient where no loss reads it, and DDP must know.
     unused = not (config.loss.diversity or config.loss.reconstruction)
     strategy: Strategy = DDPStrategy(find_unused_parameters=unused)
     return {"devices": chosen.devices, "num_nodes": chosen.num_nodes, "strategy": strategy}
@@ -103,39 +103,38 @@ def _devices(config: Config, device: int | None) -> dict[str, Any]:
 def _plugins() -> list[Any]:
     plugins: list[Any] = [AtomicCheckpointIO()]
     if SLURMEnvironment.detect():
-        # Runs continue from their last epoch by themselves; experiments/slurm has the script that requeues them.
+        # Runs resume from their last epoch by themselves; experiments/slurm has the script that requeues them.
         plugins.append(SLURMEnvironment(auto_requeue=False))
     return plugins
 
 
 class Watcher(Callback):
-    """Tells somebody what each validation found."""
+    """Passes the means of each validation on."""
 
     def __init__(self, fold: int, watch: Watch) -> None:
         self.fold, self.watch = fold, watch
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning calls it after each validation."""
-        assert isinstance(pl_module, SummarizationTask)
-        self.watch(self.fold, trainer.current_epoch, dict(pl_module.validation))
+        self.watch(self.fold, trainer.current_epoch, dict(cast(SummarizationTask, pl_module).validation))
 
 
-class StopWhenTold(Callback):
+class StopOnSigterm(Callback):
     """SIGTERM stops like Ctrl-C; Lightning's own handler talks to ranks inside a signal, where they may not listen."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lightning has set its handlers by now, and sets the old ones again in the end."""
-        stop_when_told()
+        handle_sigterm(interrupt)
 
     def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The same."""
-        stop_when_told()
+        """Testing sets Lightning's handlers, too."""
+        handle_sigterm(interrupt)
 
 
-def stop_when_told() -> None:
-    """Let SIGTERM stop like Ctrl-C, in the main thread, where alone that can be said."""
+def handle_sigterm(handler: Any) -> None:  # noqa: ANN401 - what ``signal.getsignal`` returns
+    """Set the handler of SIGTERM; only the main thread can."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, interrupt)
+        signal.signal(signal.SIGTERM, handler)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

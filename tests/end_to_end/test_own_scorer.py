@@ -1,0 +1,84 @@
+"""A scorer from outside of the package trains, scores a new video and is reported, without an edit."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from clipit_lightning.cli.main import main
+from clipit_lightning.data.store import write_store
+from clipit_lightning.data.video import Video
+from clipit_lightning.pipelines.trained_scorer import read_trained_run
+from clipit_lightning.video.encoders import make_encoder
+from tests.support.synthetic import change_points
+from tests.support.videos import write_video
+
+MODULE = '''
+from torch import nn
+
+from clipit_lightning.models.scorer import Scorer, ScorerOutput
+
+
+class MyScorer(Scorer):
+    """A convolution over the steps and their neighbours."""
+
+    title = "My convolution"
+
+    def __init__(self, feature_dim, text_dim, dropout, width=4, reach=1):
+        super().__init__()
+        self.hidden = nn.Conv1d(feature_dim, width, 2 * reach + 1, padding=reach)
+        self.head = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Conv1d(width, 1, 1))
+
+    def forward(self, features, step_mask, text, text_mask):
+        steps = features.masked_fill(~step_mask.unsqueeze(2), 0.0).transpose(1, 2)
+        logits = self.head(self.hidden(steps)).squeeze(1)
+        return ScorerOutput(logits.masked_fill(~step_mask, 0.0), None)
+'''
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """The working directory, with the module and a store of features as the encoder hsv makes them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "my_module.py").write_text(MODULE)
+    generator = np.random.default_rng(0)
+    videos = []
+    for number in range(1, 6):
+        importance = generator.random(30).astype(np.float32)
+        users = (generator.random((3, 450)) > 0.8).astype(np.uint8)
+        shots = change_points(450, 9).astype(np.int64)
+        features = generator.random((30, make_encoder("hsv").feature_dim), dtype=np.float32)
+        key_frames = (importance > 0.8).astype(np.float32)
+        picks = 15 * np.arange(30)
+        videos.append(Video("summe", f"video_{number}", features, picks, 450, shots, importance, key_frames, users))
+    write_store(tmp_path / "data/summe.h5", videos, {"dataset": "summe", "features": "hsv"})
+    return tmp_path
+
+
+def test_a_scorer_of_ones_own(workplace, capsys):
+    words = ["data.dataset=summe", "data.fold=0", "optim.epochs=1", "model.width=8", "trainer.accelerator=cpu"]
+    assert main(["train", "model.name=my_module:MyScorer", *words, "output=run"]) == 0
+    checkpoint = torch.load("run/folds/0/best.ckpt", weights_only=True)
+    options = {"feature_dim": make_encoder("hsv").feature_dim, "dropout": 0.5, "width": 8}
+    assert checkpoint["scorer"]["name"] == "my_module:MyScorer"
+    assert checkpoint["scorer"]["options"].items() >= options.items()
+    (scorer,) = read_trained_run(workplace / "run").scorers.values()
+    assert type(scorer).__name__ == "MyScorer"
+    assert scorer.hidden.out_channels == 8
+
+    write_video(workplace / "holiday.mp4", 100, audio=None)
+    assert main(["summarize", "holiday.mp4", "--checkpoint", "run", "--encoder", "hsv", "--to", "summary"]) == 0
+    assert json.loads((workplace / "summary/summary.json").read_text())["scorer"] == "run run, fold 0"
+
+    assert main(["report", "run"]) == 0
+    assert "My convolution on SumMe" in (workplace / "run/report.html").read_text()
+    capsys.readouterr()
+
+    (workplace / "my_module.py").write_text(MODULE.replace("dropout, width", "dropout, depth, width"))
+    del sys.modules["my_module"]
+    assert main(["train", "model.name=my_module:MyScorer", *words, "output=other"]) == 2
+    problem = "model.name: my_module:MyScorer cannot be made (missing a required argument: 'depth')"
+    assert problem in capsys.readouterr().err

@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from clipit_lightning.core.config_files import load_config
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.models import SCORERS
+from clipit_lightning.training import build
+from clipit_lightning.training.scorers import read_scorer
+from clipit_lightning.training.train import run
+
+UNSUPERVISED = ["loss.keyframe=0", "loss.correlation=0"]
+
+
+@pytest.mark.parametrize("name", [name for name in SCORERS if name != "random"])
+def test_a_checkpoint_has_the_scorer_that_was_tested(stores, tmp_path, name):
+    words = [f"model.name={name}", "trainer.accelerator=cpu", "optim.epochs=1", "data.fold=0", f"data.root={stores}"]
+    config = load_config([], [*words, f"output={tmp_path / 'run'}"])
+    run(config)
+    scorer, options = read_scorer(tmp_path / "run/folds/0/best.ckpt")
+    assert (options["feature_dim"], options["text_dim"]) == (8, 8)
+    assert scorer.reads_language == (name in ("linear", "clip-it", "clip-it+"))
+    module = build.datamodule(config)
+    module.setup()
+    tested = json.loads((tmp_path / "run/scores.json").read_text())
+    for batch in module.test_dataloader():
+        scores = scorer(batch.features, batch.step_mask, batch.text, batch.text_mask).scores.detach()
+        for number, row, real in zip(batch.number.tolist(), scores, batch.step_mask, strict=True):
+            np.testing.assert_allclose(row[real], tested[module.ids[number]], atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (
+            ["model.name=clipit"],
+            "model.name: no scorer 'clipit'; there are clip-it+, clip-it, transformer",
+        ),
+        (["model.name=my_module:Mine"], "model.name: my_module:Mine: cannot import my_module"),
+        (UNSUPERVISED, "selection: val chooses the epoch by annotations"),
+        (
+            [*UNSUPERVISED, "model.name=linear", "selection=last"],
+            "model.name: linear is fitted to annotations; give loss.keyframe",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line_before_data_are_read(tmp_path, words, problem):
+    with pytest.raises(UserError) as error:
+        run(load_config([], [*words, f"data.root={tmp_path / 'missing'}"]))
+    assert str(error.value).startswith(problem)
+    assert "\n" not in str(error.value)
+
+
+def test_random_scores_need_no_labels(stores, tmp_path):
+    words = [*UNSUPERVISED, "model.name=random", "data.fold=0", f"data.root={stores}", f"output={tmp_path / 'run'}"]
+    assert run(load_config([], words))["supervision"] == "none"
+
+
+@pytest.mark.parametrize(
+    "scorer", [None, {}, {"name": "mlp", "options": {"feature_dim": 3}}, {"name": 5, "options": 5}]
+)
+def test_a_checkpoint_that_does_not_hold_its_scorer_is_one_line(tmp_path, scorer):
+    saved = {"state_dict": {"scorer.a": torch.zeros(1)}, "epoch": 0, "validation": {}}
+    torch.save(saved if scorer is None else saved | {"scorer": scorer}, tmp_path / "best.ckpt")
+    with pytest.raises(UserError, match=r"of an earlier version|of another version|cannot be made") as error:
+        read_scorer(tmp_path / "best.ckpt")
+    assert "\n" not in str(error.value)
