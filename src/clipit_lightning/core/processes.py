@@ -1,12 +1,188 @@
-"""Which GPU each of several processes on one machine may see."""
+"""Several processes at once: GPUs shared out among them, a log file for each, and all of them ended together.
 
+Folds, runs of a grid and workers of a sweep are started here. Processes that train one model together are started by
+Lightning or torchrun (`training/ranks`).
+"""
+
+import ctypes
 import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import print_log
+
+_PATIENCE = 10  # seconds for a process to end by itself
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def devices(workers: int) -> list[str | None]:
-    """For each worker the GPU that it may see, in turns; None where there is nothing to share out."""
+@dataclass(frozen=True)
+class Ended:
+    """A process that ended."""
+
+    name: str
+    status: int
+    """Exit status; negative where a signal killed it."""
+    reason: str
+    """The last line of its log, or the signal."""
+
+
+class Pool:
+    """Starts processes and ends those that still run when its block is left, however that happens.
+
+    Each has a session of its own: of Ctrl-C the parent hears alone, and ends its children in order. On Linux children
+    also end when the parent is killed.
+
+    Args:
+        size: How many may run at once; the GPUs are shared out among so many.
+        logs: Folder of their logs, which are called ``NAME.txt``; None leaves the terminal to them.
+        threads: Of each process; None for torch's default.
+
+    Raises:
+        UserError: The folder cannot be made.
+    """
+
+    def __init__(self, size: int, logs: Path | None, threads: int | None = 1) -> None:
+        self.size, self.logs, self.threads = size, logs, threads
+        self._gpus = _shared_gpus(size)
+        self._running: dict[str, tuple[int, subprocess.Popen[bytes]]] = {}
+        try:
+            if logs is not None:
+                logs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot write {logs}: {error.strerror or error}; choose another folder") from error
+
+    @property
+    def running(self) -> int:
+        """How many processes run, or ended since the last `wait`."""
+        return len(self._running)
+
+    def call(self, name: str, function: Callable[..., object], *arguments: object) -> None:
+        """Call an importable function in a new process, with arguments that can be pickled.
+
+        Its exit status is 2 after a `UserError`, whose line is the last of the log, and 130 when it was interrupted.
+        """
+        self.start(name, [sys.executable, "-m", __name__], pickle.dumps((function, arguments)))
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        payload: bytes = b"",
+        all_gpus: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start a process.
+
+        Args:
+            name: Of the process and its log.
+            command: What is started.
+            payload: What it reads from its standard input.
+            all_gpus: It sees all GPUs, as it shares itself between several.
+            environment: Variables that it has beside those of this process.
+        """
+        number = min(set(range(self.size)) - {number for number, _ in self._running.values()})
+        gpu = None if all_gpus else self._gpus[number]
+        variables = os.environ | (environment or {})
+        variables |= {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
+        variables |= {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        with ExitStack() as stack:
+            log = None if self.logs is None else stack.enter_context(self._log(name).open("ab"))
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=None if log is None else subprocess.STDOUT,
+                env=variables,
+                start_new_session=True,
+                preexec_fn=None if _LIBC is None else _end_with_parent,
+            )
+        self._running[name] = (number, process)
+        if process.stdin is not None:
+            with suppress(BrokenPipeError), process.stdin as pipe:
+                pipe.write(payload)
+
+    def wait(self, seconds: float = 0.2) -> list[Ended]:
+        """Sleep so long; returns the processes that ended since the last call."""
+        time.sleep(seconds)
+        ended = []
+        for name, (_, process) in list(self._running.items()):
+            if process.poll() is not None:
+                del self._running[name]
+                ended.append(Ended(name, process.returncode, self._reason(name, process.returncode)))
+        return ended
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        processes = [process for _, process in self._running.values()]
+        for process in processes:
+            process.terminate()
+        until = time.monotonic() + _PATIENCE
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
+            process.kill()
+            process.wait()
+        self._running.clear()
+
+    def _log(self, name: str) -> Path:
+        return (self.logs or Path()) / f"{name}.txt"
+
+    def _reason(self, name: str, status: int) -> str:
+        if status < 0:
+            return f"killed by signal {-status} (memory?)"
+        lines = [] if self.logs is None else self._log(name).read_text("utf-8", "replace").splitlines()
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return (last.removeprefix("clipit: ") or f"exit status {status}")[:300]
+
+
+def _shared_gpus(size: int) -> list[str | None]:
+    """For each of several processes the GPU that it may see, in turns; None where there is nothing to share out."""
     import torch
 
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = [str(index) for index in range(torch.cuda.device_count())] if named is None else named.split(",")
-    return [gpus[index % len(gpus)] if workers > 1 and len(gpus) > 1 else None for index in range(workers)]
+    return [gpus[index % len(gpus)] if size > 1 and len(gpus) > 1 else None for index in range(size)]
+
+
+def _end_with_parent() -> None:
+    """Let Linux end this process when its parent is killed; elsewhere it goes on to its end."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A signal handler that raises what Ctrl-C raises, once: another signal must not disturb the way out."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _main() -> int:
+    """What a process of `Pool.call` does."""
+    signal.signal(signal.SIGTERM, interrupt)
+    print_log()
+    try:
+        function, arguments = pickle.load(sys.stdin.buffer)
+        function(*arguments)
+    except UserError as error:
+        print(f"clipit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

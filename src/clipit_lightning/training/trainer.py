@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 import lightning as L
@@ -20,6 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
 
 from clipit_lightning.core.config import Config
+from clipit_lightning.core.processes import interrupt
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training import build
 from clipit_lightning.training.checkpoints import AtomicCheckpointIO, FoldCheckpoint
@@ -135,12 +135,6 @@ def handle_sigterm(handler: Any) -> None:  # noqa: ANN401 - what ``signal.getsig
     """Set the handler of SIGTERM; only the main thread can."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)
-
-
-def interrupt(number: int, frame: FrameType | None) -> None:
-    """A signal handler that raises what Ctrl-C raises, once: another signal must not disturb the way out."""
-    signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def moving_average(average: Tensor, current: Tensor, updates: Tensor | int, decay: float) -> Tensor:
