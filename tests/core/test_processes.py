@@ -96,11 +96,17 @@ def test_a_process_takes_the_gpu_of_one_that_ended(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, UserError])
 def test_none_is_left_behind(tmp_path, problem):
-    with pytest.raises(problem), Pool(2, tmp_path) as pool:
-        for name in ("one", "two"):
-            pool.start(name, SLEEP)
-        pids = [pid_of(tmp_path / f"{name}.txt") for name in ("one", "two")]
-        raise problem
+    pids = []
+
+    def start_and_fail():
+        with Pool(2, tmp_path) as pool:
+            for name in ("one", "two"):
+                pool.start(name, SLEEP)
+                pids.append(pid_of(tmp_path / f"{name}.txt"))
+            raise problem
+
+    with pytest.raises(problem):
+        start_and_fail()
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -1,14 +1,13 @@
-"""Local sweeps: what a search leaves, and that kills, several workers and several commands change nothing of it."""
+"""Searches on this machine: what one leaves, and that kills and several workers lose nothing of it."""
 
 import json
-import multiprocessing
+import logging
 import shutil
-import signal
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -16,23 +15,29 @@ import yaml
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from clipit_lightning.core import locks as run_lock_module
+import clipit_lightning.training
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.locks import run_lock
-from clipit_lightning.studies import sweep_claims as claims
-from clipit_lightning.studies import sweep_local as local
-from clipit_lightning.studies.sweep_claims import choosing, next_trial
-from clipit_lightning.studies.sweep_report import best_config, ranked, results_table, write_plots, write_results
-from clipit_lightning.studies.sweep_search import FINISHED, shown, storage_errors, suggest
-from clipit_lightning.studies.sweep_space import parse_sweep
-from clipit_lightning.studies.sweep_worker import Search, place_of, work
+from clipit_lightning.core.processes import Pool
+from clipit_lightning.studies.sweep import check_same_search, run_sweep, wanted_trials
+from clipit_lightning.studies.sweep_file import parse_sweep
+from clipit_lightning.studies.sweep_report import (
+    FINISHED,
+    best_config,
+    ranked,
+    results_table,
+    shown_trials,
+    write_plots,
+    write_results,
+)
+from clipit_lightning.studies.sweep_worker import Search, open_study, shown_url, storage_errors, work
 from clipit_lightning.training.objective import RunningObjective
 
 EPOCHS = 4
+EARLY = {"early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 2}}
 
 
-def fake_run(config, say=print, watch=None, epoch_seconds=0.0):
+def fake_run(config, say=None, watch=None, epoch_seconds=0.0):
     """Instead of training: a smooth function of the configuration, in folds and epochs that continue after a kill."""
     folder = Path(config.output)
     if (folder / "result.json").exists():
@@ -59,16 +64,27 @@ def fake_run(config, say=print, watch=None, epoch_seconds=0.0):
     return result
 
 
+def fake_train(run):
+    """A module to train with."""
+    module = ModuleType("clipit_lightning.training.train")
+    module.run = run
+    return module
+
+
 @pytest.fixture(autouse=True)
 def train(monkeypatch):
     """The module that workers train with."""
-    module = ModuleType("clipit_lightning.training.train")
-    module.run = fake_run
-    monkeypatch.setitem(sys.modules, "clipit_lightning.training.train", module)
-    import clipit_lightning.training
-
+    module = fake_train(fake_run)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(clipit_lightning.training, "train", module, raising=False)
     return module
+
+
+def work_slowly(search, epoch_seconds):
+    """Work with the fake in a process of its own."""
+    module = fake_train(lambda *given, **named: fake_run(*given, **named, epoch_seconds=epoch_seconds))
+    sys.modules[module.__name__] = clipit_lightning.training.train = module
+    work(search)
 
 
 def content(**changes):
@@ -94,53 +110,39 @@ def database(tmp_path_factory):
 
 @pytest.fixture
 def search(tmp_path, database):
-    """A search of the fake function, as workers get it."""
+    """A search of the fake function, as workers get it, in which a dead trial is noticed soon."""
 
-    def make(name="search", wanted=6, storage=None, **changes):
+    def make(name="search", wanted=6, seed=0, **changes):
         folder = tmp_path / name
-        for each in ("claims", "logs", "trials"):
-            (folder / each).mkdir(parents=True, exist_ok=True)
+        for part in ("logs", "trials"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
         shutil.copy(database, folder / "study.db")
         return Search(
-            path=Path("mine.yaml"),
-            raw=content(**changes),
-            words=(),
-            root="data",
+            sweep=parse_sweep(content(**changes), Path("mine.yaml")),
+            config=load_config([], [f"seed={seed}"]),
             metric="kendall_tau",
             monitor="kendall_tau",
-            seed=0,
             folder=folder,
             name=name,
-            url=storage or f"sqlite:///{folder / 'study.db'}",
-            shared=storage is not None,
+            url=f"sqlite:///{folder / 'study.db'}",
             wanted=wanted,
+            beat=1,
+            grace=1,
         )
 
     return make
 
 
 def outcome(search):
-    """Trials that are finished, as what may not depend on who ran them."""
-    trials = place_of(search).trials()
-    return {each.number: (each.state, each.user_attrs["values"], each.value) for each in trials}
+    """The trials of a search, as what may not depend on who ran them."""
+    trials = shown_trials(open_study(search))
+    return [(trial.state, trial.user_attrs["values"], trial.value) for trial in trials]
 
 
-def in_process(search, seconds):
-    """A worker in a process of its own, with a slow fake."""
-    import clipit_lightning.training
-
-    module = ModuleType("clipit_lightning.training.train")
-    module.run = lambda *given, **named: fake_run(*given, **named, epoch_seconds=seconds)
-    sys.modules["clipit_lightning.training.train"] = clipit_lightning.training.train = module
-    work(search)
-
-
-def start_workers(search, number, seconds=0.05):
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=in_process, args=(search, seconds)) for _ in range(number)]
-    for worker in workers:
-        worker.start()
-    return workers
+def finished(search):
+    """How often each trial's folder is that of a finished trial."""
+    trials = [trial for trial in shown_trials(open_study(search)) if trial.state in FINISHED]
+    return sorted(trial.user_attrs["folder"] for trial in trials)
 
 
 def test_a_search_finishes_as_many_trials_as_wanted_and_the_objective_is_validation(search):
@@ -148,28 +150,26 @@ def test_a_search_finishes_as_many_trials_as_wanted_and_the_objective_is_validat
     work(asked)
     trials = outcome(asked)
     assert len(trials) == 6
-    for state, values, value in trials.values():
+    for state, values, value in trials:
         assert state == TrialState.COMPLETE
         assert value == pytest.approx(-((values["optim.lr"] - 0.3) ** 2) + 0.08)
     work(asked)
     assert outcome(asked) == trials
     work(replace(asked, wanted=8))
     assert len(outcome(asked)) == 8
+    lrs = [values["optim.lr"] for _, values, _ in outcome(asked)]
+    assert len(set(lrs)) == 8
 
 
-@pytest.mark.parametrize("method", ["random", "bayes"])
-def test_a_trial_follows_from_seed_and_number(search, method):
-    early = {"early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 2}}
-    found = []
-    for name in ("one", "two"):
-        asked = search(name, wanted=12 if method == "bayes" else 8, method=method, **early)
-        work(asked)
-        found.append(outcome(asked))
-    assert found[0] == found[1]
-    assert {state for state, _, _ in found[0].values()} == set(FINISHED)
-    other = replace(search("three", wanted=1, method=method, **early), seed=1)
-    work(other)
-    assert outcome(other)[0] != found[0][0]
+def test_a_search_follows_from_its_seed_also_in_several_commands(search):
+    one, two, other = (search(name, 11, seed, method="bayes", **EARLY) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    work(one)
+    for wanted in (5, 11):  # ten are random before TPE begins
+        work(replace(two, wanted=wanted))
+    assert outcome(one) == outcome(two)
+    assert {state for state, _, _ in outcome(one)} == set(FINISHED)
+    work(replace(other, wanted=1))
+    assert outcome(other)[0] != outcome(one)[0]
 
 
 @pytest.mark.parametrize(("name", "per_fold"), [("linear", 7), ("mlp", EPOCHS)])
@@ -185,256 +185,102 @@ def test_every_validation_of_every_fold_is_a_step_of_its_own(search, train, name
     alphas, model = list(range(1, 8)), {"model.name": {"value": name}}
     asked = search(wanted=1, parameters={**content()["parameters"], **model, "model.alphas": {"value": alphas}})
     work(asked)
-    (trial,) = place_of(asked).trials()
+    (trial,) = open_study(asked).trials
     best = [0.1 * epoch for epoch in range(per_fold)]
     both = [(best[-1] + epoch / 10 + 1) / 2 for epoch in range(per_fold)]
     assert trial.intermediate_values == pytest.approx(dict(enumerate([*best, *both], start=1)))
 
 
-def test_a_killed_search_ends_as_an_undisturbed_one(search, train):
-    early = {"early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 2}, "method": "bayes"}
-    undisturbed = search("undisturbed", wanted=11, **early)  # ten are random before TPE begins
-    work(undisturbed)
-    disturbed, epochs = search("disturbed", wanted=11, **early), [0]
+@pytest.mark.parametrize("death", [KeyboardInterrupt, SystemExit], ids=["interrupted", "killed"])
+def test_a_trial_that_stops_continues_in_its_folder_with_its_values(search, train, death):
+    """An interrupted worker queues its trial at once; one that is killed leaves it to the study's grace period."""
+    asked, trained = search(wanted=3), []
 
-    def killed_now_and_then(config, say, watch):
-        def counted(fold, epoch, validation):
-            epochs[0] += 1
-            if epochs[0] % 13 == 0:
-                raise KeyboardInterrupt
+    def stopped(config, say, watch):
+        def watched(fold, epoch, validation):
             watch(fold, epoch, validation)
-            if epochs[0] % 17 == 0:
-                raise KeyboardInterrupt
+            trained.append((config.output, config.optim.lr, fold, epoch))
+            if len(trained) in (2, 13):
+                raise death
 
-        return fake_run(config, say, counted)
+        return fake_run(config, say, watched)
 
-    train.run = killed_now_and_then
-    kills = 0
-    while True:
-        try:
-            work(disturbed)
-            break
-        except KeyboardInterrupt:
-            kills += 1
-    assert kills > 3
-    assert outcome(disturbed) == outcome(undisturbed)
-
-
-def test_a_trial_that_was_killed_between_being_made_and_drawn_is_not_lost(search):
-    asked = search(wanted=2)
-    place_of(asked).study.ask()  # nobody's, without values
-    work(asked)
-    undisturbed = search("undisturbed", wanted=2)
-    work(undisturbed)
-    assert outcome(asked) == outcome(undisturbed)
-
-
-def test_a_grid_tries_every_combination_once(search):
-    parameters = {"optim.lr": {"values": [0.1, 0.2, 0.3]}, "seed": {"min": 0, "max": 2}, "optim.ema": {"value": 0.5}}
-    asked = search(wanted=100, method="grid", parameters=parameters)
-    workers = start_workers(asked, 2, seconds=0.0)
-    for worker in workers:
-        worker.join()
-    tried = [(values["optim.lr"], values["seed"]) for _, values, _ in outcome(asked).values()]
-    assert sorted(tried) == [(lr, seed) for lr in (0.1, 0.2, 0.3) for seed in (0, 1, 2)]
-
-
-def test_workers_that_are_killed_count_no_trial_twice_and_lose_none(search):
-    asked = search(wanted=10)
-    for pause in (0.4, 0.7, 0.5, 0.6):  # until a kill has hit a trial, and not the moment between two
-        workers = start_workers(asked, 2)
-        until = time.monotonic() + 60
-        while not list((asked.folder / "trials").glob("*/folds/*/epoch-*")) and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(pause)
-        for worker in workers:
-            worker.kill()
-            worker.join()
-        if any(each.state == TrialState.RUNNING for each in place_of(asked).trials()):
-            break
-    work(asked)
-    undisturbed = search("undisturbed", wanted=10)
-    work(undisturbed)
-    assert outcome(asked) == outcome(undisturbed)
-    assert sorted(int(path.name) for path in (asked.folder / "trials").iterdir()) == list(range(10))
-
-
-def test_a_worker_that_dies_between_two_keys_changes_no_value(search, monkeypatch):
-    asked, undisturbed = search(wanted=6), search("undisturbed", wanted=6)
-    deaths = {1, 3, 4, 5}
-
-    def deadly(trial, each):
-        if each.key == "model.windows" and trial.number in deaths:
-            deaths.remove(trial.number)
-            raise KeyboardInterrupt
-        return suggest(trial, each)
-
-    monkeypatch.setattr(claims, "suggest", deadly)
-    while deaths:
-        with pytest.raises(KeyboardInterrupt):
+    train.run = stopped
+    for _ in range(2):
+        with pytest.raises(death):
             work(asked)
     work(asked)
-    work(undisturbed)
-    assert outcome(asked) == outcome(undisturbed)
+    assert {*map(str, finished(asked))} == {path.name for path in (asked.folder / "trials").iterdir()}
+    assert len(finished(asked)) == 3
+    assert len(set(trained)) == 3 * 2 * EPOCHS
+    assert len(trained) == 3 * 2 * EPOCHS + 2, "the epoch that was not kept is trained again, and no other"
+    assert results_table(open_study(asked), asked.sweep, "kendall_tau").endswith("\n3 complete")
 
 
 def test_a_trial_that_kills_its_worker_again_and_again_fails(search, train):
-    asked = search(wanted=2)
+    asked = search(wanted=1)
 
     def deadly(config, say, watch):
         if config.output.endswith("/0"):
-            raise KeyboardInterrupt
+            raise SystemExit
         return fake_run(config, say, watch)
 
     train.run = deadly
     for _ in range(4):
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit):
             work(asked)
     work(asked)
-    states = [each.state for each in place_of(asked).trials()]
-    assert states == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert [state for state, _, _ in outcome(asked)] == [TrialState.FAIL, TrialState.COMPLETE]
 
 
-def test_a_trial_of_a_lost_machine_is_run_once_more(search, tmp_path, monkeypatch):
-    from clipit_lightning.studies import sweep_search as module
-
-    monkeypatch.setattr(module, "BEAT", 1)
-    monkeypatch.setattr(module, "GRACE", 1)
-    url = f"sqlite:///{tmp_path / 'shared.db'}"
-    asked = search("elsewhere", wanted=2, storage=url)
-    place = place_of(asked)
-    monkeypatch.setattr(claims.socket, "gethostname", lambda: "lost")
-    with next_trial(place) as trial:
-        lost = trial.user_attrs["values"]
-    monkeypatch.undo()
-    monkeypatch.setattr(module, "BEAT", 1)
-    monkeypatch.setattr(module, "GRACE", 1)
-    time.sleep(2.1)
-    here = replace(search("here", wanted=2, storage=url), name="elsewhere")
-    import clipit_lightning.training
-
-    stub = ModuleType("clipit_lightning.training.train")
-    stub.run = fake_run
-    monkeypatch.setitem(sys.modules, "clipit_lightning.training.train", stub)
-    monkeypatch.setattr(clipit_lightning.training, "train", stub, raising=False)
-    work(here)
-    trials = place_of(here).trials()
-    assert [each.state for each in trials if each.state in FINISHED] == [TrialState.COMPLETE] * 2
-    assert trials[0].state == TrialState.FAIL
-    assert trials[1].user_attrs["values"] == lost
-
-
-@pytest.fixture
-def no_waiting(monkeypatch):
-    """A wait fails the test, which would else go on for ever, or for minutes."""
-
-    def sleep(seconds):
-        raise AssertionError("waits")
-
-    for module in (claims, run_lock_module):
-        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic), raising=False)
-
-
-@pytest.mark.parametrize("change", ["folder", "machine"])
-def test_a_search_goes_on_where_its_folder_or_its_machine_has_another_name(
-    search, train, tmp_path, monkeypatch, no_waiting, change
-):
-    asked, undisturbed, epochs = search(wanted=1), search("undisturbed", wanted=1), []
-
-    def killed(config, say, watch):
-        def watched(fold, epoch, validation):
-            epochs.append((fold, epoch))
-            if len(epochs) == 3:
-                raise KeyboardInterrupt
-            watch(fold, epoch, validation)
-
-        return fake_run(config, say, watched)
-
-    train.run = killed
-    local._refuse_another_search(place_of(asked), asked.name, asked.url, {})
-    with pytest.raises(KeyboardInterrupt):
-        work(asked)
-    if change == "folder":
-        moved = shutil.move(asked.folder, tmp_path / "moved")
-        asked = replace(asked, folder=moved, url=f"sqlite:///{moved / 'study.db'}")
-    else:
-        monkeypatch.setattr(claims.socket, "gethostname", lambda: "another")
-    local._refuse_another_search(place_of(asked), asked.name, asked.url, {})
+def test_a_trial_that_died_before_it_was_drawn_is_not_lost(search):
+    asked = search(wanted=2)
+    open_study(asked).ask()  # nobody's, without values
     work(asked)
-    assert epochs == [(0, 0), (0, 1), (0, 2), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]
-    work(undisturbed)
-    assert outcome(asked) == outcome(undisturbed)
+    assert len(finished(asked)) == 2
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_trial_that_ends_while_it_is_adopted_is_left_alone(search, tmp_path, monkeypatch, elsewhere):
-    """Here its worker ends it before we lock it; of a shared study another machine may give it up even after that."""
-    asked = search(wanted=2, storage=f"sqlite:///{tmp_path / 'shared.db'}" if elsewhere else None)
-    place = place_of(asked)
-    with next_trial(place):
-        pass  # a worker that died
-
-    def end_once():
-        if place.trials()[0].state == TrialState.RUNNING:
-            place.study.tell(0, state=TrialState.FAIL)
-
-    def locked_late(folder, *given, **named):
-        if folder == place.lock(place.trials()[0]) and not elsewhere:
-            end_once()
-        return run_lock(folder, *given, **named)
-
-    def noted_late(*given, real=claims._fruitless):
-        end_once()
-        return real(*given)
-
-    monkeypatch.setattr(claims, "run_lock", locked_late)
-    if elsewhere:
-        monkeypatch.setattr(claims, "_fruitless", noted_late)
-    work(asked)
-    states = [each.state for each in place.trials()]
-    assert states == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
-    assert "adopted" not in place.trials()[0].user_attrs
+@pytest.mark.distributed
+def test_workers_that_are_killed_count_no_trial_twice_and_lose_none(search):
+    asked = search(wanted=5)
+    with Pool(2, asked.folder / "logs") as pool:
+        for name in "ab":
+            pool.call(name, work_slowly, asked, 0.1)
+        until = time.monotonic() + 60
+        while len(list((asked.folder / "trials").glob("*/folds/0/epoch-1"))) < 2 and time.monotonic() < until:
+            pool.wait(0.05)
+    with Pool(3, asked.folder / "logs") as pool:
+        for name in "abc":
+            pool.call(name, work_slowly, asked, 0.0)
+        ended = []
+        while pool.running:
+            ended += pool.wait()
+    assert [worker.status for worker in ended] == [0, 0, 0], ended
+    assert [state for state, _, _ in outcome(asked)] == [TrialState.COMPLETE] * 5
+    assert {*map(str, finished(asked))} == {path.name for path in (asked.folder / "trials").iterdir()}
 
 
-@pytest.mark.parametrize("broken", ["claims", "claims/.0.lock"])
-def test_locks_that_cannot_be_written_are_one_line_at_once(search, no_waiting, broken):
-    asked = search(wanted=1)
-    place = place_of(asked)
-    place.study.ask()
-    (asked.folder / "claims").rmdir()
-    if broken == "claims":
-        (asked.folder / broken).touch()
-    else:
-        (asked.folder / broken).mkdir(parents=True)
-    with pytest.raises(UserError, match=r"cannot write .*\.lock: .*; free space or choose another folder"):
-        work(asked)
-
-
-def test_the_right_to_choose_is_waited_for(search, monkeypatch):
-    place = place_of(search())
-    other = choosing(place)
-    other.__enter__()
-    waits = []
-
-    def sleep(seconds):
-        waits.append(seconds)
-        if len(waits) == 50:
-            other.__exit__(None, None, None)
-
-    clock = SimpleNamespace(sleep=sleep, monotonic=lambda: float(len(waits)))
-    monkeypatch.setattr(run_lock_module, "time", clock)
-    with choosing(place):
-        assert len(waits) == 50
+@pytest.mark.distributed
+def test_a_grid_tries_every_combination_once(search):
+    parameters = {"optim.lr": {"values": [0.1, 0.2, 0.3]}, "seed": {"values": [0, 1]}, "optim.ema": {"value": 0.5}}
+    asked = search(wanted=100, method="grid", parameters=parameters)
+    with Pool(2, asked.folder / "logs") as pool:
+        for name in "ab":
+            pool.call(name, work_slowly, asked, 0.0)
+        while pool.running:
+            pool.wait()
+    tried = [(values["optim.lr"], values["seed"]) for _, values, _ in outcome(asked)]
+    assert sorted(tried) == [(lr, seed) for lr in (0.1, 0.2, 0.3) for seed in (0, 1)]
 
 
 def test_failed_trials_are_told_and_do_not_count(search):
-    values = [0.9, 0.1, 0.8]
-    asked = search(wanted=2, method="grid", parameters={"optim.weight_decay": {"values": values}})
+    asked = search(wanted=2, method="grid", parameters={"optim.weight_decay": {"values": [0.9, 0.1, 0.8]}})
     work(asked)
-    place = place_of(asked)
-    assert [each.state.name for each in place.trials()] == ["FAIL", "COMPLETE", "FAIL"]
-    assert place.trials()[0].user_attrs["error"] == "the loss is not finite at step 3; lower optim.lr"
-    assert "2 failed" in results_table(place.study, place.sweep, "kendall_tau")
+    trials = shown_trials(open_study(asked))
+    assert sorted(trial.state.name for trial in trials) == ["COMPLETE", "FAIL", "FAIL"]
+    errors = {trial.user_attrs.get("error") for trial in trials}
+    assert errors == {None, "the loss is not finite at step 3; lower optim.lr"}
+    assert "2 failed" in results_table(open_study(asked), asked.sweep, "kendall_tau")
 
 
 def test_a_search_in_which_everything_fails_ends_with_the_reason(search):
@@ -442,13 +288,14 @@ def test_a_search_in_which_everything_fails_ends_with_the_reason(search):
     with pytest.raises(UserError, match=r"5 trials failed one after the other; the last: the loss is not finite"):
         work(asked)
     assert len(outcome(asked)) == 5
+    assert "failed: UserError('the loss" in (asked.folder / "logs/trial-0.txt").read_text()
 
 
 def test_the_target_ends_a_search(search):
     metric = {"name": "validation/kendall_tau", "goal": "maximize", "target": 0.0}
     asked = search(wanted=50, metric=metric)
     work(asked)
-    values = [value for _, _, value in outcome(asked).values()]
+    values = [value for _, _, value in outcome(asked)]
     assert values[-1] >= 0.0
     assert all(value < 0.0 for value in values[:-1])
 
@@ -456,12 +303,12 @@ def test_the_target_ends_a_search(search):
 def test_results_are_a_configuration_that_trains_and_tests_a_table_and_plots(search):
     asked = search(wanted=6, command=["clipit", "train", "data.folds=3", "test=false", "${args_no_hyphens}"])
     work(asked)
-    place = place_of(asked)
-    write_results(place.study, place.sweep, "kendall_tau", asked.folder)
-    best = ranked(place.study)[0]
-    assert best.value == max(value for _, _, value in outcome(asked).values())
+    study = open_study(asked)
+    write_results(study, asked.sweep, "kendall_tau", asked.folder)
+    best = ranked(study)[0]
+    assert best.value == max(value for _, _, value in outcome(asked))
     config = load_config([asked.folder / "best.yaml"])
-    assert config == best_config(best, place.sweep)
+    assert config == best_config(best, asked.sweep)
     assert config.test is True
     assert config.data.folds == 3
     assert config.logger.wandb == "off"
@@ -472,38 +319,28 @@ def test_results_are_a_configuration_that_trains_and_tests_a_table_and_plots(sea
     assert list(rows["trial"]) == list(range(6))
     assert rows["kendall_tau"].max() == pytest.approx(best.value)
     assert set(rows["state"]) == {"complete"}
-    table = results_table(place.study, place.sweep, "kendall_tau")
+    table = results_table(study, asked.sweep, "kendall_tau")
     assert f"{best.value:.4f}" in table
     assert table.endswith("6 complete")
     pytest.importorskip("matplotlib")
-    write_plots(place.study, "kendall_tau", asked.folder, print)
+    write_plots(study, "kendall_tau", asked.folder)
     for name in ("history.png", "importance.png"):
         assert (asked.folder / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_matplotlib_one_line_says_so(search, monkeypatch):
-    asked, said = search(wanted=1), []
-    work(asked)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    write_plots(place_of(asked).study, "kendall_tau", asked.folder, said.append)
-    assert len(said) == 1
-    assert "matplotlib" in said[0]
-
-
 def test_another_search_in_the_folder_or_the_study_is_refused(search):
     one, other = search("one"), search("other")
-    definition = {"method": "random", "optim.lr": 0.1, "data": "abc"}
-    local._refuse_another_search(place_of(one), "one", one.url, definition)
-    local._refuse_another_search(place_of(one), "one", one.url, definition)
+    names, same = {"study": "one", "storage": "study.db"}, {"method": "random", "optim.lr": 0.1, "data": "abc"}
+    for _ in range(2):
+        check_same_search(open_study(one), one.folder, names, same)
     refused = [
-        (one, "one", one.url, {**definition, "optim.lr": 0.2, "data": "abd"}, r"\(other data, optim\.lr\)"),
-        (one, "two", one.url, definition, r"\(other study\)"),
-        (replace(one, shared=True), "one", other.url, definition, r"\(other storage\)"),
-        (replace(one, folder=other.folder), "one", one.url, {**definition, "method": "bayes"}, r"\(other method\)"),
+        (one, one, names, same | {"optim.lr": 0.2, "data": "abd"}, r"\(other data, optim\.lr\)"),
+        (one, one, names | {"study": "two"}, same, r"\(other study\)"),
+        (one, other, names | {"storage": "elsewhere"}, same | {"method": "bayes"}, r"\(other method\)"),
     ]
-    for asked, name, url, changed, message in refused:
+    for study, folder, named, changed, message in refused:
         with pytest.raises(UserError, match=rf"holds another search {message}; give --to FOLDER"):
-            local._refuse_another_search(place_of(asked), name, url, changed)
+            check_same_search(open_study(study), folder.folder, named, changed)
 
 
 @pytest.mark.parametrize(
@@ -513,34 +350,33 @@ def test_another_search_in_the_folder_or_the_study_is_refused(search):
         ({}, 7, 7),
         ({"run_cap": 5}, None, 5),
         ({"run_cap": 5}, 7, 5),
-        ({"method": "grid", "parameters": {"seed": {"min": 0, "max": 3}}}, None, 4),
-        ({"method": "grid", "parameters": {"seed": {"min": 0, "max": 3}}}, 3, 3),
+        ({"method": "grid", "parameters": {"seed": {"values": [0, 1, 2, 3]}}}, None, 4),
+        ({"method": "grid", "parameters": {"seed": {"values": [0, 1, 2, 3]}}}, 3, 3),
     ],
 )
 def test_how_many_trials_are_wanted(changes, trials, wanted):
-    assert local.wanted_trials(parse_sweep(content(**changes), Path("x")), trials) == wanted
+    assert wanted_trials(parse_sweep(content(**changes), Path("x")), trials) == wanted
 
 
-def test_data_that_are_missing_and_metrics_that_are_unknown_are_said_before_anything_is_made(tmp_path, stores):
-    for words, changes, message in (
-        (("data.root=nowhere",), {}, r"missing: nowhere/tvsum\.h5"),
-        (
-            (f"data.root={stores}",),
-            {"metric": {"name": "validation/bleu", "goal": "maximize"}},
-            r"validation/kendall_tau",
-        ),
-    ):
-        sweep = parse_sweep(content(**changes), Path("mine.yaml"), words)
-        with pytest.raises(UserError, match=message):
-            local.run_sweep(sweep, folder=tmp_path / "search", say=print)
-    assert not (tmp_path / "search").exists()
+NORMAL = {"optim.lr": {"distribution": "log_normal", "mu": 0.0, "sigma": 1.0}}
+METRIC = {"name": "validation/bleu", "goal": "maximize"}
 
 
-def test_a_folder_that_is_a_file_is_one_line(tmp_path, stores):
+@pytest.mark.parametrize(
+    ("changes", "root", "folder", "message"),
+    [
+        ({}, "nowhere", "search", r"missing: nowhere/tvsum\.h5"),
+        ({"metric": METRIC}, "{stores}", "search", r"validation/bleu is unknown; there are .*validation/kendall_tau"),
+        ({"parameters": NORMAL}, "{stores}", "search", r"optim\.lr: distribution log_normal.*--online"),
+        ({}, "{stores}", "file", r"cannot write .*; give --to FOLDER"),
+    ],
+)
+def test_what_cannot_be_searched_is_one_line_before_anything_is_made(tmp_path, stores, changes, root, folder, message):
     (tmp_path / "file").touch()
-    sweep = parse_sweep(content(), Path("mine.yaml"), (f"data.root={stores}",))
-    with pytest.raises(UserError, match=r"cannot write .*; give --to FOLDER"):
-        local.run_sweep(sweep, folder=tmp_path / "file", say=print)
+    sweep = parse_sweep(content(**changes), Path("mine.yaml"), (f"data.root={root.format(stores=stores)}",))
+    with pytest.raises(UserError, match=message):
+        run_sweep(sweep, folder=tmp_path / folder)
+    assert not (tmp_path / "search").exists()
 
 
 @pytest.mark.parametrize(
@@ -553,7 +389,7 @@ def test_a_folder_that_is_a_file_is_one_line(tmp_path, stores):
 )
 def test_databases_that_cannot_be_used_are_one_line_without_password(search, url, message):
     with pytest.raises(UserError, match=message) as error, storage_errors(url):
-        place_of(search(storage=url))
+        open_study(replace(search(), url=url))
     assert "\n" not in str(error.value)
     assert "geheim" not in str(error.value)
 
@@ -562,7 +398,7 @@ def test_a_missing_driver_is_one_line_without_password():
     message = r"driver for postgresql://user:\*\*\*@host/base is missing.*psycopg"
     with pytest.raises(UserError, match=message) as error, storage_errors("postgresql://user:geheim@host/base"):
         raise ImportError("No module named 'psycopg'")
-    assert "geheim" not in shown("postgresql://user:geheim@host/base") + str(error.value)
+    assert "geheim" not in shown_url("postgresql://user:geheim@host/base") + str(error.value)
 
 
 def test_the_objective_of_a_run_that_continues_is_that_of_an_undisturbed_one(tmp_path):
@@ -594,18 +430,17 @@ def test_an_interrupted_fold_is_read_from_its_checkpoint(tmp_path):
     assert continued.update(0, {"kendall_tau": 0.3}) == {"kendall_tau": 0.4}
 
 
-def test_real_training_runs_in_processes_of_its_own_and_continues(stores, tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "clipit_lightning.training.train")
+def test_real_training_runs_in_processes_of_its_own_and_continues(stores, tmp_path, monkeypatch, caplog):
     words = (f"data.root={stores}", "data.fold=0", "model.width=8", "model.heads=2", "trainer.accelerator=cpu")
     parameters = {"optim.lr": {"values": [0.001, 0.01]}, "optim.epochs": {"value": 1}, "model.dropout": {"value": 0.1}}
     sweep = parse_sweep(content(method="grid", parameters=parameters), Path("mine.yaml"), words)
-    said: list[str] = []
-    study = local.run_sweep(sweep, trials=1, folder=tmp_path / "search", say=said.append)
+    caplog.set_level(logging.INFO)
+    study = run_sweep(sweep, trials=1, folder=tmp_path / "search")
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE]
-    assert any(line.startswith("[1/1] trial 0: kendall_tau") for line in said)
+    assert any(line.startswith("[1/1] trial 0: kendall_tau") for line in caplog.messages)
     result = json.loads((tmp_path / "search/trials/0/result.json").read_text())
     assert result["metrics"] == {}
     assert result["validation"]["kendall_tau"]["mean"] == study.trials[0].value
     assert not (tmp_path / "search/trials/0/scores.json").exists()
-    assert load_config([tmp_path / "search/best.yaml"]).optim.lr == 0.001
-    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    assert load_config([tmp_path / "search/best.yaml"]).optim.lr in (0.001, 0.01)
+    assert "run " in (tmp_path / "search/logs/trial-0.txt").read_text()

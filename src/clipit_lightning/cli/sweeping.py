@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import print_log
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -51,12 +51,13 @@ def _positive(word: str) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from clipit_lightning.studies.sweep_space import read_sweep
+    from clipit_lightning.studies.sweep_file import read_sweep
 
     for word in options.words:
         if "=" not in word:
             raise UserError(f"{word}: not key=value, such as data.root=FOLDER")
     sweep = read_sweep(options.file, options.words)
+    print_log()
     if options.online:
         for name in ("storage", "name", "to"):
             if getattr(options, name) is not None:
@@ -64,8 +65,7 @@ def _sweep(options: argparse.Namespace) -> int:
         from clipit_lightning.studies.sweep_online import run_online
 
         return run_online(sweep, options.trials, options.workers)
-    from clipit_lightning.studies.sweep_local import run_sweep
+    from clipit_lightning.studies.sweep import run_sweep
 
-    say = partial(print, flush=True)
-    run_sweep(sweep, options.trials, options.workers, options.storage, options.name, options.to, say)
+    run_sweep(sweep, options.trials, options.workers, options.storage, options.name, options.to)
     return 0

@@ -1,29 +1,28 @@
 """Sweeps with the server of Weights & Biases: register the file, start agents."""
 
 import os
-import subprocess
 import sys
-from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import log
+from clipit_lightning.core.processes import Pool
 from clipit_lightning.studies.sweep_check import check
-from clipit_lightning.studies.sweep_space import Sweep
+from clipit_lightning.studies.sweep_file import Sweep
 from clipit_lightning.training.wandb import online_problem
 
 _HERE = "without --online (make sweep SWEEP=local) the same file runs here"
 
 
-def run_online(sweep: Sweep, trials: int | None, workers: int, say: Callable[[str], None] = print) -> int:
+def run_online(sweep: Sweep, trials: int | None, workers: int) -> int:
     """Register a sweep with the server and start agents for it, which call `clipit train`.
 
     Args:
         sweep: The sweep.
         trials: How many runs the server may hand out, over all agents; None for no limit but the file's own.
         workers: Agents on this machine.
-        say: Takes lines of progress.
 
     Returns:
         Exit status of the first agent that failed, else 0.
@@ -46,7 +45,7 @@ def run_online(sweep: Sweep, trials: int | None, workers: int, say: Callable[[st
         raise UserError(f"wandb: the sweep could not be registered ({reason}); {_HERE}") from error
     entity = os.environ.get("WANDB_ENTITY")
     address = "/".join(part for part in (entity, project, identifier) if part)
-    say(f"sweep {address}: {workers} agent{'s' * (workers != 1)}; on other machines: wandb agent {address}")
+    log.info(f"sweep {address}: {workers} agent{'s' if workers > 1 else ''}; on other machines: wandb agent {address}")
     return _run_agents(address, workers)
 
 
@@ -54,22 +53,20 @@ def registered(sweep: Sweep, trials: int | None) -> dict[str, Any]:
     """What is registered: the file, with the words of the command line in the command and the number as ``run_cap``."""
     config = deepcopy(sweep.raw)
     command = config["command"]
-    place = command.index("${args_no_hyphens}")
-    config["command"] = [*command[:place], *sweep.added, *command[place:]]
-    caps = [each for each in (trials, sweep.run_cap) if each is not None]
+    end = command.index("${args_no_hyphens}")
+    config["command"] = [*command[:end], *sweep.added, *command[end:]]
+    caps = [number for number in (trials, sweep.run_cap) if number is not None]
     return config | ({"run_cap": min(caps)} if caps else {})
 
 
 def _run_agents(address: str, number: int) -> int:
-    """Start agents that find this environment's `clipit`, and wait for them; Ctrl-C is for them to handle."""
+    """Start agents that find this environment's `clipit`, and wait for them."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    command = [sys.executable, "-m", "wandb", "agent", address]
-    agents = [subprocess.Popen(command, env=os.environ | {"PATH": path}) for _ in range(number)]
-    try:
-        return next((status for agent in agents if (status := agent.wait())), 0)
-    finally:
-        for agent in agents:
-            if agent.poll() is None:
-                agent.terminate()  # it tells its run, which continues with `wandb agent` and the same run
-        for agent in agents:
-            agent.wait()
+    statuses = []
+    with Pool(number, logs=None, threads=None) as pool:
+        for index in range(number):
+            command = [sys.executable, "-m", "wandb", "agent", address]
+            pool.start(f"agent-{index}", command, environment={"PATH": path})
+        while pool.running:
+            statuses += [agent.status for agent in pool.wait()]
+    return next((status for status in statuses if status), 0)

@@ -10,16 +10,26 @@ from typing import Any
 import optuna
 import pandas as pd
 import yaml
+from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from clipit_lightning.core.config import Config, LoggerConfig
 from clipit_lightning.core.config_files import flatten
 from clipit_lightning.core.files import atomic_path, write_text
-from clipit_lightning.studies.sweep_check import base_config
-from clipit_lightning.studies.sweep_space import Sweep
+from clipit_lightning.core.log import log
+from clipit_lightning.studies.sweep_check import trial_config
+from clipit_lightning.studies.sweep_file import Sweep
 
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _SHOWN = 5  # of the best trials
 _WORDS = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "stopped early", TrialState.FAIL: "failed"}
+
+
+def shown_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials of a study without those that others continue."""
+    trials = study.get_trials(deepcopy=False)
+    continued = {number for trial in trials for number in RetryHeartbeatStaleTrialCallback.retry_history(trial)}
+    return [trial for trial in trials if trial.number not in continued]
 
 
 def ranked(study: optuna.Study) -> list[FrozenTrial]:
@@ -35,7 +45,7 @@ def write_results(study: optuna.Study, sweep: Sweep, metric: str, folder: Path) 
     Raises:
         UserError: The folder cannot be written to.
     """
-    rows = pd.DataFrame([_row(trial, metric) for trial in study.get_trials(deepcopy=False)])
+    rows = pd.DataFrame([_row(trial, metric) for trial in shown_trials(study)])
     write_text(folder / "trials.csv", rows.to_csv(index=False))
     best = ranked(study)
     if best:
@@ -75,22 +85,27 @@ def _best(trial: FrozenTrial, complete: int, sweep: Sweep, metric: str) -> str:
 
 def best_config(trial: FrozenTrial, sweep: Sweep) -> Config:
     """The configuration that `best.yaml` stands for."""
-    config = base_config(sweep, trial.user_attrs["values"], last=())
+    config = trial_config(sweep, trial.user_attrs["values"], last=())
     return replace(config, test=True, logger=LoggerConfig(), output=None, overwrite=False)
 
 
-def describe(trial: FrozenTrial, sweep: Sweep, metric: str) -> str:
+def trial_line(trial: FrozenTrial, sweep: Sweep, metric: str) -> str:
     """One line on a trial that ended."""
     values = "  ".join(f"{key}={_short(value)}" for key, value in _searched(trial, sweep).items())
     if trial.state == TrialState.FAIL:
-        return f"trial {trial.number}: failed: {trial.user_attrs.get('error', 'its machine was lost')}  {values}"
+        error = trial.user_attrs.get("error", "its process died again and again")
+        return f"trial {trial.number}: failed: {error}  {values}"
     early = f", stopped after {trial.last_step} epochs" if trial.state == TrialState.PRUNED else ""
     return f"trial {trial.number}: {metric} {trial.value:.4f}{early}  {values}"
 
 
 def _searched(trial: FrozenTrial, sweep: Sweep) -> dict[str, Any]:
     values = trial.user_attrs.get("values", {})
-    return {each.key: values[each.key] for each in sweep.parameters if each.base is not None and each.key in values}
+    return {
+        parameter.key: values[parameter.key]
+        for parameter in sweep.parameters
+        if parameter.distribution is not None and parameter.key in values
+    }
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - any value of a configuration
@@ -99,7 +114,7 @@ def _short(value: Any) -> str:  # noqa: ANN401 - any value of a configuration
 
 def results_table(study: optuna.Study, sweep: Sweep, metric: str) -> str:
     """The best trials as a table to print, and how the others ended."""
-    trials = study.get_trials(deepcopy=False)
+    trials = shown_trials(study)
     counts = {word: sum(trial.state == state for trial in trials) for state, word in _WORDS.items()}
     summary = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     rows = [
@@ -111,7 +126,7 @@ def results_table(study: optuna.Study, sweep: Sweep, metric: str) -> str:
     return f"{table}\n{summary or 'no trial has ended'}"
 
 
-def write_plots(study: optuna.Study, metric: str, folder: Path, say: Callable[[str], None]) -> None:
+def write_plots(study: optuna.Study, metric: str, folder: Path) -> None:
     """Write `history.png`, and `importance.png` where trials differ enough to tell.
 
     Where matplotlib is missing one line says so.
@@ -119,7 +134,7 @@ def write_plots(study: optuna.Study, metric: str, folder: Path, say: Callable[[s
     try:
         import matplotlib as mpl
     except ImportError:
-        say("no plots: matplotlib is not installed (pip install matplotlib)")
+        log.info("no plots: matplotlib is not installed (pip install matplotlib)")
         return
     mpl.use("agg")
     from matplotlib import pyplot
@@ -137,6 +152,6 @@ def write_plots(study: optuna.Study, metric: str, folder: Path, say: Callable[[s
                 with atomic_path(folder / name) as temporary:
                     pyplot.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
             except (ValueError, RuntimeError, ZeroDivisionError) as error:
-                say(f"no {name}: {(str(error).splitlines() or ['trials are too few or too alike'])[0]}")
+                log.info(f"no {name}: {(str(error).splitlines() or ['trials are too few or too alike'])[0]}")
             finally:
                 pyplot.close("all")

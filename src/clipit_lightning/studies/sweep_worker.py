@@ -1,182 +1,245 @@
-"""A worker of a local sweep: one process that runs trial after trial."""
+"""A worker of a search on this machine: a process that runs trial after trial of one of Optuna's studies.
+
+A trial that runs reports to the study every few seconds that it lives. Of one that does not any more, because its
+process or its machine died, Optuna queues a copy, which continues in the folder of the first.
+"""
 
 import logging
-import os
-import signal
-import sys
-import threading
-from contextlib import suppress
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, StorageInternalError
+from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
-from clipit_lightning.studies.sweep_check import base_config
-from clipit_lightning.studies.sweep_claims import Place, next_trial
-from clipit_lightning.studies.sweep_search import open_study, storage_errors
-from clipit_lightning.studies.sweep_space import parse_sweep
+from clipit_lightning.studies.sweep_check import trial_config
+from clipit_lightning.studies.sweep_file import Sweep, draw_values
+from clipit_lightning.studies.sweep_report import FINISHED, shown_trials
 from clipit_lightning.training.objective import RunningObjective
 
+_RETRIES = 3  # of a trial whose process died
 _FAILURES = 5
 """So many trials that fail one after the other end a search: something is wrong with all of them."""
+_POLL = 0.5  # seconds
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a worker has to know; plain values, for it is sent to another process."""
+    """What a worker has to know; it is sent to another process."""
 
-    path: Path
-    raw: dict[str, Any]
-    words: tuple[str, ...]
-    root: str
+    sweep: Sweep
+    config: Config
+    """Of every trial, with its root resolved."""
     metric: str
+    """What is searched for, in ``validation`` of a result."""
     monitor: str
-    seed: int
+    """What chooses the epoch."""
     folder: Path
     name: str
     url: str
-    shared: bool
     wanted: int
+    beat: int = 10
+    """Seconds after which a trial reports that it lives."""
+    grace: int = 60
+    """Seconds without a report after which a trial counts as dead."""
 
 
-def place_of(search: Search) -> Place:
-    """Open the study of a search.
-
-    Raises:
-        UserError: The database cannot be used.
-    """
-    sweep = parse_sweep(search.raw, search.path, search.words)
-    study = open_study(search.url, search.name, sweep, search.seed, search.shared)
-    return Place(search.folder, study, sweep, search.wanted, search.shared)
-
-
-def start(search: Search, number: int, device: str | None, messages: Connection) -> None:
-    """What a worker's process does: become one that dies with its parent and writes to a log, then work.
-
-    Args:
-        search: What to work on.
-        number: Of the worker, for the name of its log.
-        device: What ``CUDA_VISIBLE_DEVICES`` is set to; None leaves it.
-        messages: Takes the one line of an error that ends the search.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what happens
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    if device is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = device
-    log = os.open(search.folder / "logs" / f"worker-{number}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    try:
-        work(search)
-    except UserError as error:
-        messages.send(str(error))
-        sys.exit(2)
-
-
-def _die_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)  # trials go on when the command runs again
+def open_study(search: Search) -> optuna.Study:
+    """Open the study of a search, made where there is none."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=ExperimentalWarning)
+    warnings.filterwarnings("ignore", message="The reported value is ignored")  # of an epoch that is trained again
+    waits = {"connect_args": {"timeout": 60}} if search.url.startswith("sqlite") else {"pool_pre_ping": True}
+    storage = RDBStorage(
+        search.url,
+        engine_kwargs=waits,
+        heartbeat_interval=search.beat,
+        grace_period=search.grace,
+        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(_RETRIES, inherit_intermediate_values=True),
+    )
+    # wandb's hyperband has one bracket, which is successive halving. Optuna's HyperbandPruner has several, most of
+    # which stop no trial in a search of some tens.
+    halving = search.sweep.halving
+    return optuna.create_study(
+        storage=storage,
+        study_name=search.name,
+        load_if_exists=True,
+        direction="maximize" if search.sweep.maximize else "minimize",
+        pruner=optuna.pruners.SuccessiveHalvingPruner(*halving) if halving else optuna.pruners.NopPruner(),
+    )
 
 
 def work(search: Search) -> None:
-    """Run trials until the search is over.
+    """Run trials until the search is over: what a worker does.
 
     Raises:
         UserError: The database cannot be used, or the last trials all failed.
     """
-    _one_thread()
     with storage_errors(search.url):
-        place = place_of(search)
+        study = open_study(search)
         while True:
-            # Suppressed: another machine took the trial over, as this one was silent.
-            with suppress(UpdateFinishedTrialError), next_trial(place) as trial:
-                if trial is None:
+            # One process of this machine looks and begins a trial at a time, so that none is one too many.
+            with ExitStack() as turn:
+                turn.enter_context(run_lock(search.folder / "turn", patience=120))
+                _retry_dead_trials(study, search.grace)
+                trials = study.get_trials(deepcopy=False)
+                running = sum(trial.state == TrialState.RUNNING for trial in trials)
+                done = sum(trial.state in FINISHED for trial in trials)
+                exhausted = _is_grid_exhausted(search.sweep, trials)
+                if done >= search.wanted or _reached_target(search.sweep, trials) or (exhausted and not running):
                     return
-                _run_trial(search, place, trial)
-            _refuse_to_fail_for_ever(place.trials())
+                if done + running < search.wanted and not exhausted:
+                    study.sampler = _sampler(search, len(trials))
+                    study.optimize(partial(_run_trial, search, turn), n_trials=1, catch=(Exception,))
+                    _check_failures(shown_trials(study))
+                    continue
+            time.sleep(_POLL)
 
 
-def _one_thread() -> None:
-    """Compute with one thread, so that a trial's numbers do not depend on how many run beside it."""
-    if "OMP_NUM_THREADS" not in os.environ:
-        import torch
+def _retry_dead_trials(study: optuna.Study, grace: int) -> None:
+    """Queue what died once more; Optuna does not see what died before its first heartbeat."""
+    fail_stale_trials(study)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        begun = trial.datetime_start or datetime.now()
+        if "values" not in trial.user_attrs and datetime.now() - begun > timedelta(seconds=grace):
+            study.tell(trial.number, state=TrialState.FAIL)
+            _queue_again(study, trial)
 
-        torch.set_num_threads(1)
+
+def _queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)(study, trial)
 
 
-def _run_trial(search: Search, place: Place, trial: optuna.Trial) -> None:
-    folder = place.trial_folder(trial)
+def _is_grid_exhausted(sweep: Sweep, trials: list[FrozenTrial]) -> bool:
+    """Whether every combination of a grid has its trial; one that failed would fail again."""
+    if sweep.method != "grid" or any(trial.state == TrialState.WAITING for trial in trials):
+        return False
+    return len({trial.system_attrs.get("grid_id") for trial in trials}) >= sweep.combinations
+
+
+def _reached_target(sweep: Sweep, trials: list[FrozenTrial]) -> bool:
+    target, sign = sweep.target, 1 if sweep.maximize else -1
+    values = [trial.value for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
+    return target is not None and any(sign * (value - target) >= 0 for value in values)
+
+
+def _sampler(search: Search, number: int) -> BaseSampler:
+    """Draw from the seed and the number of trials so far, also when a search continues."""
+    seed = int(np.random.SeedSequence((search.config.seed, number)).generate_state(1)[0])
+    if search.sweep.method == "grid":
+        return GridSampler(search.sweep.labels, seed=search.config.seed)
+    if search.sweep.method == "random":
+        return RandomSampler(seed)
+    # Trials that run elsewhere count as bad ones, so that workers do not all draw beside the best.
+    return TPESampler(seed=seed, constant_liar=True)
+
+
+def _run_trial(search: Search, turn: ExitStack, trial: optuna.Trial) -> float:
+    """Draw a trial, give the turn to others, and train."""
+    number = trial.user_attrs.get("folder", trial.number)
+    trial.set_user_attr("folder", number)
+    values = draw_values(search.sweep, trial)
+    trial.set_user_attr("values", values)
+    turn.close()
+    handler = logging.FileHandler(search.folder / "logs" / f"trial-{number}.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    log.addHandler(handler)
     try:
-        value = _objective(search, place, trial, folder)
+        return _objective(search, trial, values, search.folder / "trials" / str(number))
+    except KeyboardInterrupt:
+        _queue_again(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])
+        raise
     except optuna.TrialPruned:
-        place.study.tell(trial, state=TrialState.PRUNED)
-    except (SQLAlchemyError, StorageInternalError, UpdateFinishedTrialError):
         raise
     except Exception as error:  # a trial may run out of memory, diverge, or be an impossible combination
-        _log(search, trial.number, f"failed: {error!r}")
+        log.info(f"failed: {error!r}")
         line = (str(error).splitlines() or [""])[0] if isinstance(error, UserError) else f"{error!r}"[:200]
         trial.set_user_attr("error", line)
-        place.study.tell(trial, state=TrialState.FAIL)
-    else:
-        place.study.tell(trial, value)
+        raise
+    finally:
+        log.removeHandler(handler)
+        handler.close()
 
 
-def _objective(search: Search, place: Place, trial: optuna.Trial, folder: Path) -> float:
+def _objective(search: Search, trial: optuna.Trial, values: dict[str, Any], folder: Path) -> float:
     """Train the folds of a trial, reporting each epoch; returns the mean of its validation."""
     from clipit_lightning.training import train
     from clipit_lightning.training.scorers import validations
 
-    config = _config(search, place, trial, folder)
+    config = trial_config(search.sweep, values)
+    config = replace(config, data=replace(config.data, root=search.config.data.root), output=str(folder))
     running = RunningObjective(config.selection, search.monitor, folder)
-    reported = set(next(each for each in place.trials() if each.number == trial.number).intermediate_values)
 
     def watch(fold: int, epoch: int, validation: dict[str, float]) -> None:
-        value = running.update(fold, validation)[search.metric]
         before = 0 if config.data.fold is not None else fold  # folds are trained one after the other
-        step = before * validations(config) + epoch + 1
-        if step not in reported:
-            trial.report(value, step)
+        trial.report(running.update(fold, validation)[search.metric], before * validations(config) + epoch + 1)
         if trial.should_prune():
             raise optuna.TrialPruned
 
-    handler = logging.Handler()
-    handler.emit = lambda record: _log(search, trial.number, record.getMessage())  # type: ignore[method-assign]
-    log.addHandler(handler)
-    try:
-        result = train.run(config, watch=watch)
-    finally:
-        log.removeHandler(handler)
-    found = (result.get("validation") or {}).get(search.metric)
-    if found is None:
+    result = train.run(config, watch=watch)
+    reached = (result.get("validation") or {}).get(search.metric)
+    if reached is None:
         raise UserError(f"{config.model.name} reports no validation {search.metric}; search over a scorer that trains")
-    return float(found["mean"])
+    return float(reached["mean"])
 
 
-def _config(search: Search, place: Place, trial: optuna.Trial, folder: Path) -> Config:
-    config = base_config(place.sweep, trial.user_attrs["values"])
-    return replace(config, data=replace(config.data, root=search.root), output=str(folder))
-
-
-def _log(search: Search, number: int, line: str) -> None:
-    """Add a line to the log of a trial; a full disk is no reason to lose it."""
-    with suppress(OSError), (search.folder / "logs" / f"trial-{number}.txt").open("a", encoding="utf-8") as log:
-        log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
-
-
-def _refuse_to_fail_for_ever(trials: list[FrozenTrial]) -> None:
-    ended = sorted((each for each in trials if each.datetime_complete), key=lambda each: each.datetime_complete or 0)
+def _check_failures(trials: list[FrozenTrial]) -> None:
+    ended = sorted((trial for trial in trials if trial.datetime_complete), key=lambda trial: trial.datetime_complete)
     last = ended[-_FAILURES:]
-    if len(last) == _FAILURES and all(each.state == TrialState.FAIL and "error" in each.user_attrs for each in last):
+    if len(last) == _FAILURES and all("error" in trial.user_attrs for trial in last):
         raise UserError(f"{_FAILURES} trials failed one after the other; the last: {last[-1].user_attrs['error']}")
+
+
+@contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Turn the many errors of databases into one line, without the password that a URL may hold.
+
+    Raises:
+        UserError: Something went wrong with the database.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(
+            f"--storage: the driver for {shown_url(url)} is missing; for PostgreSQL: pip install 'psycopg[binary]'"
+        ) from error
+    except (SQLAlchemyError, StorageInternalError, DuplicatedStudyError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        origin = getattr(cause, "orig", None) or cause
+        reason = (str(origin).splitlines() or [type(origin).__name__])[0][:200]
+        raise UserError(
+            f"the study in {shown_url(url)} cannot be used ({_without_password(reason, url)}); "
+            "check the address and the server, or the folder and its disk; the same command continues"
+        ) from error
+
+
+def shown_url(url: str) -> str:
+    """A database URL without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return "the database"
+
+
+def _without_password(text: str, url: str) -> str:
+    try:
+        password = make_url(url).password
+    except SQLAlchemyError:
+        return "not a database URL"
+    return text.replace(str(password), "***") if password else text
