@@ -1,13 +1,12 @@
 """The benchmark's grid: what it expands to, that it goes on after a kill, and that its tables are those of its runs."""
 
 import json
-import multiprocessing
+import logging
 import os
 import shutil
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,14 +18,15 @@ from clipit_lightning.cli.main import main
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.locks import run_lock
+from clipit_lightning.core.processes import Ended
 from clipit_lightning.evaluation.protocol import refuse_contradictions
 from clipit_lightning.studies.compare import compare_runs
 from clipit_lightning.studies.grid import read_grid
 from clipit_lightning.studies.grid_report import (
-    _shown_pairs,
     benchmark_table,
     finished_runs,
     paired_table,
+    shown_pairs,
     write_report,
 )
 from clipit_lightning.studies.grid_runs import default_workers, run_grid
@@ -57,6 +57,39 @@ def grid_file(stores, tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def every_line(caplog):
+    """Lines of progress are kept."""
+    caplog.set_level(logging.INFO)
+
+
+@pytest.fixture
+def fake_pool(monkeypatch):
+    """Instead of processes: what is started ends at once, after a function was called with its result's path."""
+
+    class FakePool:
+        started, effect = {}, staticmethod(lambda result: None)
+
+        def __init__(self, size, logs):
+            self.folder, self.names = logs.parent, []
+
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda self, *error: None  # noqa: E731
+        running = property(lambda self: len(self.names))
+
+        def start(self, name, command, all_gpus):
+            self.started[name] = all_gpus
+            self.names.append(name)
+
+        def wait(self):
+            name = self.names.pop(0)
+            self.effect(self.folder / name / "result.json")
+            return [Ended(name, 0, "")]
+
+    monkeypatch.setattr("clipit_lightning.studies.grid_runs.Pool", FakePool)
+    return FakePool
 
 
 @pytest.fixture
@@ -198,14 +231,6 @@ def children(pid):
     return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
-def lives(pid):
-    """Whether a process is there, and not only its exit status."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 @pytest.mark.distributed
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the processes in /proc")
 def test_an_interrupted_grid_goes_on_and_one_failure_stops_no_other(
@@ -230,9 +255,9 @@ def test_an_interrupted_grid_goes_on_and_one_failure_stops_no_other(
             raise KeyboardInterrupt
 
     there = children(os.getpid())
-    monkeypatch.setattr("clipit_lightning.studies.grid_runs.time.sleep", interrupt)
+    monkeypatch.setattr("clipit_lightning.core.processes.time.sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run_grid([each for each in grid.runs if each.name == slow], folder, 2, lambda line: None)
+        run_grid([each for each in grid.runs if each.name == slow], folder, 2)
     assert children(os.getpid()) == there
     assert not (folder / slow / "result.json").exists()
     assert main(["benchmark", str(path), "--to", str(folder), "--workers", "2", "--leaderboard", "board.csv"]) == 2
@@ -248,147 +273,81 @@ def test_an_interrupted_grid_goes_on_and_one_failure_stops_no_other(
     assert {"linear", "clip-it"} <= set(pd.read_csv("board.csv")["method"])
 
 
-@pytest.mark.distributed
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
-def test_a_grid_that_is_killed_leaves_no_process(grid_file, tmp_path):
-    grid = read_grid(grid_file())
-    process = multiprocessing.get_context("fork").Process(target=run_grid, args=(grid.runs, tmp_path / "to", 1, print))
-    process.start()
-    until = time.monotonic() + 60
-
-    def started():
-        """Runs, which are Python by now, and no more a copy of their parent."""
-        return [
-            pid for pid in children(process.pid) if b"clipit_lightning.cli" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]
-
-    while not started() and time.monotonic() < until:
-        time.sleep(0.02)
-    (child,) = started()
-    process.kill()
-    process.join()
-    while lives(child) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not lives(child)
-
-
-def test_what_another_command_runs_is_waited_for(grid_file, train_here, monkeypatch):
+def test_what_another_command_runs_is_waited_for(grid_file, train_here, monkeypatch, caplog):
     grid = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0]))
     folder = train_here(grid)
     (folder / grid.runs[0].name / "result.json").rename(folder / "kept")
-    said = []
-    held = run_lock(folder / grid.runs[0].name)
+    held, waiting = run_lock(folder / grid.runs[0].name), f"{grid.runs[0].name}: runs elsewhere, waiting for it"
     held.__enter__()
 
     def finish_elsewhere(seconds):
-        if said[-1:] == [f"{grid.runs[0].name}: runs elsewhere, waiting for it"]:
+        if caplog.messages[-1:] == [waiting] and (folder / "kept").exists():
             (folder / "kept").rename(folder / grid.runs[0].name / "result.json")
             (folder / grid.runs[0].name / "result.json").touch()
             held.__exit__(None, None, None)
 
-    monkeypatch.setattr("clipit_lightning.studies.grid_runs.time.sleep", finish_elsewhere)
-    assert run_grid(grid.runs, folder, 1, said.append) == {}
-    assert said[-1].endswith("(by another command)")
+    monkeypatch.setattr("clipit_lightning.core.processes.time.sleep", finish_elsewhere)
+    assert run_grid(grid.runs, folder, 1) == {}
+    assert caplog.messages[-1].endswith("(by another command)")
     assert not list((folder / "logs").iterdir())
 
 
-def test_a_result_older_than_the_stores_is_looked_into_once(grid_file, train_here, monkeypatch):
-    grid, started = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0])), []
+def test_a_result_older_than_the_stores_is_looked_into_once(grid_file, train_here, fake_pool):
+    grid = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0]))
     folder = train_here(grid)
-
-    def start(run, folder, device):
-        started.append(run.name)
-        return SimpleNamespace(poll=lambda: 0, returncode=0)
-
-    monkeypatch.setattr("clipit_lightning.studies.grid_runs._start", start)
-    run_grid(grid.runs, folder, 1, print)
-    assert started == []
+    run_grid(grid.runs, folder, 1)
+    assert not fake_pool.started
     os.utime(folder / grid.runs[0].name / "result.json", (0, 0))
-    for _ in range(2):
-        run_grid(grid.runs, folder, 1, print)
-        assert started == [grid.runs[0].name]
+    run_grid(grid.runs, folder, 1)
+    assert fake_pool.started == {grid.runs[0].name: False}
+    fake_pool.started.clear()
+    run_grid(grid.runs, folder, 1)
+    assert not fake_pool.started
 
 
-def test_only_what_was_trained_says_how_long_the_rest_takes(grid_file, train_here, monkeypatch):
-    grid, said = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0, 1, 2, 3])), []
+def test_only_what_was_trained_says_how_long_the_rest_takes(grid_file, train_here, fake_pool, caplog):
+    grid = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=[0, 1, 2, 3]))
     folder = train_here(grid)
     results = [folder / each.name / "result.json" for each in grid.runs]
     for path in results:
         os.utime(path, (0, 0))
-
-    def start(run, folder, device):
-        return SimpleNamespace(poll=lambda: retrain(folder / run.name / "result.json"), returncode=0)
-
-    def retrain(path):
-        if path == results[2]:
-            path.write_text(path.read_text())
-        return 0
-
-    monkeypatch.setattr("clipit_lightning.studies.grid_runs._start", start)
-    assert run_grid(grid.runs, folder, 1, said.append) == {}
-    assert ["left" in line for line in said[1:]] == [False, False, True, False]
+    fake_pool.effect = staticmethod(lambda path: path == results[2] and path.write_text(path.read_text()))
+    caplog.clear()
+    assert run_grid(grid.runs, folder, 1) == {}
+    assert ["left" in line for line in caplog.messages[1:]] == [False, False, True, False]
 
 
 @pytest.mark.parametrize("problem", ["damaged", "missing"])
-def test_a_result_that_cannot_be_read_is_the_failure_of_its_run_alone(grid_file, train_here, monkeypatch, problem):
-    grid, said = read_grid(grid_file(scorers={"random": SCORERS["random"]})), []
+def test_a_result_that_cannot_be_read_is_the_failure_of_its_run_alone(
+    grid_file, train_here, fake_pool, caplog, problem
+):
+    grid = read_grid(grid_file(scorers={"random": SCORERS["random"]}))
     folder = train_here(grid)
     results = [folder / each.name / "result.json" for each in grid.runs]
     for path in results:
         os.utime(path, (0, 0))
 
-    def end():
+    def damage(path):
         results[0].unlink(missing_ok=True)
         if problem == "damaged":
             results[0].write_text("{}")
-        return 0
 
-    monkeypatch.setattr("clipit_lightning.studies.grid_runs._start", lambda *_: SimpleNamespace(poll=end, returncode=0))
-    failed = run_grid(grid.runs, folder, 1, said.append)
+    fake_pool.effect = staticmethod(damage)
+    caplog.clear()
+    failed = run_grid(grid.runs, folder, 1)
     assert list(failed) == [grid.runs[0].name]
     assert str(results[0]) in failed[grid.runs[0].name]
-    assert said[1] == f"[1/2] {grid.runs[0].name} FAILED: {failed[grid.runs[0].name]}"
-    assert said[2].startswith(f"[2/2] {grid.runs[1].name}: tau ")
-    assert results[0].exists() == (problem == "damaged")
+    assert caplog.messages[1] == f"[1/2] {grid.runs[0].name} FAILED: {failed[grid.runs[0].name]}"
+    assert caplog.messages[2].startswith(f"[2/2] {grid.runs[1].name}: tau ")
 
 
-@pytest.fixture
-def gpus_of(grid_file, train_here, monkeypatch):
-    """Start runs that end after so many looks at them, and tell what each may see of three GPUs."""
-
-    def call(looks, workers, **keys):
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        entry = yaml.safe_load(grid_file().read_text())["runs"][0]
-        scorers = {"random": SCORERS["random"]}
-        grid = read_grid(grid_file(runs=[{"set": entry["set"] | keys}], scorers=scorers, seeds=list(range(len(looks)))))
-        seen, rest = [], iter(looks)
-
-        class Process:
-            returncode = 2
-
-            def __init__(self, command, env, **_):
-                seen.append(env.get("CUDA_VISIBLE_DEVICES"))
-                self.looks = next(rest)
-
-            def poll(self):
-                self.looks -= 1
-                return None if self.looks else 2
-
-        monkeypatch.setattr("clipit_lightning.studies.grid_runs.subprocess.Popen", Process)
-        monkeypatch.setattr("clipit_lightning.studies.grid_runs.time.sleep", lambda seconds: None)
-        folder = grid_file().parent / "to"
-        assert len(run_grid(grid.runs, folder, workers, lambda line: None)) == len(looks)
-        return seen
-
-    return call
-
-
-def test_runs_share_the_gpus_out(gpus_of):
-    assert gpus_of([1, 4, 2, 1, 1, 1], workers=3) == ["0", "1", "2", "0", "0", "2"]
-    assert gpus_of([1, 1, 1, 1], workers=4) == ["0", "1", "2", "0"]
-    assert gpus_of([1, 1], workers=1) == [None, None]
-    assert gpus_of([1, 1], workers=2, **{"trainer.devices": 2}) == [None, None]
+def test_a_run_that_shares_itself_between_gpus_sees_all(grid_file, fake_pool):
+    entry = yaml.safe_load(grid_file().read_text())["runs"][0]["set"]
+    for devices in (1, 2):
+        fake_pool.started.clear()
+        path = grid_file(runs=[{"set": entry | {"trainer.devices": devices}}], seeds=[0])
+        assert len(run_grid(read_grid(path).runs, path.parent / "to", 2)) == 3, "none of them wrote a result"
+        assert set(fake_pool.started.values()) == {devices > 1}
 
 
 def test_by_default_there_is_a_worker_for_each_gpu_or_else_core(grid_file, monkeypatch):
@@ -463,7 +422,7 @@ def test_the_tables_are_those_of_the_runs(grid_file, train_here, capsys, monkeyp
     path = grid_file()
     grid = read_grid(path)
     folder = train_here(grid)
-    runs = finished_runs(grid, folder, print)
+    runs = finished_runs(grid, folder)
     assert len(runs) == 5
     table = benchmark_table(runs, folder).set_index("scorer")
     results = [json.loads((folder / f"random-tvsum-canonical-seed{seed}/result.json").read_text()) for seed in (0, 1)]
@@ -484,7 +443,7 @@ def test_the_tables_are_those_of_the_runs(grid_file, train_here, capsys, monkeyp
     best = table.drop("random")["kendall_tau"].idxmax()
     assert set(paired[paired["best"] == "*"]["other"]) == {best}
     assert f"| tvsum-canonical | supervised | {best} \\*" in (folder / "benchmark.md").read_text().replace(" *", " \\*")
-    assert paired_table(runs[:1], folder, "random", table.reset_index(), print).empty
+    assert paired_table(runs[:1], folder, "random", table.reset_index()).empty
 
 
 def test_what_a_pair_was_not_measured_by_is_a_dash():
@@ -492,7 +451,7 @@ def test_what_a_pair_was_not_measured_by_is_a_dash():
     row |= {"difference": 0.1, "what": "videos"}
     cells = [("queries", "f1"), ("videos", "kendall_tau"), ("videos", "f1")]
     pairs = pd.DataFrame([row | {"cell": cell, "other": "b", "metric": metric} for cell, metric in cells])
-    shown = _shown_pairs(pairs).set_index("cell")
+    shown = shown_pairs(pairs).set_index("cell")
     assert shown.loc["queries", ["tau", "p(tau)"]].tolist() == ["-", "-"]
     assert shown.loc["videos", ["tau", "F1"]].tolist() == ["+0.100 [+0.000, +0.200]", "+0.1 [+0.0, +0.2]"]
 
@@ -500,30 +459,34 @@ def test_what_a_pair_was_not_measured_by_is_a_dash():
 def test_a_result_of_another_configuration_or_root_does_not_count(grid_file, train_here, tmp_path):
     path = grid_file(scorers={"random": SCORERS["random"]}, seeds=[0])
     folder = train_here(read_grid(path))
-    assert len(finished_runs(read_grid(path), folder, print)) == 1
-    assert not finished_runs(read_grid(path, words=["optim.epochs=3"]), folder, print)
-    assert not finished_runs(read_grid(path, words=[f"data.root={tmp_path}"]), folder, print)
+    assert len(finished_runs(read_grid(path), folder)) == 1
+    assert not finished_runs(read_grid(path, words=["optim.epochs=3"]), folder)
+    assert not finished_runs(read_grid(path, words=[f"data.root={tmp_path}"]), folder)
 
 
-def test_a_damaged_run_and_one_on_other_data_do_not_cost_the_tables(grid_file, train_here, tmp_path):
+def test_a_damaged_run_and_one_on_other_data_do_not_cost_the_tables(grid_file, train_here, caplog):
     grid = read_grid(grid_file(seeds=[0]))
-    folder, said = train_here(grid), []
+    folder = train_here(grid)
     late, linear, random = (folder / f"{name}-tvsum-canonical-seed0" for name in ("late", "linear", "random"))
     result = json.loads((linear / "result.json").read_text())
     result["protocol"]["annotations_hash"] = "other"
     (linear / "result.json").write_text(json.dumps(result))
-    write_report(grid, folder, said.append)
-    assert any(line.startswith("NOTE: random and linear in tvsum-canonical are not compared: ") for line in said)
+    write_report(grid, folder)
+    assert any(
+        line.startswith("NOTE: random and linear in tvsum-canonical are not compared: ") for line in caplog.messages
+    )
     assert set(pd.read_csv(folder / "paired.csv")["other"]) == {"late"}
     assert set(pd.read_csv(folder / "benchmark.csv")["scorer"]) == {"late", "linear", "random"}
     (late / "result.json").write_text("{}")
-    said.clear()
-    write_report(grid, folder, said.append, failed=[linear.name])
-    assert said[0].startswith(f"NOTE: {late.name} is left out: {late}/result.json: not a result of clipit train")
+    caplog.clear()
+    write_report(grid, folder, failed=[linear.name])
+    assert caplog.messages[0].startswith(
+        f"NOTE: {late.name} is omitted: {late}/result.json: not a result of clipit train"
+    )
     assert set(pd.read_csv(folder / "benchmark.csv")["scorer"]) == {"random"}
     (random / "config.yaml").unlink()
     with pytest.raises(UserError, match="no finished run"):
-        write_report(grid, folder, said.append, failed=[linear.name])
+        write_report(grid, folder, failed=[linear.name])
 
 
 @pytest.mark.parametrize("value", ["Füße 😀 'a' \"b\"", "1e3", "yes", "null", "a: b #c"])

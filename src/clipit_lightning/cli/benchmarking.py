@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import log, print_log
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -60,7 +59,7 @@ def _benchmark(options: argparse.Namespace) -> int:
     from clipit_lightning.studies.grid_report import write_report
     from clipit_lightning.studies.grid_runs import default_workers, run_grid
 
-    say = partial(print, flush=True)
+    print_log()
     words = [word for word in options.words if "=" in word]
     grid = read_grid(Path(files[0] if files else "experiments/benchmark.yaml"), options.quick, words)
     folder = options.to or Path("runs") / f"{grid.path.stem}{'-quick' * options.quick}"
@@ -68,14 +67,14 @@ def _benchmark(options: argparse.Namespace) -> int:
     if not runs:
         raise UserError(f"--only: no run's name holds {' or '.join(options.only)}; names are as {grid.runs[0].name}")
     workers = options.workers or default_workers(runs)
-    failed = {} if options.report else run_grid(runs, folder, workers, say)
+    failed = {} if options.report else run_grid(runs, folder, workers)
     try:
         if len(failed) < len(runs):
-            write_report(grid, folder, say, failed)
-            _write_board(folder, options, say)
+            write_report(grid, folder, failed)
+            _write_board(folder, options)
     finally:  # what is wrong with the tables does not hide what failed before
         for name, line in failed.items():
-            say(f"FAILED {name}: {line}")
+            log.info(f"FAILED {name}: {line}")
     if failed:
         raise UserError(
             f"{len(failed)} of {len(runs)} runs failed, see {folder}/logs; the same command tries them again"
@@ -83,7 +82,7 @@ def _benchmark(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write_board(folder: Path, options: argparse.Namespace, say: Callable[[str], None]) -> None:
+def _write_board(folder: Path, options: argparse.Namespace) -> None:
     """What the grid just found counts before what lies elsewhere."""
     from clipit_lightning.studies.leaderboard import make_board, result_folders, write_board
 
@@ -91,4 +90,4 @@ def _write_board(folder: Path, options: argparse.Namespace, say: Callable[[str],
     rows = make_board(folders, Path("experiments/published.csv"), Path("experiments/floors"))
     path = options.leaderboard or (folder if options.quick else Path("experiments")) / "leaderboard.csv"
     write_board(rows, path)
-    say(f"{len(rows)} rows in {path}")
+    log.info(f"{len(rows)} rows in {path}")

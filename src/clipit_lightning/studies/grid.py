@@ -24,7 +24,7 @@ _SUPERVISION = ("supervised", "unsupervised")
 _OWN_KEYS = ("seed", "output", "overwrite", "test")
 """Keys that the grid itself decides."""
 _FIXED = ("test=true", "overwrite=false")
-"""Whatever the files say: a run without a test has no row, and one that is overwritten never goes on."""
+"""Whatever the files say: a run without a test has no row, and one that is overwritten never continues."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class GridRun:
     """Name of what is trained and tested, and the supervision: scorers of one cell are compared."""
     scorer: str
     files: tuple[str, ...]
-    """Configuration files, as of `clipit train`."""
+    """Configuration files, as `clipit train` takes them."""
     words: tuple[str, ...]
     """``key=value`` after them."""
     config: Config
@@ -77,7 +77,12 @@ class Grid:
 
 
 def roots_of(runs: Sequence[GridRun], announce: bool = True) -> dict[str | None, str]:
-    """The folder of the stores for each ``data.root`` of the runs, and the miniature once, where it is due."""
+    """Find the folder of the stores for each ``data.root`` of the runs, and make the miniature once, where it is due.
+
+    Args:
+        runs: Of a grid.
+        announce: Log that the miniature is read.
+    """
     configs = {run.config.data.root: run.config for run in runs}
     return {root: resolve_root(config, announce) for root, config in configs.items()}
 
@@ -95,7 +100,7 @@ def read_grid(path: Path, quick: bool = False, words: Sequence[str] = ()) -> Gri
     """
     raw = read_yaml(path, "no such grid; see experiments/benchmark.yaml")
     for word in words:
-        require(word.partition("=")[0] not in _OWN_KEYS, word, "is decided by the grid; leave it away")
+        require(word.partition("=")[0] not in _OWN_KEYS, word, "is decided by the grid; omit it")
     try:
         return _parse(raw, path, quick, words)
     except UserError as error:
@@ -123,7 +128,7 @@ def _parse(raw: Any, path: Path, quick: bool, words: Sequence[str]) -> Grid:  # 
     ]
     if not 0 < len(runs) <= _MOST:
         raise UserError(f"makes {len(runs)} runs; 1 to {_MOST} are possible")
-    _refuse_doubles(runs)
+    _check_names_differ(runs)
     return Grid(path, tuple(runs), candidate)
 
 
@@ -141,8 +146,8 @@ class _Expansion:
         _require_name(scorer, where)
         _require_keys(entry, ("name", "files", "set", "supervision"), key)
         _require_keys(spec, ("files", "set", "seeds", "supervision"), where)
-        for name, each in ((key, entry), (where, spec)):
-            if supervision not in _list(each.get("supervision", _SUPERVISION), _SUPERVISION, f"{name}.supervision"):
+        for name, section in ((key, entry), (where, spec)):
+            if supervision not in _list(section.get("supervision", _SUPERVISION), _SUPERVISION, f"{name}.supervision"):
                 return []
         seeds = _seeds(spec.get("seeds", self.seeds), f"{where}.seeds")
         if "seeds" in self.quick:
@@ -153,15 +158,15 @@ class _Expansion:
             config = load_config(files, words)
             refuse_contradictions(config)
             check_scorer(config)
-            _refuse_another_supervision(config, supervision)
+            _check_supervision(config, supervision)
         except UserError as error:
             raise UserError(f"{key}, {scorer}: {error}") from error
         cell = entry.get("name", f"{config.data.dataset}-{config.data.setting}")
         _require_name(cell, f"{key}.name")
-        parts = [scorer, cell] + (["unsupervised"] if supervision == "unsupervised" else [])
+        names = [scorer, cell] + (["unsupervised"] if supervision == "unsupervised" else [])
         return [
             GridRun(
-                name="-".join([*parts, f"seed{seed}"]),
+                name="-".join([*names, f"seed{seed}"]),
                 cell=(cell, supervision),
                 scorer=scorer,
                 files=tuple(files),
@@ -172,14 +177,14 @@ class _Expansion:
         ]
 
 
-def _refuse_another_supervision(config: Config, supervision: str) -> None:
+def _check_supervision(config: Config, supervision: str) -> None:
     """The tables say of a run what its cell says."""
     does = supervision_of(config)
     problem = f"the weights are of {does} training, in a cell of {supervision} training; give it supervision: [{does}]"
     require(does in (supervision, "none"), "loss", problem)
 
 
-def _refuse_doubles(runs: Sequence[GridRun]) -> None:
+def _check_names_differ(runs: Sequence[GridRun]) -> None:
     """Refuse runs that would share a folder, and scorers that are the same under two names."""
     for name, count in Counter(run.name for run in runs).items():
         require(count == 1, name, "two runs of this name; give entries of runs a name:")
@@ -199,14 +204,16 @@ def _require_keys(raw: Any, known: Sequence[str] | None, where: str) -> None:  #
 
 def _require_name(name: Any, where: str) -> None:  # noqa: ANN401 - from YAML
     """Names become folders."""
-    sound = isinstance(name, str) and 0 < len(name) <= 100 and all(each.isalnum() or each in "+-_." for each in name)
+    sound = (
+        isinstance(name, str) and 0 < len(name) <= 100 and all(letter.isalnum() or letter in "+-_." for letter in name)
+    )
     require(sound and name[:1] not in ".-", where, f"is {str(name)[:40]!r}; letters, digits, + - _ . are possible")
 
 
 def _list(raw: Any, known: Sequence[str], where: str) -> list[str]:  # noqa: ANN401 - from YAML
     require(isinstance(raw, list | tuple) and bool(raw), where, "is no list, or empty")
-    for each in raw:
-        require(each in known and list(raw).count(each) == 1, where, f"{each}; each of {', '.join(known)} once")
+    for name in raw:
+        require(name in known and list(raw).count(name) == 1, where, f"{name}; each of {', '.join(known)} once")
     return list(raw)
 
 
@@ -218,7 +225,7 @@ def _seeds(raw: Any, where: str) -> list[int]:  # noqa: ANN401 - from YAML
 
 def _files(raw: Mapping[str, Any], where: str) -> list[str]:
     files = raw.get("files", [])
-    sound = isinstance(files, list) and all(isinstance(each, str) for each in files)
+    sound = isinstance(files, list) and all(isinstance(path, str) for path in files)
     require(sound, f"{where}.files", "is no list")
     return list(files)
 
@@ -228,7 +235,7 @@ def _words(raw: Mapping[str, Any], where: str) -> list[str]:
     values = raw.get("set", {})
     _require_keys(values, None, f"{where}.set")
     for key, value in values.items():
-        require(key not in _OWN_KEYS, f"{where}.set", f"{key} is decided by the grid; leave it away")
+        require(key not in _OWN_KEYS, f"{where}.set", f"{key} is decided by the grid; omit it")
         sound = all(
             isinstance(one, str | int | float | None) for one in (value if isinstance(value, list) else [value])
         )

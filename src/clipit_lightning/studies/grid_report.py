@@ -1,4 +1,4 @@
-"""What a benchmark found: a row a scorer and cell, and the paired differences of one scorer from all others."""
+"""The tables of a benchmark: a row a scorer and cell, and the paired differences of one scorer from all others."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -9,12 +9,12 @@ import pandas as pd
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import write_text
+from clipit_lightning.core.log import log
 from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.studies.compare import compare_runs
 from clipit_lightning.studies.grid import Grid, GridRun, roots_of
 from clipit_lightning.studies.leaderboard import spread
 from clipit_lightning.studies.tables import MAIN, markdown_table, mean_and_std
-from clipit_lightning.training.build import Say
 from clipit_lightning.training.run import read_result
 
 _CELL = ["cell", "dataset", "setting", "supervision", "data"]
@@ -31,7 +31,7 @@ _NOTE = (
 )
 
 
-def finished_runs(grid: Grid, folder: Path, say: Say) -> list[GridRun]:
+def finished_runs(grid: Grid, folder: Path) -> list[GridRun]:
     """The runs of a grid that are finished, as the grid describes them now; those that are damaged are named."""
     roots = roots_of(grid.runs, announce=False)  # the column of the data says what is made of the miniature
     finished = []
@@ -39,7 +39,7 @@ def finished_runs(grid: Grid, folder: Path, say: Say) -> list[GridRun]:
         try:
             finished += [run] if run.is_finished(folder / run.name, roots[run.config.data.root]) else []
         except UserError as error:  # one damaged run does not cost the tables
-            say(f"NOTE: {run.name} is left out: {error}")
+            log.info(f"NOTE: {run.name} is omitted: {error}")
     return finished
 
 
@@ -64,7 +64,7 @@ def benchmark_table(runs: Sequence[GridRun], folder: Path) -> pd.DataFrame:
         rows.append(row | {"minutes": round(sum(result.get("wall_seconds", 0.0) for result in results) / 60, 2)})
     table = pd.DataFrame(rows, columns=COLUMNS)
     order = {cell: number for number, cell in enumerate(dict.fromkeys(run.cell for run in runs))}
-    table["order"] = [order[each] for each in zip(table["cell"], table["supervision"], strict=True)]
+    table["order"] = [order[cell] for cell in zip(table["cell"], table["supervision"], strict=True)]
     sorted_table = table.sort_values(
         ["order", "kendall_tau", "f1", "scorer"], ascending=[True, False, False, True], ignore_index=True
     )
@@ -86,7 +86,7 @@ def _spread(name: str, metrics: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {name: mean, f"{name}_std": over_seeds, f"{name}_folds_std": over_folds}
 
 
-def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: pd.DataFrame, say: Say) -> pd.DataFrame:
+def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: pd.DataFrame) -> pd.DataFrame:
     """The candidate's differences from every other scorer of its cell; ``best`` marks the best of these by mean tau.
 
     Args:
@@ -94,7 +94,6 @@ def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: p
         folder: Where they lie.
         candidate: The scorer that is compared.
         table: What `benchmark_table` made of them.
-        say: Takes a line for each pair that cannot be compared, as where the data changed between two runs.
     """
     groups, rows = _groups(runs), []
     for (cell, supervision, scorer), group in groups.items():
@@ -102,51 +101,51 @@ def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: p
         if scorer == candidate or ours is None:
             continue
         others = table.query("cell == @cell and supervision == @supervision and scorer != @candidate")
-        one, other = ([folder / run.name for run in each] for each in (ours, group))
+        one, other = ([folder / run.name for run in side] for side in (ours, group))
         names = {"cell": cell, "supervision": supervision, "candidate": candidate, "other": scorer}
         names |= {"best": "*" if others["scorer"].iloc[0] == scorer else ""}  # the table is sorted
         try:
-            found = {str(row["metric"]): row for row in compare_runs(one, other).to_dict("records")}
+            differences = {str(row["metric"]): row for row in compare_runs(one, other).to_dict("records")}
         except UserError as error:  # does not cost the others
-            say(f"NOTE: {candidate} and {scorer} in {cell} are not compared: {error}")
+            log.info(f"NOTE: {candidate} and {scorer} in {cell} are not compared: {error}")
             continue
-        for metric in (name for name in MAIN if name in found):
-            row = found[metric]
+        for metric in (name for name in MAIN if name in differences):
+            row = differences[metric]
             scaled = {name: METRICS[metric].factor * float(row[name]) for name in ("difference", "low", "high")}
             rows.append(names | {"metric": metric, **scaled, **{name: row[name] for name in ("p", "pairs", "what")}})
     return pd.DataFrame(rows, columns=PAIRED_COLUMNS)
 
 
-def write_report(grid: Grid, folder: Path, say: Say, failed: Collection[str] = ()) -> None:
+def write_report(grid: Grid, folder: Path, failed: Collection[str] = ()) -> None:
     """Write ``benchmark.csv``, ``paired.csv`` and ``benchmark.md`` into the folder, and print the tables.
 
     Args:
         grid: What was to be run.
         folder: Where the runs lie.
-        say: Takes what is printed.
         failed: Names of runs that failed just now; what lies there is a result on other data than now.
 
     Raises:
         UserError: No run is finished.
     """
-    runs = [run for run in finished_runs(grid, folder, say) if run.name not in failed]
+    runs = [run for run in finished_runs(grid, folder) if run.name not in failed]
     if not runs:
         raise UserError(f"{folder}: no finished run of {grid.path} here; run it without --report")
     table = benchmark_table(runs, folder)
-    paired = paired_table(runs, folder, grid.candidate, table, say)
+    paired = paired_table(runs, folder, grid.candidate, table)
     write_text(folder / "benchmark.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     write_text(folder / "paired.csv", paired.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-    shown = {"Means": _shown(table), f"Differences of {grid.candidate} from the others": _shown_pairs(paired)}
+    shown = {"Means": shown_means(table), f"Differences of {grid.candidate} from the others": shown_pairs(paired)}
     head = f"{len(runs)} of {len(grid.runs)} runs of {grid.path}"
-    parts = [f"## {title}\n\n{markdown_table(each)}" for title, each in shown.items()]
-    write_text(folder / "benchmark.md", "\n\n".join([f"# Benchmark: {head}", *parts, _NOTE]) + "\n")
-    for title, each in shown.items():
-        if len(each):
-            say(f"\n{title}\n{each.to_string(index=False)}")
-    say(f"\n{_NOTE}\n{head}: {folder}/benchmark.csv, paired.csv, benchmark.md")
+    sections = [f"## {title}\n\n{markdown_table(rows)}" for title, rows in shown.items()]
+    write_text(folder / "benchmark.md", "\n\n".join([f"# Benchmark: {head}", *sections, _NOTE]) + "\n")
+    for title, rows in shown.items():
+        if len(rows):
+            log.info(f"\n{title}\n{rows.to_string(index=False)}")
+    log.info(f"\n{_NOTE}\n{head}: {folder}/benchmark.csv, paired.csv, benchmark.md")
 
 
-def _shown(table: pd.DataFrame) -> pd.DataFrame:
+def shown_means(table: pd.DataFrame) -> pd.DataFrame:
+    """Make texts of `benchmark_table`: mean ± deviation over seeds [over folds]."""
     rows = []
     for row in table.to_dict("records"):
         cells = {name: str(row[name]) for name in ("cell", "supervision", "data", "scorer", "seeds")}
@@ -159,13 +158,14 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _shown_pairs(paired: pd.DataFrame) -> pd.DataFrame:
+def shown_pairs(paired: pd.DataFrame) -> pd.DataFrame:
+    """Make texts of `paired_table`, a row a pair; what a pair was not measured by is a dash."""
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
     measured = [METRICS[name].column for name in MAIN if name in set(paired["metric"])]
     blank = {cell: "-" for label in measured for cell in (label, f"p({label})")}  # a cell may lack what another has
     for row in paired.to_dict("records"):
         key = (row["cell"], row["supervision"], row["other"])
-        start = {"cell": key[0], "supervision": key[1], "other": f"{key[2]}{' *' * bool(row['best'])}"}
+        start = {"cell": key[0], "supervision": key[1], "other": f"{key[2]} *" if row["best"] else key[2]}
         cells = rows.setdefault(key, start | {"pairs": f"{row['pairs']} {row['what']}"} | blank)
         places, label = METRICS[row["metric"]].digits, METRICS[row["metric"]].column
         low, high = (f"{row[name]:+.{places}f}" for name in ("low", "high"))
