@@ -37,7 +37,7 @@ EPOCHS = 4
 EARLY = {"early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 2}}
 
 
-def fake_run(config, say=None, watch=None, epoch_seconds=0.0):
+def fake_run(config, watch=None, epoch_seconds=0.0):
     """Instead of training: a smooth function of the configuration, in folds and epochs that continue after a kill."""
     folder = Path(config.output)
     if (folder / "result.json").exists():
@@ -176,7 +176,7 @@ def test_a_search_follows_from_its_seed_also_in_several_commands(search):
 def test_every_validation_of_every_fold_is_a_step_of_its_own(search, train, name, per_fold):
     """Of the closed form a fold has one with each strength, however many epochs others have."""
 
-    def run(config, say, watch):
+    def run(config, watch):
         for fold, epoch in [(fold, epoch) for fold in (0, 1) for epoch in range(per_fold)]:
             watch(fold, epoch, {"kendall_tau": epoch / 10 + fold, "f1": 0.5})
         return {"validation": {"kendall_tau": {"mean": 1.0}}}
@@ -196,14 +196,14 @@ def test_a_trial_that_stops_continues_in_its_folder_with_its_values(search, trai
     """An interrupted worker queues its trial at once; one that is killed leaves it to the study's grace period."""
     asked, trained = search(wanted=3), []
 
-    def stopped(config, say, watch):
+    def stopped(config, watch):
         def watched(fold, epoch, validation):
             watch(fold, epoch, validation)
             trained.append((config.output, config.optim.lr, fold, epoch))
             if len(trained) in (2, 13):
                 raise death
 
-        return fake_run(config, say, watched)
+        return fake_run(config, watched)
 
     train.run = stopped
     for _ in range(2):
@@ -220,10 +220,10 @@ def test_a_trial_that_stops_continues_in_its_folder_with_its_values(search, trai
 def test_a_trial_that_kills_its_worker_again_and_again_fails(search, train):
     asked = search(wanted=1)
 
-    def deadly(config, say, watch):
+    def deadly(config, watch):
         if config.output.endswith("/0"):
             raise SystemExit
-        return fake_run(config, say, watch)
+        return fake_run(config, watch)
 
     train.run = deadly
     for _ in range(4):

@@ -17,7 +17,7 @@ from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.evaluation.protocol import make_protocol
 from clipit_lightning.studies import sweep_online as online
-from clipit_lightning.studies.sweep_space import parse_sweep
+from clipit_lightning.studies.sweep_file import parse_sweep
 from clipit_lightning.training import wandb as wandb_runs
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
@@ -375,19 +375,12 @@ def test_an_online_sweep_is_registered_with_the_words_and_agents_are_started(ser
     registered, started = [], []
     monkeypatch.setattr(wandb, "sweep", lambda config, project: registered.append((config, project)) or "abc")
 
-    class Agent:
-        def __init__(self, command, env):
-            started.append((command, env))
+    def start(pool, name, command, environment):
+        started.append((command, environment))
 
-        def wait(self):
-            return 0
-
-        poll = wait
-
-    assert online.online_problem() is None  # wandb's own process is started, before its kind is replaced
-    monkeypatch.setattr(online.subprocess, "Popen", Agent)
+    monkeypatch.setattr("clipit_lightning.core.processes.Pool.start", start)
     sweep = parse_sweep(RAW, Path("mine.yaml"), ["data.root=x", "seed=3"])
-    assert online.run_online(sweep, 12, 2, say=lambda line: None) == 0
+    assert online.run_online(sweep, 12, 2) == 0
     ((config, project),) = registered
     assert project == "mine"
     assert config["run_cap"] == 12
