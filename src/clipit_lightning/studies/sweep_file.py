@@ -7,7 +7,7 @@ search on this machine refuses what only wandb's server can do.
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,10 +25,6 @@ _FOR_THE_SERVER = {"program", "project", "entity", "description", "apiVersion", 
 _ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 _KINDS = ("uniform", "int_uniform", "log_uniform_values", "q_uniform")
 _PROBES = 20  # choices of a parameter that are tried before the search
-
-
-class OnlineOnlyError(UserError):
-    """A search on this machine cannot do what the file says; wandb's server may."""
 
 
 @dataclass(frozen=True)
@@ -146,16 +142,9 @@ def _parse(raw: dict[str, Any], path: Path, words: Sequence[str]) -> Sweep:
     run_cap = raw.get("run_cap")
     require(run_cap is None or (_is_whole(run_cap) and run_cap >= 1), "run_cap", f"is {run_cap}; 1 or more is possible")
     problems: list[str] = []
-    parameters, halving = [], None
-    for key, spec in _specifications(raw):
-        try:
-            parameters.append(_parameter(key, spec, method == "grid"))
-        except OnlineOnlyError as error:
-            problems.append(str(error))
-    try:
-        halving = _halving(raw["early_terminate"]) if raw.get("early_terminate") is not None else None
-    except OnlineOnlyError as error:
-        problems.append(str(error))
+    read = [_parameter(key, spec, method, problems) for key, spec in _specifications(raw.get("parameters"))]
+    early = raw.get("early_terminate")
+    halving = None if early is None else _halving(early, problems)
     return Sweep(
         path=path,
         name=str(raw.get("name") or path.stem),
@@ -163,7 +152,7 @@ def _parse(raw: dict[str, Any], path: Path, words: Sequence[str]) -> Sweep:
         metric=metric,
         maximize=maximize,
         target=target,
-        parameters=tuple(parameters),
+        parameters=tuple(parameter for parameter in read if parameter is not None),
         files=files,
         words=(*own, *words),
         added=tuple(words),
@@ -206,39 +195,36 @@ def _command(raw: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:  # noqa: ANN4
     return tuple(word for word in after if "=" not in word), tuple(word for word in after if "=" in word)
 
 
-def _specifications(raw: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _specifications(raw: Any, prefix: str = "") -> list[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - from YAML
     """What the file says of each parameter, nested ones with dotted keys."""
-
-    def walk(parameters: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - from YAML
-        empty = f"{prefix}parameters"
-        require(isinstance(parameters, dict) and bool(parameters), empty, "is missing or empty")
-        for name, spec in parameters.items():
-            key = f"{prefix}{name}"
-            require(isinstance(spec, dict), f"parameters.{key}", f"is {spec}; write value: or values: or min: and max:")
-            if "parameters" in spec:
-                yield from walk(spec["parameters"], f"{key}.")
-            else:
-                yield key, spec
-
-    specifications = list(walk(raw.get("parameters"), ""))
+    require(isinstance(raw, dict) and bool(raw), f"{prefix}parameters", "is missing or empty")
+    specifications = []
+    for name, spec in raw.items():
+        key = f"{prefix}{name}"
+        require(isinstance(spec, dict), f"parameters.{key}", f"is {spec}; write value: or values: or min: and max:")
+        nested = "parameters" in spec
+        specifications += _specifications(spec["parameters"], f"{key}.") if nested else [(key, spec)]
     keys = [key for key, _ in specifications]
     for key in keys:
         require(keys.count(key) == 1, f"parameters.{key}", "is there twice")
     return specifications
 
 
-def _parameter(key: str, spec: Mapping[str, Any], grid: bool) -> Parameter:
+def _parameter(key: str, spec: Mapping[str, Any], method: str, problems: list[str]) -> Parameter | None:
+    """Read a parameter; None, and a line in ``problems``, where only the server can draw it."""
     where = f"parameters.{key}"
     if "value" in spec:
         _check_names(where, spec, "value", "distribution")
         return Parameter(key, None, (spec["value"],))
     if "values" in spec:
-        return _choice(key, spec)
+        return _choice(key, spec, problems)
     kind = spec.get("distribution") or _inferred_kind(where, spec)
     if kind not in _KINDS:
-        raise OnlineOnlyError(f"{where}: distribution {kind}; here are {', '.join(_KINDS)}, value and values")
-    if grid:
-        raise OnlineOnlyError(f"{where}: {kind} has no grid here; write values, or method: random")
+        problems.append(f"{where}: distribution {kind}; here are {', '.join(_KINDS)}, value and values")
+        return None
+    if method == "grid":
+        problems.append(f"{where}: {kind} has no grid here; write values, or method: random")
+        return None
     _check_names(where, spec, "distribution", "min", "max", *(["q"] if kind == "q_uniform" else []))
     low, high, step = _number(where, spec, "min"), _number(where, spec, "max"), spec.get("q", 1)
     require(low < high, where, f"min {low} is not below max {high}")
@@ -273,28 +259,28 @@ def _check_names(where: str, spec: Mapping[str, Any], *names: str) -> None:
         require(name in names, where, f"{name} is unknown here; there are {', '.join(names)}")
 
 
-def _choice(key: str, spec: Mapping[str, Any]) -> Parameter:
+def _choice(key: str, spec: Mapping[str, Any], problems: list[str]) -> Parameter:
     where, values = f"parameters.{key}", spec["values"]
     _check_names(where, spec, "values", "probabilities", "distribution")
     require(isinstance(values, list) and bool(values), where, "values is empty or not a list")
     labels = tuple(str(value) for value in values)
     require(len(set(labels)) == len(labels), where, "values names a value twice")
     if "probabilities" in spec:
-        raise OnlineOnlyError(f"{where}: probabilities; here all values are equally likely")
+        problems.append(f"{where}: probabilities; here all values are equally likely")
     return Parameter(key, CategoricalDistribution(labels), tuple(values))
 
 
-def _halving(raw: Any) -> tuple[int, int]:  # noqa: ANN401 - from YAML
+def _halving(raw: Any, problems: list[str]) -> tuple[int, int]:  # noqa: ANN401 - from YAML
     require(isinstance(raw, dict) and raw.get("type") == "hyperband", "early_terminate.type", "hyperband is possible")
     known = ("type", "min_iter", "max_iter", "s", "eta", "strict")
     for key in raw:
         require(key in known, f"early_terminate.{key}", f"is unknown; there are {', '.join(known)}")
-    first, eta = raw.get("min_iter"), raw.get("eta", 3)
+    first, eta = raw.get("min_iter", 1 if "max_iter" in raw else None), raw.get("eta", 3)
     require(_is_number(eta) and eta > 1, "early_terminate.eta", f"is {eta}; above 1 is possible")
-    if "max_iter" in raw or "s" in raw or "strict" in raw or not _is_whole(eta):
-        raise OnlineOnlyError("early_terminate: here are min_iter and a whole number eta")
     require(_is_whole(first) and first >= 1, "early_terminate", "needs min_iter, a whole number")
-    return first, eta
+    if "max_iter" in raw or "s" in raw or "strict" in raw or not _is_whole(eta):
+        problems.append("early_terminate: here are min_iter and a whole number eta")
+    return first, int(eta)
 
 
 def draw_values(sweep: Sweep, trial: optuna.Trial) -> dict[str, Any]:
