@@ -62,8 +62,10 @@ def run_sweep(
     name = name or sweep.name
     folder = folder or Path("runs") / "sweeps" / name
     config, metric, monitor, same = _prepare(sweep)
+    wanted = wanted_trials(sweep, trials)
+    workers = min(workers, wanted)
     url = storage or f"sqlite:///{folder / 'study.db'}"
-    search = Search(sweep, config, metric, monitor, folder, name, url, wanted_trials(sweep, trials))
+    search = Search(sweep, config, metric, monitor, folder, name, url, wanted)
     _make_folder(folder, sweep)
     with storage_errors(url):
         study = open_study(search)
