@@ -15,7 +15,7 @@ from clipit_lightning.core.config import LossConfig
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.mini_queries import make_query_videos
-from clipit_lightning.data.store import Store, write_query_store, write_store
+from clipit_lightning.data.store import Store, write_store
 from clipit_lightning.evaluation.matching import semantic_matching
 from clipit_lightning.evaluation.rules import Rules, measure
 from clipit_lightning.pipelines.annotated_report import BY_CHANCE, annotated_pages, worst_stretches
@@ -57,7 +57,7 @@ def asked(tmp_path_factory):
     """A finished run of one fold of videos with queries."""
     root = tmp_path_factory.mktemp("queries")
     attributes = {"dataset": "qfvs", "features": "mini", "data": "mini"}
-    write_query_store(root / "qfvs.h5", list(make_query_videos()), attributes)
+    write_store(root / "qfvs.h5", list(make_query_videos()), attributes)
     words = [*QUICK, "data.dataset=qfvs", "data.family=2/1/1", f"data.root={root}", f"output={root / 'run'}"]
     run(load_config([], words))
     return root / "run"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.mini_queries import make_query_videos
-from clipit_lightning.data.store import Store, write_query_store, write_store
+from clipit_lightning.data.store import Store, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.summary.key_shots import key_shot_summary
 
@@ -56,7 +56,7 @@ def ensure_mini(root: Path) -> Path:
             write_store(path, make_videos(dataset), _attributes(dataset))
     queries = root / "qfvs.h5"
     if not _is_current(queries):
-        write_query_store(queries, make_query_videos(), _attributes("qfvs"))
+        write_store(queries, make_query_videos(), _attributes("qfvs"))
     return root
 
 
