@@ -14,7 +14,7 @@ from clipit_lightning.cli.reporting import add_report
 from clipit_lightning.core.config import LossConfig
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.mini_queries import make_query_videos
+from clipit_lightning.data.mini import make_query_videos
 from clipit_lightning.data.store import Store, write_store
 from clipit_lightning.evaluation.matching import semantic_matching
 from clipit_lightning.evaluation.rules import Rules, measure

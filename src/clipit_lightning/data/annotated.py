@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS, benchmark_names
+from clipit_lightning.data import benchmark_names
 from clipit_lightning.data.batches import BucketBatchSampler, Item, caption_tokens
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.fold_files import load_family, read_fold_file
@@ -93,19 +93,6 @@ class AnnotatedDataModule(SummarizationDataModule):
         else:
             family = load_family(self.family, name, self.setting)
         return folds_of_family(family, target, sources, self.validation, self.fold_seed)
-
-    def _refuse_missing(self) -> None:
-        missing = [name for name, store in self.stores.items() if not store.path.exists()]
-        if not missing:
-            return
-        ways = "; ".join(f"{self.stores[name].path} ({BENCHMARKS[name].how_to_get})" for name in missing)
-        have = [name for name in self.sources if name not in missing]
-        advice = (
-            f", or train on those you have: data.sources=[{','.join(have)}]"
-            if have and self.target not in missing
-            else ""
-        )
-        raise UserError(f"missing: {ways}. Get the files, then `clipit data import FOLDER --to {self.root}`{advice}")
 
     def _measure(self) -> None:
         """Take the sizes of features and captions, and refuse stores that differ in them."""

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.batches import Item, SharedBatchSampler
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.folds import Fold
@@ -58,14 +57,6 @@ class QueryDataModule(SummarizationDataModule):
         self.feature_dim, self.text_dim = videos[0].features.shape[1], videos[0].query_features.shape[2]
         parts = {video.id: tuple(item.id for item in video.items()) for video in videos}
         self.folds = leave_one_out(parts, validate=self.family == "2/1/1")
-
-    def _refuse_missing(self) -> None:
-        store = self.stores[self.target]
-        if not store.path.exists():
-            how = BENCHMARKS[self.target].how_to_get
-            raise UserError(
-                f"missing: {store.path} ({how}). Get the files, then `clipit data import FOLDER --to {self.root}`"
-            )
 
     def item(self, number: int) -> QueryItem:
         """The item of a number."""

@@ -227,7 +227,7 @@ def _query_problems(arrays: Arrays, concepts: Sequence[str]) -> Iterator[str]:
         yield f"concepts hold a name that cannot be one: {unfit[0][:40]!r}"
     if len(set(concepts)) < len(concepts):
         yield "a concept stands twice"
-    if arrays["shot_seconds"] <= 0:
+    if float(arrays["shot_seconds"]) <= 0:
         yield "shot_seconds is not a number above 0"
     queries = arrays["queries"].astype(np.int64)
     if queries.min() < 0 or queries.max() >= len(concepts):
