@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     """1 at key frames, or at a query's oracle shots, (items, steps)."""
     share: Tensor
     """Share of the whole batch's items that stand here, (): 1 on one process; on a rank that has none of them 0, and an
-    item of another rank in their place."""
+    item of another rank instead."""
 
 
 def spread(available: int, wanted: int) -> list[int]:
@@ -173,7 +173,7 @@ class BucketBatchSampler(Sampler[list[int]]):
 
 
 class SharedBatchSampler(Sampler[list[int]]):
-    """Batches of items that share a video: the items of each video shuffled and parted, then all batches shuffled.
+    """Batches of items that share a video: the items of each video shuffled and split, then all batches shuffled.
 
     Args:
         videos: The video of each item.
@@ -190,7 +190,7 @@ class SharedBatchSampler(Sampler[list[int]]):
         return sum(-(-len(group) // self.batch_size) for group in self.groups)
 
     def __iter__(self) -> Iterator[list[int]]:
-        rank = np.argsort(list(self.sampler))  # (items,) each one's place in the shuffled order
+        rank = np.argsort(list(self.sampler))  # (items,) position of each in the shuffled order
         batches = []
         for group in self.groups:
             order = group[np.argsort(rank[group])].tolist()

@@ -1,4 +1,4 @@
-"""What the framework has to know of a benchmark; each one's own module says it, with its data sheet."""
+"""What the framework has to know of a benchmark. The module of each benchmark declares it, with its data sheet."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ F1Convention = Literal["mean", "max"]
 CorrelationRule = Literal[
     "per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary"
 ]
-"""What is correlated with what; `metrics.correlation.references` and `correlate` define each."""
+"""What is correlated with what; `evaluation` defines each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ class Benchmark:
     numbers: frozenset[int] = frozenset()
     """Annotated: which ``video_N`` there are in the field's file; by default 1 to ``n_videos``."""
     annotations: tuple[tuple[str, Callable[[Path], Mapping[str, Annotation]]], ...] = ()
-    """Annotated: patterns of its annotation files, the best form first, each with what reads all videos by key."""
+    """Annotated: patterns of its annotation files, the best form first, with the reader of all videos by key."""
     raw_files: str = ""
     """Annotated: what the folder of its videos holds, for `clipit prepare`; empty where it has none."""
 
@@ -137,7 +137,7 @@ class Benchmark:
     families: tuple[str, ...] = ()
     """Queries: its families of folds, the default first."""
     read_queries: Callable[[Sequence[Path], str | None], QueryImport] | None = None
-    """Queries: reads all videos from the files that were found, with the features of a name, by default the only."""
+    """Queries: reads all videos from the files that lie there, with the features of a name, by default the only."""
 
     def __post_init__(self) -> None:
         if self.kind == "annotated" and not self.numbers:
@@ -145,5 +145,5 @@ class Benchmark:
 
     @property
     def has_ratings(self) -> bool:
-        """Whether its annotators rated the parts of a video, as its default rule then uses; else they cut summaries."""
+        """Whether its annotators rated a video throughout, as its default rule then uses; else they cut summaries."""
         return self.correlation == "per-annotator"

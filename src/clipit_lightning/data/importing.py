@@ -273,7 +273,7 @@ def _with_annotation(video: Video, annotation: Annotation) -> Video:
 def _filled(video: Video) -> Video:
     if not video.gtscore.size:
         if video.user_summary is None:
-            raise KeyError("gtscore is missing, and no annotation was found to make it from")
+            raise KeyError("gtscore is missing, and there is no annotation to make it from")
         mean = video.user_summary[:, video.picks].mean(axis=0)  # (steps,)
         video = replace(video, gtscore=mean.astype(np.float32))
     if video.user_summary is None and video.user_scores is not None:

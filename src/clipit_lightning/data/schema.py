@@ -98,7 +98,7 @@ def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
     if problems := storage_problems(group, required(group, kind), numbers, texts):
         return problems
     if not is_annotated(group) and (there := [name for name in (*IMPORTANCE, *_ANNOTATORS) if name in group]):
-        return [f"says that nobody annotated it (annotations=none), but has {', '.join(there)}"]
+        return [f"is marked as not annotated (annotations=none), but has {', '.join(there)}"]
     try:
         if problems := list(_shape_problems(group, layout)):
             return problems
@@ -148,7 +148,7 @@ def _array_problems(group: h5py.Group, name: str, numbers: Sequence[str], texts:
     elif array.is_virtual or array.external:
         yield f"{name} has its values in another file"
     elif array.nbytes > _SMALL + _PACKED * array.id.get_storage_size():
-        yield f"{name} says shape {array.shape}, {array.nbytes} bytes, of which the file holds next to none"
+        yield f"{name} has shape {array.shape}, {array.nbytes} bytes, of which the file holds next to none"
     elif name in numbers and array.dtype.kind not in "iufb":
         yield f"{name} has type {array.dtype}, expected numbers"
     elif name in texts and h5py.check_string_dtype(array.dtype) is None:
