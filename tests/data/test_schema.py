@@ -92,7 +92,7 @@ def test_a_video_that_says_that_nobody_annotated_it_needs_no_importance(store):
     with h5py.File(store.path, "a") as file:
         file["video_4"].attrs["annotations"] = "none"
         file["video_5"].attrs["annotations"] = "none"
-    said = "says that nobody annotated it (annotations=none), but has gtscore, gtsummary, user_summary, user_scores"
+    said = "is marked as not annotated (annotations=none), but has gtscore, gtsummary, user_summary, user_scores"
     assert store.check() == [f"video_5: {said}"]
     (video,) = store.read(["video_4"])
     assert not video.is_annotated

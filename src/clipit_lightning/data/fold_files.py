@@ -111,7 +111,8 @@ def convert_fold_file(
         A summary to print: size of each fold, videos never tested, tested more than once, overlapping test parts.
 
     Raises:
-        UserError: The file cannot be read, a fold is wrong, its setting is another one, or ``to`` is no other JSON file.
+        UserError: The file cannot be read, a fold is wrong, its setting is another one, or ``to`` is no
+            other JSON file.
     """
     if to is not None and (to.suffix != ".json" or to.resolve() == path.resolve()):
         raise UserError(f"{to}: folds are written to another file, whose name ends in .json; choose such a name")
