@@ -3,14 +3,8 @@ from dataclasses import fields, replace
 import pytest
 
 from clipit_lightning.core.config_files import load_config
-from clipit_lightning.evaluation.protocol import (
-    PRESETS,
-    Protocol,
-    apply_preset,
-    evaluation_differences,
-    protocol_of,
-    rules_of,
-)
+from clipit_lightning.evaluation.presets import PRESETS, apply_preset
+from clipit_lightning.evaluation.protocol import Protocol, evaluation_differences, protocol_of, rules_of
 from clipit_lightning.training import build
 
 

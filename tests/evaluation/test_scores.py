@@ -7,9 +7,10 @@ import pytest
 from clipit_lightning.cli.main import main
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.store import Store
-from clipit_lightning.evaluation.correlation import rank_correlation
 from clipit_lightning.evaluation.evaluate import evaluate_scores
-from clipit_lightning.evaluation.scores import bootstrap_interval, match_scores, read_scores
+from clipit_lightning.evaluation.rank_correlation import rank_correlation
+from clipit_lightning.evaluation.scores import match_scores, read_scores
+from clipit_lightning.evaluation.statistics import bootstrap_interval
 
 
 @pytest.fixture
@@ -92,12 +93,12 @@ def test_a_preset_changes_the_rule(scores, stores, tmp_path):
             lambda scores: scores | {"video_3": scores["video_3"][:-1]},
             r"video_3: \d+ scores, expected \d+ \(steps\) or",
         ),
-        (lambda scores: scores | {"video_99": [1.0]}, "video_99: no such video in tvsum; keys are such as video_1"),
+        (lambda scores: scores | {"video_99": [1.0]}, "video_99: no such video; names are such as video_1"),
         (lambda scores: scores | {"video_2": [float("nan")] * 5}, r"video_2: score 0 is NaN or infinite"),
         (lambda scores: scores | {"video_2": [[1.0, 2.0], [3.0, 4.0]]}, r"video_2: scores have shape \(2, 2\)"),
         (lambda scores: scores | {"video_2": ["a"]}, "video_2: scores must be a list of numbers"),
         (lambda scores: scores | {"video_2": {"x": 1}}, "video_2: scores must be a list of numbers"),
-        (lambda scores: scores | {"tvsum/video_2": scores["video_2"]}, "scores for tvsum/video_2 are given twice"),
+        (lambda scores: scores | {"tvsum/video_2": scores["video_2"]}, "tvsum/video_2 is given twice"),
         (lambda scores: {"video_2": scores["video_2"]}, "scores are missing for 9 videos: tvsum/video_1, "),
         (lambda scores: {}, "holds no video"),
     ],

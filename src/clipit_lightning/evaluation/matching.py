@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
-from clipit_lightning.evaluation.metrics import VideoMetric
 from clipit_lightning.summary.key_shots import Rounding, budget_frames
 
 Shots = NDArray[np.int64]
@@ -76,23 +75,6 @@ class QueryRules:
         """The best shots of a query, in time order, (chosen,); of equal scores the earlier shot."""
         count = budget_frames(len(scores), self.budget, self.rounding)
         return np.sort(np.argsort(-scores, kind="stable")[:count])
-
-
-class SemanticMatchingF1(VideoMetric):
-    """F1, precision and recall of each query's prediction; the index is of the video with the query."""
-
-    columns = ("f1", "precision", "recall")
-
-    def update(self, index: int, chosen: Shots, oracle: NDArray[np.uint8], tags: NDArray[np.uint8]) -> None:
-        """Add a query.
-
-        Args:
-            index: Its number, the same on every rank.
-            chosen: Positions of the predicted shots, (chosen,).
-            oracle: 1 at the oracle's shots, (shots,).
-            tags: 1 where a shot shows a concept, (shots, concepts).
-        """
-        self.append(index, semantic_matching(chosen, np.flatnonzero(oracle), tags))
 
 
 def query_drops(video: QueryVideo, chosen: Mapping[int, Shots]) -> dict[int, float]:
