@@ -58,7 +58,7 @@ def test_names_in_any_order_and_layout_and_chosen_shots_from_1(videos, scores, s
     assert all(one[name].tolist() == other[name].tolist() for name in one)
 
 
-def test_predictions_of_another_length_are_measured_and_said(scores, stores, tmp_path, capsys):
+def test_predictions_of_another_length_are_measured_with_a_note(scores, stores, tmp_path, capsys):
     scores["P01"]["Car_Food"] = {"shots": [1, 5, 9, 120]}
     path = write(tmp_path, scores)
     assert main(["evaluate", str(path), "--dataset", "qfvs", "--root", str(stores), "--draws", "2", "--per-video"]) == 0

@@ -32,7 +32,7 @@ def tag_iou(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.fl
 
     Args:
         ours: 1 where a shot shows a concept, (shots, concepts).
-        theirs: The same of other shots, (others, concepts).
+        theirs: 1 where one of other shots shows a concept, (others, concepts).
 
     Returns:
         0 to 1, (shots, others).
@@ -93,10 +93,10 @@ def query_drops(video: QueryVideo, chosen: Mapping[int, Shots]) -> dict[int, flo
     drops = {}
     for query in chosen:
         oracle = np.flatnonzero(video.oracle[query])
-        found = {other: semantic_matching(shots, oracle, video.tags).f1 for other, shots in chosen.items()}
-        own = found.pop(query)
+        f1 = {other: semantic_matching(shots, oracle, video.tags).f1 for other, shots in chosen.items()}
+        own = f1.pop(query)
         # Differences first: they are exactly 0 where all predictions are the same.
-        drops[query] = float(np.mean([own - each for each in found.values()])) if found else 0.0
+        drops[query] = float(np.mean([own - other for other in f1.values()])) if f1 else 0.0
     return drops
 
 

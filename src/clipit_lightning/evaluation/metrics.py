@@ -50,11 +50,7 @@ class ItemMetric(Metric):
         self.add_state("rows", default=[], dist_reduce_fx="cat")
 
     def check(self, item: Item) -> None:
-        """Check before any training that an item's annotations are enough for the rules.
-
-        Raises:
-            UserError: They are not.
-        """
+        """Raise a UserError, before any training, where an item's annotations are not enough for the rules."""
 
     def append(self, index: int, values: Mapping[str, float]) -> None:
         """Keep the row of an item, on the metric's device, flat: (1 + columns,)."""
@@ -86,15 +82,7 @@ class ItemMetric(Metric):
         return unique.dropna(axis="columns", how="all")  # F1, where no video has annotators' summaries
 
     def after_test(self, items: Sequence[Item], scores: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
-        """Measure what takes several items together.
-
-        Args:
-            items: The tested items.
-            scores: Their scores by id.
-
-        Returns:
-            Values of a metric by id of the item, by name of the metric.
-        """
+        """Metrics that take several tested items together: name to id of the item to value. ``scores`` are by id."""
         return {}
 
 
@@ -114,11 +102,7 @@ class AnnotatorMeasures(ItemMetric):
         self.rules = rules
 
     def check(self, item: Item) -> None:
-        """Check that the annotations are enough for the correlation rule.
-
-        Raises:
-            UserError: They are not.
-        """
+        """Raise a UserError where the annotations are not enough for the correlation rule."""
         references(cast(Video, item), self.rules(item.dataset).correlation)
 
     def update(self, index: int, item: Item, scores: Scores) -> None:
@@ -146,15 +130,7 @@ class QueryMeasures(ItemMetric):
         self.append(index, measure_query(cast(QueryItem, item), self.rules.choose(scores))._asdict())
 
     def after_test(self, items: Sequence[Item], scores: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
-        """How much F1 each query loses by the prediction of another query of its video.
-
-        Args:
-            items: The tested items.
-            scores: Their shot scores by id.
-
-        Returns:
-            ``query_drop``: by id of the item (`query_drops`).
-        """
+        """How much F1 each query loses by the prediction of another query of its video, ``query_drop``, by id."""
         drops: dict[str, float] = {}
         tested = [cast(QueryItem, item) for item in items]
         for video in {item.video.id: item.video for item in tested}.values():

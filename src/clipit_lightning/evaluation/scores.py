@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
@@ -105,15 +105,9 @@ def _row(path: Path, name: str, values: Any) -> Scores:  # noqa: ANN401 - whatev
     return array
 
 
-class Prediction(NamedTuple):
-    """A video and the scores that were given for it."""
-
-    video: Video
-    scores: Scores
-    """(steps,), or (frames,) where a score for every frame was given."""
-
-
-def match_scores(scores: Mapping[str, Scores], videos: Sequence[Video], needed: Collection[str]) -> list[Prediction]:
+def match_scores(
+    scores: Mapping[str, Scores], videos: Sequence[Video], needed: Collection[str]
+) -> list[tuple[Video, Scores]]:
     """Join scores with videos by key (``video_7``), id (``tvsum/video_7``), or name (a YouTube id, a SumMe title).
 
     Args:
@@ -121,20 +115,22 @@ def match_scores(scores: Mapping[str, Scores], videos: Sequence[Video], needed: 
         videos: All videos of the data set.
         needed: Ids of the videos that the folds test.
 
+    Returns:
+        These videos in their order, each with its scores, (steps,) or (frames,).
+
     Raises:
         UserError: A video is unknown, is given twice, has neither a score for each step nor for each frame, or is
-        missing.
+            missing.
     """
     known = {_plain(name): video.id for video in videos for name in (video.key, video.id, video.name) if name}
     given = _names_by_id({name: known.get(_plain(name)) for name in scores}, "video", videos[0].key)
     wanted = [video for video in videos if video.id in needed]
     for video in videos:
-        name = given.get(video.id)
-        if name is not None and len(scores[name]) not in (video.n_steps, video.n_frames):
-            steps, frames = video.n_steps, video.n_frames
+        name, steps, frames = given.get(video.id), video.n_steps, video.n_frames
+        if name is not None and len(scores[name]) not in (steps, frames):
             raise UserError(f"{name}: {len(scores[name])} scores, expected {steps} (steps) or {frames} (frames)")
     _check_complete(given, [video.id for video in wanted], "videos")
-    return [Prediction(video, scores[given[video.id]]) for video in wanted]
+    return [(video, scores[given[video.id]]) for video in wanted]
 
 
 def _plain(name: str) -> str:
