@@ -88,47 +88,35 @@ def add_leaderboard(commands: Commands) -> None:
 def _evaluate(options: argparse.Namespace) -> int:
     if options.draws is not None and options.draws < 2:
         raise UserError(f"--draws: is {options.draws}; a standard deviation needs at least 2")
-    found, text = _evaluate_queries(options) if options.dataset == "qfvs" else _evaluate_videos(options)
-    print(json.dumps(found, indent=2) if options.json else text)
-    return 0
-
-
-def _evaluate_videos(options: argparse.Namespace) -> tuple[object, str]:
+    from clipit_lightning.data import has_queries
     from clipit_lightning.evaluation.evaluate import evaluate_scores, format_evaluation
-    from clipit_lightning.evaluation.protocol import PRESETS
+    from clipit_lightning.evaluation.presets import PRESETS
 
+    queries = has_queries(options.dataset)
+    for name, is_given in (("--protocol", options.protocol != ["default"]), ("--folds", options.folds is not None)):
+        if queries and is_given:
+            raise UserError(f"{name}: is for benchmarks with annotators; omit it for {options.dataset}")
     for name in options.protocol:
         if name not in PRESETS:
             raise UserError(f"--protocol: {name} is unknown; there are {', '.join(PRESETS)}")
-    found = [
+    evaluations = [
         evaluate_scores(options.scores, options.dataset, options.root, name, options.folds, options.draws)
         for name in options.protocol
     ]
-    return found, "\n\n".join(format_evaluation(each, options.per_video) for each in found)
-
-
-def _evaluate_queries(options: argparse.Namespace) -> tuple[object, str]:
-    from clipit_lightning.evaluation.evaluate_queries import evaluate_predictions, format_query_evaluation
-
-    for name, there in (("--protocol", options.protocol != ["default"]), ("--folds", options.folds is not None)):
-        if there:
-            raise UserError(f"{name}: is for benchmarks with annotators; leave it away for {options.dataset}")
-    found = evaluate_predictions(options.scores, options.dataset, options.root, options.draws)
-    return found, format_query_evaluation(found, options.per_video)
+    if options.json:
+        print(json.dumps(evaluations[0] if queries else evaluations, indent=2))
+    else:
+        print("\n\n".join(format_evaluation(evaluation, options.per_video) for evaluation in evaluations))
+    return 0
 
 
 def _baselines(options: argparse.Namespace) -> int:
     if options.draws < 2:
         raise UserError(f"--draws: is {options.draws}; a standard deviation needs at least 2")
-    if options.dataset == "qfvs":
-        from clipit_lightning.evaluation.evaluate_queries import format_query_baselines, query_baselines
-
-        table = query_baselines(options.dataset, options.root, options.draws, options.keep)
-        print(format_query_baselines(table, options.draws))
-        return 0
     from clipit_lightning.evaluation.evaluate import baseline_tables, format_baselines
 
-    print(format_baselines(baseline_tables(options.dataset, options.root, options.draws, options.keep)))
+    tables = baseline_tables(options.dataset, options.root, options.draws, options.keep)
+    print(format_baselines(tables, options.draws))
     return 0
 
 

@@ -95,10 +95,9 @@ class ProtocolConfig:
     """How shots are chosen: the exact 0/1 knapsack, or by value per frame."""
     f1: Literal["default", "mean", "max"] = "default"
     """How F1 is taken over annotators; by default the benchmark's own (TVSum mean, SumMe max)."""
-    correlation: Literal[
-        "default", "per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary"
-    ] = "default"
-    """What the rank correlations compare; by default the benchmark's (TVSum per-annotator, SumMe mean-annotator)."""
+    correlation: str = "default"
+    """What the rank correlations compare, a name in `evaluation.rules.CORRELATION_RULES`; by default the benchmark's
+    (TVSum per-annotator, SumMe mean-annotator)."""
 
     def __post_init__(self) -> None:
         require(

@@ -13,10 +13,6 @@ from clipit_lightning.data.query_video import QueryVideo
 Kind = Literal["annotated", "queries"]
 """What a benchmark has of a video: annotators' ratings or summaries of it, or queries, each with its own summary."""
 F1Convention = Literal["mean", "max"]
-CorrelationRule = Literal[
-    "per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary"
-]
-"""What is correlated with what; `evaluation` defines each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +115,8 @@ class Benchmark:
 
     f1_convention: F1Convention = "mean"
     """Annotated: how F1 is taken over annotators, by their mean (TVSum) or the best agreement (SumMe)."""
-    correlation: CorrelationRule = "mean-annotator"
-    """Annotated: which references its rank correlations are taken against."""
+    correlation: str = "mean-annotator"
+    """Annotated: what its rank correlations compare, a name in `evaluation.rules.CORRELATION_RULES`."""
     numbers: frozenset[int] = frozenset()
     """Annotated: which ``video_N`` there are in the field's file; by default 1 to ``n_videos``."""
     annotations: tuple[tuple[str, Callable[[Path], Mapping[str, Annotation]]], ...] = ()

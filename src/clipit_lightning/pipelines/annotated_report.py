@@ -12,9 +12,8 @@ from scipy.stats import rankdata
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.correlation import references
 from clipit_lightning.evaluation.protocol import rules_of
-from clipit_lightning.evaluation.rules import Rules
+from clipit_lightning.evaluation.rules import Rules, references
 from clipit_lightning.pipelines.footage import Footage, find_files, open_footage
 from clipit_lightning.pipelines.page import Curve, KeyFrame, Shot, Span, Spread, Track, VideoPage, address, metrics_of
 from clipit_lightning.training.finished_run import FinishedRun

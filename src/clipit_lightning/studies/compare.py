@@ -11,7 +11,7 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import refuse_no_file
 from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol, evaluation_differences, protocol_of
-from clipit_lightning.evaluation.scores import bootstrap_interval
+from clipit_lightning.evaluation.statistics import bootstrap_interval
 from clipit_lightning.training.run import read_result
 
 PERMUTATIONS = 10_000

@@ -12,7 +12,8 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import config_hash, load_config
 from clipit_lightning.core.errors import UserError, require
 from clipit_lightning.core.yaml_files import read_yaml
-from clipit_lightning.evaluation.protocol import apply_preset, refuse_contradictions
+from clipit_lightning.evaluation.presets import apply_preset
+from clipit_lightning.evaluation.protocol import check_contradictions
 from clipit_lightning.training.build import resolve_root
 from clipit_lightning.training.run import read_result
 from clipit_lightning.training.scorers import check_scorer, supervision_of
@@ -151,7 +152,7 @@ class _Expansion:
         words = [*_words(entry, key), *_words(spec, where), *_words(self.quick, "quick"), *self.words, *_FIXED]
         try:
             config = load_config(files, words)
-            refuse_contradictions(config)
+            check_contradictions(config)
             check_scorer(config)
             _refuse_another_supervision(config, supervision)
         except UserError as error:

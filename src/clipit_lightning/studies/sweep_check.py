@@ -110,7 +110,7 @@ def _refuse_test_folds(config: Config) -> None:
     Raises:
         UserError: It does.
     """
-    from clipit_lightning.evaluation.protocol import apply_preset
+    from clipit_lightning.evaluation.presets import apply_preset
 
     if apply_preset(config).selection == "best-on-test":
         raise UserError("selection: best-on-test validates on test folds, which a search must not see; say val or last")
@@ -122,13 +122,14 @@ def prepare(sweep: Sweep, say: Callable[[str], None]) -> Prepared:
     Raises:
         UserError: As of `check`; or data are missing or unsound, or the metric is none of the data set's.
     """
-    from clipit_lightning.evaluation.protocol import apply_preset, refuse_contradictions
+    from clipit_lightning.evaluation.presets import apply_preset
+    from clipit_lightning.evaluation.protocol import check_contradictions
     from clipit_lightning.training import build
     from clipit_lightning.training.scorers import check_scorer
 
     config = check(sweep)
     _refuse_test_folds(config)
-    refuse_contradictions(config)
+    check_contradictions(config)
     check_scorer(config)
     config = replace(config, data=replace(config.data, root=build.resolve_root(config)))
     datamodule = build.datamodule(apply_preset(config))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from clipit_lightning.evaluation.names import METRICS, SHOWN, MetricName
+from clipit_lightning.evaluation.names import METRICS, SHOWN, metric_name
 from clipit_lightning.studies.leaderboard import GROUP, MARKS, VIDEOS
 
 MAIN = ("kendall_tau", "spearman_rho", "f1")
@@ -45,7 +45,7 @@ def _cells(row: dict[Any, Any], measured: list[str]) -> dict[str, str]:
     cells = {"method": f"{row['method']}{' ' * bool(sign)}{sign}"}
     cells |= {name: str(row[name]) for name in ("supervision", "features")}
     for name in measured:
-        metric = METRICS.get(name, MetricName("", name))  # of a video, its F1
+        metric = metric_name(name)
         cells[metric.column] = mean_and_std(row[name], row.get(f"{name}_std", math.nan), metric.digits)
     ours = row["kind"] == "ours"
     cells |= {name: f"{row[name]:.0f}" if ours else "" for name in ("folds", "seeds")}

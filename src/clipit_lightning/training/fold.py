@@ -13,8 +13,8 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_json, write_json
 from clipit_lightning.core.log import log
 from clipit_lightning.data.datamodule import SummarizationDataModule
-from clipit_lightning.evaluation.measures import means
 from clipit_lightning.evaluation.protocol import Protocol
+from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.training import build, closed_form
 from clipit_lightning.training.checkpoints import read_checkpoint, unreadable
 from clipit_lightning.training.ranks import Processes

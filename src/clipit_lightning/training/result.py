@@ -15,9 +15,9 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import config_hash
 from clipit_lightning.core.files import read_json, write_json, write_text
 from clipit_lightning.data.datamodule import SummarizationDataModule
-from clipit_lightning.evaluation.measures import means
 from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol
+from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.models.scorer import Scorer
 from clipit_lightning.training import build
 from clipit_lightning.training.run import RunFolder

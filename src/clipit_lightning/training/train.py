@@ -14,7 +14,8 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.data.datamodule import SummarizationDataModule
-from clipit_lightning.evaluation.protocol import Protocol, apply_preset, refuse_contradictions
+from clipit_lightning.evaluation.presets import apply_preset
+from clipit_lightning.evaluation.protocol import Protocol, check_contradictions
 from clipit_lightning.training import build
 from clipit_lightning.training.fold import run_fold
 from clipit_lightning.training.folds_apart import train_apart
@@ -40,7 +41,7 @@ def run(config: Config, watch: Watch | None = None) -> dict[str, Any]:
             a way that the user can fix.
     """
     quiet_lightning()
-    refuse_contradictions(config)
+    check_contradictions(config)
     check_scorer(config)
     config = apply_preset(config)
     processes = start(config.trainer)

@@ -26,7 +26,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.files import write_text
 from clipit_lightning.data import has_queries
-from clipit_lightning.evaluation.measures import AnnotatorMeasures, QueryMeasures
+from clipit_lightning.evaluation.metrics import AnnotatorMeasures, QueryMeasures
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training.objective import RunningObjective
 
