@@ -13,6 +13,7 @@ import pytest
 from clipit_lightning.cli.main import main
 from tests.support import hostile
 
+pytestmark = pytest.mark.hostile
 QUICK = """data: {{root: {root}, fold: 0}}
 model: {{width: 8, heads: 2}}
 optim: {{epochs: {epochs}}}

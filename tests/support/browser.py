@@ -14,10 +14,13 @@ import pytest
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 SELENIUM = importlib.util.find_spec("selenium")
 
-needs_browser = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER and SELENIUM),
-    reason="no browser here: apt-get install chromium chromium-driver, pip install selenium",
-)
+
+def needs_browser(test: Any) -> Any:
+    """Mark a test that opens a page; it is skipped where there is no browser."""
+    reason = "no browser here: apt-get install chromium chromium-driver, pip install selenium"
+    missing = not (CHROMIUM and CHROMEDRIVER and SELENIUM)
+    return pytest.mark.browser(pytest.mark.skipif(missing, reason=reason)(test))
+
 
 _QUIET = (
     "--headless=new",

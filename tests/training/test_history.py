@@ -15,6 +15,7 @@ import sys
 from clipit_lightning.training.checkpoints import AtomicCheckpointIO
 from clipit_lightning.cli.main import main
 
+pytestmark = pytest.mark.slow
 save = AtomicCheckpointIO.save_checkpoint
 moment, epoch = sys.argv[1], int(sys.argv[2])
 

@@ -16,6 +16,7 @@ from clipit_lightning.training import trainer as trainers
 from clipit_lightning.training.run import RunFolder
 from clipit_lightning.training.train import run
 
+pytestmark = pytest.mark.slow
 CONFIGS = Path(__file__).parents[2] / "configs"
 QUICK = ["optim.epochs=2", "model.width=8", "model.heads=2", "data.batch_size=4", "trainer.accelerator=cpu"]
 

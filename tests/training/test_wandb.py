@@ -20,6 +20,7 @@ from clipit_lightning.studies import sweep_online as online
 from clipit_lightning.studies.sweep_space import parse_sweep
 from clipit_lightning.training import wandb as wandb_runs
 
+pytestmark = pytest.mark.slow
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 BLOCK, HEADER = 32768, 7  # of the log format of LevelDB, in which wandb writes
 
