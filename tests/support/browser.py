@@ -73,9 +73,9 @@ class Browser:
     def requests(self) -> list[str]:
         """Addresses that the page asked for since it was opened, itself left out; data inside it are no requests."""
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        sent = [each["params"] for each in messages if each["method"] == "Network.requestWillBeSent"]
-        addresses = [each["request"]["url"] for each in sent if each.get("type") != "Document"]
-        return [each for each in addresses if not each.startswith("data:")]
+        sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+        addresses = [request["request"]["url"] for request in sent if request.get("type") != "Document"]
+        return [address for address in addresses if not address.startswith("data:")]
 
     def complaints(self) -> list[str]:
         """What the console shows: errors and warnings."""
