@@ -70,7 +70,7 @@ def test_killed_at_ten_moments_it_ends_with_the_same_results(undisturbed, stores
     subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path), json.dumps(moments), *words], env=environment(), check=True
     )
-    folders = list(tmp_path.iterdir())
+    folders = [path for path in tmp_path.iterdir() if path.is_dir()]
     assert folders
     for folder in folders:
         train_here(stores, folder, *WORDS)
