@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from io import BytesIO
 
 import pandas as pd
 import pytest
@@ -13,7 +12,7 @@ CASES = {
     "before": ("before", 1, []),
     "after": ("after", 1, []),
     "after-the-last": ("after", 2, []),
-    "with-averaged-weights": ("after", 1, ["optim.ema=0.9"]),
+    "with-averaged-weights": ("after", 1, ["optim.ema=0.9", "data.batch_size=1"]),
     "without-validation": ("after", 1, ["data.validation=0", "selection=last"]),
 }
 """When a run dies: before or after the last checkpoint of which epoch is written; what it has in its configuration."""
@@ -59,18 +58,20 @@ def killed(stores, tmp_path_factory):
     return folder
 
 
-def curves(folder):
-    return (folder / "folds/0/metrics.csv").read_bytes()
+def outputs(folder):
+    return [(folder / name).read_bytes() for name in ("folds/0/metrics.csv", "per_video.csv", "scores.json")]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_killed_around_a_checkpoint_its_curves_are_those_of_an_undisturbed_run(killed, stores, tmp_path, case):
+def test_killed_around_a_checkpoint_its_curves_and_scores_are_those_of_an_undisturbed_run(
+    killed, stores, tmp_path, case
+):
     words = words_of(case)
     assert not (killed / case / "result.json").exists()
     train_here(stores, killed / case, *words)
     train_here(stores, tmp_path / "undisturbed", *words)
-    assert curves(killed / case) == curves(tmp_path / "undisturbed")
-    table = pd.read_csv(BytesIO(curves(killed / case)))
+    assert outputs(killed / case) == outputs(tmp_path / "undisturbed")
+    table = pd.read_csv(killed / case / "folds/0/metrics.csv")
     assert table["epoch"].tolist() == [0, 1, 2]
     assert table.notna().all(axis=None)
     assert {"step", "train/total", "train/keyframe"} <= set(table)

@@ -14,7 +14,6 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.training import build
 from clipit_lightning.training import trainer as trainers
-from clipit_lightning.training.run import RunFolder
 from clipit_lightning.training.train import run
 from tests.support.commands import QUICK, train_here
 
@@ -80,38 +79,7 @@ def test_the_saved_configuration_gives_the_same_result_and_another_seed_another(
     assert result["protocol"] == other["protocol"]
 
 
-def test_an_interrupted_run_continues_and_ends_with_the_same_result(train, monkeypatch):
-    words = ("optim.epochs=3", "optim.ema=0.9", "data.batch_size=1")  # 6 batches an epoch: their order matters
-    undisturbed, _ = train(*words, output="undisturbed")
-    epochs = []
-    original = build.task
-
-    def interrupting_task(*arguments):
-        task = original(*arguments)
-        start = task.on_train_epoch_start
-
-        def stop_in_the_second_folds_third_epoch():
-            epochs.append(task.current_epoch)
-            if len(epochs) == 6:
-                raise KeyboardInterrupt
-            start()
-
-        task.on_train_epoch_start = stop_in_the_second_folds_third_epoch
-        return task
-
-    monkeypatch.setattr(build, "task", interrupting_task)
-    with pytest.raises(KeyboardInterrupt):
-        train(*words)
-    epochs.clear()
-    epochs += [-1] * 10
-    continued, folder = train(*words)
-    assert epochs[10] == 2, "it trained epochs again that were done"
-    assert len(epochs) == 10 + 1
-    assert continued["metrics"] == undisturbed["metrics"]
-    assert RunFolder(folder).fold(0).is_dir()
-
-
-@pytest.mark.parametrize(("stop", "moves"), [(1, False), (2, False), (2, True)])
+@pytest.mark.parametrize(("stop", "moves"), [(1, False), (2, True)])
 def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(stores, tmp_path, stop, moves):
     """Here the first epoch is the best: a checkpoint of the last that does not know it would let a later one win."""
     words = [*QUICK, f"data.root={stores}", "data.fold=0", "optim.epochs=4", "model.dropout=0.5"]
