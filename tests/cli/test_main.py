@@ -7,6 +7,8 @@ import pytest
 
 from clipit_lightning.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 
 def clipit(*words, cwd=None):
     return subprocess.run(

@@ -10,6 +10,8 @@ from clipit_lightning.pipelines.extraction import Place, own_device, own_place, 
 from clipit_lightning.pipelines.prepare import Settings, prepare
 from tests.support.videos import write_video
 
+pytestmark = pytest.mark.slow
+
 COMMAND = """
 import argparse, sys, torch
 torch.set_num_threads(1)

@@ -21,6 +21,8 @@ from tests.support.synthetic import write_summe_ground_truth, write_tvsum_mat
 from tests.support.tiny_models import blip_model, clip_model
 from tests.support.videos import write_video
 
+pytestmark = pytest.mark.slow
+
 HSV = Settings("hsv", rate=5.0)
 FRAMES = {"ball": 160, "cat": 60, "dog": 75}
 

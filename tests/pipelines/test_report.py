@@ -27,6 +27,7 @@ from tests.support.browser import browser, needs_browser
 from tests.support.synthetic import change_points
 from tests.support.videos import write_video
 
+pytestmark = pytest.mark.slow
 QUICK = ["model.name=mlp", "optim.epochs=2", "trainer.accelerator=cpu", "data.fold=1"]
 
 

@@ -29,6 +29,7 @@ from clipit_lightning.video.reader import VideoInfo
 from tests.support.tiny_models import OPEN_CLIP, clip_model, open_clip_model
 from tests.support.videos import NOT_VIDEOS, ODD_VIDEOS, shown_number, write_video
 
+pytestmark = pytest.mark.slow
 FPS = 25
 HSV = make_encoder("hsv")
 

@@ -32,6 +32,8 @@ from clipit_lightning.studies.grid_report import (
 from clipit_lightning.studies.grid_runs import default_workers, run_grid
 from clipit_lightning.training.train import run
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
 GRIDS = sorted((REPOSITORY / "experiments").glob("*.yaml"))

@@ -29,6 +29,8 @@ from clipit_lightning.studies.sweep_space import parse_sweep
 from clipit_lightning.studies.sweep_worker import Search, place_of, work
 from clipit_lightning.training.objective import RunningObjective
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 4
 
 

@@ -17,6 +17,7 @@ from clipit_lightning.studies.leaderboard import make_board
 from clipit_lightning.training import build
 from clipit_lightning.training.train import run
 
+pytestmark = pytest.mark.slow
 CONFIGS = Path(__file__).parents[2] / "configs"
 SMALL = ["optim.epochs=1", "model.width=8", "model.heads=2", "trainer.accelerator=cpu"]
 

@@ -1,5 +1,6 @@
 """Runs in Weights & Biases, without network and without account; what was written is read back from wandb's files."""
 
+import importlib
 import json
 import os
 import threading
@@ -20,6 +21,7 @@ from clipit_lightning.studies import sweep_online as online
 from clipit_lightning.studies.sweep_space import parse_sweep
 from clipit_lightning.training import wandb as wandb_runs
 
+pytestmark = pytest.mark.slow
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 BLOCK, HEADER = 32768, 7  # of the log format of LevelDB, in which wandb writes
 
@@ -34,8 +36,7 @@ def nowhere(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "wandb-data"))
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "wandb-cache"))
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "wandb-config"))
-    wandb_runs._warn_once.cache_clear()
-    wandb_runs._TRIALS.clear()
+    importlib.reload(wandb_runs)  # it remembers its warnings and the trials that have begun
     yield
     wandb.teardown()
 
@@ -147,7 +148,7 @@ def test_a_fold_is_a_run_with_configuration_curves_summary_table_and_plots(logge
     assert table["data"] == ROWS.to_numpy().tolist()
     plots = [key for key in history if key.startswith("scores/")]
     drawn = list((tmp_path / "run/folds/0").rglob("video_*.table.json"))
-    assert len(drawn) == wandb_runs._CURVES, "as many plots as videos would be too many"
+    assert len(drawn) == wandb_runs.CURVES, "as many plots as videos would be too many"
     assert len(json.loads(drawn[0].read_text())["data"]) == 401
     assert plots
 
@@ -199,7 +200,6 @@ def test_in_a_sweep_all_folds_share_the_trials_run_which_holds_the_objective(log
         wandb_runs.log_fold(made, {**finished(fold), "metrics": {}, "scores": {}}, ROWS[:0])
     last = {**result(), "metrics": {}, "validation": {"kendall_tau": {"mean": 0.4, "std": None, "folds": [0.3, 0.5]}}}
     wandb_runs.log_run(load_config([], ["logger.wandb=offline"]), tmp_path / "run", last)
-    assert not wandb_runs._TRIALS
     run, _, history, summary = read(tmp_path / "run")
     assert run.run_id == "trial1"
     assert run.sweep_id == "sweep"
@@ -330,7 +330,7 @@ def server(monkeypatch):
 
 
 def test_a_server_that_vanishes_does_not_stop_training(logger, tmp_path, server, monkeypatch, capfd):
-    monkeypatch.setattr(wandb_runs, "_FINISH", 1)
+    monkeypatch.setattr(wandb_runs, "FINISH_SECONDS", 1)
     made = logger(mode="online")
     assert not made.run.offline
     made.log_metrics({"val/f1": 0.1}, step=0)
@@ -348,7 +348,7 @@ def test_a_server_that_vanishes_does_not_stop_training(logger, tmp_path, server,
 
 def test_a_server_that_refuses_is_one_line_and_the_run_goes_on_offline(logger, tmp_path, server, monkeypatch, capfd):
     monkeypatch.setattr(Server, "refuses", True)
-    monkeypatch.setattr(wandb_runs, "_INIT", 5)
+    monkeypatch.setattr(wandb_runs, "INIT_SECONDS", 5)
     made = logger(mode="online")
     made.log_metrics({"val/f1": 0.1}, step=0)
     wandb_runs.log_fold(made, finished(), ROWS)

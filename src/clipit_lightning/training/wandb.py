@@ -31,8 +31,8 @@ from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training.objective import RunningObjective
 
 _ID = "wandb_id.txt"
-_ASK, _INIT, _FINISH = 5, 30, 60  # seconds for the server to answer, to accept a run, to take its last data
-_CURVES, _POINTS = 8, 500  # score plots of a fold, and points of one
+ASK_SECONDS, INIT_SECONDS, FINISH_SECONDS = 5, 30, 60  # the server answers, accepts a run, takes its last data
+CURVES, POINTS = 8, 500  # score plots of a fold, and points of one
 _TRIALS: dict[str, tuple[wandb.Run | None, RunningObjective]] = {}
 """Of wandb's sweeps, that this process runs, by their identifiers."""
 
@@ -152,8 +152,8 @@ def _begin(config: Config, folder: Path, **given: Any) -> wandb.Run | None:  # n
 def _patience(mode: str) -> dict[str, Any]:
     """How far a run goes, and how long it waits for the server."""
     settings = wandb.Settings(
-        init_timeout=_INIT,
-        finish_timeout=_FINISH,
+        init_timeout=INIT_SECONDS,
+        finish_timeout=FINISH_SECONDS,
         console="off",  # what is printed belongs to the terminal, and may hold what others should not read
         silent=mode != "online",
     )
@@ -188,7 +188,7 @@ def online_problem() -> str | None:
     if not _has_key(urlparse(server).hostname or ""):
         return "no API key (WANDB_API_KEY, or `wandb login`)"
     try:
-        urllib.request.urlopen(f"{server}/healthz", timeout=_ASK).close()  # heeds the proxies of the environment
+        urllib.request.urlopen(f"{server}/healthz", timeout=ASK_SECONDS).close()  # heeds the proxies of the environment
     except urllib.error.HTTPError:
         return None  # it answers
     except (OSError, ValueError) as error:
@@ -243,7 +243,7 @@ def log_fold(logger: FoldLogger, fold: Mapping[str, Any], rows: pd.DataFrame) ->
         run.summary.update(summary | {f"{prefix}selected_epoch": fold["epoch"]})
         if len(rows):
             run.log({f"{prefix}per_video": wandb.Table(dataframe=rows)})
-        for video, scores in list(fold["scores"].items())[:_CURVES]:
+        for video, scores in list(fold["scores"].items())[:CURVES]:
             run.log({f"{prefix}scores/{video}": _score_plot(video, scores)})
         if logger.checkpoint is not None and logger.checkpoint.exists():
             artifact = wandb.Artifact(f"{run.id}-fold{logger.fold}", type="model", metadata={"epoch": fold["epoch"]})
@@ -256,7 +256,7 @@ def log_fold(logger: FoldLogger, fold: Mapping[str, Any], rows: pd.DataFrame) ->
 
 def _score_plot(video: str, scores: list[float]) -> Any:  # noqa: ANN401 - wandb's chart
     """Scores over steps, thinned to some hundred points."""
-    every = max(1, -(-len(scores) // _POINTS))
+    every = max(1, -(-len(scores) // POINTS))
     points: list[Any] = [[step, scores[step]] for step in range(0, len(scores), every)]
     table = wandb.Table(data=points, columns=["step", "score"])
     return wandb.plot.line(table, "step", "score", title=f"Scores of {video}")
