@@ -75,7 +75,7 @@ def check(root: Path = ROOT) -> None:
 @app.command()
 def folds(
     file: Path = typer.Argument(..., help="JSON, YAML or txt in a published layout or a simple one."),
-    dataset: Literal["tvsum", "summe"] = typer.Option(..., help="The benchmark whose videos it names."),
+    dataset: str = typer.Option(..., help="The benchmark whose videos it names."),
     setting: Literal["canonical", "augmented", "transfer"] | None = typer.Option(
         None, help="Refuse folds of another setting."
     ),
@@ -84,9 +84,12 @@ def folds(
     to: Path | None = typer.Option(None, help="Write them as JSON, for data.family=FILE."),
 ) -> None:
     """Read a file of folds, say what it holds, convert it."""
+    from clipit_lightning.data import benchmark_names
     from clipit_lightning.data.fold_files import convert_fold_file
     from clipit_lightning.data.store import Store
 
+    if dataset not in (known := benchmark_names("annotated", targets=True)):
+        raise UserError(f"--dataset: {dataset} is unknown; there are {', '.join(known)}")
     store = Store(root / f"{dataset}.h5")
     names = {video.name: video.key for video in store.read() if video.name} if store.path.exists() else {}
     print(convert_fold_file(file, dataset, setting, name, names, to))

@@ -8,8 +8,16 @@ import typer
 
 from clipit_lightning.core.errors import UserError
 
-Dataset = Literal["tvsum", "summe", "qfvs"]
-DATASET = typer.Option(..., help="The benchmark.")
+
+def _check_dataset(name: str) -> str:
+    from clipit_lightning.data import benchmark_names
+
+    if name not in benchmark_names(targets=True):
+        raise typer.BadParameter(f"{name} is unknown; there are {', '.join(benchmark_names(targets=True))}")
+    return name
+
+
+DATASET = typer.Option(..., callback=_check_dataset, metavar="NAME", help="The benchmark: tvsum, summe or qfvs.")
 ROOT = typer.Option(Path("data"), help="Folder of the stores.")
 RUNS = typer.Argument(..., help="Folder of a run, or of its seeds: runs/a-seed0,runs/a-seed1.")
 
@@ -21,7 +29,7 @@ def evaluate(
         help=".json, .npz or .h5: video key, name or YouTube id to step scores or frame scores; qfvs: .json, video to "
         'query to shot scores or {"shots": [numbers from 1]}.',
     ),
-    dataset: Dataset = DATASET,
+    dataset: str = DATASET,
     root: Path = ROOT,
     protocol: list[str] | None = typer.Option(
         None, metavar="NAME...", help="default, pglsum, vasnet, dsnet, csta, msva, clip-it, or several of these."
@@ -36,9 +44,11 @@ def evaluate(
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of tables."),
 ) -> None:
     """Measure anybody's scores, with floors and ceiling beside them."""
+    from clipit_lightning.data import has_queries
+
     scores, *more = words  # of `--protocol default csta`, typer takes one name, and the rest stands here
     names = [*(protocol or ()), *more]
-    if dataset == "qfvs":
+    if has_queries(dataset):
         results, text = _evaluate_queries(Path(scores), dataset, root, names, folds, draws, per_video)
     else:
         results, text = _evaluate_videos(Path(scores), dataset, root, names, folds, draws, per_video)
@@ -71,7 +81,7 @@ def _evaluate_queries(
 
 
 def baselines(
-    dataset: Dataset = DATASET,
+    dataset: str = DATASET,
     root: Path = ROOT,
     draws: int = typer.Option(100, min=2, help="Random draws."),
     keep: Path | None = typer.Option(
@@ -79,7 +89,9 @@ def baselines(
     ),
 ) -> None:
     """Floors and ceilings of a data set under every rule."""
-    if dataset == "qfvs":
+    from clipit_lightning.data import has_queries
+
+    if has_queries(dataset):
         from clipit_lightning.evaluation.evaluate_queries import format_query_baselines, query_baselines
 
         print(format_query_baselines(query_baselines(dataset, root, draws, keep), draws))
