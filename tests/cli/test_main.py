@@ -23,14 +23,16 @@ def clipit(*words, cwd=None):
     )
 
 
-GROUP = get_command(app)
-COMMANDS = [[name] for name in GROUP.commands] + [["data", name] for name in GROUP.commands["data"].commands]
+COMMANDS = [
+    *("", "train", "sweep", "benchmark", "prepare", "summarize", "evaluate", "baselines", "compare", "leaderboard"),
+    *("report", "data", "data fetch", "data import", "data check", "data folds", "data mini"),
+]
 
 
-@pytest.mark.parametrize("words", [[], *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("words", COMMANDS)
 def test_every_command_has_help(words, capsys):
-    assert main([*words, "--help"]) == 0
-    assert capsys.readouterr().out.startswith(" ".join(["Usage: clipit", *words]))
+    assert main([*words.split(), "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: clipit {words}".strip())
 
 
 def test_help_imports_nothing_heavy():
@@ -95,7 +97,7 @@ def test_every_command_of_the_readme_is_known():
     lines = re.findall(r"^(?:\.venv/bin/)?clipit (.*?)(?: #.*)?$", readme, re.MULTILINE)
     assert len(lines) > 10
     for line in lines:
-        command, words = GROUP, shlex.split(line)
+        command, words = get_command(app), shlex.split(line)
         while words and words[0] in getattr(command, "commands", {}):
             command = command.commands[words.pop(0)]
         command.make_context(line, words)

@@ -76,9 +76,7 @@ def check(root: Path = ROOT) -> None:
 def folds(
     file: Path = typer.Argument(..., help="JSON, YAML or txt in a published layout or a simple one."),
     dataset: str = typer.Option(..., help="The benchmark whose videos it names."),
-    setting: Literal["canonical", "augmented", "transfer"] | None = typer.Option(
-        None, help="Refuse folds of another setting."
-    ),
+    setting: Literal["canonical", "augmented", "transfer"] | None = typer.Option(None, help="Refuse folds of another."),
     root: Path = typer.Option(Path("data"), help="Folder of the stores, for names."),
     name: str | None = typer.Option(None, help="Name of the family."),
     to: Path | None = typer.Option(None, help="Write them as JSON, for data.family=FILE."),

@@ -17,76 +17,56 @@ def _check_dataset(name: str) -> str:
     return name
 
 
-DATASET = typer.Option(..., callback=_check_dataset, metavar="NAME", help="The benchmark: tvsum, summe or qfvs.")
+DATASET = typer.Option(..., callback=_check_dataset, help="The benchmark: tvsum, summe or qfvs.")
 ROOT = typer.Option(Path("data"), help="Folder of the stores.")
 RUNS = typer.Argument(..., help="Folder of a run, or of its seeds: runs/a-seed0,runs/a-seed1.")
 
 
 def evaluate(
-    words: list[str] = typer.Argument(
-        ...,
-        metavar="SCORES",
-        help=".json, .npz or .h5: video key, name or YouTube id to step scores or frame scores; qfvs: .json, video to "
-        'query to shot scores or {"shots": [numbers from 1]}.',
-    ),
+    words: list[str] = typer.Argument(..., metavar="SCORES", help="File of scores, see below."),
     dataset: str = DATASET,
     root: Path = ROOT,
-    protocol: list[str] | None = typer.Option(
-        None, metavar="NAME...", help="default, pglsum, vasnet, dsnet, csta, msva, clip-it, or several of these."
-    ),
-    folds: str | None = typer.Option(
-        None, help="kfold, a published family, a file of folds, or all (default: the protocol's)."
-    ),
-    draws: int | None = typer.Option(
-        None, min=2, help="Draws of the random row (default: 20, for hour-long videos 5)."
-    ),
+    protocol: list[str] | None = typer.Option(None, help="Published protocols, one or several, see below."),
+    folds: str | None = typer.Option(None, help="A family, a file, or all (default: the protocol's)."),
+    draws: int | None = typer.Option(None, min=2, help="Draws of the random row (default: 20; qfvs 5)."),
     per_video: bool = typer.Option(False, "--per-video", help="A row for every video (qfvs: query), too."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of tables."),
 ) -> None:
-    """Measure anybody's scores, with floors and ceiling beside them."""
+    r"""Measure anybody's scores, with floors and ceiling beside them.
+
+    The file is .json, .npz or .h5 and maps a video's key, name or YouTube id to step scores or frame scores; for qfvs
+    .json that maps a video to query to shot scores, or to {"shots": [numbers from 1]}. Protocols are default, pglsum,
+    vasnet, dsnet, csta, msva and clip-it. Families of folds are kfold and those that are published.
+    """
     from clipit_lightning.data import has_queries
 
-    scores, *more = words  # of `--protocol default csta`, typer takes one name, and the rest stands here
-    names = [*(protocol or ()), *more]
+    name, *more = words  # of `--protocol default csta`, typer takes one name for the option, and the rest stands here
+    scores, names = Path(name), [*(protocol or ()), *more]
     if has_queries(dataset):
-        results, text = _evaluate_queries(Path(scores), dataset, root, names, folds, draws, per_video)
-    else:
-        results, text = _evaluate_videos(Path(scores), dataset, root, names, folds, draws, per_video)
-    print(json.dumps(results, indent=2) if as_json else text)
+        from clipit_lightning.evaluation.evaluate_queries import evaluate_predictions, format_query_evaluation
 
-
-def _evaluate_videos(
-    scores: Path, dataset: str, root: Path, names: list[str], folds: str | None, draws: int | None, per_video: bool
-) -> tuple[object, str]:
-    from clipit_lightning.evaluation.evaluate import evaluate_scores, format_evaluation
-    from clipit_lightning.evaluation.protocol import PRESETS
-
-    for name in names:
-        if name not in PRESETS:
-            raise UserError(f"--protocol: {name} is unknown; there are {', '.join(PRESETS)}")
-    results = [evaluate_scores(scores, dataset, root, name, folds, draws) for name in names or ["default"]]
-    return results, "\n\n".join(format_evaluation(result, per_video) for result in results)
-
-
-def _evaluate_queries(
-    scores: Path, dataset: str, root: Path, names: list[str], folds: str | None, draws: int | None, per_video: bool
-) -> tuple[object, str]:
-    from clipit_lightning.evaluation.evaluate_queries import evaluate_predictions, format_query_evaluation
-
-    for option, given in (("--protocol", names not in ([], ["default"])), ("--folds", folds is not None)):
-        if given:
+        if folds is not None or names not in ([], ["default"]):
+            option = "--protocol" if folds is None else "--folds"
             raise UserError(f"{option}: is for benchmarks with annotators; omit it for {dataset}")
-    result = evaluate_predictions(scores, dataset, root, draws)
-    return result, format_query_evaluation(result, per_video)
+        results = evaluate_predictions(scores, dataset, root, draws)
+        text = format_query_evaluation(results, per_video)
+    else:
+        from clipit_lightning.evaluation.evaluate import evaluate_scores, format_evaluation
+        from clipit_lightning.evaluation.protocol import PRESETS
+
+        for name in names:
+            if name not in PRESETS:
+                raise UserError(f"--protocol: {name} is unknown; there are {', '.join(PRESETS)}")
+        results = [evaluate_scores(scores, dataset, root, name, folds, draws) for name in names or ["default"]]
+        text = "\n\n".join(format_evaluation(result, per_video) for result in results)
+    print(json.dumps(results, indent=2) if as_json else text)
 
 
 def baselines(
     dataset: str = DATASET,
     root: Path = ROOT,
     draws: int = typer.Option(100, min=2, help="Random draws."),
-    keep: Path | None = typer.Option(
-        None, metavar="FOLDER", help="Keep them for the leaderboard, as experiments/floors."
-    ),
+    keep: Path | None = typer.Option(None, help="Keep them for the leaderboard, as experiments/floors."),
 ) -> None:
     """Floors and ceilings of a data set under every rule."""
     from clipit_lightning.data import has_queries
@@ -111,18 +91,18 @@ def compare(one: str = RUNS, other: str = RUNS) -> None:
 
 
 def leaderboard(
-    folders: list[Path] | None = typer.Argument(
-        None,
-        help="Folders with results, of which the first counts where they hold the same run (default: runs, the "
-        "folders of grids in it but for --quick, experiments/results).",
-    ),
+    folders: list[Path] | None = typer.Argument(None, help="Folders with results (default: see below)."),
     to: Path = typer.Option(Path("experiments/leaderboard.csv"), help="The CSV file."),
     published: Path = typer.Option(Path("experiments/published.csv"), help="Published rows."),
     floors: Path = typer.Option(Path("experiments/floors"), help="Rows of `clipit baselines --keep`."),
     ours: bool = typer.Option(False, "--ours", help="Print only groups that hold a run of ours."),
     layout: Literal["table", "csv", "markdown"] = typer.Option("table", "--format", help="How it is printed."),
 ) -> None:
-    """Gather results into a CSV file and print them as a table."""
+    """Gather results into a CSV file and print them as a table.
+
+    By default the folders are runs, the folders of grids in it but for those of --quick, and experiments/results. The
+    first counts where two hold the same run.
+    """
     from clipit_lightning.studies.leaderboard import GROUP, make_board, result_folders, write_board
     from clipit_lightning.studies.tables import format_board
 
@@ -136,11 +116,9 @@ def leaderboard(
 
 def report(
     run: Path = typer.Argument(..., help="Folder of the run, such as runs/NAME."),
-    to: Path | None = typer.Option(None, metavar="FILE.html", help="The page (default: RUN/report.html)."),
-    videos: Path | None = typer.Option(
-        None, metavar="FOLDER", help="Video files, called as the videos: adds players and key frames."
-    ),
-    root: Path | None = typer.Option(None, metavar="STORES", help="Folder of the stores (default: the run's own)."),
+    to: Path | None = typer.Option(None, help="The page (default: RUN/report.html)."),
+    videos: Path | None = typer.Option(None, help="Video files by name: adds players and key frames."),
+    root: Path | None = typer.Option(None, help="Folder of the stores (default: the run's own)."),
 ) -> None:
     """Write a finished run as an HTML page: every video, the worst first."""
     from clipit_lightning.pipelines.report import report as write_page

@@ -9,29 +9,21 @@ from clipit_lightning.core.errors import UserError
 
 def sweep(
     file: Path = typer.Argument(..., metavar="FILE.yaml", help="A sweep file, such as experiments/sweeps/tvsum.yaml."),
-    words: list[str] | None = typer.Argument(
-        None, metavar="[key=value]...", help="Keys of every trial, such as data.root=FOLDER."
-    ),
+    words: list[str] | None = typer.Argument(None, metavar="[key=value]...", help="Keys of every trial."),
     trials: int | None = typer.Option(
-        None,
-        min=1,
-        help="How many are to be finished, those before included (default: the file's run_cap, a whole grid, or 20).",
+        None, min=1, help="How many in all (default: the file's run_cap, a whole grid, or 20)."
     ),
     workers: int = typer.Option(1, min=1, help="Trials at a time."),
-    storage: str | None = typer.Option(
-        None,
-        metavar="URL",
-        help="Database of the study, for several machines: postgresql://user@host/name, with the password in "
-        "~/.pgpass (default: a file in the folder).",
-    ),
+    storage: str | None = typer.Option(None, help="Database of the study (default: a file in the folder)."),
     name: str | None = typer.Option(None, help="Of the study (default: the file's name)."),
-    to: Path | None = typer.Option(None, metavar="FOLDER", help="Its folder (default: runs/sweeps/NAME)."),
+    to: Path | None = typer.Option(None, help="Its folder (default: runs/sweeps/NAME)."),
     online: bool = typer.Option(False, "--online", help="Register it with Weights & Biases and start its agents."),
 ) -> int:
     """Search over configurations by validation, here or with Weights & Biases.
 
     Test folds are never seen. The file is in wandb's format. Without --online the trials run here; an interrupted
-    search continues with the same command.
+    search continues with the same command. Several machines share a study by --storage postgresql://user@host/name,
+    with the password in ~/.pgpass.
     """
     from clipit_lightning.studies.sweep_space import read_sweep
 
@@ -54,28 +46,20 @@ def sweep(
 
 def benchmark(
     words: list[str] | None = typer.Argument(
-        None,
-        metavar="[FILE.yaml|key=value]...",
-        help="The grid (default: experiments/benchmark.yaml), and keys of every run, such as data.root=FOLDER.",
+        None, metavar="[FILE.yaml|key=value]...", help="The grid, and keys of every run."
     ),
     quick: bool = typer.Option(False, "--quick", help="The small grid of the file's `quick`, in a folder of its own."),
-    workers: int | None = typer.Option(
-        None, min=1, max=1024, help="Runs at once (default: the number of GPUs, which they share out, or of cores)."
-    ),
-    to: Path | None = typer.Option(
-        None, metavar="FOLDER", help="Folder of the runs (default: runs/NAME for NAME.yaml, or -quick)."
-    ),
+    workers: int | None = typer.Option(None, min=1, max=1024, help="Runs at once (default: GPUs, else cores)."),
+    to: Path | None = typer.Option(None, help="Folder of the runs (default: runs/NAME, or -quick)."),
     only: list[str] | None = typer.Option(None, help="Train only runs whose name holds it; several times: any."),
     report: bool = typer.Option(False, "--report", help="Train nothing; make the tables of what is finished."),
-    leaderboard: Path | None = typer.Option(
-        None,
-        metavar="FILE",
-        help="The CSV file (default: experiments/leaderboard.csv; with --quick leaderboard.csv in the folder).",
-    ),
+    leaderboard: Path | None = typer.Option(None, help="The CSV file (default: see below)."),
 ) -> None:
     """Train and test a grid of data sets, settings, scorers and seeds; means and paired tests.
 
-    Several runs train at once. What is finished stays; an interrupted benchmark continues with the same command.
+    Several runs train at once; they share the GPUs out. What is finished stays; an interrupted benchmark continues with
+    the same command. The default grid is experiments/benchmark.yaml. The leaderboard is experiments/leaderboard.csv;
+    with --quick, leaderboard.csv in the folder.
     """
     files = [word for word in words or () if "=" not in word]
     if len(files) > 1:

@@ -22,12 +22,13 @@ class KeyHelp(TyperCommand):
 def train(
     context: typer.Context,
     words: list[str] | None = typer.Argument(
-        None,
-        metavar="[FILE.yaml|key=value]...",
-        help="Configuration files, merged in order, and keys that win over them.",
+        None, metavar="[FILE.yaml|key=value]...", help="Files, merged in order, and keys."
     ),
 ) -> None:
-    """Train and test all folds of a configuration. An interrupted run continues with the same command."""
+    """Train and test all folds of a configuration.
+
+    Files are merged in order; keys win over them. An interrupted run continues with the same command.
+    """
     if not words:
         print(context.get_help())
         raise UserError("train: name what to train, such as `clipit train configs/tvsum.yaml seed=1`")

@@ -6,7 +6,7 @@ import math
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -14,7 +14,6 @@ from clipit_lightning.core.errors import UserError
 
 if TYPE_CHECKING:
     from clipit_lightning.pipelines.collect import Collection
-    from clipit_lightning.pipelines.prepare import Prepared
     from clipit_lightning.pipelines.trained_scorer import TrainedRun
     from clipit_lightning.summary.budget import Budget
 
@@ -57,41 +56,33 @@ written into the folder, where files of these names are replaced and others stay
 _FORMS = "write a share such as 0.15 or 15%, or a time such as 30s or 1m30s"
 
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
-ENCODER = typer.Option(None, metavar="NAME", help="Of the frames, see below; there is no default but a run's own.")
+ENCODER = typer.Option(None, help="Of the frames, see below; there is no default but a run's own.")
 STRIDE = typer.Option(None, help="Take every STRIDE-th frame; the field's files have 15.")
-CAPTIONER = typer.Option(None, metavar="NAME", help="Caption frames by a model of transformers, or a folder.")
+CAPTIONER = typer.Option(None, help="Caption frames by a model of transformers, or a folder.")
 DEVICE = typer.Option("auto", help="cpu, cuda, cuda:1, ...")
 PRECISION = typer.Option("fp32", help="Of the models.")
 BATCH_SIZE = typer.Option(32, min=1, help="Frames at once.")
-DATASET = typer.Option(
-    None,
-    metavar="NAME ROOT",
-    help="summe or tvsum, and the folder with its videos and annotations as its authors distribute them.",
-)
+DATASET = typer.Option(None, help="summe or tvsum, and the folder of its authors' files.")
 
 
 def prepare(
-    videos: list[Path] | None = typer.Argument(
-        None, metavar="[VIDEO]...", help="Video files, and folders searched to any depth."
-    ),
-    to: Path | None = typer.Option(None, metavar="FILE.h5", help="The store (with --dataset, default: data/NAME.h5)."),
+    videos: list[Path] | None = typer.Argument(None, metavar="[VIDEO]...", help="Files, and folders of them."),
+    to: Path | None = typer.Option(None, help="The store (with --dataset, default: data/NAME.h5)."),
     encoder: str | None = ENCODER,
     stride: int | None = STRIDE,
     rate: float | None = typer.Option(None, help="Take RATE frames a second (default: 2)."),
-    captions: Path | None = typer.Option(None, metavar="PATH", help="Your captions: a file, or a folder of NAME.srt."),
+    captions: Path | None = typer.Option(None, help="Your captions: a file, or a folder of NAME.srt."),
     captioner: str | None = CAPTIONER,
     n_captions: int = typer.Option(7, help="Frames that it captions of each video."),
-    caption_cache: Path | None = typer.Option(None, metavar="FOLDER", help="Keep its captions there for other runs."),
-    labels: Path | None = typer.Option(None, metavar="FILE", help="Your annotations, .csv or .json, see below."),
+    caption_cache: Path | None = typer.Option(None, help="Keep its captions there for other runs."),
+    labels: Path | None = typer.Option(None, help="Your annotations, .csv or .json, see below."),
     dataset: tuple[str, str] | None = DATASET,
     device: str = DEVICE,
     precision: Precision = PRECISION,
     batch_size: int = BATCH_SIZE,
     devices: int = typer.Option(1, help="Processes on this machine, each on a GPU of its own."),
     force: bool = typer.Option(False, "--force", help="Replace a store of other videos or settings."),
-    keep: bool = typer.Option(
-        False, "--keep", help="Keep the working folder FILE.h5.parts, for other labels or more videos."
-    ),
+    keep: bool = typer.Option(False, "--keep", help="Keep FILE.h5.parts, for other labels or videos."),
 ) -> int:
     r"""Make a store of raw videos: frames, features, shots, captions.
 
@@ -106,72 +97,60 @@ def prepare(
     _check_one_of(**{"--stride": stride, "--rate": rate})
     _check_one_of(**{"--captions": captions, "--captioner": captioner})
     encoder = _encoder(encoder)
-    store = _store(to, videos, dataset, labels)
-    collection = _collection(store, videos, dataset, labels, captions)
+    store, collection = _collection(to, videos, dataset, labels)
 
-    from clipit_lightning.pipelines.prepare import RATE, Settings
+    from clipit_lightning.pipelines.collect import with_captions
+    from clipit_lightning.pipelines.prepare import Settings
     from clipit_lightning.pipelines.prepare import prepare as prepare_store
+    from clipit_lightning.video.frames import RATE
 
+    if captions:
+        collection = with_captions(collection, captions)
     rate = RATE if rate is None else rate
     settings = Settings(encoder, stride, rate, captioner, n_captions, device, precision, batch_size, caption_cache)
-    return _print_prepared(prepare_store(collection, store, settings, devices, force, keep))
-
-
-def _print_prepared(prepared: Prepared | None) -> int:
+    prepared = prepare_store(collection, store, settings, devices, force, keep)
     if prepared is None:  # another process has the result
         return 0
     print(f"{prepared.path}: {prepared.n_videos} videos{', sound' if prepared.sound else ''}")
-    if not prepared.skipped:
-        return 0
-    print(f"{len(prepared.skipped)} videos were skipped; fix them, and the same command adds them:", file=sys.stderr)
-    for name, reason in prepared.skipped.items():
-        print(f"  {name}: {reason}", file=sys.stderr)
-    return 1
+    if prepared.skipped:
+        lines = [f"{len(prepared.skipped)} videos were skipped; fix them, and the same command adds them:"]
+        lines += [f"  {name}: {reason}" for name, reason in prepared.skipped.items()]
+        print("\n".join(lines), file=sys.stderr)
+    return 1 if prepared.skipped else 0
 
 
-def _store(to: Path | None, videos: list[Path] | None, dataset: tuple[str, str] | None, labels: Path | None) -> Path:
-    """Check what is prepared, and name the store."""
+def _collection(
+    to: Path | None, videos: list[Path] | None, dataset: tuple[str, str] | None, labels: Path | None
+) -> tuple[Path, Collection]:
+    """The store's path, and the videos that it is made of."""
+    from clipit_lightning.pipelines.collect import DATASETS, from_benchmark, from_files
+    from clipit_lightning.pipelines.labels import read_labels
+
     if bool(videos) == bool(dataset):
         raise UserError("name videos or folders, or --dataset summe|tvsum ROOT; not both")
     if dataset and labels:
         raise UserError("--labels: are for your own videos; --dataset brings its annotations")
-    if to is None and dataset is None:
-        raise UserError("--to: name the store, such as --to data/mine.h5")
-    path = to or Path("data") / f"{dataset[0] if dataset else ''}.h5"
-    if path.suffix != ".h5":
-        raise UserError(f"--to: {path}: a store's name ends with .h5")
-    return path
-
-
-def _collection(
-    to: Path, videos: list[Path] | None, dataset: tuple[str, str] | None, labels: Path | None, captions: Path | None
-) -> Collection:
-    from clipit_lightning.pipelines.collect import DATASETS, from_benchmark, from_files, with_captions
-    from clipit_lightning.pipelines.labels import read_labels
-
-    if dataset:
-        name, root = dataset
-        if name not in DATASETS:
-            raise UserError(f"--dataset: {name}: there are {', '.join(DATASETS)}")
-        collection = from_benchmark(name, Path(root))
-    else:
-        collection = from_files(videos or [], to.stem, read_labels(labels) if labels else None)
-    return with_captions(collection, captions) if captions else collection
+    store = to or (Path("data") / f"{dataset[0]}.h5" if dataset else None)
+    if store is None or store.suffix != ".h5":
+        raise UserError("--to: name the store, such as --to data/mine.h5; its name ends with .h5")
+    if not dataset:
+        return store, from_files(videos or [], store.stem, read_labels(labels) if labels else None)
+    if dataset[0] not in DATASETS:
+        raise UserError(f"--dataset: {dataset[0]}: there are {', '.join(DATASETS)}")
+    return store, from_benchmark(dataset[0], Path(dataset[1]))
 
 
 def summarize(
     video: Path = typer.Argument(..., metavar="VIDEO", help="The video file."),
-    query: str | None = typer.Option(None, metavar="TEXT", help='What to look for, such as "a dog, a red car".'),
-    checkpoint: Path | None = typer.Option(
-        None, metavar="RUN", help="Folder of a finished run that scores, such as runs/NAME."
-    ),
+    query: str | None = typer.Option(None, help='What to look for, such as "a dog, a red car".'),
+    checkpoint: Path | None = typer.Option(None, help="Folder of a finished run that scores."),
     fold: int | None = typer.Option(None, help="The fold of the run that scores (default: the mean of all)."),
     encoder: str | None = ENCODER,
     budget: str = typer.Option("0.15", help="At most this much: 0.15 or 15% of the video, 30s, 1m30s."),
-    to: Path | None = typer.Option(None, metavar="DIR", help="Folder for the results (default: NAME-summary, here)."),
+    to: Path | None = typer.Option(None, help="Folder for the results (default: NAME-summary, here)."),
     stride: int | None = STRIDE,
     rate: float | None = typer.Option(None, help="Take RATE frames a second (default: the run's, else 2)."),
-    captions: Path | None = typer.Option(None, metavar="FILE", help="Your captions, for a run: .srt, .vtt or .json."),
+    captions: Path | None = typer.Option(None, help="Your captions, for a run: .srt, .vtt or .json."),
     captioner: str | None = CAPTIONER,
     device: str = DEVICE,
     precision: Precision = PRECISION,
@@ -201,7 +180,7 @@ def summarize(
     length = parse_budget(budget)
     open_video(video).close()  # what is no video is an error before a model is loaded
     run = read_trained_run(checkpoint, fold) if checkpoint else None
-    sampling = {"stride": stride, "rate": RATE if rate is None else rate}
+    sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
     if run and stride is None and rate is None:
         sampling |= run.sampling
     summarize_video(

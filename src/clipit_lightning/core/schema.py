@@ -4,11 +4,10 @@ import ast
 import inspect
 import textwrap
 from dataclasses import dataclass, field, fields
-from functools import cache
 from itertools import pairwise
 from math import inf, isfinite
 from types import NoneType
-from typing import Any, Literal, NamedTuple, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 from unicodedata import category
 
 from clipit_lightning.core.errors import require
@@ -54,7 +53,7 @@ def limits(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - numbers, and whet
 
 def bounded(default: T, **values: Any) -> T:  # noqa: ANN401
     """A field of a section, with a default and the limits of `Bounds`."""
-    return cast(T, field(default=default, metadata=limits(**values)))
+    return field(default=default, metadata=limits(**values))
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,6 @@ class Section:
                 require(allowed, key.name, f"is {value}; it must be {key.allowed}")
 
 
-@cache
 def keys_of(section: type[Section]) -> list[Key]:
     """The keys of a section, without those of the sections in it."""
     prefix = section.__name__.removesuffix("Config").lower()
