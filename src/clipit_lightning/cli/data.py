@@ -18,8 +18,8 @@ def fetch(
     to: Path = typer.Option(Path("downloads"), help="Folder of the downloads."),
 ) -> None:
     """Download what has a stable public address; say where the rest is distributed."""
+    from clipit_lightning.data import find_source, sources
     from clipit_lightning.data.download import fetch
-    from clipit_lightning.data.sources import SOURCES, find_source
 
     if not names:
         _print_table(
@@ -30,11 +30,11 @@ def fetch(
                     "licence": source.licence,
                     "how": "fetched" if source.files else "by hand",
                 }
-                for source in SOURCES
+                for source in sources().values()
             ]
         )
     for name in names or ():
-        find_source(name, SOURCES)  # a wrong name is an error before anything is downloaded
+        find_source(name)  # a wrong name is an error before anything is downloaded
     for name in names or ():
         for path in fetch(name, to):
             print(f"{name}: {path}; next: clipit data import {to}")

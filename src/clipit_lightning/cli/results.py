@@ -48,8 +48,8 @@ def evaluate(
         if folds is not None or names not in ([], ["default"]):
             option = "--protocol" if folds is None else "--folds"
             raise UserError(f"{option}: is for benchmarks with annotators; omit it for {dataset}")
-        results = evaluate_predictions(scores, dataset, root, draws)
-        text = format_query_evaluation(results, per_video)
+        result = evaluate_predictions(scores, dataset, root, draws)
+        print(json.dumps(result, indent=2) if as_json else format_query_evaluation(result, per_video))
     else:
         from clipit_lightning.evaluation.evaluate import evaluate_scores, format_evaluation
         from clipit_lightning.evaluation.protocol import PRESETS
@@ -59,7 +59,7 @@ def evaluate(
                 raise UserError(f"--protocol: {name} is unknown; there are {', '.join(PRESETS)}")
         results = [evaluate_scores(scores, dataset, root, name, folds, draws) for name in names or ["default"]]
         text = "\n\n".join(format_evaluation(result, per_video) for result in results)
-    print(json.dumps(results, indent=2) if as_json else text)
+        print(json.dumps(results, indent=2) if as_json else text)
 
 
 def baselines(
