@@ -1,4 +1,3 @@
-import argparse
 import json
 import re
 import shutil
@@ -10,7 +9,7 @@ import pytest
 import yaml
 from scipy.stats import rankdata
 
-from clipit_lightning.cli.reporting import add_report
+from clipit_lightning.cli.main import main
 from clipit_lightning.core.config import LossConfig
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
@@ -160,13 +159,9 @@ def test_queries_are_shown_with_oracle_and_tags(asked, tmp_path):
 
 
 def test_the_command_writes_the_page_and_says_where(copy, capsys, tmp_path):
-    parser = argparse.ArgumentParser()
-    add_report(parser.add_subparsers())
-    options = parser.parse_args(["report", str(copy), "--to", str(tmp_path / "a" / "page.html")])
-    assert options.function(options) == 0
+    assert main(["report", str(copy), "--to", str(tmp_path / "a" / "page.html")]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "a" / "page.html")
-    options = parser.parse_args(["report", str(copy)])
-    assert options.function(options) == 0
+    assert main(["report", str(copy)]) == 0
     text = (copy / "report.html").read_text()
     assert text == (tmp_path / "a" / "page.html").read_text()
     for title in ("Kendall tau in validation", "Loss, all terms", "Loss: key frames"):

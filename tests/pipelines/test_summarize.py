@@ -1,4 +1,3 @@
-import argparse
 import csv
 import json
 import os
@@ -11,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from clipit_lightning.cli.summarizing import add_summarize, parse_budget
+from clipit_lightning.cli.video import parse_budget
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.pipelines import summarize as module
@@ -26,6 +25,7 @@ from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder, make_encoder
 from clipit_lightning.video.extract import Description, describe
 from clipit_lightning.video.reader import VideoInfo
+from tests.support.commands import invoke
 from tests.support.tiny_models import OPEN_CLIP, clip_model, open_clip_model
 from tests.support.videos import NOT_VIDEOS, ODD_VIDEOS, shown_number, write_video
 
@@ -53,10 +53,7 @@ class Finder(HsvEncoder):
 
 
 def command(*words):
-    parser = argparse.ArgumentParser()
-    add_summarize(parser.add_subparsers())
-    options = parser.parse_args(["summarize", *map(str, words)])
-    return options.function(options)
+    return invoke("summarize", *words)
 
 
 def quiet(*words, **of):

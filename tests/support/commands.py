@@ -35,6 +35,16 @@ def clipit(*words, timeout=180, cwd=None):
     )
 
 
+def invoke(*words):
+    """Run `clipit` in this process; raises the errors that `main` would print."""
+    from typer.main import get_command
+
+    from clipit_lightning.cli.main import app
+
+    with get_command(app).make_context("clipit", [str(word) for word in words]) as context:
+        return context.command.invoke(context) or 0
+
+
 def start(*words, **options):
     """Start `clipit` and return the process at once."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
