@@ -1,6 +1,8 @@
 import copy
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -207,3 +209,9 @@ def test_a_damaged_published_table_is_said(tmp_path):
     (tmp_path / "p.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="not the table of published results"):
         make_board([], tmp_path / "p.csv")
+
+
+def test_the_leaderboard_needs_neither_torch_nor_lightning():
+    command = "import sys, clipit_lightning.studies.tables, clipit_lightning.studies.compare; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "lightning", "torchmetrics", "scipy.stats"} & set(loaded)
