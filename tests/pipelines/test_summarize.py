@@ -469,7 +469,7 @@ def test_a_run_refuses_other_weights_of_the_same_name(captioned, source, tmp_pat
         (lambda run: (run / "config.yaml").unlink(), "no run here"),
         (lambda run: (run / "result.json").unlink(), "not finished; `clipit train"),
         (lambda run: (run / "result.json").write_text("{"), "cannot read"),
-        (lambda run: (run / "result.json").write_text("[]"), "no trained scorer"),
+        (lambda run: (run / "result.json").write_text("[]"), "not a result of clipit train"),
         (lambda run: [each.unlink() for each in run.glob("folds/*/best.ckpt")], "no trained scorer"),
         (lambda run: (run / "folds/0/best.ckpt").write_bytes(b"PK"), "not a checkpoint that can be read"),
     ],

@@ -28,17 +28,19 @@ from clipit_lightning.studies.sweep_search import FINISHED, shown, storage_error
 from clipit_lightning.studies.sweep_space import parse_sweep
 from clipit_lightning.studies.sweep_worker import Search, place_of, work
 from clipit_lightning.training.objective import RunningObjective
+from clipit_lightning.training.run import Run
+from tests.support.results import fold_result, metric, result
 
 pytestmark = pytest.mark.slow
 
 EPOCHS = 4
 
 
-def fake_run(config, say=print, watch=None, epoch_seconds=0.0):
+def fake_run(config, watch=None, epoch_seconds=0.0):
     """Instead of training: a smooth function of the configuration, in folds and epochs that continue after a kill."""
     folder = Path(config.output)
-    if (folder / "result.json").exists():
-        return json.loads((folder / "result.json").read_text())
+    if Run(folder).result_file.exists():
+        return Run(folder).result()
     folder.mkdir(parents=True, exist_ok=True)
     assert config.test is False
     assert config.logger.wandb == "off"
@@ -54,11 +56,11 @@ def fake_run(config, say=print, watch=None, epoch_seconds=0.0):
             time.sleep(epoch_seconds)
             watch(fold, epoch, {"kendall_tau": values[epoch], "f1": 0.5})
             (path / f"epoch-{epoch}").touch()
-        (path / "result.json").write_text(json.dumps({"validation": {"kendall_tau": values[-1], "f1": 0.5}}))
-    mean = (reached[0][-1] + reached[1][-1]) / 2
-    result = {"metrics": {}, "validation": {"monitor": "kendall_tau", "kendall_tau": {"mean": mean}}}
-    (folder / "result.json").write_text(json.dumps(result))
-    return result
+        Run(folder).write_fold(fold_result(fold=fold, validation={"kendall_tau": values[-1], "f1": 0.5}))
+    reached = metric(reached[0][-1], reached[1][-1])
+    trained = result(metrics={}, validation={"monitor": "kendall_tau", "kendall_tau": reached})
+    Run(folder).write(trained, [])
+    return trained
 
 
 @pytest.fixture(autouse=True)
@@ -178,7 +180,7 @@ def test_a_trial_follows_from_seed_and_number(search, method):
 def test_every_validation_of_every_fold_is_a_step_of_its_own(search, train, name, per_fold):
     """Of the closed form a fold has one with each strength, however many epochs others have."""
 
-    def run(config, say, watch):
+    def run(config, watch):
         for fold, epoch in [(fold, epoch) for fold in (0, 1) for epoch in range(per_fold)]:
             watch(fold, epoch, {"kendall_tau": epoch / 10 + fold, "f1": 0.5})
         return {"validation": {"kendall_tau": {"mean": 1.0}}}
@@ -199,7 +201,7 @@ def test_a_killed_search_ends_as_an_undisturbed_one(search, train):
     work(undisturbed)
     disturbed, epochs = search("disturbed", wanted=11, **early), [0]
 
-    def killed_now_and_then(config, say, watch):
+    def killed_now_and_then(config, watch):
         def counted(fold, epoch, validation):
             epochs[0] += 1
             if epochs[0] % 13 == 0:
@@ -208,7 +210,7 @@ def test_a_killed_search_ends_as_an_undisturbed_one(search, train):
             if epochs[0] % 17 == 0:
                 raise KeyboardInterrupt
 
-        return fake_run(config, say, counted)
+        return fake_run(config, counted)
 
     train.run = killed_now_and_then
     kills = 0
@@ -283,10 +285,10 @@ def test_a_worker_that_dies_between_two_keys_changes_no_value(search, monkeypatc
 def test_a_trial_that_kills_its_worker_again_and_again_fails(search, train):
     asked = search(wanted=2)
 
-    def deadly(config, say, watch):
+    def deadly(config, watch):
         if config.output.endswith("/0"):
             raise KeyboardInterrupt
-        return fake_run(config, say, watch)
+        return fake_run(config, watch)
 
     train.run = deadly
     for _ in range(4):
@@ -343,14 +345,14 @@ def test_a_search_goes_on_where_its_folder_or_its_machine_has_another_name(
 ):
     asked, undisturbed, epochs = search(wanted=1), search("undisturbed", wanted=1), []
 
-    def killed(config, say, watch):
+    def killed(config, watch):
         def watched(fold, epoch, validation):
             epochs.append((fold, epoch))
             if len(epochs) == 3:
                 raise KeyboardInterrupt
             watch(fold, epoch, validation)
 
-        return fake_run(config, say, watched)
+        return fake_run(config, watched)
 
     train.run = killed
     local._refuse_another_search(place_of(asked), asked.name, asked.url, {})
@@ -574,9 +576,7 @@ def test_the_objective_of_a_run_that_continues_is_that_of_an_undisturbed_one(tmp
         for epoch in epochs:
             whole.update(0, epoch)
         assert whole.means() == pytest.approx(expected)
-        fold = tmp_path / selection / "folds/0"
-        fold.mkdir(parents=True)
-        (fold / "result.json").write_text(json.dumps({"validation": expected}))
+        Run(tmp_path / selection).write_fold(fold_result(validation=expected))
         continued = RunningObjective(selection, "kendall_tau", tmp_path / selection)
         for objective in (whole, continued):
             objective.update(1, epochs[0])
@@ -591,7 +591,9 @@ def test_an_interrupted_fold_is_read_from_its_checkpoint(tmp_path):
     fold.mkdir(parents=True)
     (fold / "last.ckpt").write_bytes(b"damaged")
     assert RunningObjective("val", "kendall_tau", tmp_path).means() == {}
-    torch.save({"validation": {"kendall_tau": 0.4}, "epoch": 1}, fold / "best.ckpt")
+    torch.save(
+        {"validation": {"kendall_tau": 0.4}, "epoch": 1, "state_dict": {"w": torch.zeros(1)}}, fold / "best.ckpt"
+    )
     continued = RunningObjective("val", "kendall_tau", tmp_path)
     assert continued.update(0, {"kendall_tau": 0.3}) == {"kendall_tau": 0.4}
 

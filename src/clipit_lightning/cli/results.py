@@ -39,8 +39,6 @@ def evaluate(
     vasnet, dsnet, csta, msva and clip-it. Families of folds are kfold and those that are published.
     """
     from clipit_lightning.data import has_queries
-
-    from clipit_lightning.data import has_queries
     from clipit_lightning.evaluation.evaluate import evaluate_scores, format_evaluation
     from clipit_lightning.evaluation.presets import PRESETS
 

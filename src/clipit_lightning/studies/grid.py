@@ -15,7 +15,7 @@ from clipit_lightning.core.yaml_files import read_yaml
 from clipit_lightning.evaluation.presets import apply_preset
 from clipit_lightning.evaluation.protocol import check_contradictions
 from clipit_lightning.training.build import resolve_root
-from clipit_lightning.training.run import read_result
+from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import check_scorer, supervision_of
 
 _MOST = 10_000  # runs
@@ -59,10 +59,11 @@ class GridRun:
         Raises:
             UserError: What lies there cannot be read.
         """
-        if not (folder / "result.json").exists() or not (folder / "config.yaml").exists():
+        run = Run(folder)
+        if not run.result_file.exists() or not run.config_file.exists():
             return False
-        read_result(folder / "result.json")  # a damaged one is none
-        there = load_config([folder / "config.yaml"])
+        run.result()  # a damaged one is none
+        there = run.config()
         same = (there.seed, there.data.fold, there.data.root) == (self.config.seed, self.config.data.fold, root)
         return same and config_hash(there) == self.hash
 

@@ -20,7 +20,7 @@ from clipit_lightning.evaluation.names import METRICS, printed
 from clipit_lightning.studies.grid import GridRun, roots_of
 from clipit_lightning.studies.tables import MAIN
 from clipit_lightning.training.build import Say
-from clipit_lightning.training.run import read_result
+from clipit_lightning.training.run import Run
 
 _POLL = 0.2  # seconds
 _PATIENCE = 10  # seconds for a run to end by itself
@@ -214,8 +214,8 @@ def _say_found(progress: _Progress, name: str, say: Say, note: str = "") -> None
 
 
 def _line(progress: _Progress, name: str) -> str:
-    metrics = read_result(progress.folder / name / "result.json")["metrics"]
-    shown = [f"{METRICS[key].column} {printed(key, metrics[key]['mean'])}" for key in MAIN if metrics.get(key)]
+    metrics = Run(progress.folder / name).result().measured
+    shown = [f"{METRICS[key].column} {printed(key, metrics[key].mean)}" for key in MAIN if key in metrics]
     return f"[{progress.done}/{progress.total}] {name}: {'  '.join(shown)}{progress.time_left()}"
 
 

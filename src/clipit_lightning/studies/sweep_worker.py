@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from multiprocessing import parent_process
@@ -151,17 +152,12 @@ def _objective(search: Search, place: Place, trial: optuna.Trial, folder: Path) 
         if trial.should_prune():
             raise optuna.TrialPruned
 
-    handler = logging.Handler()
-    handler.emit = lambda record: _log(search, trial.number, record.getMessage())  # type: ignore[method-assign]
-    log.addHandler(handler)
-    try:
+    with _logged(search, trial.number):
         result = train.run(config, watch=watch)
-    finally:
-        log.removeHandler(handler)
-    found = (result.get("validation") or {}).get(search.metric)
-    if found is None:
+    reached = result.validation.metrics.get(search.metric)
+    if reached is None:
         raise UserError(f"{config.model.name} reports no validation {search.metric}; search over a scorer that trains")
-    return float(found["mean"])
+    return reached.mean
 
 
 def _config(search: Search, place: Place, trial: optuna.Trial, folder: Path) -> Config:
@@ -169,10 +165,22 @@ def _config(search: Search, place: Place, trial: optuna.Trial, folder: Path) -> 
     return replace(config, data=replace(config.data, root=search.root), output=str(folder))
 
 
+@contextmanager
+def _logged(search: Search, number: int) -> Iterator[None]:
+    """Write the lines of a training to the log of its trial."""
+    handler = logging.Handler()
+    handler.emit = lambda record: _log(search, number, record.getMessage())  # type: ignore[method-assign]
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
 def _log(search: Search, number: int, line: str) -> None:
     """Add a line to the log of a trial; a full disk is no reason to lose it."""
-    with suppress(OSError), (search.folder / "logs" / f"trial-{number}.txt").open("a", encoding="utf-8") as log:
-        log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
+    with suppress(OSError), (search.folder / "logs" / f"trial-{number}.txt").open("a", encoding="utf-8") as file:
+        file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
 
 
 def _refuse_to_fail_for_ever(trials: list[FrozenTrial]) -> None:

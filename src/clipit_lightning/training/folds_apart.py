@@ -6,7 +6,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing.queues import Queue
-from typing import Any
 
 import torch
 
@@ -15,16 +14,16 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training import build
-from clipit_lightning.training.fold import run_fold
+from clipit_lightning.training.fold import fold_line, run_fold
 from clipit_lightning.training.ranks import Processes
-from clipit_lightning.training.result import fold_line
-from clipit_lightning.training.run import RunFolder
+from clipit_lightning.training.result import FoldResult
+from clipit_lightning.training.run import Run
 from clipit_lightning.training.trainer import quiet_lightning
 
 _device = 0
 
 
-def train_apart(config: Config, folder: RunFolder, indices: Sequence[int], protocol: Protocol) -> list[dict[str, Any]]:
+def train_apart(config: Config, folder: Run, indices: Sequence[int], protocol: Protocol) -> list[FoldResult]:
     """Train and test folds, each whole in one of ``trainer.devices`` processes; the results are those of one process.
 
     Args:
@@ -65,7 +64,7 @@ def _take_device(devices: "Queue[int]", count: int) -> None:
     torch.set_num_threads(max(1, torch.get_num_threads() // count))
 
 
-def _one_fold(config: Config, folder: RunFolder, index: int, protocol: Protocol) -> dict[str, Any]:
+def _one_fold(config: Config, folder: Run, index: int, protocol: Protocol) -> FoldResult:
     quiet_lightning()
     config = replace(config, trainer=replace(config.trainer, progress=False))
     datamodule = build.datamodule(config)

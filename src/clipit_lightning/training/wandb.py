@@ -29,6 +29,7 @@ from clipit_lightning.data import has_queries
 from clipit_lightning.evaluation.metrics import AnnotatorMeasures, QueryMeasures
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training.objective import RunningObjective
+from clipit_lightning.training.result import FoldResult, RunResult
 
 _ID = "wandb_id.txt"
 ASK_SECONDS, INIT_SECONDS, FINISH_SECONDS = 5, 30, 60  # the server answers, accepts a run, takes its last data
@@ -226,27 +227,26 @@ def _reason(error: Exception) -> str:
 
 
 @rank_zero_only
-def log_fold(logger: FoldLogger, fold: Mapping[str, Any], rows: pd.DataFrame) -> None:
+def log_fold(logger: FoldLogger, fold: FoldResult) -> None:
     """Add a finished fold: summary, table of videos, score plots, checkpoint; ends its run, if it is its own.
 
     Args:
         logger: Of the fold.
-        fold: Its ``metrics``, ``validation``, ``epoch`` and ``scores``.
-        rows: A row for each test video.
+        fold: What it reached.
     """
     prefix, run = f"fold{logger.fold}/" if logger.objective else "", logger.run
     if run is None:
         return
     with _survived():
-        summary = {f"{prefix}test/{name}": value for name, value in fold["metrics"].items()}
-        summary |= {f"{prefix}validation/{name}": value for name, value in (fold["validation"] or {}).items()}
-        run.summary.update(summary | {f"{prefix}selected_epoch": fold["epoch"]})
-        if len(rows):
-            run.log({f"{prefix}per_video": wandb.Table(dataframe=rows)})
-        for video, scores in list(fold["scores"].items())[:CURVES]:
+        summary = {f"{prefix}test/{name}": value for name, value in fold.metrics.items()}
+        summary |= {f"{prefix}validation/{name}": value for name, value in (fold.validation or {}).items()}
+        run.summary.update(summary | {f"{prefix}selected_epoch": fold.epoch})
+        if fold.per_video:
+            run.log({f"{prefix}per_video": wandb.Table(dataframe=pd.DataFrame(fold.per_video))})
+        for video, scores in list(fold.scores.items())[:CURVES]:
             run.log({f"{prefix}scores/{video}": _score_plot(video, scores)})
         if logger.checkpoint is not None and logger.checkpoint.exists():
-            artifact = wandb.Artifact(f"{run.id}-fold{logger.fold}", type="model", metadata={"epoch": fold["epoch"]})
+            artifact = wandb.Artifact(f"{run.id}-fold{logger.fold}", type="model", metadata={"epoch": fold.epoch})
             artifact.add_file(str(logger.checkpoint))
             run.log_artifact(artifact)
     if logger.objective is None:
@@ -263,31 +263,29 @@ def _score_plot(video: str, scores: list[float]) -> Any:  # noqa: ANN401 - wandb
 
 
 @rank_zero_only
-def log_run(config: Config, path: Path, result: Mapping[str, Any]) -> None:
+def log_run(config: Config, path: Path, result: RunResult) -> None:
     """Add the result over all folds: as a run of its own beside those of the folds, in a sweep to the trial's run.
 
     Args:
         config: Of the run.
         path: Its folder; the identifier is kept in `wandb_id.txt`.
-        result: The content of ``result.json``.
+        result: What it reached.
     """
     if config.logger.wandb == "off":
         return
     run, _ = _TRIALS.pop(sweep_trial() or "", (None, None))
     with _survived():
-        given = {"name": result["run"], "group": result["protocol"]["identifier"]}
+        given = {"name": result.run, "group": result.protocol.identifier}
         run = run or _begin(config, path, job_type="run" if sweep_trial() is None else "trial", **given)
         if run is not None:
             run.summary.update(_summary(result))
             run.finish()
 
 
-def _summary(result: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(result: RunResult) -> dict[str, Any]:
     """Means under ``test/<metric>`` and ``validation/<metric>``, standard deviations over folds beside them."""
-    found: dict[str, Any] = {}
-    for part, key in (("test", "metrics"), ("validation", "validation")):
-        for name, value in (result.get(key) or {}).items():
-            if isinstance(value, dict):
-                found[f"{part}/{name}"] = value["mean"]
-                found[f"{part}/{name}_std"] = value["std"]
-    return found | {"parameters": result.get("parameters"), "wall_seconds": result.get("wall_seconds")}
+    summary: dict[str, Any] = {}
+    for part, metrics in (("test", result.measured), ("validation", result.validation.metrics)):
+        for name, metric in metrics.items():
+            summary |= {f"{part}/{name}": metric.mean, f"{part}/{name}_std": metric.std}
+    return summary | {"parameters": result.parameters, "wall_seconds": result.wall_seconds}
