@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+# neighbours stay in one process, so that what a file's tests share is made once
+PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 
 DATASET ?= tvsum
 SETTING ?=
@@ -18,7 +20,7 @@ QUICK ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sweep benchmark test test-distributed lint data leaderboard clean
+.PHONY: help setup train sweep benchmark test test-quick test-distributed lint data leaderboard clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -49,8 +51,11 @@ sweep: $(STAMP) ## search settings on validation: DATASET, SWEEP=online (wandb) 
 benchmark: $(STAMP) ## the grid of experiments/benchmark.yaml, with paired tests: QUICK=1, WORKERS, DATA, ARGS
 	$(BIN)/clipit benchmark $(if $(QUICK),--quick) $(if $(WORKERS),--workers $(WORKERS)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
 
-test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest
+test: $(STAMP) ## run the tests on all cores, 250 of the hostile inputs among them (HOSTILE=all: all of them)
+	$(BIN)/python -m pytest $(PARALLEL)
+
+test-quick: $(STAMP) ## of the tests, those that take less than a minute together
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow and not hostile and not browser and not distributed'
 
 test-distributed: $(STAMP) ## of the tests, those that start several processes or kill them (`make test` runs these too)
 	$(BIN)/python -m pytest -m distributed

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from clipit_lightning.evaluation.correlation import correlate, references
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -21,7 +22,6 @@ from clipit_lightning.data.benchmark import CorrelationRule
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.correlation import correlate, references
 from clipit_lightning.evaluation.floors import random_draws
 from clipit_lightning.evaluation.matching import QueryRules, Shots, measure_query, query_drops
 from clipit_lightning.evaluation.rules import Rules, measure

@@ -1,25 +1,60 @@
-"""Fixtures: small stores, and a pool of two processes that form a process group."""
+"""Fixtures of all tests: small stores, and two processes that form a group. Draws hostile cases."""
 
 import multiprocessing
+import os
+import random
 import signal
 from collections.abc import Iterator
 from multiprocessing.pool import Pool
 from pathlib import Path
 
 import pytest
-import torch
 
-from clipit_lightning.data.importing import import_distributed
-from tests.support import synthetic, synthetic_qfvs
-
-torch.set_num_threads(1)  # the models are tiny, and the machine may be shared
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded: the models are tiny, and the machine may be shared
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job, whose children ignore Ctrl-C too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+HOSTILE_CASES = 250
+DRAWN = pytest.StashKey[str]()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if "two_ranks" in getattr(item, "fixturenames", ()):
+        item.add_marker("distributed")
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Draw some of the hostile cases; which ones depends on their names only."""
+    hostile = [item for item in items if item.get_closest_marker("hostile")]
+    if len(hostile) <= HOSTILE_CASES or os.environ.get("HOSTILE") == "all":
+        return
+    hostile.sort(key=lambda item: random.Random(item.nodeid).random())
+    left_out = set(hostile[HOSTILE_CASES:])
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=list(left_out))
+    line = f"{HOSTILE_CASES} of {len(hostile)} hostile cases were drawn; HOSTILE=all runs all"
+    config.stash[DRAWN] = line
+    if hasattr(config, "workeroutput"):  # a worker of pytest-xdist, whose results another process prints
+        config.workeroutput["drawn"] = line
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    if "drawn" in getattr(node, "workeroutput", {}):
+        node.config.stash[DRAWN] = node.workeroutput["drawn"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if DRAWN in config.stash:
+        terminalreporter.write_line(config.stash[DRAWN])
 
 
 @pytest.fixture(scope="session")
 def distributed_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All benchmarks as distributed, in small: features, TVSum's ratings, QFVS."""
+    from tests.support import synthetic, synthetic_qfvs
+
     folder = tmp_path_factory.mktemp("distributed")
     for seed, name in enumerate(("tvsum", "summe", "ovp", "youtube")):
         synthetic.write_field_file(folder / f"eccv16_dataset_{name}_google_pool5.h5", seed=seed)
@@ -34,13 +69,16 @@ def distributed_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def stores(distributed_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stores made from them. Read only: tests that damage a store copy it."""
+    from clipit_lightning.data.importing import import_distributed
+
     root = tmp_path_factory.mktemp("stores")
     import_distributed([distributed_files], root)
     return root
 
 
 def _join_group(path: str, size: int, rank: "multiprocessing.queues.Queue[int]") -> None:
-    torch.set_num_threads(1)
+    import torch.distributed
+
     torch.distributed.init_process_group("gloo", init_method=f"file://{path}", world_size=size, rank=rank.get())
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "clipit_lightning"
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src" / "clipit_lightning"
 MAY_IMPORT = {
     "core": set(),
     "models": set(),
@@ -68,4 +69,32 @@ def test_functions_are_short():
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 if length > LINES_OF_A_FUNCTION:
                     wrong[f"{path.relative_to(SOURCE)}:{node.name}"] = length
+    assert not wrong
+
+
+def private(name: str | None) -> bool:
+    return bool(name) and name.startswith("_") and not name.endswith("__")
+
+
+def private_names_used(node: ast.AST, defined: set[str]) -> Iterator[str]:
+    """Names of the package that begin with an underscore, in a line of a test."""
+    if isinstance(node, ast.Attribute) and node.attr in defined and ast.unparse(node.value) != "self":
+        yield node.attr
+    if isinstance(node, ast.ImportFrom) and str(node.module).startswith("clipit_lightning"):
+        yield from (alias.name for alias in node.names if private(alias.name))
+    if isinstance(node, ast.Constant) and str(node.value).startswith("clipit_lightning."):
+        yield from (name for name in node.value.split(".") if private(name))
+
+
+def test_tests_reach_no_private_name():
+    nodes = [node for path in MODULES for node in ast.walk(ast.parse(path.read_text()))]
+    given = [node for node in nodes if not isinstance(getattr(node, "ctx", None), ast.Load)]
+    names = [getattr(node, "name", getattr(node, "attr", getattr(node, "id", None))) for node in given]
+    defined = {name for name in names if private(name)}
+    wrong = {
+        f"{path.relative_to(TESTS)}:{node.lineno}": names
+        for path in TESTS.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (names := list(private_names_used(node, defined)))
+    }
     assert not wrong

@@ -52,7 +52,7 @@ def test_an_unsound_store_stops_before_training(stores, tmp_path):
     shutil.copy(stores / "tvsum.h5", tmp_path)
     with h5py.File(tmp_path / "tvsum.h5", "a") as file:
         file["video_7/features"][2, 1] = float("nan")
-    with pytest.raises(UserError, match=r"tvsum\.h5: video_7: features hold NaN"):
+    with pytest.raises(UserError, match=r"tvsum\.h5: video_7: features have NaN"):
         TVSumDataModule(root=str(tmp_path)).setup()
 
 

@@ -3,7 +3,8 @@ import pytest
 
 from clipit_lightning.data import mini
 from clipit_lightning.data.store import Store
-from clipit_lightning.evaluation.correlation import rank_correlation, references
+from clipit_lightning.evaluation.rank_correlation import rank_correlation
+from clipit_lightning.evaluation.rules import references
 
 
 @pytest.fixture(scope="module")

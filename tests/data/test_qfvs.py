@@ -194,8 +194,8 @@ def test_faults_of_a_store_are_said_in_plain_words(source, tmp_path):
             file[name] = damage(rows)
     said = " | ".join(Store(tmp_path / "qfvs.h5").check())
     for words in (
-        "P01: oracle have shape (4, 120)",
-        "P02: features hold NaN",
+        "P01: oracle has shape (4, 120), expected (5, 120)",
+        "P02: features have NaN",
         "P03: query 0 has an empty",
         "P04: queries name",
     ):

@@ -26,15 +26,15 @@ def with_value(row, value):
 DAMAGES = [
     ("features", lambda array: None, "has no features"),
     ("features", lambda array: array[:-1], "features have shape"),
-    ("features", with_value(3, np.nan), "features hold NaN or infinite values, first in row 3"),
-    ("features", with_value(0, np.inf), "features hold NaN or infinite values, first in row 0"),
+    ("features", with_value(3, np.nan), "features have NaN or infinite values, first in row 3"),
+    ("features", with_value(0, np.inf), "features have NaN or infinite values, first in row 0"),
     ("gtscore", lambda array: array[1:], "gtscore has shape"),
     ("gtscore", with_value(0, 1.5), "expected values from 0 to 1"),
     ("gtsummary", with_value(0, 0.5), "gtsummary has values other than 0 and 1"),
     ("picks", lambda array: array[::-1], "picks do not increase"),
     ("picks", lambda array: array + 100_000, "out of the video's"),
-    ("picks", lambda array: array[:0], "is empty"),
-    ("n_frames", lambda array: np.int64(0), "is empty: 0 frames"),
+    ("picks", lambda array: array[:0], "picks have shape (0,)"),
+    ("n_frames", lambda array: np.int64(0), "has 0 frames, expected 1 to"),
     ("change_points", lambda array: array[:, :1], "change_points have shape"),
     ("change_points", lambda array: array[:-1], "shots cover frames 0 to"),
     ("change_points", lambda array: array + np.array([[0, 1]]), "overlap"),
@@ -42,9 +42,9 @@ DAMAGES = [
     ("change_points", lambda array: array[:, ::-1], "ends before it starts"),
     ("user_summary", lambda array: array[:, :-1], "user_summary has shape"),
     ("user_summary", lambda array: array + 2, "user_summary has values other than 0 and 1"),
-    ("user_scores", lambda array: array[:, :-1], "user_scores has shape"),
-    ("caption_features", lambda array: array[:-1], "rows of caption_features"),
-    ("caption_features", with_value(0, np.nan), "caption_features hold NaN"),
+    ("user_scores", lambda array: array[:, :-1], "user_scores have shape"),
+    ("caption_features", lambda array: array[:-1], "caption_features have shape"),
+    ("caption_features", with_value(0, np.nan), "caption_features have NaN"),
 ]
 
 
@@ -92,7 +92,7 @@ def test_a_video_that_says_that_nobody_annotated_it_needs_no_importance(store):
     with h5py.File(store.path, "a") as file:
         file["video_4"].attrs["annotations"] = "none"
         file["video_5"].attrs["annotations"] = "none"
-    said = "says that nobody annotated it (annotations=none), but has gtscore, gtsummary, user_summary, user_scores"
+    said = "is marked as not annotated (annotations=none), but has gtscore, gtsummary, user_summary, user_scores"
     assert store.check() == [f"video_5: {said}"]
     (video,) = store.read(["video_4"])
     assert not video.is_annotated

@@ -6,8 +6,9 @@ import pytest
 from clipit_lightning.cli.main import main
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.store import Store
-from clipit_lightning.evaluation.evaluate_queries import evaluate_predictions, read_predictions
+from clipit_lightning.evaluation.evaluate import evaluate_scores
 from clipit_lightning.evaluation.matching import QueryRules, measure_query
+from clipit_lightning.evaluation.scores import read_predictions
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def write(tmp_path, content):
 
 
 def test_the_mean_is_over_queries_then_videos(videos, scores, stores, tmp_path):
-    found = evaluate_predictions(write(tmp_path, scores), "qfvs", stores, draws=2)
+    evaluation = evaluate_scores(write(tmp_path, scores), "qfvs", stores, draws=2)
     means = []
     for video in videos:
         rows = [
@@ -36,9 +37,10 @@ def test_the_mean_is_over_queries_then_videos(videos, scores, stores, tmp_path):
             for item in video.items()
         ]
         means.append(np.mean(rows))
-        assert found["rows"][0][video.key] == pytest.approx(means[-1])
-    assert found["rows"][0]["f1"] == pytest.approx(np.mean(means))
-    assert [row["name"] for row in found["rows"]] == ["predictions", "random", "uniform", "both-concepts", "oracle"]
+        assert evaluation["rows"][0][video.key] == pytest.approx(means[-1])
+    assert evaluation["rows"][0]["f1"] == pytest.approx(np.mean(means))
+    names = ["predictions", "random", "uniform", "both-concepts", "oracle"]
+    assert [row["name"] for row in evaluation["rows"]] == names
 
 
 def test_names_in_any_order_and_layout_and_chosen_shots_from_1(videos, scores, stores, tmp_path):
@@ -56,7 +58,7 @@ def test_names_in_any_order_and_layout_and_chosen_shots_from_1(videos, scores, s
     assert all(one[name].tolist() == other[name].tolist() for name in one)
 
 
-def test_predictions_of_another_length_are_measured_and_said(scores, stores, tmp_path, capsys):
+def test_predictions_of_another_length_are_measured_with_a_note(scores, stores, tmp_path, capsys):
     scores["P01"]["Car_Food"] = {"shots": [1, 5, 9, 120]}
     path = write(tmp_path, scores)
     assert main(["evaluate", str(path), "--dataset", "qfvs", "--root", str(stores), "--draws", "2", "--per-video"]) == 0

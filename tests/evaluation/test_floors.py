@@ -8,11 +8,11 @@ import pytest
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.importing import import_distributed
 from clipit_lightning.data.store import Store
-from clipit_lightning.evaluation.correlation import rank_correlation
 from clipit_lightning.evaluation.f1 import f1_scores
 from clipit_lightning.evaluation.floors import floors, random_draws, uniform_summary
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
-from clipit_lightning.evaluation.rules import Rules, measure
+from clipit_lightning.evaluation.rank_correlation import rank_correlation
+from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules, measure
 from tests.support.synthetic import SHARED, needs_shared
 
 DRAWS = 100
@@ -90,9 +90,7 @@ def videos(stores):
 
 
 @pytest.mark.parametrize("dataset", ["tvsum", "summe"])
-@pytest.mark.parametrize(
-    "rule", ["per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary"]
-)
+@pytest.mark.parametrize("rule", CORRELATION_RULES)
 def test_every_rule_has_all_rows_without_nan(videos, dataset, rule):
     table = floors(videos[dataset], Rules("max", rule), draws=3, seed=5)
     names = ["random", "uniform", "human-pairwise", "human-leave-one-out", "mean-annotator"]

@@ -7,7 +7,6 @@ from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.evaluation.matching import (
     Match,
     QueryRules,
-    SemanticMatchingF1,
     query_drops,
     semantic_matching,
     tag_iou,
@@ -101,24 +100,3 @@ def test_a_prediction_that_ignores_the_query_drops_by_exactly_0(video):
     assert query_drops(video, {1: np.array([3])}) == {1: 0.0}
     own = {query: np.flatnonzero(video.oracle[query]) for query in range(3)}
     assert min(query_drops(video, own).values()) > 0
-
-
-def rank_rows(numbers):
-    rng = np.random.default_rng(0)
-    tags = draw_tags(rng, 20)
-    chosen = [np.sort(rng.choice(20, 4, replace=False)) for _ in range(5)]
-    oracle = (rng.random((5, 20)) < 0.3).astype(np.uint8)
-    metric = SemanticMatchingF1()
-    for number in numbers:
-        metric.update(number, chosen[number], oracle[number], tags)
-    return metric.gathered().to_numpy().tolist()
-
-
-def test_rows_are_the_same_on_one_rank_and_on_two_with_repeats(two_ranks):
-    both = two_ranks.map(rank_rows, [[0, 2, 4], [1, 3, 0]], chunksize=1)
-    assert both[0] == both[1] == rank_rows(range(5))
-
-
-def test_no_query_is_an_error():
-    with pytest.raises(ValueError, match="no video was added"):
-        SemanticMatchingF1().compute()

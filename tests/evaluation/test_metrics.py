@@ -1,28 +1,80 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from clipit_lightning.evaluation.f1 import SummaryF1
+from clipit_lightning.data.store import Store
+from clipit_lightning.evaluation.matching import QueryRules, measure_query
+from clipit_lightning.evaluation.metrics import AnnotatorMeasures, QueryMeasures
+from clipit_lightning.evaluation.rules import ConstantScoresWarning, Rules, measure
 
-USERS = np.array([[1, 1, 0, 0, 0, 0]], np.uint8)
-SUMMARIES = [np.array(row, np.uint8) for row in (
-    [1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [1, 0, 0, 0, 0, 0], [0, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0, 1]
-)]  # fmt: skip
-
-
-def measure(numbers):
-    metric = SummaryF1()
-    for number in numbers:
-        metric.update(number, SUMMARIES[number], USERS, "mean")
-    return float(metric.compute()["f1"]), metric.gathered()["index"].tolist()
-
-
-@pytest.mark.parametrize(
+RULES = Rules("mean", "per-annotator")
+SHARES = pytest.mark.parametrize(
     "shares",
     [((0, 2, 4), (1, 3)), ((0, 2, 4), (1, 3, 0)), ((0, 1, 2, 3, 4), ())],
     ids=["uneven", "with the repeat of a padding sampler", "one rank has none"],
 )
-def test_two_ranks_give_the_mean_of_one_rank(two_ranks, shares):
-    alone, numbers = measure(range(5))
-    for mean, gathered in two_ranks.map(measure, shares, chunksize=1):
-        assert mean == alone
-        assert gathered == numbers == [0, 1, 2, 3, 4]
+
+
+def scores(item, number):
+    return np.random.default_rng(number).random(item.n_steps)
+
+
+def rules_of(dataset):
+    return RULES
+
+
+def rows_of(root, dataset, numbers):
+    """Means and rows of the items of these numbers, on this rank and on the others."""
+    store = Store(root / f"{dataset}.h5")
+    if dataset == "qfvs":
+        items, metric = store.read_queries()[0].items(), QueryMeasures(QueryRules(budget=0.1))
+    else:
+        items, metric = store.read(), AnnotatorMeasures(rules_of)
+    for number in numbers:
+        metric.update(number, items[number], scores(items[number], number))
+    return {name: float(value) for name, value in metric.compute().items()}, metric.gathered().to_dict("records")
+
+
+@SHARES
+@pytest.mark.parametrize("dataset", ["tvsum", "qfvs"])
+def test_two_ranks_give_the_means_and_rows_of_one(two_ranks, stores, dataset, shares):
+    alone = rows_of(stores, dataset, range(5))
+    for ranks in two_ranks.starmap(rows_of, [(stores, dataset, numbers) for numbers in shares], chunksize=1):
+        assert ranks == alone
+
+
+def test_rows_are_those_of_measure(stores):
+    videos = Store(stores / "tvsum.h5").read(["video_1", "video_2"])
+    for number, row in enumerate(rows_of(stores, "tvsum", (0, 1))[1]):
+        assert row == {"index": number, **measure(videos[number], scores(videos[number], number), RULES)}
+    item = Store(stores / "qfvs.h5").read_queries()[0].items()[1]
+    chosen = QueryRules(budget=0.1).choose(scores(item, 1))
+    assert rows_of(stores, "qfvs", (1,))[1] == [{"index": 1, **measure_query(item, chosen)._asdict()}]
+
+
+def test_a_video_with_constant_scores_is_named(stores):
+    video = Store(stores / "tvsum.h5").read(["video_3"])[0]
+    metric = AnnotatorMeasures(rules_of)
+    with pytest.warns(ConstantScoresWarning, match="tvsum/video_3"):
+        metric.update(0, video, np.full(video.n_steps, 0.5))
+    assert metric.compute()["kendall_tau"] == 0
+
+
+def test_without_an_item_there_is_no_mean():
+    for metric in (AnnotatorMeasures(rules_of), QueryMeasures(QueryRules())):
+        with pytest.raises(ValueError, match="no item"), pytest.warns(UserWarning, match="compute"):
+            metric.compute()
+
+
+def test_all_but_the_metrics_starts_without_torch():
+    code = """
+import importlib, pkgutil, sys
+import clipit_lightning.evaluation as room
+for module in pkgutil.iter_modules(room.__path__):
+    if module.name != "metrics":
+        importlib.import_module(f"{room.__name__}.{module.name}")
+assert not {"torch", "lightning", "torchmetrics"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,12 +1,14 @@
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 
 from clipit_lightning.core.config_files import load_config
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.fold_files import families
+from clipit_lightning.evaluation.presets import PRESETS, apply_preset
 from clipit_lightning.evaluation.protocol import (
-    PRESETS,
     Protocol,
-    apply_preset,
+    check_contradictions,
     evaluation_differences,
     protocol_of,
     rules_of,
@@ -36,8 +38,6 @@ def test_every_choice_changes_the_identifier(protocol, name):
 
 
 def test_identifiers_are_stable(protocol):
-    from dataclasses import asdict
-
     assert protocol_of(asdict(protocol)) == protocol
     assert protocol_of(asdict(protocol)).identifier == protocol.identifier
     assert protocol.identifier.startswith("tvsum-canonical-kfold5-val-per-annotator-")
@@ -45,11 +45,8 @@ def test_identifiers_are_stable(protocol):
 
 def test_presets_fill_what_was_not_chosen():
     config = apply_preset(load_config([], ["protocol.preset=csta", "data.dataset=summe"]))
-    assert (config.data.family, config.selection, config.protocol.correlation) == (
-        "csta",
-        "best-on-test",
-        "binary-summary",
-    )
+    chosen = (config.data.family, config.selection, config.protocol.correlation)
+    assert chosen == ("csta", "best-on-test", "binary-summary")
     assert apply_preset(config) == config
     kept = apply_preset(load_config([], ["protocol.preset=csta", "selection=last", "data.family=dsnet"]))
     assert (kept.data.family, kept.selection, kept.protocol.correlation) == ("dsnet", "last", "default")
@@ -57,8 +54,6 @@ def test_presets_fill_what_was_not_chosen():
 
 
 def test_every_preset_has_folds_and_says_what_its_code_does():
-    from clipit_lightning.data.fold_files import families
-
     for dataset in ("tvsum", "summe"):
         for preset in PRESETS.values():
             assert preset.family in ("kfold", *families(dataset, "canonical"))
@@ -71,3 +66,9 @@ def test_sources_keep_their_own_rules():
     assert rules_of(chosen, "tvsum", "tvsum").f1 == "max"
     assert rules_of(chosen, "tvsum", "summe").correlation == "per-annotator"
     assert rules_of(chosen, "tvsum", "summe").f1 == "mean"
+
+
+def test_an_unknown_correlation_rule_is_one_line_before_any_data_are_read():
+    config = load_config([], ["protocol.correlation=per-anotator", "data.root=nowhere"])
+    with pytest.raises(UserError, match=r"^protocol.correlation: Invalid value 'per-anotator', expected.*'all-frames'"):
+        check_contradictions(config)

@@ -6,8 +6,8 @@ import pytest
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.importing import import_distributed
 from clipit_lightning.data.store import Store
+from clipit_lightning.evaluation.floors import query_floors
 from clipit_lightning.evaluation.matching import QueryRules, semantic_matching
-from clipit_lightning.evaluation.query_floors import query_floors
 from tests.support.synthetic import SHARED, needs_shared
 
 VIDEOS = ["P01", "P02", "P03", "P04"]

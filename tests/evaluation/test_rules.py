@@ -3,17 +3,27 @@
 import itertools
 import math
 import warnings
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation import rank_correlation as ranks
-from clipit_lightning.evaluation.correlation import ConstantScoresWarning, RankCorrelation, correlate
-from clipit_lightning.evaluation.f1 import SummaryF1
+from clipit_lightning.evaluation.protocol import rules_of
+from clipit_lightning.evaluation.rules import (
+    CORRELATION_RULES,
+    ConstantScoresWarning,
+    CorrelationRule,
+    Rules,
+    correlate,
+    measure,
+    references,
+)
 from clipit_lightning.summary.key_shots import budget_frames, key_shot_summary
 from clipit_lightning.summary.knapsack import greedy
 
@@ -73,9 +83,9 @@ def at_picks(row, video):
 
 def two_sides(video, scores, summary, rule):
     """What is correlated with what, rule by rule, from the table of ``evaluation.md``."""
-    scores = [float(each) for each in scores]
+    scores = scores.tolist()
     if rule == "binary-summary":
-        return [float(each) for each in summary], [mean(video.user_summary)]
+        return summary.tolist(), [mean(video.user_summary)]
     if video.dataset == "tvsum":
         steps, frames = list(video.user_scores), [spread(row, video) for row in video.user_scores]
     else:
@@ -92,88 +102,73 @@ def naive_correlation(ours, rows, constant):
     """Means of scipy's over the rows that are not constant; 0 where we are constant or all of them are."""
     varied = [row for row in rows if len(set(map(float, row))) > 1]
     if constant or len(set(ours)) == 1 or not varied:
-        return 0.0, 0.0, len(rows) - len(varied)
+        return 0.0, 0.0
     taus = [stats.kendalltau(ours, row).statistic for row in varied]
     rhos = [stats.spearmanr(ours, row).statistic for row in varied]
-    return sum(taus) / len(taus), sum(rhos) / len(rhos), len(rows) - len(varied)
+    return sum(taus) / len(taus), sum(rhos) / len(rhos)
 
 
 @pytest.mark.parametrize("dataset", ["tvsum", "summe"])
-@pytest.mark.parametrize(
-    "rule", ["per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary"]
-)
+@pytest.mark.parametrize("rule", CORRELATION_RULES)
 def test_correlation_rules_equal_their_text(rule, dataset):
     rng = np.random.default_rng(11)
-    seen = {"constant": 0, "left out": 0, "one step": 0, "usual": 0}
+    seen = {"constant": 0, "one step": 0, "usual": 0}
     for case in range(CASES):
         video = draw(rng, dataset)
         scores = draw_scores(rng, video)
         summary = (rng.random(video.n_frames) < rng.choice([0.0, 0.3, 0.3, 1.0])).astype(np.uint8)
         ours, rows = two_sides(video, scores, summary, rule)
         constant = len(set(scores)) == 1
-        tau, rho, left_out = naive_correlation(ours, rows, constant)
-        metric = RankCorrelation()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found = correlate(video, scores, rule, summary)
-            metric.update(0, scores, video, rule, summary)
-        assert found.kendall_tau == pytest.approx(tau, abs=1e-9), case
-        assert found.spearman_rho == pytest.approx(rho, abs=1e-9), case
-        assert found.left_out == left_out, case
-        assert metric.table().iloc[0, 1:].tolist() == [found.kendall_tau, found.spearman_rho]
-        said = [str(each.message) for each in caught if each.category is ConstantScoresWarning]
-        assert len(said) == len(caught) == 2 * (constant or len(set(ours)) == 1), case
-        assert all(f"{dataset}/video_1" in line for line in said)
-        seen["constant"] += bool(said)
-        seen["left out"] += left_out > 0
+            correlation = correlate(video, scores, summary, rule)
+        assert correlation == pytest.approx(naive_correlation(ours, rows, constant), abs=1e-9), case
+        assert len(caught) == (constant or len(set(ours)) == 1), case
+        for warning in caught:
+            assert warning.category is ConstantScoresWarning
+            assert f"{dataset}/video_1" in str(warning.message)
+        seen["constant"] += bool(caught)
         seen["one step"] += video.n_steps == 1
-        seen["usual"] += tau != 0
+        seen["usual"] += correlation.kendall_tau != 0
     assert min(seen.values()) > 20, seen  # the cases cover what they are meant to cover
 
 
-def test_a_rule_that_lacks_its_annotations_or_summary_is_refused():
+def test_a_rule_that_lacks_its_annotations_is_one_line():
+    for dataset, rules in (("summe", ("per-annotator", "all-frames", "binary-summary")), ("tvsum", ("per-annotator",))):
+        video = replace(draw(np.random.default_rng(0), dataset), user_summary=None, user_scores=None)
+        for rule in rules:
+            with pytest.raises(UserError, match=rf"{dataset}/video_1.*correlation={rule}.*mean-annotator"):
+                references(video, rule)
+        assert references(video, "mean-annotator").tolist() == [video.gtscore.tolist()]
+
+
+def test_scores_of_another_length_are_an_error():
     video = draw(np.random.default_rng(0), "summe")
-    bare = Video(**{**vars(video), "user_summary": None})
-    scores = np.arange(video.n_steps) / 8
-    with pytest.raises(ValueError, match=r"summe/video_1.*none was given"):
-        correlate(video, scores, "binary-summary")
-    with pytest.raises(ValueError, match=r"summe/video_1.*do not fit"):
-        correlate(video, np.zeros(video.n_steps + 1), "all-frames")
-    for rule in ("per-annotator", "all-frames", "binary-summary"):
-        with pytest.raises(UserError, match=rf"summe/video_1.*correlation={rule}.*mean-annotator"):
-            correlate(bare, scores, rule, np.zeros(video.n_frames, np.uint8))
+    with pytest.raises(ValueError, match="summe/video_1"):
+        measure(video, np.zeros(video.n_frames + 1), Rules("max", "all-frames"))
 
 
-@pytest.mark.parametrize("cells", [0, ranks.CELLS_PER_VALUE], ids=["by scipy", "by the table"])
-def test_kendall_and_spearman_equal_scipy_by_either_way(cells, monkeypatch):
-    monkeypatch.setattr(ranks, "CELLS_PER_VALUE", cells)
-    rng = np.random.default_rng(3)
-    for case in range(CASES):
-        length, levels = int(rng.integers(2, 400)), rng.choice([2, 3, 20, 10**6], 2)
-        one, other = (rng.integers(0, count, length) for count in levels)
-        one[0], other[0] = one[1] + 1, other[1] + 1
-        ours, theirs = ranks.rank(one), ranks.rank(other)
-        expected = stats.kendalltau(one, other).statistic, stats.spearmanr(one, other).statistic
-        found = ranks.kendall_tau_b(ours, theirs), ranks.spearman_rho(ours, theirs)
-        assert found == pytest.approx(expected, abs=1e-12), case
+def test_without_summaries_there_is_a_correlation_and_no_f1():
+    video, rules = draw(np.random.default_rng(9), "tvsum"), Rules("mean", "mean-annotator")
+    scores = np.random.default_rng(2).random(video.n_steps)
+    measured = measure(replace(video, user_summary=None), scores, rules)
+    assert {name for name, value in measured.items() if math.isnan(value)} == {"f1", "f1_mean", "f1_max"}
+    assert measured["kendall_tau"] == measure(video, scores, rules)["kendall_tau"] != 0
 
 
-def test_a_table_of_levels_is_bounded_by_its_rows_and_by_memory(monkeypatch):
-    tables = []
-    made = ranks._table
-    monkeypatch.setattr(ranks, "_table", lambda *rows: tables.append(made(*rows).size) or made(*rows))
-    rng = np.random.default_rng(5)
-    for levels, length in ((20, 5_000), (500, 5_000), (100, 100_000)):  # the last is past the bound on memory
-        ranks.kendall_tau_b(ranks.rank(rng.integers(0, levels, length)), ranks.rank(rng.random(length)))
-    assert tables == [20 * 5_000]
+def test_another_rule_is_a_row(monkeypatch):
+    """The best of the annotators at each step."""
+    best = CorrelationRule("steps", lambda video: video.user_scores.max(axis=0)[None], "Scores with the best rating.")
+    monkeypatch.setitem(CORRELATION_RULES, "highest-rating", best)
+    video = draw(np.random.default_rng(9), "tvsum")
+    scores = np.random.default_rng(2).random(video.n_steps)
+    rules = rules_of(ProtocolConfig(correlation="highest-rating"), "tvsum", "tvsum")
+    expected = stats.kendalltau(scores, video.user_scores.max(axis=0)).statistic
+    assert measure(video, scores, rules)["kendall_tau"] == pytest.approx(expected)
 
 
-def test_kendall_equals_scipy_where_pairs_do_not_fit_32_bits():
-    rng = np.random.default_rng(4)
-    scores = np.repeat(rng.random(2_000), 100)  # a step's score over its frames
-    people = (rng.random((2, 200_000)) < 0.15).sum(axis=0)
-    found = ranks.kendall_tau_b(ranks.rank(scores), ranks.rank(people))
-    assert found == pytest.approx(stats.kendalltau(scores, people).statistic, abs=1e-12)
+def test_benchmarks_name_rules_that_there_are():
+    assert {benchmark.correlation for benchmark in BENCHMARKS.values()} <= set(CORRELATION_RULES)
 
 
 def shot_worth(video, scores, shot_value):
@@ -192,13 +187,13 @@ def whole_frames(n_frames, rounding):
 
 def best_worth(values, lengths, limit):
     subsets = itertools.product((0, 1), repeat=len(values))
-    return max(np.dot(values, each) for each in subsets if np.dot(lengths, each) <= limit)
+    return max(np.dot(values, subset) for subset in subsets if np.dot(lengths, subset) <= limit)
 
 
 def one_by_one(values, lengths, limit):
     chosen = []
     for shot in sorted(range(len(values)), key=lambda shot: (-values[shot] / lengths[shot], shot)):
-        if values[shot] > 0 and sum(lengths[each] for each in chosen) + lengths[shot] <= limit:
+        if values[shot] > 0 and sum(lengths[other] for other in chosen) + lengths[shot] <= limit:
             chosen.append(shot)
     return sorted(chosen)
 
@@ -223,9 +218,9 @@ def test_summary_rules_equal_their_text(shot_value, rounding, solver):
             rounding=rounding,
             solver=solver,
         )
-        parts = [summary[first : last + 1].tolist() for first, last in video.change_points]
-        assert all(len(set(part)) == 1 for part in parts), case
-        chosen = [shot for shot, part in enumerate(parts) if part[0]]
+        shots = [summary[first : last + 1].tolist() for first, last in video.change_points]
+        assert all(len(set(frames)) == 1 for frames in shots), case
+        chosen = [shot for shot, frames in enumerate(shots) if frames[0]]
         assert summary.sum() <= limit, case
         if solver == "greedy":
             assert chosen == one_by_one(values, lengths, limit), case
@@ -237,13 +232,11 @@ def test_summary_rules_equal_their_text(shot_value, rounding, solver):
 
 
 def test_roundings_at_halves_and_whole_numbers():
-    found = {
-        n_frames: [budget_frames(n_frames, 0.15, each) for each in ("floor", "round", "ceil")]
-        for n_frames in (10, 20, 30, 33, 34)
-    }
-    assert found == {10: [1, 2, 2], 20: [3, 3, 3], 30: [4, 4, 5], 33: [4, 5, 5], 34: [5, 5, 6]}
+    roundings = ("floor", "round", "ceil")
+    for n_frames, frames in ((10, [1, 2, 2]), (20, [3, 3, 3]), (30, [4, 4, 5]), (33, [4, 5, 5]), (34, [5, 5, 6])):
+        assert [budget_frames(n_frames, 0.15, rounding) for rounding in roundings] == frames
     for budget, whole in ((0.29, 29), (0.07, 7)):  # in floats 28.999999999999996 and 7.000000000000001
-        assert {budget_frames(100, budget, each) for each in ("floor", "round", "ceil")} == {whole}
+        assert {budget_frames(100, budget, rounding) for rounding in roundings} == {whole}
 
 
 def test_greedy_goes_by_value_per_weight_passes_over_and_breaks_ties_by_order():
@@ -257,30 +250,3 @@ def test_greedy_goes_by_value_per_weight_passes_over_and_breaks_ties_by_order():
     assert not greedy(np.array([0.0, -1]), np.array([1, 1]), 5).any()
     with pytest.raises(ValueError, match="finite"):
         greedy(np.array([np.inf]), np.array([1]), 1)
-
-
-def naive_f1(ours, theirs):
-    overlap = sum(a and b for a, b in zip(ours, theirs, strict=True))
-    precision = overlap / sum(ours) if sum(ours) else 0.0
-    recall = overlap / sum(theirs) if sum(theirs) else 0.0
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-@pytest.mark.parametrize("convention", ["mean", "max"])
-def test_f1_over_annotators_equals_its_text(convention):
-    rng = np.random.default_rng(13)
-    one_shot, metric, expected = 0, SummaryF1(), []
-    for case in range(CASES):
-        video = draw(rng, "summe")
-        summary = key_shot_summary(
-            draw_scores(rng, video), video.picks, video.change_points, video.n_frames, budget=0.5
-        )
-        metric.update(case, summary, video.user_summary, convention)
-        scores = [naive_f1(summary.tolist(), row.tolist()) for row in video.user_summary]
-        mean, best = sum(scores) / len(scores), max(scores)
-        expected.append([best if convention == "max" else mean, mean, best])
-        if len(video.change_points) == 1:
-            assert expected[-1] == [0, 0, 0]  # one shot longer than the budget: an empty summary
-            one_shot += 1
-    np.testing.assert_allclose(metric.table()[["f1", "f1_mean", "f1_max"]], expected, atol=1e-9)
-    assert one_shot > 10

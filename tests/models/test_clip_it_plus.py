@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clipit_lightning.core.config_learning import LossConfig, ModelConfig
+from clipit_lightning.core.config import LossConfig, ModelConfig
 from clipit_lightning.models.clip_it import ClipItScorer
 from clipit_lightning.models.clip_it_plus import ClipItPlusScorer, TransformerScorer
 from clipit_lightning.models.losses import SummaryLoss

@@ -68,10 +68,11 @@ def test_the_strength_is_the_best_on_validation(stores, tmp_path, caplog):
     alphas = [0.01, 3.0, 1000.0]
     seen = []
     config = load_config([], [*words, f"model.alphas={alphas}", f"output={tmp_path / 'all'}"])
-    result = run(config, watch=lambda *of: seen.append(of))
-    line = caplog.messages[-1]
+    result = run(config, watch=lambda *of: seen.append(of)).content()
+    last = caplog.messages[-1]
     alone = [
-        run(load_config([], [*words, f"model.alphas=[{alpha}]", f"output={tmp_path / str(alpha)}"])) for alpha in alphas
+        run(load_config([], [*words, f"model.alphas=[{alpha}]", f"output={tmp_path / str(alpha)}"])).content()
+        for alpha in alphas
     ]
     taus = [each["folds"][0]["validation"]["kendall_tau"] for each in alone]
     best = int(np.argmax(taus))
@@ -79,7 +80,7 @@ def test_the_strength_is_the_best_on_validation(stores, tmp_path, caplog):
     assert result["folds"][0]["epoch"] == best
     assert result["folds"][0]["validation"] == alone[best]["folds"][0]["validation"]
     assert result["metrics"] == alone[best]["metrics"]
-    assert line.endswith(f"(alpha {alphas[best]:g}, selection val)")
+    assert last.endswith(f"(alpha {alphas[best]:g}, selection val)")
     assert result["parameters"] == 3 * 8 + 7 + 1  # of features in three windows, cues, and the offset
     rows = pd.read_csv(tmp_path / "all/folds/0/metrics.csv")
     assert rows["epoch"].tolist() == [0, 1, 2]
@@ -94,7 +95,7 @@ def test_the_strength_is_the_best_on_validation(stores, tmp_path, caplog):
 @pytest.mark.parametrize("words", [["data.validation=0"], []])
 def test_without_validation_the_middle_strength_is_taken(stores, tmp_path, words):
     words = [*LINEAR, *words, "selection=last", f"data.root={stores}", "data.fold=0", f"output={tmp_path / 'run'}"]
-    result = run(load_config([], words))
+    result = run(load_config([], words)).content()
     assert result["folds"][0]["epoch"] == 4
     assert ("kendall_tau" in result["folds"][0]["validation"]) == ("data.validation=0" not in words)
     assert [path.name for path in (tmp_path / "run/folds/0").glob("*.ckpt")] == ["last.ckpt"]
@@ -102,7 +103,7 @@ def test_without_validation_the_middle_strength_is_taken(stores, tmp_path, words
 
 def test_best_on_test_is_the_best_on_test(stores, tmp_path):
     words = [*LINEAR, "selection=best-on-test", f"data.root={stores}", "data.fold=0", f"output={tmp_path / 'run'}"]
-    result = run(load_config([], words))
+    result = run(load_config([], words)).content()
     expected = result["metrics"]["kendall_tau"]["mean"]
     assert result["folds"][0]["validation"]["kendall_tau"] == pytest.approx(expected, abs=1e-9)
 
@@ -116,7 +117,7 @@ def test_an_interrupted_fit_starts_again_and_ends_the_same(stores, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         run(load_config([], [*words, f"output={tmp_path / 'one'}"]), watch=interrupt)
-    found = [run(load_config([], [*words, f"output={tmp_path / name}"])) for name in ("one", "two")]
+    found = [run(load_config([], [*words, f"output={tmp_path / name}"])).content() for name in ("one", "two")]
     assert found[0]["metrics"] == found[1]["metrics"]
 
 
@@ -129,7 +130,7 @@ def test_scores_do_not_depend_on_the_precision_of_training(stores, tmp_path):
 
 def test_every_query_has_a_score_of_its_own(stores, tmp_path):
     words = [*LINEAR, "data.dataset=qfvs", "data.family=2/1/1", "data.fold=0", f"data.root={stores}"]
-    result = run(load_config([], [*words, f"output={tmp_path / 'run'}"]))
+    result = run(load_config([], [*words, f"output={tmp_path / 'run'}"])).content()
     assert result["metrics"]["query_drop"]["mean"] != 0
     scores = json.loads((tmp_path / "run/scores.json").read_text())
     assert len({tuple(row) for row in scores.values()}) == 5

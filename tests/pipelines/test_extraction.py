@@ -10,14 +10,13 @@ from clipit_lightning.pipelines.extraction import Place, own_device, own_place, 
 from clipit_lightning.pipelines.prepare import Settings, prepare
 from tests.support.videos import write_video
 
+pytestmark = pytest.mark.slow
+
 COMMAND = """
-import argparse, sys, torch
+import sys, torch
 torch.set_num_threads(1)
-from clipit_lightning.cli import preparing
-parser = argparse.ArgumentParser()
-preparing.add_prepare(parser.add_subparsers())
-options = parser.parse_args()
-sys.exit(options.function(options))
+from clipit_lightning.cli.main import main
+sys.exit(main())
 """
 
 

@@ -49,10 +49,10 @@ def made_page(source=None, page=None, **of):
     """A page of ten seconds with two chosen shots: 2 to 4 and 6 to 7."""
     times = np.arange(0, 10, 0.5)
     shots = tuple(Shot(start, start + 1, start in (2, 3, 6), 0.5) for start in range(10))
-    found = address(source, page) if source else None
     frames = tuple(KeyFrame(time, b"\xff\xd8", "a caption") for time in (2.5, 6.5))
-    parts = {"curve": Curve(times, np.sin(times)), "shots": shots, "video": found, "key_frames": frames} | of
-    return Page("A title", (VideoPage("A title", 10.0, **parts),))
+    content = {"curve": Curve(times, np.sin(times)), "shots": shots, "key_frames": frames}
+    content["video"] = address(source, page) if source else None
+    return Page("A title", (VideoPage("A title", 10.0, **content | of),))
 
 
 def report_page(count=6):
@@ -76,29 +76,29 @@ def report_page(count=6):
 
 
 def test_a_short_curve_keeps_every_point():
-    found = points(charts.line([0, 1, 2, 4], [0, 1, 0.5, 1], 4, charts.Axis(0, 1)))
-    assert found == [(0, 200), (250, 0), (500, 100), (1000, 0)]
+    drawn = points(charts.line([0, 1, 2, 4], [0, 1, 0.5, 1], 4, charts.Axis(0, 1)))
+    assert drawn == [(0, 200), (250, 0), (500, 100), (1000, 0)]
 
 
 def test_a_long_curve_keeps_the_extremes_of_every_column():
     rng = np.random.default_rng(0)
     values = rng.normal(size=20_000)
     axis = charts.axis_of([values])
-    found = points(charts.line(np.arange(20_000), values, 20_000, axis))
-    assert len(found) <= 2 * charts.COLUMNS + 2
-    assert found == sorted(found, key=lambda point: point[0])
+    line = points(charts.line(np.arange(20_000), values, 20_000, axis))
+    assert len(line) <= 2 * charts.COLUMNS + 2
+    assert line == sorted(line, key=lambda point: point[0])
     for column in range(charts.COLUMNS):
         part = values[column * 50 : column * 50 + 50]
         x = [column * 1000 / charts.COLUMNS, (column + 1) * 1000 / charts.COLUMNS]
-        drawn = {y for at, y in found if x[0] - 1 <= at <= x[1] + 1}
+        drawn = {y for at, y in line if x[0] - 1 <= at <= x[1] + 1}
         assert {int(axis.y([part.min()])[0]), int(axis.y([part.max()])[0])} <= drawn
 
 
 def test_a_long_band_holds_what_it_is_drawn_for():
     middle = np.sin(np.arange(5000) / 50)
     axis = charts.Axis(-2, 2)
-    found = points(charts.band(np.arange(5000), middle - 0.5, middle + 0.5, 5000, axis))
-    upper, lower = found[: len(found) // 2], found[len(found) // 2 :][::-1]
+    band = points(charts.band(np.arange(5000), middle - 0.5, middle + 0.5, 5000, axis))
+    upper, lower = band[: len(band) // 2], band[len(band) // 2 :][::-1]
     assert [x for x, _ in upper] == [x for x, _ in lower]
     for number in range(0, 5000, 7):
         column = min(int(number / 5000 * charts.COLUMNS), len(upper) - 1)
@@ -133,9 +133,9 @@ def test_the_clock(seconds, text):
 def test_ticks_across_are_few_and_inside():
     for length in (0.4, 3, 59, 104, 3600, 36_000, 1e6):
         for unit in ("seconds", "frames"):
-            found = charts.ticks_of(length, unit)
-            assert 1 <= len(found) <= 13
-            assert all(0 <= left <= 100 for _, left in found)
+            ticks = charts.ticks_of(length, unit)
+            assert 1 <= len(ticks) <= 13
+            assert all(0 <= left <= 100 for _, left in ticks)
 
 
 def test_texts_of_users_are_escaped_everywhere():
@@ -221,8 +221,8 @@ def test_addresses_are_relative_and_quoted(tmp_path):
 
 @pytest.fixture(scope="module")
 def window(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
+    with browser(tmp_path_factory.mktemp("profile")) as window:
+        yield window
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +253,7 @@ def test_a_page_loads_from_a_file_without_a_request_or_a_complaint(window, folde
         window.wait("document.readyState === 'complete'")
         if name in ("both", "whole", "alone"):
             window.wait(READY)
-        asked = {each.rpartition("/")[2] for each in window.requests()}
+        asked = {request.rpartition("/")[2] for request in window.requests()}
         assert asked <= {"summary.mp4", "whole%20one.mp4"}
         assert window.complaints() == []
         assert window.run("return document.documentElement.scrollWidth <= innerWidth")

@@ -1,4 +1,3 @@
-import argparse
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -7,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from clipit_lightning.cli import preparing
+from clipit_lightning.cli.main import main
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.store import Store
 from clipit_lightning.pipelines import prepare as module
@@ -17,9 +16,12 @@ from clipit_lightning.pipelines.prepare import Settings, prepare
 from clipit_lightning.pipelines.progress import Progress, rough
 from clipit_lightning.summary.key_shots import key_shot_summary
 from clipit_lightning.video.extract import describe
+from tests.support.commands import invoke
 from tests.support.synthetic import write_summe_ground_truth, write_tvsum_mat
 from tests.support.tiny_models import blip_model, clip_model
 from tests.support.videos import write_video
+
+pytestmark = pytest.mark.slow
 
 HSV = Settings("hsv", rate=5.0)
 FRAMES = {"ball": 160, "cat": 60, "dog": 75}
@@ -340,10 +342,7 @@ def test_too_little_memory_ends_the_run_with_one_line(videos, monkeypatch):
 
 
 def command(*words):
-    parser = argparse.ArgumentParser()
-    preparing.add_prepare(parser.add_subparsers())
-    options = parser.parse_args(["prepare", *map(str, words)])
-    return options.function(options)
+    return invoke("prepare", *words)
 
 
 def test_the_command_says_what_it_skipped_with_status_one(videos, capsys):
@@ -377,8 +376,7 @@ def test_contradictions_are_one_line_before_any_work(words, what):
 
 
 def test_the_help_shows_the_formats(capsys):
-    with pytest.raises(SystemExit):
-        command("--help")
+    assert main(["prepare", "--help"]) == 0
     shown = capsys.readouterr().out
     assert all(each in shown for each in ("video,annotator,start,end,score", "open_clip:MODEL/PRETRAINED", "hsv"))
 

@@ -1,4 +1,3 @@
-import argparse
 import json
 import re
 import shutil
@@ -10,12 +9,12 @@ import pytest
 import yaml
 from scipy.stats import rankdata
 
-from clipit_lightning.cli.reporting import add_report
+from clipit_lightning.cli.main import main
 from clipit_lightning.core.config import LossConfig
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.mini_queries import make_query_videos
-from clipit_lightning.data.store import Store, write_query_store, write_store
+from clipit_lightning.data.mini import make_query_videos
+from clipit_lightning.data.store import Store, write_store
 from clipit_lightning.evaluation.matching import semantic_matching
 from clipit_lightning.evaluation.rules import Rules, measure
 from clipit_lightning.pipelines.annotated_report import BY_CHANCE, annotated_pages, worst_stretches
@@ -27,6 +26,7 @@ from tests.support.browser import browser, needs_browser
 from tests.support.synthetic import change_points
 from tests.support.videos import write_video
 
+pytestmark = pytest.mark.slow
 QUICK = ["model.name=mlp", "optim.epochs=2", "trainer.accelerator=cpu", "data.fold=1"]
 
 
@@ -57,7 +57,7 @@ def asked(tmp_path_factory):
     """A finished run of one fold of videos with queries."""
     root = tmp_path_factory.mktemp("queries")
     attributes = {"dataset": "qfvs", "features": "mini", "data": "mini"}
-    write_query_store(root / "qfvs.h5", list(make_query_videos()), attributes)
+    write_store(root / "qfvs.h5", list(make_query_videos()), attributes)
     words = [*QUICK, "data.dataset=qfvs", "data.family=2/1/1", f"data.root={root}", f"output={root / 'run'}"]
     run(load_config([], words))
     return root / "run"
@@ -159,13 +159,9 @@ def test_queries_are_shown_with_oracle_and_tags(asked, tmp_path):
 
 
 def test_the_command_writes_the_page_and_says_where(copy, capsys, tmp_path):
-    parser = argparse.ArgumentParser()
-    add_report(parser.add_subparsers())
-    options = parser.parse_args(["report", str(copy), "--to", str(tmp_path / "a" / "page.html")])
-    assert options.function(options) == 0
+    assert main(["report", str(copy), "--to", str(tmp_path / "a" / "page.html")]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "a" / "page.html")
-    options = parser.parse_args(["report", str(copy)])
-    assert options.function(options) == 0
+    assert main(["report", str(copy)]) == 0
     text = (copy / "report.html").read_text()
     assert text == (tmp_path / "a" / "page.html").read_text()
     for title in ("Kendall tau in validation", "Loss, all terms", "Loss: key frames"):
@@ -215,14 +211,11 @@ DAMAGES = {
     "not finished": lambda run: (run / "result.json").unlink(),
     "tested nothing": lambda run: (run / "scores.json").unlink(),
     r"cannot read .*result.json": lambda run: (run / "result.json").write_text("{"),
-    r"result.json: damaged": lambda run: (run / "result.json").write_text("[]"),
-    r"result.json.*damaged": lambda run: (run / "result.json").write_text('{"metrics": {}, "folds": [1]}'),
-    r"cannot read .*protocol.json": lambda run: (run / "protocol.json").unlink(),
-    r"protocol.json: damaged \(no 'dataset'": lambda run: (run / "protocol.json").write_text("{}"),
+    r"result.json: not a result of clipit train": lambda run: (run / "result.json").write_text("[]"),
     r"config.yaml: not a YAML": lambda run: (run / "config.yaml").write_bytes(b"\xff\xfe\x00:["),
-    r"per_video.csv: cannot be read": lambda run: (run / "per_video.csv").write_text(""),
-    r"per_video.csv: rows without": lambda run: (run / "per_video.csv").write_text("a,b\n1,2\n"),
-    r"per_video.csv: has no column": lambda run: (run / "per_video.csv").write_text("video,fold\na,0\n"),
+    r"per_video.csv: not the table of a run": lambda run: (run / "per_video.csv").write_text(""),
+    r"per_video.csv: .*fold is missing": lambda run: (run / "per_video.csv").write_text("a,b\n1,2\n"),
+    r"per_video.csv: has no column": lambda run: (run / "per_video.csv").write_text("video,fold,f1\na,0,0.5\n"),
     "1 scores, expected": damage_scores,
     "not the videos of": lose_a_video,
     r"metrics.csv: cannot be read": lambda run: (run / "folds" / "1" / "metrics.csv").write_text('a\n"b,c\nd'),

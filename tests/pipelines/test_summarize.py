@@ -1,4 +1,3 @@
-import argparse
 import csv
 import json
 import os
@@ -11,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from clipit_lightning.cli.summarizing import add_summarize, parse_budget
+from clipit_lightning.cli.video import parse_budget
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.pipelines import summarize as module
@@ -26,9 +25,11 @@ from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder, make_encoder
 from clipit_lightning.video.extract import Description, describe
 from clipit_lightning.video.reader import VideoInfo
+from tests.support.commands import invoke
 from tests.support.tiny_models import OPEN_CLIP, clip_model, open_clip_model
 from tests.support.videos import NOT_VIDEOS, ODD_VIDEOS, shown_number, write_video
 
+pytestmark = pytest.mark.slow
 FPS = 25
 HSV = make_encoder("hsv")
 
@@ -52,10 +53,7 @@ class Finder(HsvEncoder):
 
 
 def command(*words):
-    parser = argparse.ArgumentParser()
-    add_summarize(parser.add_subparsers())
-    options = parser.parse_args(["summarize", *map(str, words)])
-    return options.function(options)
+    return invoke("summarize", *words)
 
 
 def quiet(*words, **of):
@@ -471,7 +469,7 @@ def test_a_run_refuses_other_weights_of_the_same_name(captioned, source, tmp_pat
         (lambda run: (run / "config.yaml").unlink(), "no run here"),
         (lambda run: (run / "result.json").unlink(), "not finished; `clipit train"),
         (lambda run: (run / "result.json").write_text("{"), "cannot read"),
-        (lambda run: (run / "result.json").write_text("[]"), "no trained scorer"),
+        (lambda run: (run / "result.json").write_text("[]"), "not a result of clipit train"),
         (lambda run: [each.unlink() for each in run.glob("folds/*/best.ckpt")], "no trained scorer"),
         (lambda run: (run / "folds/0/best.ckpt").write_bytes(b"PK"), "not a checkpoint that can be read"),
     ],

@@ -88,7 +88,7 @@ def test_repetitions_must_be_of_one_run_and_of_different_seeds(runs, tmp_path):
         read_run([runs / "random0", runs / "sum"])
     with pytest.raises(UserError, match="same seed"):
         read_run([runs / "random0", runs / "random0"])
-    with pytest.raises(UserError, match="no finished run"):
+    with pytest.raises(UserError, match="no run here"):
         read_run([tmp_path])
 
 

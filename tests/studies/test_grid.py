@@ -19,7 +19,7 @@ from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.processes import Ended
-from clipit_lightning.evaluation.protocol import refuse_contradictions
+from clipit_lightning.evaluation.protocol import check_contradictions
 from clipit_lightning.studies.compare import compare_runs
 from clipit_lightning.studies.grid import read_grid
 from clipit_lightning.studies.grid_report import (
@@ -31,6 +31,8 @@ from clipit_lightning.studies.grid_report import (
 )
 from clipit_lightning.studies.grid_runs import default_workers, run_grid
 from clipit_lightning.training.train import run
+
+pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
@@ -149,7 +151,7 @@ def test_an_entry_may_have_a_supervision_of_its_own(grid_file, stores, monkeypat
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_every_shipped_configuration_is_without_contradictions(path):
-    refuse_contradictions(load_config([path]))
+    check_contradictions(load_config([path]))
 
 
 @pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)

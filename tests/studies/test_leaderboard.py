@@ -1,6 +1,8 @@
 import copy
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -10,41 +12,15 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.studies.leaderboard import COLUMNS, make_board, result_folders, write_board
 from clipit_lightning.studies.tables import format_board, result_table
-
-
-def metric(*folds):
-    return {"mean": sum(folds) / len(folds), "std": None, "folds": list(folds)}
-
-
-BASE = {
-    "run": "clip-it-seed0",
-    "method": "clip-it",
-    "dataset": "tvsum",
-    "setting": "canonical",
-    "supervision": "supervised",
-    "features": "f",
-    "data": "real",
-    "selection": "val",
-    "protocol": {"identifier": "p1", "correlation": "per-annotator"},
-    "config_hash": "abc",
-    "seed": 0,
-    "metrics": {
-        "f1": metric(0.5, 0.6),
-        "f1_mean": metric(0.5, 0.6),
-        "f1_max": metric(0.7, 0.8),
-        "kendall_tau": metric(0.1, 0.3),
-        "spearman_rho": metric(0.2, 0.4),
-    },
-    "folds": [{"fold": 0}, {"fold": 1}],
-}
+from tests.support.results import CONTENT, PROTOCOL, fold, metric, result
 
 
 @pytest.fixture
 def save(tmp_path):
     def call(run="clip-it-seed0", **changes):
-        result = copy.deepcopy(BASE) | {"run": run} | changes
+        content = copy.deepcopy(CONTENT) | {"run": run} | changes
         (tmp_path / "runs" / run).mkdir(parents=True)
-        (tmp_path / "runs" / run / "result.json").write_text(json.dumps(result))
+        (tmp_path / "runs" / run / "result.json").write_text(json.dumps(content))
         return tmp_path / "runs"
 
     return call
@@ -62,7 +38,7 @@ def test_columns_and_percent(save, tmp_path):
 
 def test_seeds_of_a_configuration_are_one_row(save):
     save("a", seed=0)
-    other = copy.deepcopy(BASE["metrics"]) | {"kendall_tau": metric(0.3, 0.5)}
+    other = copy.deepcopy(CONTENT["metrics"]) | {"kendall_tau": metric(0.3, 0.5)}
     board = make_board([save("b", seed=1, metrics=other)])
     assert board["seeds"].tolist() == [2]
     assert board["kendall_tau"].tolist() == [0.3]
@@ -72,8 +48,8 @@ def test_seeds_of_a_configuration_are_one_row(save):
 def test_other_configurations_protocols_and_folds_are_other_rows(save):
     save("a")
     save("b", config_hash="other")
-    save("c", protocol={"identifier": "p2", "correlation": "per-annotator"})
-    assert len(make_board([save("d", folds=[{"fold": 0}])])) == 4
+    save("c", protocol=PROTOCOL | {"folds_hash": "other"})
+    assert len(make_board([save("d", folds=[fold(0)])])) == 4
 
 
 def test_a_result_found_twice_counts_once(save, tmp_path):
@@ -100,7 +76,7 @@ def test_rows_that_only_their_configurations_tell_apart_are_shown_by_name(save):
 def test_of_a_run_that_lies_twice_the_first_counts_and_other_seeds_and_configurations_are_other_runs(save, tmp_path):
     runs = save("a")
     for number, changes in enumerate(({}, {"seed": 1}, {"config_hash": "other"})):
-        old = copy.deepcopy(BASE) | {"run": "a", "metrics": BASE["metrics"] | {"f1": metric(0.9, 0.9)}} | changes
+        old = copy.deepcopy(CONTENT) | {"run": "a", "metrics": CONTENT["metrics"] | {"f1": metric(0.9, 0.9)}} | changes
         (tmp_path / "kept").mkdir(exist_ok=True)
         (tmp_path / f"kept/{number}.json").write_text(json.dumps(old))
     board = make_board([runs, tmp_path / "kept"])
@@ -121,7 +97,7 @@ def test_results_are_looked_for_in_runs_then_in_its_grids_the_latest_first(tmp_p
 
 def test_rows_are_sorted_by_tau_within_a_protocol(save):
     save("a", method="weak", config_hash="1")
-    strong = copy.deepcopy(BASE["metrics"]) | {"kendall_tau": metric(0.6, 0.6)}
+    strong = copy.deepcopy(CONTENT["metrics"]) | {"kendall_tau": metric(0.6, 0.6)}
     board = make_board([save("b", method="strong", config_hash="2", metrics=strong)])
     assert board["method"].tolist() == ["strong", "weak"]
 
@@ -130,8 +106,7 @@ def test_what_follows_a_mean_is_said_and_a_result_has_the_labels_of_a_page(save)
     text = format_board(make_board([save()]))
     assert "0.200 ±0.141" in text
     assert "±: sample standard deviation over all folds of all seeds" in text
-    result = BASE | {"wall_seconds": 1.0, "metrics": BASE["metrics"] | {"query_drop": None}}
-    lines = result_table(result).splitlines()
+    lines = result_table(result(metrics=CONTENT["metrics"] | {"query_drop": None})).splitlines()
     assert [line.split("  ")[1] for line in lines[1:-1]] == [
         *("Kendall tau", "Spearman rho", "F1 %", "F1 %, mean annotator", "F1 %, best annotator"),
     ]
@@ -142,8 +117,8 @@ def test_names_are_safe_in_spreadsheets(save):
 
 
 def test_one_fold_has_no_deviation_and_no_results_no_rows(save, tmp_path):
-    single = {name: metric(0.5) for name in BASE["metrics"]}
-    board = make_board([save("a", metrics=single, folds=[{"fold": 0}])])
+    single = {name: metric(0.5) for name in CONTENT["metrics"]}
+    board = make_board([save("a", metrics=single, folds=[fold(0)])])
     assert board["kendall_tau_std"].isna().all()
     assert " ±" not in format_board(board)
     assert "no results yet" in format_board(make_board([tmp_path / "none"]))
@@ -234,3 +209,9 @@ def test_a_damaged_published_table_is_said(tmp_path):
     (tmp_path / "p.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="not the table of published results"):
         make_board([], tmp_path / "p.csv")
+
+
+def test_the_leaderboard_needs_neither_torch_nor_lightning():
+    command = "import sys, clipit_lightning.studies.tables, clipit_lightning.studies.compare; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "lightning", "torchmetrics", "scipy.stats"} & set(loaded)

@@ -32,7 +32,10 @@ from clipit_lightning.studies.sweep_report import (
 )
 from clipit_lightning.studies.sweep_worker import Search, open_study, shown_url, storage_errors, work
 from clipit_lightning.training.objective import RunningObjective
+from clipit_lightning.training.run import Run
+from tests.support.results import fold_result, metric, result
 
+pytestmark = pytest.mark.slow
 EPOCHS = 4
 EARLY = {"early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 2}}
 
@@ -40,8 +43,8 @@ EARLY = {"early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 2}}
 def fake_run(config, watch=None, epoch_seconds=0.0):
     """Instead of training: a smooth function of the configuration, in folds and epochs that continue after a kill."""
     folder = Path(config.output)
-    if (folder / "result.json").exists():
-        return json.loads((folder / "result.json").read_text())
+    if Run(folder).result_file.exists():
+        return Run(folder).result()
     folder.mkdir(parents=True, exist_ok=True)
     assert config.test is False
     assert config.logger.wandb == "off"
@@ -57,11 +60,11 @@ def fake_run(config, watch=None, epoch_seconds=0.0):
             time.sleep(epoch_seconds)
             watch(fold, epoch, {"kendall_tau": values[epoch], "f1": 0.5})
             (path / f"epoch-{epoch}").touch()
-        (path / "result.json").write_text(json.dumps({"validation": {"kendall_tau": values[-1], "f1": 0.5}}))
-    mean = (reached[0][-1] + reached[1][-1]) / 2
-    result = {"metrics": {}, "validation": {"monitor": "kendall_tau", "kendall_tau": {"mean": mean}}}
-    (folder / "result.json").write_text(json.dumps(result))
-    return result
+        Run(folder).write_fold(fold_result(fold=fold, validation={"kendall_tau": values[-1], "f1": 0.5}))
+    over_folds = metric(reached[0][-1], reached[1][-1])
+    trained = result(metrics={}, validation={"monitor": "kendall_tau", "kendall_tau": over_folds})
+    Run(folder).write(trained, [])
+    return trained
 
 
 def fake_train(run):
@@ -179,7 +182,7 @@ def test_every_validation_of_every_fold_is_a_step_of_its_own(search, train, name
     def run(config, watch):
         for fold, epoch in [(fold, epoch) for fold in (0, 1) for epoch in range(per_fold)]:
             watch(fold, epoch, {"kendall_tau": epoch / 10 + fold, "f1": 0.5})
-        return {"validation": {"kendall_tau": {"mean": 1.0}}}
+        return result(validation={"monitor": "kendall_tau", "kendall_tau": metric(1.0)})
 
     train.run = run
     alphas, model = list(range(1, 8)), {"model.name": {"value": name}}
@@ -408,9 +411,7 @@ def test_the_objective_of_a_run_that_continues_is_that_of_an_undisturbed_one(tmp
         for epoch in epochs:
             whole.update(0, epoch)
         assert whole.means() == pytest.approx(expected)
-        fold = tmp_path / selection / "folds/0"
-        fold.mkdir(parents=True)
-        (fold / "result.json").write_text(json.dumps({"validation": expected}))
+        Run(tmp_path / selection).write_fold(fold_result(validation=expected))
         continued = RunningObjective(selection, "kendall_tau", tmp_path / selection)
         for objective in (whole, continued):
             objective.update(1, epochs[0])
@@ -425,7 +426,9 @@ def test_an_interrupted_fold_is_read_from_its_checkpoint(tmp_path):
     fold.mkdir(parents=True)
     (fold / "last.ckpt").write_bytes(b"damaged")
     assert RunningObjective("val", "kendall_tau", tmp_path).means() == {}
-    torch.save({"validation": {"kendall_tau": 0.4}, "epoch": 1}, fold / "best.ckpt")
+    torch.save(
+        {"validation": {"kendall_tau": 0.4}, "epoch": 1, "state_dict": {"w": torch.zeros(1)}}, fold / "best.ckpt"
+    )
     continued = RunningObjective("val", "kendall_tau", tmp_path)
     assert continued.update(0, {"kendall_tau": 0.3}) == {"kendall_tau": 0.4}
 
@@ -438,9 +441,9 @@ def test_real_training_runs_in_processes_of_its_own_and_continues(stores, tmp_pa
     study = run_sweep(sweep, trials=1, folder=tmp_path / "search")
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE]
     assert any(line.startswith("[1/1] trial 0: kendall_tau") for line in caplog.messages)
-    result = json.loads((tmp_path / "search/trials/0/result.json").read_text())
-    assert result["metrics"] == {}
-    assert result["validation"]["kendall_tau"]["mean"] == study.trials[0].value
+    trained = json.loads((tmp_path / "search/trials/0/result.json").read_text())
+    assert trained["metrics"] == {}
+    assert trained["validation"]["kendall_tau"]["mean"] == study.trials[0].value
     assert not (tmp_path / "search/trials/0/scores.json").exists()
     assert load_config([tmp_path / "search/best.yaml"]).optim.lr in (0.001, 0.01)
     assert "run " in (tmp_path / "search/logs/trial-0.txt").read_text()

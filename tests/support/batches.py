@@ -26,15 +26,15 @@ def make_batch(lengths: list[int], seed: int = 0, garbage: float = 0.0, tokens: 
 def check_padding_has_no_influence(scorer: nn.Module, **text: int) -> None:
     """A video has the scores and the gradients alone that it has in a batch, whatever stands in the padding there.
 
-    The same holds for the reconstruction, where there is one.
+    So has its reconstruction, where there is one.
     """
     scorer = copy.deepcopy(scorer).eval()
     for length in (1, 3, 8, 13):
         outputs, gradients = [], []
-        for lengths, place, garbage in (([length], 0, 0.0), ([length, 13], 0, 1e6), ([17, 2, length], 2, float("nan"))):
+        for lengths, video, garbage in (([length], 0, 0.0), ([length, 13], 0, 1e6), ([17, 2, length], 2, float("nan"))):
             scorer.zero_grad()
             output = scorer(*make_batch(lengths, garbage=garbage, **text))
-            rows = [part[place] for part in output if part is not None]  # (steps,) and (steps, features)
+            rows = [values[video] for values in output if values is not None]  # (steps,) and (steps, features)
             assert not any(row[length:].any() for row in rows)
             outputs.append([row[:length] for row in rows])
             if output.logits.requires_grad:
@@ -47,11 +47,11 @@ def check_padding_has_no_influence(scorer: nn.Module, **text: int) -> None:
 
 
 def _gradients(scorer: nn.Module) -> list[Tensor]:
-    found = []
+    gradients = []
     for name, parameter in scorer.named_parameters():
         assert parameter.grad is not None, name
-        found.append(parameter.grad.clone())
-    return found
+        gradients.append(parameter.grad.clone())
+    return gradients
 
 
 def check_items_may_share_a_video(scorer: nn.Module, **text: int) -> None:

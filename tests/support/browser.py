@@ -14,10 +14,13 @@ import pytest
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 SELENIUM = importlib.util.find_spec("selenium")
 
-needs_browser = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER and SELENIUM),
-    reason="no browser here: apt-get install chromium chromium-driver, pip install selenium",
-)
+
+def needs_browser(test: Any) -> Any:
+    """Mark a test that opens a page; it is skipped where there is no browser."""
+    reason = "no browser here: apt-get install chromium chromium-driver, pip install selenium"
+    missing = not (CHROMIUM and CHROMEDRIVER and SELENIUM)
+    return pytest.mark.browser(pytest.mark.skipif(missing, reason=reason)(test))
+
 
 _QUIET = (
     "--headless=new",
@@ -70,9 +73,9 @@ class Browser:
     def requests(self) -> list[str]:
         """Addresses that the page asked for since it was opened, itself left out; data inside it are no requests."""
         messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        sent = [each["params"] for each in messages if each["method"] == "Network.requestWillBeSent"]
-        addresses = [each["request"]["url"] for each in sent if each.get("type") != "Document"]
-        return [each for each in addresses if not each.startswith("data:")]
+        sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+        addresses = [request["request"]["url"] for request in sent if request.get("type") != "Document"]
+        return [address for address in addresses if not address.startswith("data:")]
 
     def complaints(self) -> list[str]:
         """What the console shows: errors and warnings."""

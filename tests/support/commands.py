@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from clipit_lightning.cli.main import main
+
 CLIPIT = [sys.executable, "-m", "clipit_lightning.cli.main"]
 QUICK = [
     *("optim.epochs=2", "model.width=8", "model.heads=2", "data.batch_size=4", "data.folds=2"),
@@ -33,6 +35,16 @@ def clipit(*words, timeout=180, cwd=None):
     )
 
 
+def invoke(*words):
+    """Run `clipit` in this process; raises the errors that `main` would print."""
+    from typer.main import get_command
+
+    from clipit_lightning.cli.main import app
+
+    with get_command(app).make_context("clipit", [str(word) for word in words]) as context:
+        return context.command.invoke(context) or 0
+
+
 def start(*words, **options):
     """Start `clipit` and return the process at once."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -40,7 +52,11 @@ def start(*words, **options):
 
 
 def train(root: Path, output: Path, *words):
-    """Train quickly; fails the test where it does not end well."""
+    """Train quickly in processes of its own; fails the test where it does not end well."""
     done = clipit("train", *QUICK, f"data.root={root}", f"output={output}", *words)
     assert done.returncode == 0, done.stderr
-    return done
+
+
+def train_here(root: Path, output: Path, *words):
+    """Train quickly in this process, which spares starting one."""
+    assert main(["train", *QUICK, f"data.root={root}", f"output={output}", *words]) == 0

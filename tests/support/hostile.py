@@ -1,11 +1,11 @@
 """Hostile inputs for ``test_hostile.py``: each table maps a name to what makes the input."""
 
-import json
 import os
 import pickle
 import random
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -41,51 +41,32 @@ def replaced(key: str, name: str, change: Callable[[Any], Any]) -> Damage:
     return damage
 
 
-def _strange(value: Any, kind: Any) -> Any:
-    return np.zeros(np.shape(value), dtype=kind)
-
-
-def _cut(value: Any) -> Any:
-    return value[:-1]
-
-
-def _last(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Do it along the last axis: one annotator more or fewer is no damage, one frame is."""
-    return lambda value: np.moveaxis(change(np.moveaxis(value, -1, 0)), 0, -1)
-
-
-def _longer(value: Any) -> Any:
-    return np.concatenate([value, value[-1:]])
-
-
 def _first_is(number: float, value: Any) -> Any:
     changed = np.array(value, dtype=np.float64)
     changed.flat[0] = number
     return changed
 
 
-def _texts(value: Any) -> Any:
-    return np.full(np.shape(value), b"text", dtype="S4")
-
-
 SHAPES: dict[str, Callable[[Any], Any]] = {
     "empty": lambda value: np.zeros((0,), np.float32),
     "a-scalar": lambda value: np.float32(0.5),
     "in-3-dimensions": lambda value: np.zeros((2, 3, 4, 5), np.float32),
-    "one-short": _cut,
-    "one-long": _longer,
+    "one-short": lambda value: value[:-1],
+    "one-long": lambda value: np.concatenate([value, value[-1:]]),
 }
+FRAMES: dict[str, Callable[[Any], Any]] = {
+    "one-short": lambda value: value[..., :-1],
+    "one-long": lambda value: np.concatenate([value, value[..., -1:]], axis=-1),
+}
+"""Of arrays of annotators: one annotator more or fewer is no damage, one frame is."""
 KINDS: dict[str, Callable[[Any], Any]] = {
-    "of-bytes": _texts,
+    "of-bytes": lambda value: np.full(np.shape(value), b"text", dtype="S4"),
     "of-texts": lambda value: np.full(np.shape(value), "text", dtype=h5py.string_dtype()),
     "complex": lambda value: np.asarray(value).astype(np.complex64),
-    "a-compound": partial(_strange, kind=[("one", "f4"), ("two", "i4")]),
-    "opaque": partial(_strange, kind="V4"),
+    "a-compound": lambda value: np.zeros(np.shape(value), dtype=[("one", "f4"), ("two", "i4")]),
+    "opaque": lambda value: np.zeros(np.shape(value), dtype="V4"),
 }
-NUMBERS: dict[str, Callable[[Any], Any]] = {
-    "nan": partial(_first_is, np.nan),
-    "inf": partial(_first_is, np.inf),
-}
+NUMBERS = {"nan": partial(_first_is, np.nan), "inf": partial(_first_is, np.inf)}
 
 
 def some(table: dict[str, Any], step: int, turn: int = 0) -> dict[str, Any]:
@@ -95,18 +76,18 @@ def some(table: dict[str, Any], step: int, turn: int = 0) -> dict[str, Any]:
 
 def _array_damages(key: str, arrays: dict[str, bool], transposable: tuple[str, ...]) -> dict[str, Damage]:
     """Every array (True: required) in some of the wrong forms."""
-    found: dict[str, Damage] = {}
+    damages: dict[str, Damage] = {}
     for turn, (name, required) in enumerate(arrays.items()):
         if required:
-            found[f"{name}-missing"] = replaced(key, name, lambda value: None)
-        along = {"one-short": _last(_cut), "one-long": _last(_longer)} if name.startswith("user_") else {}
-        wrong = some(SHAPES | along, 2, turn) | some(KINDS, 3, turn) | some(NUMBERS, 2, turn)
+            damages[f"{name}-missing"] = replaced(key, name, lambda value: None)
+        shapes = SHAPES | FRAMES if name.startswith("user_") else SHAPES
+        wrong = some(shapes, 2, turn) | some(KINDS, 3, turn) | some(NUMBERS, 2, turn)
         for title, change in wrong.items():
-            found[f"{name}-{title}"] = replaced(key, name, change)
-        found[f"{name}-a-group"] = partial(_array_becomes_group, key=key, name=name)
+            damages[f"{name}-{title}"] = replaced(key, name, change)
+        damages[f"{name}-a-group"] = partial(_array_becomes_group, key=key, name=name)
     for name in transposable:
-        found[f"{name}-transposed"] = replaced(key, name, np.transpose)
-    return found
+        damages[f"{name}-transposed"] = replaced(key, name, np.transpose)
+    return damages
 
 
 def _array_becomes_group(file: h5py.File, key: str, name: str) -> None:
@@ -117,8 +98,7 @@ def _array_becomes_group(file: h5py.File, key: str, name: str) -> None:
 # --- stores: values -----------------------------------------------------------------------------------------------
 
 
-def _values(name: str, change: Callable[[Any], Any]) -> Damage:
-    return replaced("video_3", name, change)
+_annotated, _queries = partial(replaced, "video_3"), partial(replaced, "P02")
 
 
 def _huge_video(file: h5py.File) -> None:
@@ -135,9 +115,9 @@ def _huge_array(file: h5py.File, key: str) -> None:
     file[key].create_dataset("features", shape=(10**6, 10**6), dtype="f4", chunks=(1000, 1000))
 
 
-def _linked(file: h5py.File, link: Any, key: str, name: str = "features") -> None:
-    del file[key][name]
-    file[key][name] = link
+def _becomes(file: h5py.File, path: str, value: Any) -> None:
+    del file[path]
+    file[path] = value
 
 
 def _outside(file: h5py.File, key: str) -> None:
@@ -156,33 +136,18 @@ def _virtual(file: h5py.File, key: str) -> None:
     file[key].create_virtual_dataset("features", layout)
 
 
-def _video_becomes_array(file: h5py.File, key: str) -> None:
-    del file[key]
-    file[key] = np.zeros(3)
-
-
-def _video_named(file: h5py.File, name: str, key: str) -> None:
-    file.create_group(name)
-
-
-def _no_video(file: h5py.File) -> None:
-    for key in list(file):
-        del file[key]
-
-
-def _attribute(file: h5py.File, name: str, value: Any) -> None:
-    file.attrs[name] = value
-
-
 def _elsewhere(key: str) -> dict[str, Damage]:
     """Features that are not in their place."""
+    links = {
+        "soft-link-to-nowhere": h5py.SoftLink("/nowhere"),
+        "soft-link-in-a-circle": h5py.SoftLink(f"/{key}/features"),
+        "soft-link-to-the-video": h5py.SoftLink(f"/{key}"),
+        "external-link-to-nowhere": h5py.ExternalLink("nowhere.h5", "/features"),
+        "external-link-to-a-text": h5py.ExternalLink("secret", "/features"),
+        "external-link-to-a-store": h5py.ExternalLink("other.hdf5", "/features"),
+    }
     return {
-        "soft-link-to-nowhere": partial(_linked, link=h5py.SoftLink("/nowhere"), key=key),
-        "soft-link-in-a-circle": partial(_linked, link=h5py.SoftLink(f"/{key}/features"), key=key),
-        "soft-link-to-the-video": partial(_linked, link=h5py.SoftLink(f"/{key}"), key=key),
-        "external-link-to-nowhere": partial(_linked, link=h5py.ExternalLink("nowhere.h5", "/features"), key=key),
-        "external-link-to-a-text": partial(_linked, link=h5py.ExternalLink("secret", "/features"), key=key),
-        "external-link-to-a-store": partial(_linked, link=h5py.ExternalLink("other.hdf5", "/features"), key=key),
+        **{title: partial(_becomes, path=f"{key}/features", value=link) for title, link in links.items()},
         "bytes-of-another-file": partial(_outside, key=key),
         "virtual-array": partial(_virtual, key=key),
         "terabytes": partial(_huge_array, key=key),
@@ -193,14 +158,14 @@ def _anywhere(key: str) -> dict[str, Damage]:
     """What is wrong with a store in any layout."""
     return {
         **_elsewhere(key),
-        "video-is-an-array": partial(_video_becomes_array, key=key),
-        "video-is-a-type": lambda file: file.__setitem__("type", np.dtype("f4")),
-        "video-linked-to-nowhere": lambda file: file.__setitem__("linked", h5py.SoftLink("/nowhere")),
-        "video-linked-outside": lambda file: file.__setitem__("linked", h5py.ExternalLink("other.hdf5", "/")),
-        "video-with-a-slash": partial(_video_named, name="video/4", key=key),
-        "video-of-a-superscript": partial(_video_named, name="²", key=key),
-        "video-of-escapes": partial(_video_named, name="\x1b[2J\nclipit: fine", key=key),
-        "no-video": _no_video,
+        "video-is-an-array": partial(_becomes, path=key, value=np.zeros(3)),
+        "video-is-a-type": lambda file: file.update(type=np.dtype("f4")),
+        "video-linked-to-nowhere": lambda file: file.update(linked=h5py.SoftLink("/nowhere")),
+        "video-linked-outside": lambda file: file.update(linked=h5py.ExternalLink("other.hdf5", "/")),
+        "video-with-a-slash": lambda file: file.create_group("video/4"),
+        "video-of-a-superscript": lambda file: file.create_group("²"),
+        "video-of-escapes": lambda file: file.create_group("\x1b[2J\nclipit: fine"),
+        "no-video": lambda file: file.clear(),
     }
 
 
@@ -213,44 +178,46 @@ ANNOTATED: dict[str, Damage] = {
         | {"user_summary": False, "user_scores": False, "caption_features": False},
         ("features", "change_points", "user_summary", "user_scores", "caption_features"),
     ),
-    "n_frames-missing": _values("n_frames", lambda value: None),
-    "n_frames-negative": _values("n_frames", lambda value: -5),
-    "n_frames-0": _values("n_frames", lambda value: 0),
-    "n_frames-one-more": _values("n_frames", lambda value: value + 1),
-    "n_frames-huge": _values("n_frames", lambda value: 10**12),
-    "n_frames-nan": _values("n_frames", lambda value: np.nan),
-    "n_frames-a-text": _values("n_frames", lambda value: "many"),
-    "n_frames-an-array": _values("n_frames", lambda value: np.array([value, value])),
-    "n_frames-complex": _values("n_frames", lambda value: 3j),
+    "n_frames-missing": _annotated("n_frames", lambda value: None),
+    "n_frames-negative": _annotated("n_frames", lambda value: -5),
+    "n_frames-0": _annotated("n_frames", lambda value: 0),
+    "n_frames-one-more": _annotated("n_frames", lambda value: value + 1),
+    "n_frames-huge": _annotated("n_frames", lambda value: 10**12),
+    "n_frames-nan": _annotated("n_frames", lambda value: np.nan),
+    "n_frames-a-text": _annotated("n_frames", lambda value: "many"),
+    "n_frames-an-array": _annotated("n_frames", lambda value: np.array([value, value])),
+    "n_frames-complex": _annotated("n_frames", lambda value: 3j),
     "n_frames-a-group": partial(_array_becomes_group, key="video_3", name="n_frames"),
     "video-of-a-trillion-frames": _huge_video,
-    "picks-negative": _values("picks", lambda value: value - 1),
-    "picks-decreasing": _values("picks", lambda value: value[::-1]),
-    "picks-repeated": _values("picks", lambda value: value // 60 * 60),
-    "picks-beyond-the-video": _values("picks", lambda value: value * 2),
-    "picks-between-frames": _values("picks", lambda value: value + 0.5),
-    "picks-beyond-integers": _values("picks", lambda value: value.astype(np.float64) * 1e300),
-    "shots-overlap": _values("change_points", lambda value: value + np.array([0, 1])),
-    "shots-with-gaps": _values("change_points", lambda value: value - np.array([0, 1])),
-    "shots-decreasing": _values("change_points", lambda value: value[::-1]),
-    "shots-from-end-to-start": _values("change_points", lambda value: value[:, ::-1]),
-    "shots-negative": _values("change_points", lambda value: -value),
-    "gtscore-above-1": _values("gtscore", lambda value: value + 1),
-    "gtscore-below-0": _values("gtscore", lambda value: value - 1),
-    "gtsummary-a-half": _values("gtsummary", lambda value: value * 0 + 0.5),
-    "user_summary-of-2": _values("user_summary", lambda value: value * 0 + 2),
-    "user_summary-of-257": _values("user_summary", lambda value: value * 0 + np.int64(257)),
-    "captions-fewer": _values("captions", lambda value: ["one"]),
-    "captions-a-scalar": _values("captions", lambda value: "one"),
-    "captions-of-numbers": _values("captions", lambda value: np.zeros((len(value), 2))),
+    "picks-negative": _annotated("picks", lambda value: value - 1),
+    "picks-decreasing": _annotated("picks", lambda value: value[::-1]),
+    "picks-repeated": _annotated("picks", lambda value: value // 60 * 60),
+    "picks-beyond-the-video": _annotated("picks", lambda value: value * 2),
+    "picks-between-frames": _annotated("picks", lambda value: value + 0.5),
+    "picks-beyond-integers": _annotated("picks", lambda value: value.astype(np.float64) * 1e300),
+    "shots-overlap": _annotated("change_points", lambda value: value + np.array([0, 1])),
+    "shots-with-gaps": _annotated("change_points", lambda value: value - np.array([0, 1])),
+    "shots-decreasing": _annotated("change_points", lambda value: value[::-1]),
+    "shots-from-end-to-start": _annotated("change_points", lambda value: value[:, ::-1]),
+    "shots-negative": _annotated("change_points", lambda value: -value),
+    "gtscore-above-1": _annotated("gtscore", lambda value: value + 1),
+    "gtscore-below-0": _annotated("gtscore", lambda value: value - 1),
+    "gtsummary-a-half": _annotated("gtsummary", lambda value: value * 0 + 0.5),
+    "user_summary-of-2": _annotated("user_summary", lambda value: value * 0 + 2),
+    "user_summary-of-257": _annotated("user_summary", lambda value: value * 0 + np.int64(257)),
+    "captions-fewer": _annotated("captions", lambda value: ["one"]),
+    "captions-a-scalar": _annotated("captions", lambda value: "one"),
+    "captions-of-numbers": _annotated("captions", lambda value: np.zeros((len(value), 2))),
     "captions-a-group": partial(_array_becomes_group, key="video_3", name="captions"),
     "video_name-a-group": partial(_array_becomes_group, key="video_3", name="video_name"),
-    "features-of-another-size": _values("features", lambda value: np.concatenate([value, value], axis=1)),
-    "caption_features-of-another-size": _values("caption_features", lambda value: np.concatenate([value] * 2, axis=1)),
-    "layout-of-queries": partial(_attribute, name="layout", value="queries"),
-    "says-another-benchmark": partial(_attribute, name="dataset", value="summe"),
-    "says-no-benchmark": partial(_attribute, name="dataset", value=5),
-    "says-many-benchmarks": partial(_attribute, name="dataset", value=np.arange(3)),
+    "features-of-another-size": _annotated("features", lambda value: np.concatenate([value, value], axis=1)),
+    "caption_features-of-another-size": _annotated(
+        "caption_features", lambda value: np.concatenate([value] * 2, axis=1)
+    ),
+    "layout-of-queries": lambda file: file.attrs.update(layout="queries"),
+    "says-another-benchmark": lambda file: file.attrs.update(dataset="summe"),
+    "says-no-benchmark": lambda file: file.attrs.update(dataset=5),
+    "says-many-benchmarks": lambda file: file.attrs.update(dataset=np.arange(3)),
     "nested-group": lambda file: file["video_3"].create_group("more").__setitem__("array", 1),
     **_anywhere("video_3"),
 }
@@ -262,39 +229,39 @@ QUERIES: dict[str, Damage] = {
         dict.fromkeys(("features", "tags", "queries", "query_features", "oracle"), True),
         ("features", "tags", "query_features", "oracle"),
     ),
-    "concepts-missing": replaced("P02", "concepts", lambda value: None),
-    "concepts-fewer": replaced("P02", "concepts", _cut),
-    "concepts-a-scalar": replaced("P02", "concepts", lambda value: "Car"),
-    "concepts-of-numbers": replaced("P02", "concepts", lambda value: np.arange(len(value))),
-    "concepts-twice-the-same": replaced("P02", "concepts", lambda value: np.full(len(value), b"Car")),
+    "concepts-missing": _queries("concepts", lambda value: None),
+    "concepts-fewer": _queries("concepts", lambda value: value[:-1]),
+    "concepts-a-scalar": _queries("concepts", lambda value: "Car"),
+    "concepts-of-numbers": _queries("concepts", lambda value: np.arange(len(value))),
+    "concepts-twice-the-same": _queries("concepts", lambda value: np.full(len(value), b"Car")),
     "concepts-of-escapes": replaced(
-        "P02", "concepts", lambda value: [f"\x1b[2J\n{each}" for each in range(len(value))]
+        "P02", "concepts", lambda value: [f"\x1b[2J\n{number}" for number in range(len(value))]
     ),
-    "concepts-with-slashes": replaced("P02", "concepts", lambda value: [f"a/{each}" for each in range(len(value))]),
+    "concepts-with-slashes": _queries("concepts", lambda value: [f"a/{number}" for number in range(len(value))]),
     "concepts-a-group": partial(_array_becomes_group, key="P02", name="concepts"),
-    "shot_seconds-missing": replaced("P02", "shot_seconds", lambda value: None),
-    "shot_seconds-0": replaced("P02", "shot_seconds", lambda value: 0.0),
-    "shot_seconds-negative": replaced("P02", "shot_seconds", lambda value: -5.0),
-    "shot_seconds-nan": replaced("P02", "shot_seconds", lambda value: np.nan),
-    "shot_seconds-a-text": replaced("P02", "shot_seconds", lambda value: "five"),
-    "shot_seconds-an-array": replaced("P02", "shot_seconds", lambda value: np.ones(2)),
+    "shot_seconds-missing": _queries("shot_seconds", lambda value: None),
+    "shot_seconds-0": _queries("shot_seconds", lambda value: 0.0),
+    "shot_seconds-negative": _queries("shot_seconds", lambda value: -5.0),
+    "shot_seconds-nan": _queries("shot_seconds", lambda value: np.nan),
+    "shot_seconds-a-text": _queries("shot_seconds", lambda value: "five"),
+    "shot_seconds-an-array": _queries("shot_seconds", lambda value: np.ones(2)),
     "shot_seconds-a-group": partial(_array_becomes_group, key="P02", name="shot_seconds"),
-    "sentences-fewer": replaced("P02", "sentences", _cut),
-    "sentences-of-numbers": replaced("P02", "sentences", lambda value: np.arange(9.0)),
+    "sentences-fewer": _queries("sentences", lambda value: value[:-1]),
+    "sentences-of-numbers": _queries("sentences", lambda value: np.arange(9.0)),
     "sentence_features-fewer": lambda file: file["P02"].__setitem__("sentence_features", np.zeros((1, 12), "f4")),
-    "tags-of-2": replaced("P02", "tags", lambda value: value * 0 + 2),
-    "oracle-of-257": replaced("P02", "oracle", lambda value: value * 0 + np.int64(257)),
-    "oracle-empty-summaries": replaced("P02", "oracle", lambda value: value * 0),
-    "queries-negative": replaced("P02", "queries", lambda value: value - 100),
-    "queries-beyond": replaced("P02", "queries", lambda value: value + 48),
-    "queries-twice-the-same": replaced("P02", "queries", lambda value: value * 0),
-    "queries-one-in-both-orders": replaced("P02", "queries", lambda value: np.array([*value[:-1], value[0][::-1]])),
-    "features-of-another-size": replaced("P02", "features", lambda value: np.concatenate([value, value], axis=1)),
+    "tags-of-2": _queries("tags", lambda value: value * 0 + 2),
+    "oracle-of-257": _queries("oracle", lambda value: value * 0 + np.int64(257)),
+    "oracle-empty-summaries": _queries("oracle", lambda value: value * 0),
+    "queries-negative": _queries("queries", lambda value: value - 100),
+    "queries-beyond": _queries("queries", lambda value: value + 48),
+    "queries-twice-the-same": _queries("queries", lambda value: value * 0),
+    "queries-one-in-both-orders": _queries("queries", lambda value: np.array([*value[:-1], value[0][::-1]])),
+    "features-of-another-size": _queries("features", lambda value: np.concatenate([value, value], axis=1)),
     "query_features-of-another-size": replaced(
         "P02", "query_features", lambda value: np.concatenate([value, value], axis=2)
     ),
-    "layout-unknown": partial(_attribute, name="layout", value="other"),
-    "says-another-benchmark": partial(_attribute, name="dataset", value="tvsum"),
+    "layout-unknown": lambda file: file.attrs.update(layout="other"),
+    "says-another-benchmark": lambda file: file.attrs.update(dataset="tvsum"),
     **_anywhere("P02"),
 }
 """Ways to damage ``qfvs.h5``."""
@@ -416,122 +383,43 @@ CONFIGS: dict[str, bytes] = {
 }
 """Contents of ``hostile.yaml``; a sound key stands in none of them alone."""
 
-WORDS: list[str] = [
-    "=",
-    "=1",
-    "==",
-    "a",
-    "a=",
-    "a.b.c=1",
-    ".=1",
-    "..=1",
-    ".seed=1",
-    "seed.=1",
-    "data..folds=3",
-    "data.folds.x=3",
-    "data=5",
-    "data=",
-    "data=[1,2]",
-    "data=null",
-    "data={nope: 1}",
-    "data[folds]=3.5",
-    "[=1",
-    "data.folds=[1",
-    "data.folds={",
-    "data.folds='",
-    "data.folds=three",
-    "data.folds=3.5",
-    "data.folds=",
-    "data.folds=true",
-    "data.folds=1",
-    "data.folds=-1",
-    "data.folds=.nan",
-    "data.folds=.inf",
-    "data.folds=1e400",
-    "data.fold=-1",
-    "data.fold=99",
-    "data.root=",
-    "data.root=nowhere",
-    "data.root=/dev/null",
-    "data.root=/proc/self/environ",
-    "data.root=" + "x" * 5000,
-    "data.root=" + "x/" * 3000,
-    "data.root=données/𝄞",
-    "data.root=\udcff",
-    "output=\udcff",
-    "output=",
-    "output=/dev/null",
-    "output=/proc/nowhere",
-    "output=/proc/self/environ/run",
-    "output=" + "x" * 5000,
-    "output=a\0b",
-    "data.family=",
-    "data.family=nope",
-    "data.family=../../etc/passwd",
-    "data.family=/etc/passwd",
-    "data.family=nowhere.json",
-    "data.family=/dev/zero.json",
-    "data.sources=tvsum",
-    "data.sources=[nope]",
-    "data.sources=[[summe]]",
-    "data.sources=[{summe: 1}]",
-    "data.setting=nope",
-    "data.validation=nan",
-    "data.validation=0",
-    "data.validation=-0.1",
-    "data.validation=1",
-    "data.captions=-1",
-    "data.batch_size=0",
-    "data.workers=-1",
-    "data.fold_seed=-1",
-    "model.name=../clip-it",
-    "model.width=0",
-    "model.heads=3",
-    "model.heads=-2",
-    "model.dropout=1",
-    "model.dropout=.nan",
-    "model.input_dropout=-1",
-    "model.windows=[2]",
-    "model.windows=[-1]",
-    "model.windows=[a]",
-    "model.windows=5",
-    "model.score_window=0",
-    "model.feature_gain=.inf",
-    "loss.keyframe=.nan",
-    "loss.keyframe=-1",
-    "loss.length_target=0",
-    "optim.lr=.nan",
-    "optim.lr=.inf",
-    "optim.lr=0",
-    "optim.lr=fast",
-    "optim.lr=!!python/name:os.system",
-    "optim.lr=&a 1",
-    "optim.lr=*a",
-    "optim.epochs=0",
-    "optim.epochs=1.5",
-    "optim.clip=.nan",
-    "optim.ema=1",
-    "protocol.budget=.nan",
-    "protocol.budget=0",
-    "protocol.budget=15",
-    "protocol.solver=sell",
-    "trainer.accelerator=abacus",
-    "trainer.devices=0",
-    "trainer.devices=all",
-    "logger.wandb=always",
-    "logger.project=${oc.env:HOME}",
-    "seed=-1",
-    "seed=4294967296",
-    "seed=zero",
-    "seed=" + "9" * 5000,
-    "seed=0x" + "f" * 5000,
-    "selection=best",
-    "test=perhaps",
-    "overwrite=maybe",
-    "hostile.yaml",
-    "nowhere/hostile.yml",
-    "train.yaml=5",
-]
+VALUES: dict[str, list[str]] = {
+    "": ["", "1", "="],
+    "data": ["5", "", "[1,2]", "null", "{nope: 1}"],
+    "data.folds": ["[1", "{", "'", "three", "3.5", "", "true", "1", "-1", ".nan", ".inf", "1e400"],
+    "data.fold": ["-1", "99"],
+    "data.root": ["", "nowhere", "/dev/null", "/proc/self/environ", "données/𝄞", "\udcff", "x" * 5000, "x/" * 3000],
+    "output": ["\udcff", "", "/dev/null", "/proc/nowhere", "/proc/self/environ/run", "a\0b", "x" * 5000],
+    "data.family": ["", "nope", "../../etc/passwd", "/etc/passwd", "nowhere.json", "/dev/zero.json"],
+    "data.sources": ["tvsum", "[nope]", "[[summe]]", "[{summe: 1}]"],
+    "data.setting": ["nope"],
+    "data.validation": ["nan", "0", "-0.1", "1"],
+    "model.name": ["../clip-it"],
+    "model.heads": ["3", "-2"],
+    "model.dropout": ["1", ".nan"],
+    "model.windows": ["[2]", "[-1]", "[a]", "5"],
+    "model.feature_gain": [".inf"],
+    "loss.keyframe": [".nan", "-1"],
+    "optim.lr": [".nan", ".inf", "0", "fast", "!!python/name:os.system", "&a 1", "*a"],
+    "optim.epochs": ["0", "1.5"],
+    "optim.clip": [".nan"],
+    "optim.ema": ["1"],
+    "protocol.budget": [".nan", "0", "15"],
+    "protocol.solver": ["sell"],
+    "trainer.accelerator": ["abacus"],
+    "trainer.devices": ["0", "all"],
+    "logger.wandb": ["always"],
+    "logger.project": ["${oc.env:HOME}"],
+    "seed": ["-1", "4294967296", "zero", "9" * 5000, "0x" + "f" * 5000],
+    "selection": ["best"],
+    "test": ["perhaps"],
+    "overwrite": ["maybe"],
+}
+WORDS = ["a", "a=", "a.b.c=1", ".=1", "..=1", ".seed=1", "seed.=1", "data..folds=3", "data.folds.x=3", "train.yaml=5"]
+WORDS += ["data[folds]=3.5", "[=1", "hostile.yaml", "nowhere/hostile.yml"]
+WORDS += [f"{key}=-1" for key in ("data.captions", "data.workers", "data.fold_seed", "model.input_dropout")]
+WORDS += [f"{key}=0" for key in ("data.batch_size", "model.width", "model.score_window", "loss.length_target")]
+WORDS += [f"{key}={value}" for key, values in VALUES.items() for value in values]
 """Words after ``clipit train``."""
 SIZES = ["data.batch_size", "data.captions", "data.workers", "data.preload_mb", "data.fold_seed", "model.width"]
 SIZES += ["model.encoder_layers", "model.decoder_layers", "model.windows", "optim.epochs"]
@@ -594,9 +482,9 @@ NAMES: dict[str, Callable[[Scores], Scores]] = {
     "one-by-two-names": lambda scores: scores | {f"{name}.mp4": row for name, row in list(scores.items())[:1]},
     "one-short": lambda scores: {name: row[:-1] for name, row in scores.items()},
     "one-long": lambda scores: {name: [*row, 0.5] for name, row in scores.items()},
-    "in-a-column-of-two": lambda scores: {name: [[each, each] for each in row] for name, row in scores.items()},
+    "in-a-column-of-two": lambda scores: {name: [[score, score] for score in row] for name, row in scores.items()},
     "below-another-name": lambda scores: {"scores": scores},
-    "of-texts": lambda scores: {name: [str(each) for each in row] for name, row in scores.items()},
+    "of-texts": lambda scores: {name: [str(score) for score in row] for name, row in scores.items()},
 }
 """What is wrong with the videos or rows of otherwise sound scores."""
 ARRAYS: dict[str, Callable[[Any], Any]] = {
@@ -676,24 +564,17 @@ FOLDS: dict[str, tuple[str, bytes]] = {
 
 
 def without(*keys: str | int) -> Callable[[Any], Any]:
-    """Leave a value out, however deep."""
-    return lambda content: _changed(content, keys, None, leave=True)
+    """Omit a value, however deep."""
+    return partial(_change, keys, lambda inner, key: inner.pop(key))
 
 
 def becomes(value: Any, *keys: str | int) -> Callable[[Any], Any]:
     """Put another value in a place, however deep."""
-    return lambda content: _changed(content, keys, value)
+    return partial(_change, keys, lambda inner, key: inner.__setitem__(key, value))
 
 
-def _changed(content: Any, keys: tuple[Any, ...], value: Any, leave: bool = False) -> Any:
-    content = json.loads(json.dumps(content))
-    inner = content
-    for key in keys[:-1]:
-        inner = inner[key]
-    if leave:
-        del inner[keys[-1]]
-    else:
-        inner[keys[-1]] = value
+def _change(keys: tuple[str | int, ...], change: Callable[[Any, Any], object], content: Any) -> Any:
+    change(reduce(getitem, keys[:-1], content), keys[-1])
     return content
 
 
@@ -774,13 +655,11 @@ Checkpoint = dict[str, Any]
 
 def _weights(change: Callable[[Any], Any]) -> Callable[[Checkpoint], Any]:
     """Change the first weight."""
-
-    def damage(checkpoint: Checkpoint) -> Any:
-        name = next(iter(checkpoint["state_dict"]))
-        checkpoint["state_dict"][name] = change(checkpoint["state_dict"][name])
-        return checkpoint
-
-    return damage
+    return lambda checkpoint: _change(
+        ("state_dict", next(iter(checkpoint["state_dict"]))),
+        lambda weights, name: weights.__setitem__(name, change(weights[name])),
+        checkpoint,
+    )
 
 
 def _less(*keys: str) -> Callable[[Checkpoint], Any]:

@@ -76,7 +76,9 @@ def write_tvsum_mat(path: Path, ratings: dict[str, NDArray[np.float64]]) -> None
         for name in ("video", "user_anno"):
             group.create_dataset(name, (len(keys), 1), dtype=h5py.ref_dtype)
         for index, key in enumerate(keys):
-            title = file.create_dataset(f"#refs#/v{index}", data=np.array([[ord(each)] for each in f"id-{key}"], "u2"))
+            title = file.create_dataset(
+                f"#refs#/v{index}", data=np.array([[ord(letter)] for letter in f"id-{key}"], "u2")
+            )
             anno = file.create_dataset(f"#refs#/a{index}", data=ratings[key])
             group["video"][index, 0] = title.ref
             group["user_anno"][index, 0] = anno.ref
@@ -85,7 +87,7 @@ def write_tvsum_mat(path: Path, ratings: dict[str, NDArray[np.float64]]) -> None
 def write_tvsum_tsv(path: Path, ratings: dict[str, NDArray[np.float64]]) -> None:
     """Write TVSum's other form: a line per video and annotator."""
     keys = sorted(ratings, key=lambda key: int(key.split("_")[1]))
-    lines = [f"id-{key}\tVT\t{','.join(str(int(each)) for each in row)}" for key in keys for row in ratings[key]]
+    lines = [f"id-{key}\tVT\t{','.join(str(int(rating)) for rating in row)}" for key in keys for row in ratings[key]]
     path.write_text("\n".join(lines) + "\n")
 
 

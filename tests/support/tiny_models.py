@@ -2,41 +2,12 @@
 
 import json
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
-import open_clip  # type: ignore[import-untyped]
 import safetensors.torch
 import torch
-from transformers import (
-    BlipConfig,
-    BlipForConditionalGeneration,
-    BlipImageProcessor,
-    BlipProcessor,
-    CLIPConfig,
-    CLIPImageProcessor,
-    CLIPModel,
-    CLIPProcessor,
-    CLIPTokenizer,
-    CLIPVisionConfig,
-    GPT2Config,
-    LlamaConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-    LlavaProcessor,
-    Siglip2Config,
-    Siglip2ImageProcessor,
-    Siglip2Model,
-    Siglip2Processor,
-    Siglip2Tokenizer,
-    SiglipConfig,
-    SiglipImageProcessor,
-    SiglipModel,
-    SiglipProcessor,
-    VisionEncoderDecoderConfig,
-    VisionEncoderDecoderModel,
-    ViTConfig,
-    ViTImageProcessor,
-)
+import transformers as hf
 
 OPEN_CLIP = "tiny-clip"
 SIZE = 32
@@ -62,6 +33,8 @@ def seeded(model: torch.nn.Module, seed: int = 0) -> Any:
 
 def open_clip_model(folder: Path, seed: int = 0) -> tuple[torch.nn.Module, Path]:
     """Register the small model with open_clip as ``tiny-clip``; the model and its weights as a .pt file."""
+    import open_clip  # type: ignore[import-untyped]  # takes seconds
+
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{OPEN_CLIP}.json").write_text(json.dumps(_CONFIG))
     open_clip.add_model_config(folder / f"{OPEN_CLIP}.json")
@@ -79,38 +52,34 @@ def open_clip_folder(folder: Path, seed: int = 0, preprocessing: dict[str, Any] 
     return model
 
 
-def _pieces() -> list[str]:
-    letters = [chr(each) for each in range(97, 123)]
-    return letters + [f"{each}</w>" for each in letters]
-
-
-def clip_tokenizer() -> CLIPTokenizer:
+def clip_tokenizer() -> hf.CLIPTokenizer:
     """Letters, and one merge, so that merges are used."""
-    vocabulary = {piece: number for number, piece in enumerate([*_pieces(), "ca", "<|startoftext|>", "<|endoftext|>"])}
+    pieces = [*ascii_lowercase, *(f"{letter}</w>" for letter in ascii_lowercase), "ca"]
+    pieces += ["<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
     merges: Any = [("c", "a")]
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=16)
+    return hf.CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=16)
 
 
-def gemma_tokenizer() -> Siglip2Tokenizer:
+def _tokens(tokenizer):
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {"vocab_size": len(tokenizer)} | {name: getattr(tokenizer, name) for name in names}
+
+
+def gemma_tokenizer() -> hf.Siglip2Tokenizer:
     """SigLIP's own tokenizer is a sentencepiece file; that of SigLIP 2 can be written down."""
-    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *(chr(each) for each in range(97, 123))]
-    return Siglip2Tokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, model_max_length=16)
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *ascii_lowercase]
+    return hf.Siglip2Tokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, model_max_length=16)
 
 
 def clip_model(folder: Path, seed: int = 0) -> Any:
     """CLIP of transformers, saved with its processor."""
     tokenizer = clip_tokenizer()
-    text = _TOWER | {
-        "vocab_size": len(tokenizer),
-        "max_position_embeddings": 16,
-        "eos_token_id": tokenizer.eos_token_id,
-        "bos_token_id": tokenizer.bos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
+    text = _TOWER | {"max_position_embeddings": 16} | _tokens(tokenizer)
     vision = _TOWER | {"image_size": SIZE, "patch_size": 8}
-    model = seeded(CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)), seed)
-    images = CLIPImageProcessor(size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE})
-    return _saved(folder, model, CLIPProcessor(image_processor=images, tokenizer=tokenizer))
+    model = seeded(hf.CLIPModel(hf.CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)), seed)
+    images = hf.CLIPImageProcessor(size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE})
+    return _saved(folder, model, hf.CLIPProcessor(image_processor=images, tokenizer=tokenizer))
 
 
 def siglip_model(folder: Path, seed: int = 0) -> Any:
@@ -118,9 +87,9 @@ def siglip_model(folder: Path, seed: int = 0) -> Any:
     tokenizer = gemma_tokenizer()
     text = _TOWER | {"vocab_size": len(tokenizer), "max_position_embeddings": 16, "projection_size": 32}
     vision = _TOWER | {"image_size": SIZE, "patch_size": 8}
-    model = seeded(SiglipModel(SiglipConfig(text_config=text, vision_config=vision)), seed)
-    images = SiglipImageProcessor(size={"height": SIZE, "width": SIZE})
-    return _saved(folder, model, SiglipProcessor(image_processor=images, tokenizer=tokenizer))
+    model = seeded(hf.SiglipModel(hf.SiglipConfig(text_config=text, vision_config=vision)), seed)
+    images = hf.SiglipImageProcessor(size={"height": SIZE, "width": SIZE})
+    return _saved(folder, model, hf.SiglipProcessor(image_processor=images, tokenizer=tokenizer))
 
 
 def naflex_model(folder: Path, seed: int = 0) -> Any:
@@ -128,45 +97,38 @@ def naflex_model(folder: Path, seed: int = 0) -> Any:
     tokenizer = gemma_tokenizer()
     text = _TOWER | {"vocab_size": len(tokenizer), "max_position_embeddings": 16, "projection_size": 32}
     vision = _TOWER | {"num_patches": 16, "patch_size": 8}
-    model = seeded(Siglip2Model(Siglip2Config(text_config=text, vision_config=vision)), seed)
-    images = Siglip2ImageProcessor(patch_size=8, max_num_patches=16)
-    return _saved(folder, model, Siglip2Processor(image_processor=images, tokenizer=tokenizer))
+    model = seeded(hf.Siglip2Model(hf.Siglip2Config(text_config=text, vision_config=vision)), seed)
+    images = hf.Siglip2ImageProcessor(patch_size=8, max_num_patches=16)
+    return _saved(folder, model, hf.Siglip2Processor(image_processor=images, tokenizer=tokenizer))
 
 
 def blip_model(folder: Path, seed: int = 0) -> Any:
     """BLIP, which writes captions; its tokenizer is CLIP's here."""
     tokenizer = clip_tokenizer()
-    text = _TOWER | {
-        "vocab_size": len(tokenizer),
-        "max_position_embeddings": 64,
-        "encoder_hidden_size": 32,
-        "bos_token_id": tokenizer.bos_token_id,
-        "sep_token_id": tokenizer.eos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
+    text = _TOWER | {"max_position_embeddings": 64, "encoder_hidden_size": 32} | _tokens(tokenizer)
+    text["sep_token_id"] = tokenizer.eos_token_id
     vision = _TOWER | {"image_size": SIZE, "patch_size": 8}
-    model = seeded(BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=vision)), seed)
-    images = BlipImageProcessor(size={"height": SIZE, "width": SIZE})
-    return _saved(folder, model, BlipProcessor(image_processor=images, tokenizer=tokenizer))
+    model = seeded(hf.BlipForConditionalGeneration(hf.BlipConfig(text_config=text, vision_config=vision)), seed)
+    images = hf.BlipImageProcessor(size={"height": SIZE, "width": SIZE})
+    return _saved(folder, model, hf.BlipProcessor(image_processor=images, tokenizer=tokenizer))
 
 
 def vit_gpt2_model(folder: Path, seed: int = 0) -> Any:
     """A ViT and a GPT-2 in one, saved as its authors do: an image processor and a tokenizer, no processor."""
     tokenizer = clip_tokenizer()
-    vision = ViTConfig(**_TOWER, image_size=SIZE, patch_size=8)
-    text = GPT2Config(
+    vision = hf.ViTConfig(**_TOWER, image_size=SIZE, patch_size=8)
+    text = hf.GPT2Config(
         vocab_size=len(tokenizer), n_positions=32, n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=1
     )
-    config: Any = VisionEncoderDecoderConfig.from_encoder_decoder_configs(vision, text)
+    config: Any = hf.VisionEncoderDecoderConfig.from_encoder_decoder_configs(vision, text)
     config.decoder_start_token_id = tokenizer.bos_token_id
     config.eos_token_id = config.decoder.eos_token_id = tokenizer.eos_token_id
     config.pad_token_id = tokenizer.pad_token_id
-    model = seeded(VisionEncoderDecoderModel(config), seed)
+    model = seeded(hf.VisionEncoderDecoderModel(config), seed)
     model.generation_config.decoder_start_token_id = tokenizer.bos_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
-    ViTImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(folder)
+    hf.ViTImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(folder)
     return _saved(folder, model, tokenizer)
 
 
@@ -176,19 +138,19 @@ def llava_model(folder: Path, seed: int = 0) -> Any:
     tokenizer.add_tokens(["<image>"], special_tokens=True)
     image: Any = tokenizer.convert_tokens_to_ids("<image>")
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**_TOWER, image_size=SIZE, patch_size=8, projection_dim=32),
-        text_config=LlamaConfig(**_TOWER, vocab_size=len(tokenizer), pad_token_id=tokenizer.eos_token_id, **ends),
+    config = hf.LlavaConfig(
+        vision_config=hf.CLIPVisionConfig(**_TOWER, image_size=SIZE, patch_size=8, projection_dim=32),
+        text_config=hf.LlamaConfig(**_TOWER, vocab_size=len(tokenizer), pad_token_id=tokenizer.eos_token_id, **ends),
         image_token_index=image,
         vision_feature_layer=-1,
     )
-    model = seeded(LlavaForConditionalGeneration(config), seed)
-    images = CLIPImageProcessor(size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE})
+    model = seeded(hf.LlavaForConditionalGeneration(config), seed)
+    images = hf.CLIPImageProcessor(size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE})
     template = (
         "{% for turn in messages %}{% for part in turn['content'] %}"
         "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
     )
-    processor = LlavaProcessor(
+    processor = hf.LlavaProcessor(
         images,
         tokenizer,
         patch_size=8,

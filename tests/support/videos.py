@@ -143,9 +143,9 @@ def turned(path: Path, turn: str) -> Path:
             file.mux(video.encode(frame))
         file.mux(video.encode(None))
     content = bytearray(path.read_bytes())
-    place = content.index(b"tkhd") + 44  # after version, flags, times, identity, duration, layer, group, volume
+    start = content.index(b"tkhd") + 44  # after version, flags, times, identity, duration, layer, group, volume
     one = 1 << 16
-    content[place : place + 36] = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
+    content[start : start + 36] = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
     return path
 
@@ -170,8 +170,8 @@ def cut(path: Path, share: float, **of: Any) -> Path:
 def corrupt(path: Path, at: float = 0.5, size: int = 200, seed: int = 0, **of: Any) -> Path:
     """Write a video and put noise over ``size`` bytes in the middle of it."""
     content = bytearray(write_video(path, **of).read_bytes())
-    place = int(len(content) * at)
-    content[place : place + size] = np.random.default_rng(seed).bytes(size)
+    start = int(len(content) * at)
+    content[start : start + size] = np.random.default_rng(seed).bytes(size)
     path.write_bytes(content)
     return path
 
@@ -180,23 +180,20 @@ def trimmed(path: Path, n_frames: int = 10) -> Path:
     """Write an MP4 whose edit list leaves out the first frames."""
     write_video(path, audio=None, codec_options={"bf": "0"})
     content = bytearray(path.read_bytes())
-    place = content.index(b"elst") + 12
+    start = content.index(b"elst") + 12
     ticks = Fraction(12800, 25)
-    duration, begin = struct.unpack(">ii", content[place : place + 8])
-    content[place : place + 8] = struct.pack(">ii", duration - n_frames * 40, begin + int(n_frames * ticks))
+    duration, begin = struct.unpack(">ii", content[start : start + 8])
+    content[start : start + 8] = struct.pack(">ii", duration - n_frames * 40, begin + int(n_frames * ticks))
     path.write_bytes(content)
     return path
 
 
 def resized(path: Path) -> Path:
     """Write a raw stream whose frames change their size halfway."""
-    parts = []
+    content = b""
     for width, first in ((64, 0), (96, 25)):
-        part = path.with_name(f"{width}{path.name}")
-        write_video(part, 25, width=width, first=first, audio=None)
-        parts.append(part.read_bytes())
-        part.unlink()
-    path.write_bytes(b"".join(parts))
+        content += write_video(path, 25, width=width, first=first, audio=None).read_bytes()
+    path.write_bytes(content)
     return path
 
 

@@ -4,31 +4,58 @@ import json
 import random
 import resource
 import signal
+import subprocess
+import sys
 import time
 
 import pandas as pd
 import pytest
 
-from tests.support.commands import QUICK, clipit, start, train
+from clipit_lightning.core.config_files import load_config
+from clipit_lightning.training.train import run
+from tests.support.commands import QUICK, clipit, environment, start, train_here
 
 pytestmark = pytest.mark.distributed
 WORDS = ["optim.epochs=6", "model.dropout=0.5", "model.input_dropout=0.2"]
 KILLS = 10
+KILLED = """
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from clipit_lightning.cli.main import main
+from clipit_lightning.training import train  # once for all processes
+
+folder, moments, words = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3:]
+run, killed = 0, 0
+while killed < len(moments):
+    output = Path(folder, str(run))
+    if os.fork() == 0:
+        signal.setitimer(signal.ITIMER_VIRTUAL, moments[killed])
+        os._exit(main([*words, f"output={output}"]))
+    status = os.waitstatus_to_exitcode(os.wait()[1])
+    assert status in (0, -signal.SIGVTALRM), status
+    killed += status != 0
+    run += status == 0
+"""
+"""Trains again and again in processes that the system kills after so many seconds of their own computing."""
 
 
 @pytest.fixture(scope="module")
 def undisturbed(stores, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    begun = time.monotonic()
-    train(stores, folder, *WORDS)
-    return folder, time.monotonic() - begun
+    train_here(stores, folder, *WORDS)
+    return folder
 
 
-def told_to_start(process):
-    """Wait until the run has begun."""
-    for line in process.stdout:
-        if line.startswith("run "):
-            return
+def wait_for(condition, process):
+    """Wait until something is true of a process that runs."""
+    until = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def compared(folder):
@@ -38,87 +65,75 @@ def compared(folder):
 
 
 def test_killed_at_ten_moments_it_ends_with_the_same_results(undisturbed, stores, tmp_path):
-    expected, _ = undisturbed
-    moments = random.Random(0)
+    moments = [random.Random(kill).uniform(0, 1.2) for kill in range(KILLS)]
     words = ["train", *QUICK, *WORDS, f"data.root={stores}"]
-    killed, attempt = 0, 0
-    while killed < KILLS:
-        folder = tmp_path / f"run{attempt}"
-        while killed < KILLS and not (folder / "result.json").exists():
-            process = start(*words, f"output={folder}")
-            told_to_start(process)
-            time.sleep(moments.uniform(0, 1.2))
-            killed += process.poll() is None
-            process.kill()
-            process.communicate()
-        train(stores, folder, *WORDS)
-        assert compared(folder) == compared(expected)
+    subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path), json.dumps(moments), *words], env=environment(), check=True
+    )
+    folders = [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert folders
+    for folder in folders:
+        train_here(stores, folder, *WORDS)
+        assert compared(folder) == compared(undisturbed)
         for name in ("per_video.csv", "scores.json"):
-            assert (folder / name).read_bytes() == (expected / name).read_bytes()
+            assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
         for fold in (0, 1):
-            ours, theirs = (pd.read_csv(path / f"folds/{fold}/metrics.csv") for path in (folder, expected))
+            ours, theirs = (pd.read_csv(path / f"folds/{fold}/metrics.csv") for path in (folder, undisturbed))
             assert ours["epoch"].tolist() == theirs["epoch"].tolist(), "curves are whole"
-        attempt += 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_says_so_and_continues_later(undisturbed, stores, tmp_path, number):
-    expected, _ = undisturbed
     process = start("train", *QUICK, *WORDS, f"data.root={stores}", f"output={tmp_path / 'run'}")
-    told_to_start(process)
-    time.sleep(0.3)
+    wait_for((tmp_path / "run/folds/0/last.ckpt").exists, process)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert said.strip().splitlines()[-1] == "clipit: interrupted; the same command continues where it stopped"
     assert "Traceback" not in said
-    train(stores, tmp_path / "run", *WORDS)
-    assert compared(tmp_path / "run") == compared(expected)
+    train_here(stores, tmp_path / "run", *WORDS)
+    assert compared(tmp_path / "run") == compared(undisturbed)
 
 
 def test_a_disk_that_fills_up_is_one_line_and_the_run_continues_when_there_is_room(undisturbed, stores, tmp_path):
     """No file may grow beyond 20 kB: what is written first fits, a checkpoint does not."""
-    expected, _ = undisturbed
     words = ["train", *QUICK, *WORDS, f"data.root={stores}", f"output={tmp_path / 'run'}"]
     process = start(*words, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)))
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 2
     assert said.startswith("clipit: cannot write ")
     assert said.count("\n") == 1
     assert "best.ckpt: File too large; free space or choose another folder" in said
     assert not list(tmp_path.rglob(".*ckpt*")), "nothing half-written stays"
-    train(stores, tmp_path / "run", *WORDS)
-    assert compared(tmp_path / "run") == compared(expected)
+    train_here(stores, tmp_path / "run", *WORDS)
+    assert compared(tmp_path / "run") == compared(undisturbed)
 
 
 def test_a_second_process_in_the_same_folder_is_refused_and_the_first_goes_on(stores, tmp_path):
-    words = ["train", *QUICK, "optim.epochs=200", "data.fold=0", f"data.root={stores}", f"output={tmp_path / 'run'}"]
-    first = start(*words)
-    told_to_start(first)
-    second = clipit(*words)
+    words = [*QUICK, "optim.epochs=500", "data.fold=0", f"data.root={stores}", f"output={tmp_path / 'run'}"]
+    first = start("train", *words)
+    wait_for((tmp_path / "run/folds/0/last.ckpt").exists, first)
+    second = clipit("train", *words)
     assert second.returncode == 2
     assert f"another process (process {first.pid}) runs in this folder" in second.stderr
     assert first.poll() is None
     first.kill()
     first.communicate()
-    third = start(*words)  # the lock went with its holder
-    told_to_start(third)
-    third.kill()
-    third.communicate()
+    epochs = []
+
+    def stop(fold, epoch, validation):
+        epochs.append(epoch)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # the lock went with its holder
+        run(load_config([], words), watch=stop)
+    assert epochs
 
 
 def test_a_group_that_is_told_to_stop_leaves_nobody_behind(stores, tmp_path):
-    words = [
-        "train",
-        *QUICK,
-        "optim.epochs=500",
-        f"data.root={stores}",
-        f"output={tmp_path / 'run'}",
-        "trainer.devices=2",
-    ]
-    process = start(*words, start_new_session=True)
-    told_to_start(process)
-    time.sleep(1)
+    words = [*QUICK, "optim.epochs=500", f"data.root={stores}", f"output={tmp_path / 'run'}", "trainer.devices=2"]
+    process = start("train", *words, start_new_session=True)
+    wait_for((tmp_path / "run/folds/0/last.ckpt").exists, process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)  # ends only when all who hold the pipes have ended
+    process.communicate(timeout=120)  # ends only when all who hold the pipes have ended
     assert process.returncode != 0

@@ -17,6 +17,7 @@ from clipit_lightning.studies.leaderboard import make_board
 from clipit_lightning.training import build
 from clipit_lightning.training.train import run
 
+pytestmark = pytest.mark.slow
 CONFIGS = Path(__file__).parents[2] / "configs"
 SMALL = ["optim.epochs=1", "model.width=8", "model.heads=2", "trainer.accelerator=cpu"]
 
@@ -25,7 +26,7 @@ SMALL = ["optim.epochs=1", "model.width=8", "model.heads=2", "trainer.accelerato
 def finished(stores, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "qfvs"
     config = load_config([CONFIGS / "qfvs.yaml"], [*SMALL, f"data.root={stores}", f"output={folder}"])
-    return run(config), folder
+    return run(config).content(), folder
 
 
 def test_a_run_has_a_row_a_query_and_means_a_video(finished):
@@ -69,7 +70,7 @@ def test_the_board_has_a_column_a_video_and_the_published_rows_beside(finished, 
 
 def test_a_scorer_that_ignores_the_query_has_no_drop(stores, tmp_path):
     words = [*SMALL, f"data.root={stores}", f"output={tmp_path / 'run'}", "model.name=mlp"]
-    result = run(load_config([CONFIGS / "qfvs.yaml"], words))
+    result = run(load_config([CONFIGS / "qfvs.yaml"], words)).content()
     assert result["metrics"]["query_drop"]["folds"] == [0.0] * 4
 
 
@@ -81,7 +82,7 @@ def test_on_the_miniature_language_is_what_makes_the_difference(tmp_path):
             [CONFIGS / "qfvs.yaml"],
             [*words, "trainer.accelerator=cpu", f"data.root={root}", f"output={tmp_path / name}", "data.fold=0"],
         )
-        found[name] = run(config)["metrics"]
+        found[name] = run(config).content()["metrics"]
     assert found["with"]["f1"]["mean"] > found["without"]["f1"]["mean"] + 0.03
     assert found["with"]["f1"]["mean"] > found["random"]["f1"]["mean"] + 0.06
     assert found["with"]["query_drop"]["mean"] > 0.1
@@ -97,7 +98,7 @@ def test_three_train_and_the_last_epoch_is_tested(stores, tmp_path):
         "selection=last",
         "data.fold=2",
     ]
-    result = run(load_config([CONFIGS / "qfvs.yaml"], words))
+    result = run(load_config([CONFIGS / "qfvs.yaml"], words)).content()
     assert result["protocol"]["folds"] == "3/1"
     assert result["folds"][0]["validation"] == {}
 

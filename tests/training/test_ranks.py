@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.commands import CLIPIT, QUICK, clipit, environment, train
+from tests.support.commands import CLIPIT, QUICK, clipit, environment, train, train_here
 
 pytestmark = pytest.mark.distributed
 OUTPUTS = ("per_video.csv", "scores.json")
@@ -20,8 +20,13 @@ OUTPUTS = ("per_video.csv", "scores.json")
 def one(stores, tmp_path_factory):
     """A run of one process: two folds of five test videos."""
     folder = tmp_path_factory.mktemp("one") / "run"
-    train(stores, folder)
+    train_here(stores, folder)
     return folder
+
+
+def same_outputs(one, other):
+    for name in OUTPUTS:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
 def metrics(folder):
@@ -38,17 +43,11 @@ def curves(folder, fold=0):
 def test_trained_weights_measure_exactly_the_same(one, stores, tmp_path, ranks):
     """Five test videos on two and on three ranks; with three, two validation videos leave a rank without."""
     folder = shutil.copytree(one, tmp_path / "run")
-    for path in (
-        *folder.glob("folds/*/result.json"),
-        folder / "result.json",
-        folder / "per_video.csv",
-        folder / "scores.json",
-    ):
+    for path in (*folder.rglob("result.json"), *(folder / name for name in OUTPUTS)):
         path.unlink()
     train(stores, folder, f"trainer.devices={ranks}")
     assert metrics(folder) == metrics(one)
-    for name in OUTPUTS:
-        assert (folder / name).read_bytes() == (one / name).read_bytes(), name
+    same_outputs(folder, one)
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
@@ -67,20 +66,18 @@ def test_training_has_the_losses_of_the_whole_batch(one, stores, tmp_path, ranks
 
 def test_queries_are_shared_too(stores, tmp_path):
     words = ("data.dataset=qfvs", "data.family=2/1/1", "data.fold=1", "model.name=random")
-    train(stores, tmp_path / "one", *words)
+    train_here(stores, tmp_path / "one", *words)
     train(stores, tmp_path / "two", *words, "trainer.devices=2")
-    for name in OUTPUTS:
-        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+    same_outputs(tmp_path / "two", tmp_path / "one")
 
 
 def test_ridge_regression_is_the_same_to_the_last_bit(stores, tmp_path):
     """Every process solves the same equations; the strength is chosen on what all validated."""
     words = ("data.dataset=qfvs", "data.family=2/1/1", "data.fold=1", "model.name=linear", "model.alphas=[1,100]")
-    train(stores, tmp_path / "one", *words)
+    train_here(stores, tmp_path / "one", *words)
     train(stores, tmp_path / "two", *words, "trainer.devices=2")
     assert metrics(tmp_path / "two") == metrics(tmp_path / "one")
-    for name in OUTPUTS:
-        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+    same_outputs(tmp_path / "two", tmp_path / "one")
     names = {path.name for path in (tmp_path / "two").glob("folds/*/*")}
     assert names == {path.name for path in (tmp_path / "one").glob("folds/*/*")}
 
@@ -88,8 +85,7 @@ def test_ridge_regression_is_the_same_to_the_last_bit(stores, tmp_path):
 def test_folds_on_devices_of_their_own_give_the_same_results(one, stores, tmp_path):
     train(stores, tmp_path / "run", "trainer.devices=2", "trainer.parallel=folds")
     assert metrics(tmp_path / "run") == metrics(one)
-    for name in OUTPUTS:
-        assert (tmp_path / "run" / name).read_bytes() == (one / name).read_bytes(), name
+    same_outputs(tmp_path / "run", one)
 
 
 def test_two_machines_meet_by_torchrun(one, stores, tmp_path):
@@ -97,25 +93,13 @@ def test_two_machines_meet_by_torchrun(one, stores, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nnodes=2",
-        "--nproc-per-node=1",
-        "--rdzv-backend=static",
-    ]
-    words = [
-        "train",
-        *QUICK,
-        f"data.root={stores}",
-        f"output={tmp_path / 'run'}",
-        "trainer.num_nodes=2",
-        "model.name=random",
-    ]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
+    command += ["--rdzv-backend=static", "--master-addr=127.0.0.1", f"--master-port={port}"]
+    words = ["train", *QUICK, f"data.root={stores}", f"output={tmp_path / 'run'}"]
+    words += ["trainer.num_nodes=2", "model.name=random"]
     agents = [
         subprocess.Popen(
-            [*command, "--master-addr=127.0.0.1", f"--master-port={port}", f"--node-rank={node}", *CLIPIT[1:], *words],
+            [*command, f"--node-rank={node}", *CLIPIT[1:], *words],
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -127,17 +111,14 @@ def test_two_machines_meet_by_torchrun(one, stores, tmp_path):
     assert [agent.returncode for agent in agents] == [0, 0], said
     assert "Kendall tau" in said[0][0]
     assert not said[1][0], "only the first process speaks"
-    train(stores, tmp_path / "alone", "model.name=random")
-    for name in OUTPUTS:
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes(), name
+    train_here(stores, tmp_path / "alone", "model.name=random")
+    same_outputs(tmp_path / "run", tmp_path / "alone")
 
 
 def test_an_error_of_all_is_said_once_and_nobody_hangs(stores, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/note.txt").write_text("mine")
-    done = clipit(
-        "train", *QUICK, f"data.root={stores}", f"output={tmp_path / 'run'}", "trainer.devices=2", timeout=120
-    )
+    done = clipit("train", *QUICK, f"data.root={stores}", f"output={tmp_path / 'run'}", "trainer.devices=2")
     assert done.returncode == 2
     assert done.stderr.count("holds files but no run") == 1
     assert "Traceback" not in done.stderr

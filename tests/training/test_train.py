@@ -1,8 +1,9 @@
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
-import lightning as L
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,11 +14,26 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.training import build
 from clipit_lightning.training import trainer as trainers
-from clipit_lightning.training.run import RunFolder
 from clipit_lightning.training.train import run
+from tests.support.commands import QUICK, train_here
 
+pytestmark = pytest.mark.slow
 CONFIGS = Path(__file__).parents[2] / "configs"
-QUICK = ["optim.epochs=2", "model.width=8", "model.heads=2", "data.batch_size=4", "trainer.accelerator=cpu"]
+
+
+@pytest.fixture(scope="module")
+def finished(stores, tmp_path_factory):
+    """The result and the folder of a run; read only."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    train_here(stores, folder)
+    return json.loads((folder / "result.json").read_text()), folder
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """Such a run where `train` goes on with it."""
+    result, folder = finished
+    return result, shutil.copytree(folder, tmp_path / "run")
 
 
 @pytest.fixture
@@ -27,17 +43,16 @@ def train(stores, tmp_path):
     def call(*words, files=(), output="run"):
         folder = tmp_path / output
         config = load_config(files, [*QUICK, f"data.root={stores}", f"output={folder}", *words])
-        return run(config), folder
+        return run(config).content(), folder
 
     return call
 
 
-def test_a_run_leaves_everything_that_the_readme_promises(train):
-    result, folder = train()
-    assert json.loads((folder / "result.json").read_text()) == result
+def test_a_run_leaves_everything_that_the_readme_promises(finished):
+    result, folder = finished
     assert set(result["metrics"]) == set(ANNOTATOR_METRICS)
     for metric in result["metrics"].values():
-        assert len(metric["folds"]) == 5
+        assert len(metric["folds"]) == 2
         assert metric["mean"] == pytest.approx(np.mean(metric["folds"]))
         assert metric["std"] == pytest.approx(np.std(metric["folds"], ddof=1))
         assert -1 <= metric["mean"] <= 1
@@ -54,50 +69,20 @@ def test_a_run_leaves_everything_that_the_readme_promises(train):
     assert all(0 <= score <= 1 for video in scores.values() for score in video)
 
 
-def test_the_same_seed_gives_the_same_result_to_the_last_digit_and_another_seed_another(train):
-    one, _ = train(output="one")
-    two, _ = train(output="two")
+def test_the_saved_configuration_gives_the_same_result_and_another_seed_another(finished, train, tmp_path):
+    result, folder = finished
+    run(load_config([folder / "config.yaml"], [f"output={tmp_path / 'again'}"]))
+    again = json.loads((tmp_path / "again/result.json").read_text())
     other, _ = train("seed=1", output="other")
-    assert one["metrics"] == two["metrics"]
-    assert one["metrics"] != other["metrics"]
-    assert one["protocol"] == other["protocol"]
+    assert result["metrics"] == again["metrics"]
+    assert result["metrics"] != other["metrics"]
+    assert result["protocol"] == other["protocol"]
 
 
-def test_an_interrupted_run_continues_and_ends_with_the_same_result(train, monkeypatch):
-    words = ("optim.epochs=3", "optim.ema=0.9", "data.batch_size=1")  # 6 batches an epoch: their order matters
-    undisturbed, _ = train(*words, output="undisturbed")
-    epochs = []
-    original = build.task
-
-    def interrupting_task(*arguments):
-        task = original(*arguments)
-        start = task.on_train_epoch_start
-
-        def stop_in_the_second_folds_third_epoch():
-            epochs.append(task.current_epoch)
-            if len(epochs) == 6:
-                raise KeyboardInterrupt
-            start()
-
-        task.on_train_epoch_start = stop_in_the_second_folds_third_epoch
-        return task
-
-    monkeypatch.setattr(build, "task", interrupting_task)
-    with pytest.raises(KeyboardInterrupt):
-        train(*words)
-    epochs.clear()
-    epochs += [-1] * 10
-    continued, folder = train(*words)
-    assert epochs[10] == 2, "it trained epochs again that were done"
-    assert len(epochs) == 10 + 1 + 3 * 3
-    assert continued["metrics"] == undisturbed["metrics"]
-    assert RunFolder(folder).fold(0).is_dir()
-
-
-@pytest.mark.parametrize(("stop", "moves"), [(1, False), (2, False), (2, True)])
+@pytest.mark.parametrize(("stop", "moves"), [(1, False), (2, True)])
 def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(stores, tmp_path, stop, moves):
     """Here the first epoch is the best: a checkpoint of the last that does not know it would let a later one win."""
-    words = [*QUICK, f"data.root={stores}", "data.folds=2", "data.fold=0", "optim.epochs=4", "model.dropout=0.5"]
+    words = [*QUICK, f"data.root={stores}", "data.fold=0", "optim.epochs=4", "model.dropout=0.5"]
     undisturbed = run(load_config([], [*words, f"output={tmp_path / 'one'}"]))
     config = load_config([], [*words, f"output={tmp_path / 'two'}"])
 
@@ -111,7 +96,7 @@ def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(stores, 
     if moves:
         (tmp_path / "two").rename(tmp_path / "three")
         config = dataclasses.replace(config, output=str(tmp_path / "three"))
-    continued = run(config)
+    continued = run(config).content()
     assert continued["folds"] == undisturbed["folds"]
     assert continued["metrics"] == undisturbed["metrics"]
     curves = [pd.read_csv(tmp_path / name / "folds/0/metrics.csv") for name in ("one", "three" if moves else "two")]
@@ -137,7 +122,6 @@ def test_options_of_the_trainer_train(train, words):
 
 def test_a_compiled_scorer_scores_the_same(train):
     words = ("data.fold=0", "optim.epochs=1", "model.encoder_layers=0", "model.decoder_layers=0", "model.windows=[5]")
-    words += ("model.dropout=0", "model.input_dropout=0")
     plain, _ = train(*words, output="plain")
     fused, folder = train(*words, "trainer.compile=true", output="fused")
     scores = [json.loads((folder.parent / name / "scores.json").read_text()) for name in ("plain", "fused")]
@@ -146,8 +130,8 @@ def test_a_compiled_scorer_scores_the_same(train):
     assert plain["parameters"] == fused["parameters"]
 
 
-def test_a_finished_run_is_not_overwritten(train):
-    result, folder = train()
+def test_a_finished_run_is_not_overwritten(copy, train):
+    result, folder = copy
     written = (folder / "result.json").stat().st_mtime_ns
     again, _ = train("trainer.progress=false")
     assert again == result
@@ -157,12 +141,8 @@ def test_a_finished_run_is_not_overwritten(train):
     assert train("optim.lr=0.5", "overwrite=true")[0]["metrics"] != result["metrics"]
 
 
+@pytest.mark.usefixtures("copy")
 def test_other_data_are_another_run(train, stores, tmp_path):
-    train()
-    import shutil
-
-    import h5py
-
     shutil.copytree(stores, tmp_path / "changed")
     with h5py.File(tmp_path / "changed/tvsum.h5", "a") as file:
         file["video_1/features"][0, 0] += 1
@@ -179,14 +159,6 @@ def test_a_folder_that_is_no_run_is_left_alone(train, tmp_path):
     assert (tmp_path / "run/thesis.tex").read_text() == "dear"
 
 
-def test_the_saved_configuration_makes_the_same_run(train, tmp_path):
-    result, folder = train("data.fold=1")
-    again = run(load_config([folder / "config.yaml"], [f"output={tmp_path / 'again'}"]))
-    assert again["metrics"] == result["metrics"]
-    assert len(again["folds"]) == 1
-    assert again["metrics"]["f1"]["std"] is None
-
-
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_configuration_trains_a_step(train, path):
     result, _ = train("optim.epochs=1", "data.fold=0", files=[path])
@@ -196,9 +168,9 @@ def test_every_shipped_configuration_trains_a_step(train, path):
 @pytest.mark.parametrize("setting", ["augmented", "transfer"])
 def test_settings_train(train, setting):
     result, folder = train(f"data.setting={setting}", "optim.epochs=1", "data.fold=0")
-    assert result["protocol"]["sources"] == ["summe", "ovp", "youtube"]
+    assert result["protocol"]["sources"] == ("summe", "ovp", "youtube")
     tested = pd.read_csv(folder / "per_video.csv")["video"]
-    assert len(tested) == (10 if setting == "transfer" else 2)
+    assert len(tested) == (10 if setting == "transfer" else 5)
 
 
 def test_sources_are_part_of_the_protocol(train):
@@ -210,8 +182,9 @@ def test_sources_are_part_of_the_protocol(train):
 
 
 def test_the_last_epoch_is_tested_where_that_is_asked_for(train):
-    result, _ = train("selection=last", "data.fold=0", "optim.epochs=3")
-    assert result["folds"][0]["epoch"] == 2
+    result, _ = train("selection=last", "data.fold=1", "optim.epochs=3")
+    assert [fold["epoch"] for fold in result["folds"]] == [2]
+    assert result["metrics"]["f1"]["std"] is None
     assert set(result["folds"][0]["validation"]) == set(ANNOTATOR_METRICS)
 
 
@@ -228,17 +201,19 @@ def test_a_store_without_captions_trains_with_a_note(tmp_path, caplog):
 
     write_field_file(tmp_path / "src/eccv16_dataset_summe_plain.h5", captions=False)
     import_distributed([tmp_path / "src"], tmp_path / "data")
-    words = [*QUICK, "data.dataset=summe", f"data.root={tmp_path / 'data'}", f"output={tmp_path / 'run'}"]
-    result = run(load_config([], [*words, "data.fold=0"]))
+    words = [
+        *QUICK,
+        "data.dataset=summe",
+        f"data.root={tmp_path / 'data'}",
+        f"output={tmp_path / 'run'}",
+        "data.fold=0",
+    ]
+    result = run(load_config([], words)).content()
     assert result["captions"] == 0
-    assert "CLIP-It+ trains without language" in caplog.text
+    assert any("without language" in line for line in caplog.messages)
 
 
 def test_ratings_that_are_missing_are_said_with_the_way_out(stores, tmp_path):
-    import shutil
-
-    import h5py
-
     shutil.copy(stores / "tvsum.h5", tmp_path)
     with h5py.File(tmp_path / "tvsum.h5", "a") as file:
         for group in file.values():
@@ -247,7 +222,7 @@ def test_ratings_that_are_missing_are_said_with_the_way_out(stores, tmp_path):
     with pytest.raises(UserError, match="mean-annotator"):
         run(load_config([], words))
     assert not (tmp_path / "run").exists(), "it was said only after the run had begun"
-    result = run(load_config([], [*words, "protocol.correlation=mean-annotator"]))
+    result = run(load_config([], [*words, "protocol.correlation=mean-annotator"])).content()
     assert result["protocol"]["correlation"] == "mean-annotator"
 
 
@@ -264,13 +239,13 @@ def test_a_loss_that_is_not_finite_stops_with_the_videos_named(train, monkeypatc
         train("data.fold=0")
 
 
-def test_a_damaged_checkpoint_is_one_line_and_nothing_is_lost(train):
-    _, folder = train("data.fold=0")
+def test_a_damaged_checkpoint_is_one_line_and_nothing_is_lost(copy, train):
+    _, folder = copy
     (folder / "result.json").unlink()
     (folder / "folds/0/result.json").unlink()
     (folder / "folds/0/last.ckpt").write_bytes(b"truncated")
     with pytest.raises(UserError, match=r"last\.ckpt: not a checkpoint.*remove"):
-        train("data.fold=0")
+        train()
     assert (folder / "folds/0/best.ckpt").exists()
 
 
@@ -283,7 +258,7 @@ def test_the_explicit_root_is_never_replaced_by_the_miniature(tmp_path, monkeypa
 
 def test_without_data_the_miniature_is_made_said_and_named(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
-    result = run(load_config([], [*QUICK, "model.name=random", "data.setting=transfer"]))
+    result = run(load_config([], [*QUICK, "model.name=random", "data.setting=transfer"])).content()
     assert result["data"] == "mini"
     assert "mini" in result["run"]
     assert "MINIATURE" in caplog.messages[0]
@@ -291,8 +266,6 @@ def test_without_data_the_miniature_is_made_said_and_named(tmp_path, monkeypatch
 
 
 def test_some_real_data_are_never_filled_up_with_the_miniature(stores, tmp_path, monkeypatch):
-    import shutil
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     shutil.copy(stores / "summe.h5", tmp_path / "data")
@@ -327,7 +300,7 @@ def test_ten_thousand_steps_pass_training_and_scoring(tmp_path):
         f"output={tmp_path / 'run'}",
         "optim.epochs=1",
     ]
-    result = run(load_config([], words))
+    result = run(load_config([], words)).content()
     assert len(pd.read_csv(tmp_path / "run/per_video.csv")) == 4
     assert result["metrics"]["kendall_tau"]["mean"] < 1
 
@@ -377,11 +350,6 @@ def test_learning_rate_rises_then_falls():
     assert rate_factor(0, 100, 0.0) == 1
 
 
-def test_lightning_is_the_version_that_is_pinned():
-    pinned = (Path(__file__).parents[2] / "constraints.txt").read_text()
-    assert f"lightning=={L.__version__}\n" in pinned
-
-
 def test_weight_average_forgets_the_first_weights_within_a_short_run():
     average = torch.tensor(0.0)
     for updates in range(1, 50):
@@ -394,7 +362,7 @@ def test_wandb_works_offline_without_an_account_and_each_fold_is_a_run(train, mo
     monkeypatch.setenv("WANDB_SILENT", "true")
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
-    _, folder = train("logger.wandb=offline", "optim.epochs=1", "data.folds=2")
+    _, folder = train("logger.wandb=offline", "optim.epochs=1")
     assert len(list(folder.glob("folds/*/wandb/offline-run-*/*.wandb"))) == 2
 
 

@@ -1,5 +1,6 @@
 """Runs in Weights & Biases, without network and without account; what was written is read back from wandb's files."""
 
+import importlib
 import json
 import os
 import threading
@@ -8,7 +9,6 @@ from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import wandb
 from wandb.proto import wandb_internal_pb2
@@ -19,7 +19,10 @@ from clipit_lightning.evaluation.protocol import make_protocol
 from clipit_lightning.studies import sweep_online as online
 from clipit_lightning.studies.sweep_file import parse_sweep
 from clipit_lightning.training import wandb as wandb_runs
+from clipit_lightning.training.run import Run
+from tests.support.results import fold_result, result
 
+pytestmark = pytest.mark.slow
 SECRET = "0123456789abcdef0123456789abcdef01234567"
 BLOCK, HEADER = 32768, 7  # of the log format of LevelDB, in which wandb writes
 
@@ -34,8 +37,7 @@ def nowhere(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "wandb-data"))
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "wandb-cache"))
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "wandb-config"))
-    wandb_runs._warn_once.cache_clear()
-    wandb_runs._TRIALS.clear()
+    importlib.reload(wandb_runs)  # it remembers its warnings and the trials that have begun
     yield
     wandb.teardown()
 
@@ -57,23 +59,16 @@ def logger(protocol, tmp_path):
     return make
 
 
-ROWS = pd.DataFrame([{"video": "tvsum/video_1", "kendall_tau": 0.25, "f1": 0.5, "fold": 0}])
-
-
-def finished(fold=0, videos=1):
+def finished(videos=1, **changes):
     scores = {f"tvsum/video_{number}": [0.5] * 1201 for number in range(1, videos + 1)}
-    return {"fold": fold, "epoch": 1, "metrics": {"f1": 0.5}, "validation": {"kendall_tau": 0.3}, "scores": scores}
+    rows = [{"video": "tvsum/video_1", "kendall_tau": 0.25, "f1": 0.5, "fold": 0}]
+    content = {"metrics": {"f1": 0.5}, "validation": {"kendall_tau": 0.3}, "per_video": rows, "scores": scores}
+    return fold_result(**content | changes)
 
 
-def result():
-    return {
-        "run": "run",
-        "protocol": {"identifier": "tvsum-mine"},
-        "metrics": {"f1": {"mean": 0.5, "std": 0.1, "folds": [0.4, 0.6]}, "f1_max": None},
-        "validation": {"monitor": "kendall_tau", "kendall_tau": {"mean": 0.3, "std": None, "folds": [0.3]}},
-        "parameters": 12,
-        "wall_seconds": 1.5,
-    }
+def run_result(**changes):
+    metrics = {"f1": {"mean": 0.5, "std": 0.1, "folds": [0.4, 0.6]}, "f1_max": None}
+    return result(**{"run": "run", "metrics": metrics} | changes)
 
 
 def records(path):
@@ -123,7 +118,7 @@ def read(folder):
 
 def test_nothing_is_made_where_it_is_off(protocol, tmp_path):
     assert wandb_runs.make_logger(load_config(), tmp_path, "run", protocol, 0) is None
-    wandb_runs.log_run(load_config(), tmp_path, result())
+    wandb_runs.log_run(load_config(), tmp_path, run_result())
     assert not list(tmp_path.iterdir())
 
 
@@ -131,7 +126,7 @@ def test_a_fold_is_a_run_with_configuration_curves_summary_table_and_plots(logge
     made = logger("optim.lr=0.007", "seed=3")
     for epoch in range(3):
         made.log_metrics({"val/kendall_tau": 0.1 * epoch, "epoch": epoch}, step=epoch)
-    wandb_runs.log_fold(made, finished(videos=12), ROWS)
+    wandb_runs.log_fold(made, finished(videos=12))
     run, config, history, summary = read(tmp_path / "run/folds/0")
     assert run.run_group == protocol.identifier
     assert run.display_name == "run-fold0"
@@ -143,11 +138,11 @@ def test_a_fold_is_a_run_with_configuration_curves_summary_table_and_plots(logge
     assert summary["validation/kendall_tau"] == 0.3
     assert summary["selected_epoch"] == 1
     table = json.loads(next((tmp_path / "run/folds/0").rglob("per_video*.table.json")).read_text())
-    assert table["columns"] == list(ROWS)
-    assert table["data"] == ROWS.to_numpy().tolist()
+    assert table["columns"] == ["video", "kendall_tau", "f1", "fold"]
+    assert table["data"] == [["tvsum/video_1", 0.25, 0.5, 0]]
     plots = [key for key in history if key.startswith("scores/")]
     drawn = list((tmp_path / "run/folds/0").rglob("video_*.table.json"))
-    assert len(drawn) == wandb_runs._CURVES, "as many plots as videos would be too many"
+    assert len(drawn) == wandb_runs.CURVES, "as many plots as videos would be too many"
     assert len(json.loads(drawn[0].read_text())["data"]) == 401
     assert plots
 
@@ -165,10 +160,10 @@ def test_a_continued_run_keeps_its_identifier(logger, tmp_path):
 def test_the_result_over_folds_is_a_run_beside_theirs(tmp_path):
     path = tmp_path / "run"
     path.mkdir()
-    wandb_runs.log_run(load_config([], ["logger.wandb=offline"]), path, result())
+    wandb_runs.log_run(load_config([], ["logger.wandb=offline"]), path, run_result())
     run, _, _, summary = read(path)
     assert run.job_type == "run"
-    assert run.run_group == "tvsum-mine"
+    assert run.run_group == run_result().protocol.identifier
     assert run.run_id == (path / "wandb_id.txt").read_text().strip()
     assert summary["test/f1"] == 0.5
     assert summary["test/f1_std"] == 0.1
@@ -180,7 +175,7 @@ def test_the_result_over_folds_is_a_run_beside_theirs(tmp_path):
 def test_the_selected_checkpoint_is_an_artifact_where_that_is_asked_for(logger, tmp_path, wanted):
     made = logger(f"logger.artifacts={wanted}")
     (tmp_path / "run/folds/0/best.ckpt").write_bytes(b"weights")
-    wandb_runs.log_fold(made, finished(), ROWS)
+    wandb_runs.log_fold(made, finished())
     (path,) = (tmp_path / "run/folds/0").glob("wandb/*run-*/*.wandb")
     written = finished_records(path)
     models = [each.artifact for each in written if each.artifact.type == "model"]
@@ -196,10 +191,10 @@ def test_in_a_sweep_all_folds_share_the_trials_run_which_holds_the_objective(log
         made = logger("test=false", fold=fold)
         for epoch, tau in enumerate(taus):
             made.log_metrics({"val/kendall_tau": tau, "val/f1": tau / 2, "epoch": epoch}, step=epoch)
-        wandb_runs.log_fold(made, {**finished(fold), "metrics": {}, "scores": {}}, ROWS[:0])
-    last = {**result(), "metrics": {}, "validation": {"kendall_tau": {"mean": 0.4, "std": None, "folds": [0.3, 0.5]}}}
+        wandb_runs.log_fold(made, finished(fold=fold, metrics={}, per_video=[], scores={}))
+    validation = {"monitor": "kendall_tau", "kendall_tau": {"mean": 0.4, "std": None, "folds": [0.3, 0.5]}}
+    last = run_result(metrics={}, validation=validation)
     wandb_runs.log_run(load_config([], ["logger.wandb=offline"]), tmp_path / "run", last)
-    assert not wandb_runs._TRIALS
     run, _, history, summary = read(tmp_path / "run")
     assert run.run_id == "trial1"
     assert run.sweep_id == "sweep"
@@ -214,9 +209,7 @@ def test_in_a_sweep_all_folds_share_the_trials_run_which_holds_the_objective(log
 def test_a_trial_that_continues_counts_the_folds_that_were_finished(logger, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
     monkeypatch.setenv("WANDB_RUN_ID", "trial2")
-    before = tmp_path / "run/folds/0"
-    before.mkdir(parents=True)
-    (before / "result.json").write_text(json.dumps({"validation": {"kendall_tau": 0.8}}))
+    Run(tmp_path / "run").write_fold(fold_result(validation={"kendall_tau": 0.8}))
     made = logger(fold=1)
     made.log_metrics({"val/kendall_tau": 0.4, "epoch": 0}, step=0)
     made.run.finish()
@@ -229,8 +222,8 @@ def test_keys_are_in_no_file(logger, tmp_path, monkeypatch):
     made = logger()
     made.log_metrics({"val/f1": 0.5}, step=0)
     print(f"the terminal shows {SECRET}")
-    wandb_runs.log_fold(made, finished(), ROWS)
-    wandb_runs.log_run(load_config([], ["logger.wandb=offline"]), tmp_path / "run", result())
+    wandb_runs.log_fold(made, finished())
+    wandb_runs.log_run(load_config([], ["logger.wandb=offline"]), tmp_path / "run", run_result())
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 5
     assert not [path for path in files if SECRET.encode() in path.read_bytes()]
@@ -241,7 +234,7 @@ def test_online_without_a_key_goes_on_offline_with_one_line(logger, tmp_path, ca
     for fold in range(2):
         made = logger(fold=fold, mode="online")
         made.log_metrics({"val/f1": 0.5}, step=0)
-        wandb_runs.log_fold(made, finished(), ROWS)
+        wandb_runs.log_fold(made, finished())
     error = capfd.readouterr().err
     assert error.count("\n") == 1
     assert "no API key (WANDB_API_KEY, or `wandb login`); the run is kept in files" in error
@@ -252,8 +245,8 @@ def test_online_without_a_network_goes_on_offline_with_one_line(logger, tmp_path
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     made = logger(mode="online")
-    wandb_runs.log_fold(made, finished(), ROWS)
-    wandb_runs.log_run(load_config([], ["logger.wandb=online"]), tmp_path / "run", result())
+    wandb_runs.log_fold(made, finished())
+    wandb_runs.log_run(load_config([], ["logger.wandb=online"]), tmp_path / "run", run_result())
     error = capfd.readouterr().err
     assert error.count("\n") == 1
     assert "http://127.0.0.1:9 does not answer" in error
@@ -273,7 +266,7 @@ def test_the_environment_can_hold_a_run_back(logger, tmp_path, monkeypatch, capf
     monkeypatch.setenv("WANDB_MODE", mode)
     made = logger(mode="online")
     made.log_metrics({"val/f1": 0.5}, step=0)
-    wandb_runs.log_fold(made, finished(), ROWS)
+    wandb_runs.log_fold(made, finished())
     assert bool(list(tmp_path.rglob("*.wandb"))) == (mode == "offline")
     assert capfd.readouterr().err == ""
 
@@ -330,14 +323,14 @@ def server(monkeypatch):
 
 
 def test_a_server_that_vanishes_does_not_stop_training(logger, tmp_path, server, monkeypatch, capfd):
-    monkeypatch.setattr(wandb_runs, "_FINISH", 1)
+    monkeypatch.setattr(wandb_runs, "FINISH_SECONDS", 1)
     made = logger(mode="online")
     assert not made.run.offline
     made.log_metrics({"val/f1": 0.1}, step=0)
     server.close()
     for step in range(1, 4):
         made.log_metrics({"val/f1": 0.1 * step}, step=step)
-    wandb_runs.log_fold(made, {**finished(), "scores": {}}, ROWS[:0])
+    wandb_runs.log_fold(made, finished(per_video=[], scores={}))
     wandb.teardown()  # writes what it holds back
     _, _, history, summary = read(tmp_path / "run/folds/0")
     assert len(history["val/f1"]) == 4, "what the server did not get is in the files"
@@ -348,10 +341,10 @@ def test_a_server_that_vanishes_does_not_stop_training(logger, tmp_path, server,
 
 def test_a_server_that_refuses_is_one_line_and_the_run_goes_on_offline(logger, tmp_path, server, monkeypatch, capfd):
     monkeypatch.setattr(Server, "refuses", True)
-    monkeypatch.setattr(wandb_runs, "_INIT", 5)
+    monkeypatch.setattr(wandb_runs, "INIT_SECONDS", 5)
     made = logger(mode="online")
     made.log_metrics({"val/f1": 0.1}, step=0)
-    wandb_runs.log_fold(made, finished(), ROWS)
+    wandb_runs.log_fold(made, finished())
     assert list((tmp_path / "run/folds/0/wandb").glob("offline-run-*"))
     assert "the run is kept in files, `wandb sync` uploads them" in capfd.readouterr().err
 

@@ -13,6 +13,8 @@ from clipit_lightning.video.captioner import CaptionCache, load_captioner
 from clipit_lightning.video.captions import Captions, frames_to_caption, read_captions
 from tests.support.tiny_models import blip_model, clip_model, clip_tokenizer, llava_model, vit_gpt2_model
 
+pytestmark = pytest.mark.slow
+
 
 def one_line(error, *parts):
     message = str(error.value)

@@ -28,6 +28,8 @@ from tests.support.tiny_models import (
     siglip_model,
 )
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["a cat", "dog on a road", ""]
 FITTED = 1e-4
 """Largest difference of a feature from the library's own where the frames have the model's size."""

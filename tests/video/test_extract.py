@@ -17,6 +17,8 @@ from tests.support.synthetic import SHARED, needs_shared
 from tests.support.tiny_models import blip_model, clip_model, naflex_model
 from tests.support.videos import ODD_VIDEOS, shown_number, write_video
 
+pytestmark = pytest.mark.slow
+
 SQUASH = Preprocessing(64, "squash", (0.0,) * 3, (1.0,) * 3)
 
 

@@ -36,6 +36,8 @@ from tests.support.videos import (
     write_video,
 )
 
+pytestmark = pytest.mark.slow
+
 WHOLE = Geometry(64, "squash")
 FRAMES = {  # of the undamaged odd videos; 75 where not named
     **{f"turned_{turn}.mp4": 50 for turn in TURNS},

@@ -22,6 +22,8 @@ from tests.support.videos import (
     write_video,
 )
 
+pytestmark = pytest.mark.slow
+
 SHOTS = [(5, 12), (30, 44), (55, 69)]
 
 

@@ -1,127 +1,104 @@
 """`clipit data`: fetch, import, check, folds, mini."""
 
-from __future__ import annotations
-
-import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
+
+import typer
 
 from clipit_lightning.core.errors import UserError
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+ROOT = typer.Option(Path("data"), help="Folder of the stores.")
+
+app = typer.Typer(help="Import distributed files, check stores.")
 
 
-def add_data(commands: Commands) -> None:
-    """Add `clipit data` and what stands below it."""
-    data = commands.add_parser("data", help="import distributed files, check stores").add_subparsers(
-        required=True, metavar="COMMAND"
-    )
-    fetch = data.add_parser(
-        "fetch", help="download what has a stable public address; say where the rest is distributed"
-    )
-    fetch.add_argument("names", nargs="*", metavar="NAME", help="which sources; without a name, list them")
-    fetch.add_argument(
-        "--to", type=Path, default=Path("downloads"), help="folder of the downloads (default: downloads)"
-    )
-    fetch.set_defaults(function=_fetch)
-    imports = data.add_parser("import", help="find the benchmarks' distributed files and join them into stores")
-    imports.add_argument("sources", nargs="+", metavar="SRC", type=Path, help="files, or folders searched to any depth")
-    imports.add_argument("--to", type=Path, default=Path("data"), help="folder of the stores (default: data)")
-    imports.add_argument("--features", help="which features, where a benchmark has several files")
-    imports.add_argument("--force", action="store_true", help="replace stores that hold other features")
-    imports.set_defaults(function=_import)
-    check = data.add_parser("check", help="say in plain words what is wrong with the stores")
-    check.add_argument("--root", type=Path, default=Path("data"), help="folder of the stores (default: data)")
-    check.set_defaults(function=_check)
-    folds = data.add_parser("folds", help="read a file of folds, say what it holds, convert it")
-    folds.add_argument("file", type=Path, help="JSON, YAML or txt in a published layout or a simple one")
-    folds.add_argument("--dataset", required=True, choices=("tvsum", "summe"))
-    folds.add_argument(
-        "--setting", choices=("canonical", "augmented", "transfer"), help="refuse folds of another setting"
-    )
-    folds.add_argument(
-        "--root", type=Path, default=Path("data"), help="folder of the stores, for names (default: data)"
-    )
-    folds.add_argument("--name", help="name of the family")
-    folds.add_argument("--to", type=Path, help="write them as JSON, for data.family=FILE")
-    folds.set_defaults(function=_folds)
-    mini = data.add_parser("mini", help="make the miniature benchmarks")
-    mini.add_argument("--to", type=Path, default=Path("data/mini"), help="folder of the stores (default: data/mini)")
-    mini.set_defaults(function=_mini)
-
-
-def _fetch(options: argparse.Namespace) -> int:
-    from clipit_lightning.core.log import print_log
+@app.command()
+def fetch(
+    names: list[str] | None = typer.Argument(None, help="Which sources; without a name, list them."),
+    to: Path = typer.Option(Path("downloads"), help="Folder of the downloads."),
+) -> None:
+    """Download what has a stable public address; say where the rest is distributed."""
     from clipit_lightning.data import find_source, sources
     from clipit_lightning.data.download import fetch
 
-    if not options.names:
-        rows = [
-            {
-                "name": each.name,
-                "what": each.title,
-                "licence": each.licence,
-                "how": "fetched" if each.files else "by hand",
-            }
-            for each in sources().values()
-        ]
-        _print_table(rows)
-        return 0
-    for name in options.names:
-        find_source(name)  # a wrong name is said before anything is downloaded
-    print_log()
-    for name in options.names:
-        for path in fetch(name, options.to):
-            print(f"{name}: {path}; next: clipit data import {options.to}")
-    return 0
+    if not names:
+        _print_table(
+            [
+                {
+                    "name": source.name,
+                    "what": source.title,
+                    "licence": source.licence,
+                    "how": "fetched" if source.files else "by hand",
+                }
+                for source in sources().values()
+            ]
+        )
+    for name in names or ():
+        find_source(name)  # a wrong name is an error before anything is downloaded
+    for name in names or ():
+        for path in fetch(name, to):
+            print(f"{name}: {path}; next: clipit data import {to}")
 
 
-def _import(options: argparse.Namespace) -> int:
+@app.command("import")
+def import_files(
+    sources: list[Path] = typer.Argument(..., metavar="SRC...", help="Files, or folders searched to any depth."),
+    to: Path = ROOT,
+    features: str | None = typer.Option(None, help="Which features, where a benchmark has several files."),
+    force: bool = typer.Option(False, "--force", help="Replace stores that hold other features."),
+) -> None:
+    """Find the benchmarks' distributed files and join them into stores."""
     from clipit_lightning.data.importing import import_distributed
 
-    rows = import_distributed(options.sources, options.to, options.features, options.force)
-    _print_table([vars(row) for row in rows])
-    return 0
+    _print_table([vars(row) for row in import_distributed(sources, to, features, force)])
 
 
-def _check(options: argparse.Namespace) -> int:
+@app.command()
+def check(root: Path = ROOT) -> None:
+    """Say in plain words what is wrong with the stores."""
     from clipit_lightning.data.store import Store
 
-    paths = sorted(options.root.glob("*.h5"))
+    paths = sorted(root.glob("*.h5"))
     if not paths:
-        raise UserError(
-            f"{options.root}: no stores here; make them with `clipit data import FOLDER --to {options.root}`"
-        )
+        raise UserError(f"{root}: no stores here; make them with `clipit data import FOLDER --to {root}`")
     unsound = 0
     for path in paths:
         problems = Store(path).check()
         unsound += bool(problems)
-        print(f"{path}: {'sound' if not problems else f'{len(problems)} problems'}")
+        print(f"{path}: {f'{len(problems)} problems' if problems else 'sound'}")
         for problem in problems:
             print(f"  {problem}")
     if unsound:
-        raise UserError(
-            f"{unsound} of {len(paths)} stores under {options.root} have problems; import or copy them again"
-        )
-    return 0
+        raise UserError(f"{unsound} of {len(paths)} stores under {root} have problems; import or copy them again")
 
 
-def _folds(options: argparse.Namespace) -> int:
+@app.command()
+def folds(
+    file: Path = typer.Argument(..., help="JSON, YAML or txt in a published layout or a simple one."),
+    dataset: str = typer.Option(..., help="The benchmark whose videos it names."),
+    setting: Literal["canonical", "augmented", "transfer"] | None = typer.Option(None, help="Refuse folds of another."),
+    root: Path = typer.Option(Path("data"), help="Folder of the stores, for names."),
+    name: str | None = typer.Option(None, help="Name of the family."),
+    to: Path | None = typer.Option(None, help="Write them as JSON, for data.family=FILE."),
+) -> None:
+    """Read a file of folds, say what it holds, convert it."""
+    from clipit_lightning.data import benchmark_names
     from clipit_lightning.data.fold_files import convert_fold_file
     from clipit_lightning.data.store import Store
 
-    store = Store(options.root / f"{options.dataset}.h5")
+    if dataset not in (known := benchmark_names("annotated", targets=True)):
+        raise UserError(f"--dataset: {dataset} is unknown; there are {', '.join(known)}")
+    store = Store(root / f"{dataset}.h5")
     names = {video.name: video.key for video in store.read() if video.name} if store.path.exists() else {}
-    print(convert_fold_file(options.file, options.dataset, options.setting, options.name, names, options.to))
-    return 0
+    print(convert_fold_file(file, dataset, setting, name, names, to))
 
 
-def _mini(options: argparse.Namespace) -> int:
+@app.command()
+def mini(to: Path = typer.Option(Path("data/mini"), help="Folder of the stores.")) -> None:
+    """Make the miniature benchmarks."""
     from clipit_lightning.data.mini import ensure_mini
 
-    print(f"miniature benchmarks under {ensure_mini(options.to)}: synthetic, seeded, labelled data=mini")
-    return 0
+    print(f"miniature benchmarks under {ensure_mini(to)}: synthetic, seeded, labelled data=mini")
 
 
 def _print_table(rows: list[dict[str, str]]) -> None:

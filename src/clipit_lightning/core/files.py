@@ -6,9 +6,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from clipit_lightning.core.errors import UserError
+
+Typed = TypeVar("Typed")
 
 
 @contextmanager
@@ -67,6 +69,30 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
         return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=named_once, parse_constant=_reject)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {path}: {error}; restore the file or remove it") from error
+
+
+def read_typed(path: Path, kind: type[Typed], problem: str, way_out: str) -> Typed:
+    """Read the JSON file ``path`` as a value of a type that pydantic knows, such as a model or a dataclass.
+
+    Args:
+        path: The file.
+        kind: The type.
+        problem: What an error says of a file that holds something else, before the first wrong value.
+        way_out: What an error advises.
+
+    Raises:
+        UserError: The file cannot be read, or holds something else.
+    """
+    from pydantic import TypeAdapter, ValidationError  # takes a tenth of a second to import
+
+    content = read_json(path)
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(content))  # strict types take lists for tuples in JSON only
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        reason = first["msg"].partition(" or instance of")[0].replace("Input", "the value")
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: {problem} ({f'{where!r}: ' if where else ''}{reason}); {way_out}") from error
 
 
 def refuse_no_file(path: Path) -> None:

@@ -1,54 +1,86 @@
-"""YAML files that a user writes. Grids and sweeps are read here; configurations by `config_files`, with OmegaConf."""
+"""YAML files that a user writes: configurations, grids, sweeps."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import refuse_no_file
 
 _LONGEST = 1_000_000  # bytes, far more than anybody writes
+_DEEPEST, _WIDEST = 10, 1000  # levels, and characters of a value: far more than a configuration has
 
 
-def read_yaml(path: Path, missing: str) -> Any:  # noqa: ANN401 - whatever stood in the file
+class _Loader(yaml.SafeLoader):
+    """A safe loader that raises for a key that stands twice, whose first value would be lost in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Make a dictionary of a node."""
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
+            raise ValueError(f"a key stands twice near line {node.start_mark.line + 1}")
+        return mapping
+
+
+def _parse(text: str) -> Any:  # noqa: ANN401 - whatever stands in the file
+    return _Loader(text).get_single_data()
+
+
+def read_yaml(path: Path, missing: str, parse: Callable[[str], Any] = _parse) -> Any:  # noqa: ANN401
     """The content of a file.
 
     Args:
         path: The file.
         missing: What is said after its name when it does not exist.
+        parse: Makes something of its text; raises `ValueError` or `yaml.YAMLError`.
 
     Raises:
-        UserError: It is missing or no YAML, or a key stands twice in one place.
+        UserError: It is missing or no YAML, or a key stands twice in one mapping; names the line where one is known.
     """
     try:
-        return _Loader(yaml_text(path)).get_single_data()
+        refuse_no_file(path)
+        if path.stat().st_size > _LONGEST:
+            raise ValueError(f"it has {path.stat().st_size} bytes")
+        return parse(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise UserError(f"{path}: {missing}") from error
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:150]
-        raise UserError(f"{path}: not a YAML file that can be read ({reason})") from error
+        raise UserError(f"{path}: not a YAML file that can be read ({reason_of(error)})") from error
 
 
-def yaml_text(path: Path) -> str:
-    """The text of a file.
+def reason_of(error: Exception) -> str:
+    """What is wrong with a text, in one line that begins with the line of the text where it is known."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return " ".join(str(error).split())[:150] or type(error).__name__
+
+
+def check_plain(text: str) -> None:
+    """Check that a text is no more than keys and values, before anything is made of it.
+
+    A tag may ask for any class, aliases of aliases may ask for any memory, and an interpolation may copy the
+    environment, with its passwords, into the saved configuration.
 
     Raises:
-        OSError: It is missing or cannot be read.
-        ValueError: It is no file, too long, or no text.
+        ValueError: It is more; names the line.
     """
-    refuse_no_file(path)
-    if path.stat().st_size > _LONGEST:
-        raise ValueError(f"it has {path.stat().st_size} bytes")
-    return path.read_text(encoding="utf-8-sig")
-
-
-class _Loader(yaml.SafeLoader):
-    """As of ``yaml.safe_load``; refuses a key that stands twice, whose first value would be lost in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """As of the base class."""
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        if len(found) < len(node.value):
-            raise ValueError(f"a key stands twice near line {node.start_mark.line + 1}")
-        return found
+    depth = 0
+    for event in yaml.parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        value = event.value if isinstance(event, ScalarEvent) else ""
+        problem = ""
+        if depth > _DEEPEST:
+            problem = f"more than {_DEEPEST} levels"
+        elif isinstance(event, AliasEvent) or getattr(event, "anchor", None):
+            problem = "anchors and aliases are not read; write the value out"
+        elif getattr(event, "tag", None):
+            problem = "tags are not read; write the plain value"
+        elif "${" in value or value == "???":
+            problem = "${...} and ??? are not read; write the value out"
+        elif len(value) > _WIDEST:
+            problem = f"a value of {len(value)} characters"
+        if problem:
+            raise ValueError(f"line {event.start_mark.line + 1 if event.start_mark else 1}: {problem}")

@@ -51,7 +51,7 @@ def check_names(dataset: str, sources: Sequence[str] | None = None) -> None:
 
 
 def sources() -> dict[str, Source]:
-    """What can be fetched or says where it is distributed, by its name on the command line."""
+    """All sources of files by their names on the command line."""
     listed = [source for benchmark in BENCHMARKS.values() for source in benchmark.sources]
     return {source.name: source for source in (*listed, FIELD_FEATURES)}
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS, benchmark_names
+from clipit_lightning.data import benchmark_names
 from clipit_lightning.data.batches import BucketBatchSampler, Item, caption_tokens
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.fold_files import load_family, read_fold_file
@@ -71,7 +71,7 @@ class AnnotatedDataModule(SummarizationDataModule):
     def _read(self) -> None:
         """Make the folds, and hold the videos in memory where they fit."""
         ids = {name: [f"{name}/{key}" for key in store.video_keys()] for name, store in self.stores.items()}
-        self.ids = [video for part in ids.values() for video in part]
+        self.ids = [video for of_store in ids.values() for video in of_store]
         extra = [video for name in self.sources for video in ids[name]]
         self.folds = self._make_folds(ids[self.target], extra)
         if sum(store.nbytes() for store in self.stores.values()) <= self.preload_mb * 1e6:
@@ -94,21 +94,8 @@ class AnnotatedDataModule(SummarizationDataModule):
             family = load_family(self.family, name, self.setting)
         return folds_of_family(family, target, sources, self.validation, self.fold_seed)
 
-    def _refuse_missing(self) -> None:
-        missing = [name for name, store in self.stores.items() if not store.path.exists()]
-        if not missing:
-            return
-        ways = "; ".join(f"{self.stores[name].path} ({BENCHMARKS[name].how_to_get})" for name in missing)
-        have = [name for name in self.sources if name not in missing]
-        advice = (
-            f", or train on those you have: data.sources=[{','.join(have)}]"
-            if have and self.target not in missing
-            else ""
-        )
-        raise UserError(f"missing: {ways}. Get the files, then `clipit data import FOLDER --to {self.root}`{advice}")
-
     def _measure(self) -> None:
-        """Take the sizes of features and captions, and refuse stores that differ in them."""
+        """Set the sizes of features and captions, in which the stores must not differ."""
         firsts = [store.read(store.video_keys()[:1])[0] for store in self.stores.values()]
         sizes = {video.dataset: video.features.shape[1] for video in firsts}
         if len(set(sizes.values())) > 1:
@@ -146,7 +133,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         for name in self.stores:
             own = [number for number, video in enumerate(self.ids) if video.startswith(f"{name}/")]
             ring = np.random.default_rng(self.fold_seed).permutation(own).tolist()
-            others |= {self.ids[one]: other for one, other in zip(ring, ring[1:] + ring[:1], strict=True)}
+            others |= {self.ids[video]: giver for video, giver in zip(ring, ring[1:] + ring[:1], strict=True)}
         return others
 
     def _training_batches(self, numbers: list[int]) -> BucketBatchSampler:

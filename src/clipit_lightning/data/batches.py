@@ -1,9 +1,10 @@
-"""``Batch``: several items padded to one length, and the order in which training batches come.
+"""``Batch``: several items padded to one length; the order of training batches, and how several ranks share them.
 
-An item is what is scored at once: a video, or a video with one of its queries.
+An item is what is scored at once: a video, or a video with one of its queries. Every item of a batch is on one rank,
+and nothing counts twice: Lightning's distributed sampler repeats items to make ranks equal, and measures them twice.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ class Batch(NamedTuple):
     """1 at key frames, or at a query's oracle shots, (items, steps)."""
     share: Tensor
     """Share of the whole batch's items that stand here, (): 1 on one process; on a rank that has none of them 0, and an
-    item of another rank in their place."""
+    item of another rank instead."""
 
 
 def spread(available: int, wanted: int) -> list[int]:
@@ -172,7 +173,7 @@ class BucketBatchSampler(Sampler[list[int]]):
 
 
 class SharedBatchSampler(Sampler[list[int]]):
-    """Batches of items that share a video: the items of each video shuffled and parted, then all batches shuffled.
+    """Batches of items that share a video: the items of each video shuffled and split, then all batches shuffled.
 
     Args:
         videos: The video of each item.
@@ -189,10 +190,56 @@ class SharedBatchSampler(Sampler[list[int]]):
         return sum(-(-len(group) // self.batch_size) for group in self.groups)
 
     def __iter__(self) -> Iterator[list[int]]:
-        rank = np.argsort(list(self.sampler))  # (items,) each one's place in the shuffled order
+        rank = np.argsort(list(self.sampler))  # (items,) position of each in the shuffled order
         batches = []
         for group in self.groups:
             order = group[np.argsort(rank[group])].tolist()
             batches += [order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)]
         turn = np.random.default_rng((self.seed, self.sampler.epoch, 1)).permutation(len(batches))
         yield from (batches[position] for position in turn)
+
+
+class Part(NamedTuple):
+    """What one rank has of a batch."""
+
+    positions: list[int]
+    """Its positions in the data set; where it has none, one of another rank's, that counts nothing."""
+    share: float
+    """Share of the batch's items that are its own, 0 to 1."""
+
+
+def split_batch(batch: Sequence[int], rank: int, size: int) -> Part:
+    """What a rank has of a batch: every ``size``-th position."""
+    own = list(batch[rank::size])
+    return Part(own or list(batch[:1]), len(own) / len(batch))
+
+
+class SharedTraining(Sampler[Part]):
+    """A rank's parts of the training batches: as many as there are batches, so that no rank waits for another.
+
+    Args:
+        batches: The order of whole batches, the same on every rank.
+        rank: Which rank this is.
+        size: Number of ranks.
+    """
+
+    def __init__(self, batches: Sampler[list[int]], rank: int, size: int) -> None:
+        self.batches, self.rank, self.size = batches, rank, size
+        self.sampler = batches.sampler  # type: ignore[attr-defined]  # where Lightning looks for set_epoch
+
+    def __len__(self) -> int:
+        return len(self.batches)  # type: ignore[arg-type]  # our samplers have a length
+
+    def __iter__(self) -> Iterator[Part]:
+        for batch in self.batches:
+            yield split_batch(batch, self.rank, self.size)
+
+
+def evaluation_parts(batches: Iterable[list[int]], rank: int, size: int) -> list[Part]:
+    """A rank's whole batches of an evaluation: scores do not depend on the number of ranks.
+
+    A rank without one repeats the first: metrics know an item by its number and count it once, and a rank without any
+    batch would not take part in gathering.
+    """
+    every = list(batches)
+    return [Part(batch, 1.0) for batch in every[rank::size] or every[:1]]

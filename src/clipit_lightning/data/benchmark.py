@@ -1,4 +1,4 @@
-"""What the framework has to know of a benchmark; each one's own module says it, with its data sheet."""
+"""What the framework has to know of a benchmark. The module of each benchmark declares it, with its data sheet."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +13,6 @@ from clipit_lightning.data.query_video import QueryVideo
 Kind = Literal["annotated", "queries"]
 """What a benchmark has of a video: annotators' ratings or summaries of it, or queries, each with its own summary."""
 F1Convention = Literal["mean", "max"]
-CorrelationRule = Literal[
-    "per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary"
-]
-"""What is correlated with what; `metrics.correlation.references` and `correlate` define each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,12 +115,12 @@ class Benchmark:
 
     f1_convention: F1Convention = "mean"
     """Annotated: how F1 is taken over annotators, by their mean (TVSum) or the best agreement (SumMe)."""
-    correlation: CorrelationRule = "mean-annotator"
-    """Annotated: which references its rank correlations are taken against."""
+    correlation: str = "mean-annotator"
+    """Annotated: what its rank correlations compare, a name in `evaluation.rules.CORRELATION_RULES`."""
     numbers: frozenset[int] = frozenset()
     """Annotated: which ``video_N`` there are in the field's file; by default 1 to ``n_videos``."""
     annotations: tuple[tuple[str, Callable[[Path], Mapping[str, Annotation]]], ...] = ()
-    """Annotated: patterns of its annotation files, the best form first, each with what reads all videos by key."""
+    """Annotated: patterns of its annotation files, the best form first, with the reader of all videos by key."""
     raw_files: str = ""
     """Annotated: what the folder of its videos holds, for `clipit prepare`; empty where it has none."""
 
@@ -137,7 +133,7 @@ class Benchmark:
     families: tuple[str, ...] = ()
     """Queries: its families of folds, the default first."""
     read_queries: Callable[[Sequence[Path], str | None], QueryImport] | None = None
-    """Queries: reads all videos from the files that were found, with the features of a name, by default the only."""
+    """Queries: reads all videos from the files that lie there, with the features of a name, by default the only."""
 
     def __post_init__(self) -> None:
         if self.kind == "annotated" and not self.numbers:
@@ -145,5 +141,5 @@ class Benchmark:
 
     @property
     def has_ratings(self) -> bool:
-        """Whether its annotators rated the parts of a video, as its default rule then uses; else they cut summaries."""
+        """Whether its annotators rated a video throughout, as its default rule then uses; else they cut summaries."""
         return self.correlation == "per-annotator"

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.batches import Batch, Item, Text, collate
+from clipit_lightning.data import BENCHMARKS
+from clipit_lightning.data.batches import Batch, Item, Part, SharedTraining, Text, collate, evaluation_parts
 from clipit_lightning.data.folds import Fold
-from clipit_lightning.data.sharing import Part, SharedTraining, evaluation_parts
 from clipit_lightning.data.store import Store
 
 Loader = DataLoader[tuple[int, Item]]
@@ -93,12 +93,23 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         """
         if self.folds:
             return
-        self._refuse_missing()
+        self._check_stores_exist()
         for store in self.stores.values():
             if problems := store.check():
                 more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
                 raise UserError(f"{store.path}: {problems[0]}{more}; run `clipit data check --root {self.root}`")
         self._read()
+
+    def _check_stores_exist(self) -> None:
+        missing = {name: store.path for name, store in self.stores.items() if not store.path.exists()}
+        if not missing:
+            return
+        ways = "; ".join(f"{path} ({BENCHMARKS[name].how_to_get})" for name, path in missing.items())
+        advice = f"missing: {ways}. Get the files, then `clipit data import FOLDER --to {self.root}`"
+        have = [name for name in self.sources if name not in missing]
+        if have and self.target not in missing:
+            advice += f", or train on those you have: data.sources=[{','.join(have)}]"
+        raise UserError(advice)
 
     @abstractmethod
     def item(self, number: int) -> Item:
@@ -111,10 +122,6 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
     @abstractmethod
     def _read(self) -> None:
         """Set ``ids``, ``folds``, ``feature_dim``, ``text_dim`` and ``has_text``; the stores are sound."""
-
-    @abstractmethod
-    def _refuse_missing(self) -> None:
-        """Raise a UserError that says how to get stores that are missing."""
 
     @abstractmethod
     def _training_batches(self, numbers: list[int]) -> Sampler[list[int]]:

@@ -99,9 +99,6 @@ def _download(file: RemoteFile, target: Path) -> None:
                 time.sleep(PAUSE)
             else:
                 raise UserError(f"{file.url}: cut {ATTEMPTS} times; {part} is kept and the same command resumes it")
-        except requests.HTTPError as error:
-            answer = f"the server answers {error.response.status_code} {error.response.reason}"
-            raise UserError(f"{file.url}: {answer}; try later, or look for it on its authors' page") from error
         except requests.RequestException as error:
             reason = getattr(error.args[0] if error.args else error, "reason", error)
             raise UserError(f"{file.url}: no connection ({reason}); is there a network? Try later") from error
@@ -125,7 +122,9 @@ def _receive(session: requests.Session, file: RemoteFile, part: Path) -> bool:
             raise UserError(f"{file.url}: leads to {response.url[:200]}, which is not https; not downloaded")
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             return True  # nothing is missing; whether it is the right file is checked next
-        response.raise_for_status()
+        if not response.ok:
+            answer = f"the server answers {response.status_code} {response.reason}"
+            raise UserError(f"{file.url}: {answer}; try later, or look for it on its authors' page")
         have = have if response.status_code == requests.codes.partial_content else 0
         to_come, free = int(response.headers.get("Content-Length", 0)), shutil.disk_usage(part.parent).free
         if to_come > free:

@@ -23,7 +23,7 @@ from clipit_lightning.data.folds import Fold, FoldFamily
 def families(dataset: str, setting: str) -> tuple[str, ...]:
     """Names of the published families that come with the package, without ``kfold``, which is made and not listed."""
     ending = f"_{dataset}_{setting}.json"
-    names = [each.name for each in resources.files(__package__).joinpath("families").iterdir()]
+    names = [file.name for file in resources.files(__package__).joinpath("families").iterdir()]
     return tuple(sorted(name.removesuffix(ending) for name in names if name.endswith(ending)))
 
 
@@ -39,16 +39,16 @@ def load_family(name: str, dataset: str, setting: str) -> FoldFamily:
     Raises:
         UserError: There is no such family for this benchmark and setting.
     """
-    there_are = families(dataset, setting)
-    if name not in there_are:
+    published = families(dataset, setting)
+    if name not in published:
         raise UserError(
             f"data.family={name}: no {setting} folds of {dataset} are published; there are "
-            f"{', '.join(('kfold', *there_are))}"
+            f"{', '.join(('kfold', *published))}"
         )
     file = resources.files(__package__).joinpath("families", f"{name}_{dataset}_{setting}.json")
     content = json.loads(file.read_text(encoding="utf-8"))
-    found, folds = folds_of_content(file.name, content, dataset, {})
-    return FoldFamily(name, dataset, found, content["source"], folds)
+    setting_read, folds = folds_of_content(file.name, content, dataset, {})
+    return FoldFamily(name, dataset, setting_read, content["source"], folds)
 
 
 def read_fold_file(
@@ -70,8 +70,8 @@ def read_fold_file(
         path: The file.
         dataset: The benchmark that is tested on; videos without a benchmark before them are its.
         names: Key of each of its videos by name or YouTube id; may be empty where the file has keys.
-        name: Name of the family; by default what the file says, or the file's name.
-        source: Where the lists come from; by default what the file says, or the file's name.
+        name: Name of the family; by default the file's own, or the file's name.
+        source: Where the lists come from; by default the file's own, or the file's name.
 
     Raises:
         UserError: The file cannot be read or has none of these layouts, or a fold is wrong: an unknown video, one
@@ -80,11 +80,11 @@ def read_fold_file(
     content = read_content(path)
     setting, folds = folds_of_content(str(path), content, dataset, names)
     head = content if isinstance(content, dict) else {}
-    said = {key: value for key in ("family", "source") if isinstance(value := head.get(key), str)}
-    called = name or said.get("family") or re.sub(r"[^\w.-]+", "-", path.stem)
-    if not re.fullmatch(r"[\w.-]+", called):
-        raise UserError(f"{called!r}: a family's name has letters, digits, '-', '_' and '.' only; choose another")
-    return FoldFamily(called, dataset, setting, source or said.get("source") or path.name, folds)
+    texts = {key: value for key in ("family", "source") if isinstance(value := head.get(key), str)}
+    name = name or texts.get("family") or re.sub(r"[^\w.-]+", "-", path.stem)
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise UserError(f"{name!r}: a family's name has letters, digits, '-', '_' and '.' only; choose another")
+    return FoldFamily(name, dataset, setting, source or texts.get("source") or path.name, folds)
 
 
 def convert_fold_file(
@@ -96,10 +96,10 @@ def convert_fold_file(
     to: Path | None = None,
     source: str | None = None,
 ) -> str:
-    """Read and check a file that lists folds, write it in the package's own form, and say what it holds.
+    """Read and check a file that lists folds, write it in the package's own form, and list what it holds.
 
     Args:
-        path: The file; ``read_fold_file`` says which layouts.
+        path: The file; ``read_fold_file`` lists the layouts.
         dataset: The benchmark that is tested on.
         setting: The setting that the folds ought to have; by default any.
         name: Name of the family.
@@ -111,7 +111,8 @@ def convert_fold_file(
         A summary to print: size of each fold, videos never tested, tested more than once, overlapping test parts.
 
     Raises:
-        UserError: As ``read_fold_file``; or the setting is another one, or ``to`` is no JSON file or the file itself.
+        UserError: The file cannot be read, a fold is wrong, its setting is another one, or ``to`` is no
+            other JSON file.
     """
     if to is not None and (to.suffix != ".json" or to.resolve() == path.resolve()):
         raise UserError(f"{to}: folds are written to another file, whose name ends in .json; choose such a name")
@@ -129,11 +130,11 @@ def family_text(family: FoldFamily) -> str:
     head = {"family": family.name, "dataset": family.dataset, "setting": family.setting, "source": family.source}
     lines = []
     for fold in family.folds:
-        parts: dict[str, Any] = {"train": _numbers(fold.train)}
+        numbers: dict[str, Any] = {"train": _numbers(fold.train)}
         if fold.validation:
-            parts["validation"] = _numbers(fold.validation)
-        parts["test"] = _numbers(fold.test)[family.dataset]
-        lines.append("  " + json.dumps(parts, separators=(",", ":")))
+            numbers["validation"] = _numbers(fold.validation)
+        numbers["test"] = _numbers(fold.test)[family.dataset]
+        lines.append("  " + json.dumps(numbers, separators=(",", ":")))
     opening = "".join(f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)},\n" for key, value in head.items())
     return "{\n" + opening + ' "folds": [\n' + ",\n".join(lines) + "\n ]\n}\n"
 
@@ -154,9 +155,9 @@ def summary_of_family(family: FoldFamily) -> str:
     often = {video for video, count in times.items() if count > 1}
     lines.append(f"tested more than once: {_listed(often, len(videos))}")
     shared = [
-        f"{one.index} and {other.index} share {len(common)}"
-        for one, other in combinations(distinct.values(), 2)
-        if (common := set(one.test).intersection(other.test))
+        f"{first.index} and {second.index} share {len(common)}"
+        for first, second in combinations(distinct.values(), 2)
+        if (common := set(first.test).intersection(second.test))
     ]
     lines.append("overlapping test parts: " + (f"folds {', '.join(shared)}" if shared else "none"))
     return "\n".join(lines)
@@ -179,8 +180,8 @@ def _listed(videos: set[str], of: int) -> str:
 
 def _numbers(videos: tuple[str, ...]) -> dict[str, list[int]]:
     """Numbers of videos by benchmark, both in order."""
-    found: dict[str, list[int]] = {}
+    numbers: dict[str, list[int]] = {}
     for video in sorted(videos):
         dataset, key = video.split("/")
-        found.setdefault(dataset, []).append(int(key.removeprefix("video_")))
-    return {dataset: sorted(numbers) for dataset, numbers in found.items()}
+        numbers.setdefault(dataset, []).append(int(key.removeprefix("video_")))
+    return {dataset: sorted(of_dataset) for dataset, of_dataset in numbers.items()}

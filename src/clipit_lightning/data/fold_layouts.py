@@ -42,7 +42,7 @@ def read_content(path: Path) -> Any:  # noqa: ANN401 - whatever JSON and YAML ca
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}; give the path of a file of folds") from error
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{path}: not valid {path.suffix[1:]} ({' '.join(str(error).split())}); mend it") from error
+        raise UserError(f"{path}: not valid {path.suffix[1:]} ({' '.join(str(error).split())}); fix it") from error
 
 
 def _lines(text: str) -> list[dict[str, Any]]:
@@ -52,12 +52,12 @@ def _lines(text: str) -> list[dict[str, Any]]:
         fields = [field.strip() for field in line.partition("#")[0].split("/")]
         if fields == [""]:
             continue
-        head, parts = (fields[:2], fields[2:]) if len(fields) > 3 else ([], fields)
-        if not 2 <= len(parts) <= 3:
+        head, videos = (fields[:2], fields[2:]) if len(fields) > 3 else ([], fields)
+        if not 2 <= len(videos) <= 3:
             raise ValueError(f"line {number} has {len(fields)} fields between '/', not train/test")
-        named = ("train", "test") if len(parts) == 2 else ("train", "validation", "test")
-        lists = [[video for video in words.split(",") if video.strip()] for words in parts]
-        fold: dict[str, Any] = dict(zip(named, lists, strict=True))
+        names = ("train", "test") if len(videos) == 2 else ("train", "validation", "test")
+        lists = [[video for video in words.split(",") if video.strip()] for words in videos]
+        fold: dict[str, Any] = dict(zip(names, lists, strict=True))
         folds.append(fold | ({"dataset": head[0].lower()} if head else {}))
     return folds
 
@@ -81,20 +81,22 @@ def folds_of_content(
     """
     if dataset not in benchmark_names("annotated"):
         raise UserError(f"{dataset}: no such benchmark; there are {', '.join(benchmark_names('annotated'))}")
-    said = content.get("dataset", dataset) if isinstance(content, dict) else dataset
-    plain = {f"{dataset}/{_plain(each)}": key for each, key in names.items()}
+    head = content if isinstance(content, dict) else {}
+    plain = {f"{dataset}/{_plain(name)}": key for name, key in names.items()}
     folds = []
     for index, (label, raw) in enumerate(_raw_folds(where, content)):
-        if (of := raw.get("dataset", said)) != dataset:
+        if (of := raw.get("dataset", head.get("dataset", dataset))) != dataset:
             raise UserError(f"{where}: {label} is one of {_short(of)}, not of {dataset}; name the other benchmark")
         folds.append(_fold(f"{where}: {label}", index, raw, dataset, plain))
     settings = {_setting(fold, dataset) for fold in folds}
     if len(settings) > 1:
-        raise UserError(f"{where}: folds of several settings ({', '.join(sorted(settings))}); part them into files")
-    found = settings.pop()
-    if (claimed := content.get("setting", found) if isinstance(content, dict) else found) != found:
-        raise UserError(f"{where}: says setting {_short(claimed)}, but by the videos that train its folds are {found}")
-    return found, tuple(folds)
+        raise UserError(f"{where}: folds of several settings ({', '.join(sorted(settings))}); split them into files")
+    setting = settings.pop()
+    if (claimed := head.get("setting", setting)) != setting:
+        raise UserError(
+            f"{where}: says setting {_short(claimed)}, but by the videos that train its folds are {setting}"
+        )
+    return setting, tuple(folds)
 
 
 def _setting(fold: Fold, dataset: str) -> Setting:
@@ -105,7 +107,7 @@ def _setting(fold: Fold, dataset: str) -> Setting:
 
 
 def _raw_folds(where: str, content: Any) -> list[tuple[str, dict[str, Any]]]:  # noqa: ANN401
-    """The folds as they stand in the file, each with what to call it."""
+    """The folds as they stand in the file, with what errors call them."""
     folds = content["folds"] if isinstance(content, dict) and "folds" in content else content
     if isinstance(folds, dict) and any(spelling in folds for part in _PARTS.values() for spelling in part):
         folds = [folds]
@@ -119,33 +121,35 @@ def _raw_folds(where: str, content: Any) -> list[tuple[str, dict[str, Any]]]:  #
 
 def _fold(where: str, index: int, raw: dict[str, Any], dataset: str, names: Mapping[str, str]) -> Fold:
     known = {spelling: part for part, spellings in _PARTS.items() for spelling in spellings}
-    parts: dict[str, tuple[str, ...]] = {}
+    videos: dict[str, tuple[str, ...]] = {}
     seen: dict[str, str] = {}
     for spelling, entries in raw.items():
         part = known.get(spelling)
         if part is None and not isinstance(entries, (list, dict)):
-            continue  # a number or a name beside the parts
-        if part is None or part in parts:
+            continue  # a number or a name beside the lists
+        if part is None or part in videos:
             raise UserError(
                 f"{where}: {_short(spelling)} is no part, or one given twice; there are train, validation, test"
             )
-        parts[part] = tuple(_id(f"{where}, {part}", *each, names) for each in _entries(where, part, entries, dataset))
-        for video in parts[part]:
+        videos[part] = tuple(
+            _id(f"{where}, {part}", *entry, names) for entry in _entries(where, part, entries, dataset)
+        )
+        for video in videos[part]:
             if video in seen:
                 twice = f"twice in {part}" if seen[video] == part else f"in both {seen[video]} and {part}"
                 raise UserError(f"{where}: {video} is {twice}; a video is in one part, once")
             seen[video] = part
-        if part == "test" and (others := [video for video in parts[part] if not video.startswith(f"{dataset}/")]):
+        if part == "test" and (others := [video for video in videos[part] if not video.startswith(f"{dataset}/")]):
             raise UserError(f"{where}: {others[0]} is tested, but these are folds of {dataset}")
     for part in ("train", "test"):
-        if not parts.get(part):
+        if not videos.get(part):
             raise UserError(f"{where}: the {part} part is empty or missing; it has {_short(', '.join(map(str, raw)))}")
-    train, held, test = (tuple(sorted(parts.get(part, ()))) for part in _PARTS)
+    train, held, test = (tuple(sorted(videos.get(part, ()))) for part in _PARTS)
     return Fold(index, train, held, test)
 
 
 def _entries(where: str, part: str, entries: Any, dataset: str) -> list[tuple[Any, str]]:  # noqa: ANN401
-    """What names a video in a part, each with the benchmark that it is of unless it says another."""
+    """The names of videos in a part, and the benchmark of each unless its name has another."""
     by_dataset = entries if isinstance(entries, dict) else {dataset: entries}
     known = benchmark_names("annotated")
     for name, videos in by_dataset.items():

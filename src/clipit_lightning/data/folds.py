@@ -100,7 +100,7 @@ def folds_of_family(
     """The folds of a listed family, with a validation part carved where the family lists none.
 
     Folds that are the same in all parts become one: DSNet's transfer files list one partition five times. Videos that
-    the stores hold and the family does not name are in no part.
+    the stores hold and the family does not name are in none of the three.
 
     Args:
         family: The lists.
@@ -118,7 +118,7 @@ def folds_of_family(
     if missing := named.difference(target_ids, source_ids):
         raise UserError(
             f"the {family.setting} folds of {family.name} on {family.dataset} name {len(missing)} videos that the "
-            f"stores lack: {_short_list(missing)}; import them, or say data.family=kfold"
+            f"stores lack: {_short_list(missing)}; import them, or choose data.family=kfold"
         )
     carved_of_target = family.setting != "transfer"
     order = _shuffled([video for video in named if video.startswith(f"{family.dataset}/") == carved_of_target], seed)

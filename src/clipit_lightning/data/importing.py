@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.benchmark import Annotation, QueryImport, Ratings, Summaries
-from clipit_lightning.data.store import Store, group_arrays, natural_order, write_query_store, write_store
+from clipit_lightning.data.store import Store, group_arrays, natural_order, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.summary import key_shots
 from clipit_lightning.summary.shots import change_points
@@ -131,7 +131,7 @@ def _read_queries(name: str, files: DistributedFiles, features: str | None) -> Q
 def _write_queries(name: str, read: QueryImport, path: Path) -> ImportRow:
     if not read.videos:
         return ImportRow(name, result=f"missing ({read.missing}): {BENCHMARKS[name].how_to_get}")
-    write_query_store(path, read.videos, {"dataset": name, "features": read.features, "data": "real"})
+    write_store(path, read.videos, {"dataset": name, "features": read.features, "data": "real"})
     queries = sum(len(video.queries) for video in read.videos)
     return ImportRow(
         dataset=name,
@@ -273,7 +273,7 @@ def _with_annotation(video: Video, annotation: Annotation) -> Video:
 def _filled(video: Video) -> Video:
     if not video.gtscore.size:
         if video.user_summary is None:
-            raise KeyError("gtscore is missing, and no annotation was found to make it from")
+            raise KeyError("gtscore is missing, and there is no annotation to make it from")
         mean = video.user_summary[:, video.picks].mean(axis=0)  # (steps,)
         video = replace(video, gtscore=mean.astype(np.float32))
     if video.user_summary is None and video.user_scores is not None:

@@ -6,20 +6,28 @@ one of a few concepts; it is *about* two of them, and its dense captions speak m
 concept (what one linear layer on the features can learn), by whether the video is about it (what only the captions
 tell), and by whether its concept is new in the video (what only the context tells). Twenty or fifteen annotators see
 this with tastes and noise of their own. Numbers made on it say that code works, and nothing about real videos: they
-are labelled ``mini``. The benchmark with queries is made by ``mini_queries.py``.
+are labelled ``mini``.
+
+The benchmark with queries is designed likewise. A video is a chain of events, each showing one to three of the world's
+concepts in every shot, with a few shots that lose one. A query is two concepts that appear. Its oracle summary has one
+shot of each event that shows a concept of the query, events with both first, until it is full. So a scorer must know
+what the query asks for (what chance and a scorer without language cannot), and must not take neighbours that show the
+same.
 """
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.mini_queries import make_query_videos
-from clipit_lightning.data.store import Store, write_query_store, write_store
+from clipit_lightning.data.qfvs_annotations import VIDEOS
+from clipit_lightning.data.query_video import QueryVideo
+from clipit_lightning.data.store import Store, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.summary.key_shots import key_shot_summary
 
@@ -28,9 +36,12 @@ SIZES = {"tvsum": 25, "summe": 25, "ovp": 40, "youtube": 40}
 VERSION = "1"
 """Changes when the generated content does; an older miniature is made anew."""
 
-_CONCEPTS, _SIZE, _STRIDE = 16, 64, 15
+_LETTERS = "ABCDEFGHIJKLMNOP"
+_CONCEPTS, _SIZE, _STRIDE = len(_LETTERS), 64, 15
 _ANNOTATORS = {"tvsum": 20, "summe": 15, "ovp": 5, "youtube": 5}
 _BASE, _ABOUT, _NEW = 0.5, 1.0, 0.4  # what concept, captions and context add to a step's importance
+# Of the benchmark with queries: size of features, queries of a video, its shots, and those of an oracle summary.
+_QUERY_SIZE, _QUERIES, _SHOTS, _ORACLE = 32, 12, 500, 14
 _GAP = 0.5  # captions lie beside frames in the space, as CLIP's do
 
 Floats = NDArray[np.float64]
@@ -50,18 +61,13 @@ def ensure_mini(root: Path) -> Path:
     Every machine and process makes the same content, and files appear whole, so that processes may do this side by
     side.
     """
-    for dataset in SIZES:
+    for dataset in (*SIZES, "qfvs"):
         path = root / f"{dataset}.h5"
         if not _is_current(path):
-            write_store(path, make_videos(dataset), _attributes(dataset))
-    queries = root / "qfvs.h5"
-    if not _is_current(queries):
-        write_query_store(queries, make_query_videos(), _attributes("qfvs"))
+            videos = make_videos(dataset) if dataset in SIZES else make_query_videos()
+            attributes = {"dataset": dataset, "features": "mini", "data": "mini", "version": VERSION}
+            write_store(path, videos, attributes)
     return root
-
-
-def _attributes(dataset: str) -> dict[str, str]:
-    return {"dataset": dataset, "features": "mini", "data": "mini", "version": VERSION}
 
 
 def _is_current(path: Path) -> bool:
@@ -73,10 +79,13 @@ def _is_current(path: Path) -> bool:
 
 def make_videos(dataset: str) -> Iterator[Video]:
     """Generate the videos of one benchmark of the miniature, always the same."""
-    world = _make_world()
-    seed = int(hashlib.sha256(dataset.encode()).hexdigest()[:8], 16)
+    world, seed = _make_world(), _seed(dataset)
     for number in range(1, SIZES[dataset] + 1):
         yield _make_video(world, dataset, f"video_{number}", np.random.default_rng((seed, number)))
+
+
+def _seed(name: str) -> int:
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
 
 
 def _make_world() -> _World:
@@ -84,7 +93,7 @@ def _make_world() -> _World:
     directions = np.linalg.qr(rng.normal(size=(_SIZE, _CONCEPTS)))[0].T  # (concepts, features)
     gap = rng.normal(size=_SIZE)
     importance = rng.permutation(np.linspace(-1, 1, _CONCEPTS))
-    names = tuple(f"concept {letter}" for letter in "ABCDEFGHIJKLMNOP")
+    names = tuple(f"concept {letter}" for letter in _LETTERS)
     return _World(directions, importance, _GAP * gap / np.linalg.norm(gap), names)
 
 
@@ -172,3 +181,54 @@ def _ratings(opinions: Floats) -> Floats:
     cuts = np.quantile(opinions, [0.4, 0.65, 0.82, 0.93], axis=1)  # (cuts, annotators)
     ratings: Floats = 1.0 + (opinions[None] > cuts[:, :, None]).sum(axis=0)
     return ratings
+
+
+def make_query_videos() -> Iterator[QueryVideo]:
+    """Generate the four videos with queries, always the same."""
+    world = np.linalg.qr(np.random.default_rng(2017).normal(size=(_QUERY_SIZE, _CONCEPTS)))[0].T  # (concepts, features)
+    for key in VIDEOS:
+        yield _make_query_video(world, key, np.random.default_rng(_seed(f"qfvs/{key}")))
+
+
+def _make_query_video(world: Floats, key: str, rng: np.random.Generator) -> QueryVideo:
+    names = tuple(f"Concept{letter}" for letter in _LETTERS)
+    cast = rng.choice(_CONCEPTS, size=9, replace=False)  # concepts that appear
+    event, shown = _events(cast, rng)  # (shots,) and (events, concepts)
+    tags = shown[event] & (rng.random((_SHOTS, _CONCEPTS)) > 0.1)  # (shots, concepts)
+    pairs = [pair for pair in combinations(sorted(cast.tolist()), 2) if shown[:, list(pair)].any(axis=0).all()]
+    queries = np.array([pairs[number] for number in sorted(rng.choice(len(pairs), _QUERIES, replace=False))])
+    looks = tags @ world + 0.5 * rng.normal(size=(_SHOTS, _QUERY_SIZE)) / np.sqrt(_QUERY_SIZE)  # (shots, features)
+    return QueryVideo(
+        dataset="qfvs",
+        key=key,
+        features=(looks / np.linalg.norm(looks, axis=1, keepdims=True)).astype(np.float32),
+        tags=tags.astype(np.uint8),
+        concepts=names,
+        queries=queries,
+        query_features=world[queries].astype(np.float32),
+        oracle=np.stack([_oracle(event, shown, query, rng) for query in queries]),
+        shot_seconds=5.0,
+        sentences=tuple(f"Scenes with {names[one]} and {names[other]}" for one, other in queries),
+    )
+
+
+def _events(cast: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The event of each shot, (shots,), and what each event shows, (events, concepts)."""
+    lengths = rng.integers(3, 12, size=_SHOTS)
+    event = np.repeat(np.arange(_SHOTS), lengths)[:_SHOTS]
+    shown = np.zeros((int(event[-1]) + 1, _CONCEPTS), dtype=np.bool_)
+    for row in shown:
+        row[rng.choice(cast, size=int(rng.integers(1, 4)), replace=False)] = True
+    return event, shown
+
+
+def _oracle(
+    event: NDArray[np.int64], shown: NDArray[np.bool_], query: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """One shot of each event that shows a concept of the query, events with both first, (shots,)."""
+    held = shown[:, query].sum(axis=1)  # (events,)
+    order = np.argsort(-(held + 0.9 * rng.random(len(held))))
+    chosen = [event_number for event_number in order[:_ORACLE] if held[event_number]]
+    oracle = np.zeros(len(event), dtype=np.uint8)
+    oracle[[rng.choice(np.flatnonzero(event == number)) for number in chosen]] = 1
+    return oracle

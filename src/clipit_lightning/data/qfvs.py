@@ -90,7 +90,7 @@ def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport
     """Join features and annotations into videos with queries.
 
     Args:
-        paths: All files that were found.
+        paths: All files under the searched folders.
         features: Which features to take where there are several.
 
     Raises:

@@ -138,12 +138,12 @@ def query_of(path: Path) -> tuple[int, int]:
     """
     names = path.stem.removesuffix("_oracle").split("_")
     try:
-        one, other = (CONCEPTS.index(concept(name)) for name in names)
+        first, second = (CONCEPTS.index(concept(name)) for name in names)
     except ValueError as error:
         raise UserError(
             f"{path}: the name should be two of the 48 concepts, as Car_Food_oracle.txt ({error})"
         ) from error
-    return one, other
+    return first, second
 
 
 def read_sentences(path: Path) -> dict[tuple[str, int, int], str]:

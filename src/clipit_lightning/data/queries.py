@@ -1,10 +1,11 @@
 """The datamodule of benchmarks with queries: QFVS."""
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.batches import Item, SharedBatchSampler
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.folds import Fold
@@ -22,7 +23,7 @@ class QueryDataModule(SummarizationDataModule):
         root: Folder of the stores.
         family: ``2/1/1`` or ``3/1``.
         sentence: Give the whole sentence of a query as a text token beside its phrases.
-        language: False leaves all text tokens away.
+        language: False omits all text tokens.
         batch_size: Queries a batch.
         workers: Processes that read batches.
         seed: Seed of the order of training batches.
@@ -53,19 +54,11 @@ class QueryDataModule(SummarizationDataModule):
         if self.sentence and any(video.sentence_features is None for video in videos):
             raise UserError(
                 f"data.sentence: {self.stores[self.target].path} has no embeddings of sentences; import features that "
-                "have them (`sentences`, `sentence_features`), or leave data.sentence=false"
+                "have them (`sentences`, `sentence_features`), or keep data.sentence=false"
             )
         self.feature_dim, self.text_dim = videos[0].features.shape[1], videos[0].query_features.shape[2]
-        parts = {video.id: tuple(item.id for item in video.items()) for video in videos}
-        self.folds = leave_one_out(parts, validate=self.family == "2/1/1")
-
-    def _refuse_missing(self) -> None:
-        store = self.stores[self.target]
-        if not store.path.exists():
-            how = BENCHMARKS[self.target].how_to_get
-            raise UserError(
-                f"missing: {store.path} ({how}). Get the files, then `clipit data import FOLDER --to {self.root}`"
-            )
+        items = {video.id: tuple(item.id for item in video.items()) for video in videos}
+        self.folds = leave_one_out(items, validate=self.family == "2/1/1")
 
     def item(self, number: int) -> QueryItem:
         """The item of a number."""
@@ -73,8 +66,7 @@ class QueryDataModule(SummarizationDataModule):
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The query's phrases, and its sentence where asked for, (tokens, features)."""
-        assert isinstance(item, QueryItem)
-        return item.text(self.sentence) if self.has_text else None
+        return cast(QueryItem, item).text(self.sentence) if self.has_text else None
 
     def _training_batches(self, numbers: list[int]) -> SharedBatchSampler:
         """Queries of one video together."""
@@ -93,22 +85,22 @@ class QueryDataModule(SummarizationDataModule):
         return batches
 
 
-def leave_one_out(parts: dict[str, tuple[str, ...]], validate: bool) -> list[Fold]:
+def leave_one_out(items: dict[str, tuple[str, ...]], validate: bool) -> list[Fold]:
     """One fold a video, which tests it; with ``validate``, the next video validates (the first after the last).
 
     Args:
-        parts: The items of each video, by the video's id.
+        items: The items of each video, by the video's id.
         validate: Whether a video validates.
 
     Raises:
         UserError: No video is left to train on.
     """
-    videos = list(parts)
+    videos = list(items)
     if len(videos) < 2 + validate:
         raise UserError(f"{len(videos)} videos are too few for leaving one out; at least {2 + validate} are needed")
     folds = []
     for index, test in enumerate(videos):
         held = videos[(index + 1) % len(videos)] if validate else None
-        train = tuple(item for video in videos if video not in (test, held) for item in parts[video])
-        folds.append(Fold(index, train, parts[held] if held else (), parts[test]))
+        train = tuple(item for video in videos if video not in (test, held) for item in items[video])
+        folds.append(Fold(index, train, items[held] if held else (), items[test]))
     return folds

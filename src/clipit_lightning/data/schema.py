@@ -1,21 +1,75 @@
-"""What can be wrong with a video's group, said in plain words."""
+"""The arrays of a video's group in a store, one table for each kind of benchmark, and what can be wrong with them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-DESCRIPTION = ("features", "picks", "n_frames", "change_points")
-"""What every group of a store holds; the rest is optional."""
+from clipit_lightning.data.benchmark import Kind
+
+
+@dataclass(frozen=True)
+class Array:
+    """What an array of a group may hold. Numbers are finite; int64 are whole."""
+
+    dtype: DTypeLike
+    """Type as which it is read; str for texts."""
+    shape: tuple[str | int, ...] = ()
+    """Its dimensions. Arrays agree in dimensions of one name, but for those in ``_FREE``."""
+    required: bool = False
+    """Whether every group holds it."""
+    stored: DTypeLike | None = None
+    """Type as which it is written; by default as it is."""
+    packed: bool = False
+    """Whether it is written compressed."""
+    binary: bool = False
+    """Whether it holds 0 and 1 alone."""
+
+
+LAYOUTS: dict[Kind, dict[str, Array]] = {
+    "annotated": {
+        "picks": Array(np.int64, ("steps",), required=True, stored=np.int32),
+        "features": Array(np.float32, ("steps", "size"), required=True),
+        "n_frames": Array(np.int64, required=True),
+        "change_points": Array(np.int64, ("shots", 2), required=True, stored=np.int32),
+        "gtscore": Array(np.float32, ("steps",)),
+        "gtsummary": Array(np.float32, ("steps",), binary=True),
+        "video_name": Array(str),
+        "user_summary": Array(np.uint8, ("annotators", "frames"), packed=True, binary=True),
+        "user_scores": Array(np.float32, ("annotators", "steps"), packed=True),
+        "captions": Array(str, ("captions",)),
+        "caption_features": Array(np.float32, ("captions", "size"), packed=True),
+    },
+    "queries": {
+        "features": Array(np.float32, ("shots", "size"), required=True),
+        "concepts": Array(str, ("concepts",), required=True),
+        "queries": Array(np.int64, ("queries", "phrases"), required=True),
+        "query_features": Array(np.float32, ("queries", "phrases", "size"), required=True),
+        "tags": Array(np.uint8, ("shots", "concepts"), required=True, packed=True, binary=True),
+        "oracle": Array(np.uint8, ("queries", "shots"), required=True, packed=True, binary=True),
+        "shot_seconds": Array(np.float64, required=True),
+        "sentences": Array(str, ("queries",)),
+        "sentence_features": Array(np.float32, ("queries", "size")),
+    },
+}
+"""Arrays by name, as ``Video`` and ``QueryVideo`` describe them (``video_name`` is the field ``name``)."""
 IMPORTANCE = ("gtscore", "gtsummary")
-"""What an annotated video's group holds beside them."""
-MOST_FRAMES = 10**8
-"""Three weeks at 60 frames a second: more is damage, and would be allocated."""
+"""What an annotated video's group holds beside what is required."""
+ANNOTATIONS = (
+    *("n_frames", "picks", "change_points", "gtscore", "user_summary", "user_scores"),
+    *("tags", "queries", "oracle"),
+)
+"""What predictions are measured against."""
+
 _ANNOTATORS = ("user_summary", "user_scores")
-_NUMBERS = (*DESCRIPTION, *IMPORTANCE, *_ANNOTATORS, "caption_features")
+_FREE = ("size", "annotators")
+_MOST_FRAMES = 10**8  # three weeks at 60 frames a second: more is damage, and would be allocated
+# Bytes that a stored byte may stand for (deflate reaches 1032), and bytes that may stand for nothing stored.
 _PACKED, _SMALL = 2000, 10**8
-"""Bytes that a stored byte may stand for (deflate reaches 1032), and bytes that may stand for nothing stored."""
+
+Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def is_annotated(group: h5py.Group) -> bool:
@@ -23,45 +77,39 @@ def is_annotated(group: h5py.Group) -> bool:
     return str(group.attrs.get("annotations", "")) != "none"
 
 
-def required(group: h5py.Group) -> tuple[str, ...]:
+def required(group: h5py.Group, kind: Kind) -> list[str]:
     """What this group has to hold."""
-    return (*DESCRIPTION, *IMPORTANCE) if is_annotated(group) else DESCRIPTION
+    importance = IMPORTANCE if kind == "annotated" and is_annotated(group) else ()
+    return [*(name for name, array in LAYOUTS[kind].items() if array.required), *importance]
 
 
-def group_problems(group: h5py.Group) -> list[str]:
-    """List every fault of one group of a store; empty where it is sound.
+def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
+    """List every fault of one group of a store in plain words; empty where it is sound.
 
-    Checks that arrays are there, in the file itself, and of the right shape and kind, that features and scores are
-    finite, that picks increase within the video, that shots cover it from its first to its last frame without overlap
-    or gap, and that every annotator's array has the video's length.
+    Checks that arrays are there, in the file itself, and of the right type and shape, and that their values are
+    possible: finite, steps in order within the video, shots that cover it without overlap or gap, queries that name
+    concepts and have an oracle summary.
     """
     if not isinstance(group, h5py.Group):
         return ["is an array, not the group of a video"]
-    if problems := storage_problems(group, required(group), _NUMBERS, ("captions", "video_name")):
+    layout = LAYOUTS[kind]
+    numbers = [name for name, array in layout.items() if array.dtype is not str]
+    texts = [name for name in layout if name not in numbers]
+    if problems := storage_problems(group, required(group, kind), numbers, texts):
         return problems
     if not is_annotated(group) and (there := [name for name in (*IMPORTANCE, *_ANNOTATORS) if name in group]):
-        return [f"says that nobody annotated it (annotations=none), but has {', '.join(there)}"]
-    if group["n_frames"].shape != () or group["picks"].ndim != 1 or group["features"].ndim != 2:
-        shapes = ", ".join(f"{name} {group[name].shape}" for name in ("n_frames", "picks", "features"))
-        return [f"holds arrays of shapes {shapes}, expected (), (steps,), (steps, size)"]
+        return [f"is marked as not annotated (annotations=none), but has {', '.join(there)}"]
     try:
-        arrays = {name: np.asarray(group[name]) for name in _NUMBERS if name in group}
+        if problems := list(_shape_problems(group, layout)):
+            return problems
+        arrays = {name: np.asarray(group[name]) for name in numbers if name in group}
+        if problems := [line for name, array in arrays.items() for line in _value_problems(name, array, layout[name])]:
+            return problems
+        if kind == "annotated":
+            return list(_video_problems(arrays))
+        return list(_query_problems(arrays, group["concepts"].asstr(errors="replace")[()].tolist()))
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         return [f"cannot be read: {error}"]
-    if whole := [line for name in ("n_frames", "picks", "change_points") for line in _not_whole(name, arrays[name])]:
-        return whole
-    n_frames = int(arrays["n_frames"])
-    if n_frames < 1 or arrays["picks"].size == 0:
-        return [f"is empty: {n_frames} frames, {arrays['picks'].size} steps"]
-    if n_frames > MOST_FRAMES:
-        return [f"has {n_frames} frames, more than the {MOST_FRAMES} that a video may have"]
-    return [
-        *_step_problems(arrays),
-        *_pick_problems(arrays["picks"], n_frames),
-        *_shot_problems(arrays["change_points"], n_frames),
-        *_annotator_problems(arrays, n_frames),
-        *_caption_problems(group, arrays),
-    ]
 
 
 def storage_problems(
@@ -100,47 +148,68 @@ def _array_problems(group: h5py.Group, name: str, numbers: Sequence[str], texts:
     elif array.is_virtual or array.external:
         yield f"{name} has its values in another file"
     elif array.nbytes > _SMALL + _PACKED * array.id.get_storage_size():
-        yield f"{name} says shape {array.shape}, {array.nbytes} bytes, of which the file holds next to none"
+        yield f"{name} has shape {array.shape}, {array.nbytes} bytes, of which the file holds next to none"
     elif name in numbers and array.dtype.kind not in "iufb":
         yield f"{name} has type {array.dtype}, expected numbers"
     elif name in texts and h5py.check_string_dtype(array.dtype) is None:
         yield f"{name} has type {array.dtype}, expected text"
 
 
-def _step_problems(arrays: dict[str, NDArray[np.generic]]) -> Iterator[str]:
-    steps = arrays["picks"].size
-    features = arrays["features"]
-    if features.ndim != 2 or len(features) != steps:
-        yield f"features have shape {features.shape}, expected ({steps}, size): one row for each of picks"
-    yield from _not_finite("features", features)
-    if "gtscore" in arrays:
-        yield from _importance_problems(arrays, steps)
+def _shape_problems(group: h5py.Group, layout: Mapping[str, Array]) -> Iterator[str]:
+    sizes: dict[str | int, int] = {}
+    if "n_frames" in group and group["n_frames"].shape == ():
+        n_frames = float(group["n_frames"][()])
+        if not 1 <= n_frames <= _MOST_FRAMES:
+            yield f"has {n_frames:g} frames, expected 1 to {_MOST_FRAMES}"
+            return
+        sizes["frames"] = int(n_frames)
+    for name, array in layout.items():
+        if name not in group:
+            continue
+        shape = group[name].shape
+        expected = [sizes.get(dimension, dimension) for dimension in array.shape]
+        fits = len(shape) == len(expected) and all(
+            length == wanted if isinstance(wanted, int) else length > 0
+            for length, wanted in zip(shape, expected, strict=True)
+        )
+        if not fits:
+            yield f"{_have(name)} shape {shape}, expected ({', '.join(map(str, expected))})"
+        else:
+            named = zip(array.shape, shape, strict=True)
+            sizes |= {dimension: length for dimension, length in named if dimension not in _FREE}
 
 
-def _importance_problems(arrays: dict[str, NDArray[np.generic]], steps: int) -> Iterator[str]:
-    for name in IMPORTANCE:
-        if arrays[name].shape != (steps,):
-            yield f"{name} has shape {arrays[name].shape}, expected ({steps},): one value for each of picks"
-        yield from _not_finite(name, arrays[name])
-    gtscore = arrays["gtscore"]
-    if gtscore.size and np.isfinite(gtscore).all() and (gtscore.min() < -1e-6 or gtscore.max() > 1 + 1e-6):
-        yield f"gtscore runs from {gtscore.min():.3g} to {gtscore.max():.3g}, expected values from 0 to 1"
-    if not np.isin(arrays["gtsummary"], (0, 1)).all():
-        yield "gtsummary has values other than 0 and 1"
+def _have(name: str) -> str:
+    return f"{name} have" if name.endswith("s") else f"{name} has"
 
 
-def _pick_problems(picks: NDArray[np.generic], n_frames: int) -> Iterator[str]:
-    if (np.diff(picks.astype(np.int64)) <= 0).any():
+def _value_problems(name: str, array: NDArray[np.generic], layout: Array) -> Iterator[str]:
+    finite = np.isfinite(array)
+    if not finite.all():
+        row = int(np.argwhere(~finite)[0][0]) if array.ndim else 0
+        yield f"{_have(name)} NaN or infinite values, first in row {row}"
+    elif layout.binary and not np.isin(array, (0, 1)).all():
+        yield f"{_have(name)} values other than 0 and 1"
+    elif layout.dtype is np.int64:  # some files write whole numbers as floats
+        values = array.astype(np.float64)
+        if (values != np.floor(values)).any() or (np.abs(values) >= 2**53).any():
+            yield f"{_have(name)} values that are no whole numbers, or too large"
+
+
+def _video_problems(arrays: Arrays) -> Iterator[str]:
+    n_frames, picks = int(arrays["n_frames"]), arrays["picks"].astype(np.int64)
+    if (np.diff(picks) <= 0).any():
         yield "picks do not increase"
-    if int(picks.min()) < 0 or int(picks.max()) >= n_frames:
+    if picks.min() < 0 or picks.max() >= n_frames:
         yield f"picks run from {picks.min()} to {picks.max()}, out of the video's {n_frames} frames"
+    yield from _shot_problems(arrays["change_points"].astype(np.int64), n_frames)
+    gtscore = arrays.get("gtscore", np.zeros(1))
+    if gtscore.min() < -1e-6 or gtscore.max() > 1 + 1e-6:
+        yield f"gtscore runs from {gtscore.min():.3g} to {gtscore.max():.3g}, expected values from 0 to 1"
 
 
-def _shot_problems(shots: NDArray[np.generic], n_frames: int) -> Iterator[str]:
-    if shots.ndim != 2 or shots.shape[1] != 2 or not len(shots):
-        yield f"change_points have shape {shots.shape}, expected (shots, 2)"
-        return
-    first, last = shots.astype(np.int64).T
+def _shot_problems(shots: NDArray[np.int64], n_frames: int) -> Iterator[str]:
+    first, last = shots.T
     if (last < first).any():
         yield f"shot {int(np.argmax(last < first))} ends before it starts"
     step = first[1:] - last[:-1]
@@ -152,42 +221,19 @@ def _shot_problems(shots: NDArray[np.generic], n_frames: int) -> Iterator[str]:
         yield f"shots cover frames {first[0]} to {last[-1]}, the video has 0 to {n_frames - 1}"
 
 
-def _annotator_problems(arrays: dict[str, NDArray[np.generic]], n_frames: int) -> Iterator[str]:
-    lengths = {"user_summary": (n_frames, "frames"), "user_scores": (arrays["picks"].size, "steps")}
-    for name, (length, unit) in lengths.items():
-        array = arrays.get(name)
-        if array is None:
-            continue
-        if array.ndim != 2 or not len(array) or array.shape[1] != length:
-            yield f"{name} has shape {array.shape}, expected (annotators, {length} {unit})"
-        yield from _not_finite(name, array)
-    if "user_summary" in arrays and not np.isin(arrays["user_summary"], (0, 1)).all():
-        yield "user_summary has values other than 0 and 1"
-
-
-def _caption_problems(group: h5py.Group, arrays: dict[str, NDArray[np.generic]]) -> Iterator[str]:
-    for name, expected in (("captions", 1), ("video_name", 0)):
-        if name in group and group[name].ndim != expected:
-            yield f"{name} has shape {group[name].shape}, expected {'a row of texts' if expected else 'one text'}"
-            return
-    features = arrays.get("caption_features")
-    if features is None:
-        return
-    if features.ndim != 2 or not len(features):
-        yield f"caption_features have shape {features.shape}, expected (captions, size)"
-    elif "captions" in group and len(group["captions"]) != len(features):
-        yield f"{len(group['captions'])} captions but {len(features)} rows of caption_features"
-    yield from _not_finite("caption_features", features)
-
-
-def _not_whole(name: str, array: NDArray[np.generic]) -> Iterator[str]:
-    """Numbers of frames; some files write them as floats."""
-    values = array.astype(np.float64)
-    if not (np.isfinite(values).all() and (values == np.floor(values)).all() and (np.abs(values) < 2**53).all()):
-        yield f"{name} hold values that are no whole numbers, or too large"
-
-
-def _not_finite(name: str, array: NDArray[np.generic]) -> Iterator[str]:
-    if not np.isfinite(array).all():
-        row = int(np.argwhere(~np.isfinite(array))[0][0])
-        yield f"{name} hold NaN or infinite values, first in row {row}"
+def _query_problems(arrays: Arrays, concepts: Sequence[str]) -> Iterator[str]:
+    # Concepts are parts of the queries' names, and these of ids, files and messages.
+    if unfit := [name for name in concepts if not name or not name.isprintable() or "/" in name]:
+        yield f"concepts hold a name that cannot be one: {unfit[0][:40]!r}"
+    if len(set(concepts)) < len(concepts):
+        yield "a concept stands twice"
+    if float(arrays["shot_seconds"]) <= 0:
+        yield "shot_seconds is not a number above 0"
+    queries = arrays["queries"].astype(np.int64)
+    if queries.min() < 0 or queries.max() >= len(concepts):
+        yield f"queries name concepts out of 0 to {len(concepts) - 1}"
+    elif len(np.unique(np.sort(queries, axis=1), axis=0)) < len(queries):  # in any order it is the same query
+        yield "a query stands twice"
+    empty = ~arrays["oracle"].astype(bool).any(axis=1)  # (queries,)
+    if empty.any():
+        yield f"query {int(np.argmax(empty))} has an empty oracle summary"

@@ -1,11 +1,8 @@
 """The store: one HDF5 file a benchmark, one group a video, in the field's layout with our additions.
 
-A group holds ``features`` (steps, features), ``picks`` (steps,), ``n_frames``, ``change_points`` (shots, 2),
-``gtscore`` (steps,), ``gtsummary`` (steps,), the last two unless its attribute ``annotations`` is ``none``, because
-nobody annotated the video; and where known ``user_summary`` (annotators, frames), ``user_scores`` (annotators, steps),
-``captions`` (captions,), ``caption_features`` (captions, features), ``video_name``. The file's attributes name the
-benchmark (``dataset``), the features (``features``) and where they come from (``data``: ``real``
-or ``mini``). A benchmark with queries has another layout, ``query_layout.py``.
+``schema.LAYOUTS`` lists what a group holds. The attribute ``annotations`` of a group is ``none`` where nobody annotated
+the video. The file's attributes name the benchmark (``dataset``), the features (``features``) and where they come from
+(``data``: ``real`` or ``mini``); ``layout`` is ``queries`` for videos with queries.
 """
 
 import hashlib
@@ -21,27 +18,13 @@ import numpy as np
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import atomic_path, refuse_no_file
 from clipit_lightning.data import BENCHMARKS
-from clipit_lightning.data.query_layout import (
-    ANNOTATIONS,
-    LAYOUT,
-    query_group_problems,
-    read_query_group,
-    write_query_group,
-)
+from clipit_lightning.data.benchmark import Kind
 from clipit_lightning.data.query_video import QueryVideo
-from clipit_lightning.data.schema import IMPORTANCE, group_problems, is_annotated, required
+from clipit_lightning.data.schema import ANNOTATIONS, IMPORTANCE, LAYOUTS, Array, group_problems, is_annotated, required
 from clipit_lightning.data.video import Video
 
-_ARRAYS = {
-    "features": np.float32,
-    "picks": np.int64,
-    "change_points": np.int64,
-    "gtscore": np.float32,
-    "gtsummary": np.float32,
-    "user_summary": np.uint8,
-    "user_scores": np.float32,
-    "caption_features": np.float32,
-}
+_FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
+_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)  # what h5py raises
 
 
 @dataclass(frozen=True)
@@ -56,7 +39,7 @@ class Store:
         with _open(self.path) as file:
             try:
                 return {name: str(value) for name, value in file.attrs.items()}
-            except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+            except _DAMAGED as error:
                 raise UserError(f"{self.path}: its attributes cannot be read ({error}); import it again") from error
 
     def video_keys(self) -> list[str]:
@@ -72,7 +55,8 @@ class Store:
         """
         with _open(self.path) as file:
             dataset = str(file.attrs.get("dataset", self.path.stem))
-            return [read_group(file, key, dataset) for key in (natural_order(file) if keys is None else keys)]
+            keys = natural_order(file) if keys is None else keys
+            return [Video(dataset=dataset, key=key, **_read(file, key, "annotated")) for key in keys]
 
     def read_queries(self) -> list[QueryVideo]:
         """Read all videos of a store of videos with queries.
@@ -81,13 +65,10 @@ class Store:
             UserError: The file is another store, or a group cannot be read; ``check`` says more.
         """
         with _open(self.path) as file:
-            if not _has_queries(file):
+            if _kind(file) != "queries":
                 raise UserError(f"{self.path}: its videos have no queries; import it again")
             dataset = str(file.attrs.get("dataset", self.path.stem))
-            try:
-                return [read_query_group(file[key], dataset) for key in natural_order(file)]
-            except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-                raise UserError(f"{self.path}: cannot be read ({error}); run `clipit data check`") from error
+            return [QueryVideo(dataset=dataset, key=key, **_read(file, key, "queries")) for key in natural_order(file)]
 
     def check(self) -> list[str]:
         """Say in plain words, a line each, what is wrong; nothing where all is well."""
@@ -98,12 +79,11 @@ class Store:
                     return ["the file holds no video"]
                 if problems := self._file_problems(file, keys):
                     return problems
-                problems_of = query_group_problems if _has_queries(file) else group_problems
-                lines = [f"{key}: {text}" for key in keys for text in problems_of(file[key])]
+                lines = [f"{key}: {problem}" for key in keys for problem in group_problems(file[key], _kind(file))]
                 return lines or list(_size_problems([file[key] for key in keys]))
         except UserError as error:
             return [str(error)]
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        except _DAMAGED as error:
             return [f"damaged: {_first_line(error)}"]
 
     def _file_problems(self, file: h5py.File, keys: Sequence[str]) -> list[str]:
@@ -112,9 +92,9 @@ class Store:
             return [f"a video has the name {names[0][:40]!r}, which cannot be printed"]
         if links := [key for key in keys if not isinstance(file.get(key, getlink=True), h5py.HardLink)]:
             return [f"{key}: is a link, not a video in its place" for key in links]
-        said, own = str(file.attrs.get("dataset", self.path.stem)), self.path.stem
-        if said != own and own in BENCHMARKS:
-            return [f"it says that it is the store of {said[:40]!r}, its name says {own}"]
+        dataset, name = str(file.attrs.get("dataset", self.path.stem)), self.path.stem
+        if dataset != name and name in BENCHMARKS:
+            return [f"it says that it is the store of {dataset[:40]!r}, its name says {name}"]
         return []
 
     def nbytes(self) -> int:
@@ -128,8 +108,7 @@ class Store:
 
     def annotations_hash(self) -> str:
         """A short hash of what predictions are measured against: annotations, picks, shots; not of features."""
-        frames = ("n_frames", "picks", "change_points", "gtscore", "user_summary", "user_scores")
-        return self._hash((*frames, *ANNOTATIONS))
+        return self._hash(ANNOTATIONS)
 
     def _hash(self, only: tuple[str, ...]) -> str:
         digest = hashlib.sha256()
@@ -148,8 +127,8 @@ def natural_order(file: Iterable[str]) -> list[str]:
     return sorted(file, key=lambda key: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", key)])
 
 
-def read_group(file: h5py.File, key: str, dataset: str) -> Video:
-    """Read one group of a store as a ``Video``.
+def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:
+    """What one group of a store holds, as fields of ``Video`` or ``QueryVideo``.
 
     Raises:
         UserError: There is no such group, an array is missing, or it cannot be read.
@@ -159,72 +138,63 @@ def read_group(file: h5py.File, key: str, dataset: str) -> Video:
             f"{file.filename}: no video {key}; it holds {len(file)} videos, such as {next(iter(file), '-')}"
         )
     try:
-        arrays = group_arrays(file[key])
-        if missing := [name for name in required(file[key]) if name not in arrays]:
+        arrays = group_arrays(file[key], kind)
+        if missing := [name for name in required(file[key], kind) if name not in arrays]:
             raise KeyError(f"no {', '.join(missing)}")
         if not is_annotated(file[key]):
             arrays |= dict.fromkeys(IMPORTANCE, np.full(len(arrays["picks"]), np.nan, np.float32))
-        return Video(dataset=dataset, key=key, **arrays)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except _DAMAGED as error:
         raise UserError(f"{file.filename}: {key} cannot be read ({error}); run `clipit data check`") from error
+    return arrays
 
 
-def group_arrays(group: h5py.Group) -> dict[str, Any]:
-    """What a group in the field's layout holds, as the fields of ``Video``; what it lacks is left out."""
-    found: dict[str, Any] = {
-        name: np.asarray(group[name], dtype=dtype) for name, dtype in _ARRAYS.items() if name in group
-    }
-    if "n_frames" in group:
-        found["n_frames"] = int(group["n_frames"][()])
-    if "captions" in group:
-        found["captions"] = tuple(_text(each) for each in group["captions"][()])
-    if "video_name" in group:
-        found["name"] = _text(group["video_name"][()])
-    return found
+def group_arrays(group: h5py.Group, kind: Kind = "annotated") -> dict[str, Any]:
+    """What a group holds, as the fields of ``Video`` or ``QueryVideo``; what it lacks is omitted."""
+    layout = LAYOUTS[kind].items()
+    return {_FIELDS.get(name, name): _value(group[name], array) for name, array in layout if name in group}
 
 
-def write_store(path: Path, videos: Iterable[Video], attributes: dict[str, str]) -> None:
+def _value(dataset: h5py.Dataset, array: Array) -> Any:  # noqa: ANN401 - as the field of the video
+    if array.dtype is str:
+        texts = dataset.asstr(errors="replace")[()]
+        return tuple(texts) if array.shape else str(texts)
+    values = np.asarray(dataset, dtype=array.dtype)
+    return values if array.shape else values.item()
+
+
+def write_store(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attributes: dict[str, str]) -> None:
     """Write a store atomically: a reader never sees a part of it. Equal content gives an equal file."""
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update(attributes)
         for video in videos:
-            _write_group(file.create_group(video.key), video)
+            group = file.create_group(video.key)
+            if isinstance(video, Video):
+                _write(group, video, "annotated")
+                group["n_steps"] = video.n_steps
+                group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
+            else:
+                _write(group, video, "queries")
+                file.attrs["layout"] = "queries"
 
 
-def write_query_store(path: Path, videos: Iterable[QueryVideo], attributes: dict[str, str]) -> None:
-    """The same for videos with queries."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(attributes | {"layout": LAYOUT})
-        for video in videos:
-            write_query_group(file.create_group(video.key), video)
-
-
-def _has_queries(file: h5py.File) -> bool:
-    return str(file.attrs.get("layout", "")) == LAYOUT
-
-
-def _write_group(group: h5py.Group, video: Video) -> None:
-    group["features"] = video.features
-    group["picks"] = video.picks.astype(np.int32)
-    group["n_frames"] = video.n_frames
-    group["n_steps"] = video.n_steps
-    group["change_points"] = video.change_points.astype(np.int32)
-    group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
-    if video.is_annotated:
-        group["gtscore"] = video.gtscore
-        group["gtsummary"] = video.gtsummary
-    else:
+def _write(group: h5py.Group, video: Video | QueryVideo, kind: Kind) -> None:
+    skipped = () if isinstance(video, QueryVideo) or video.is_annotated else IMPORTANCE
+    if skipped:
         group.attrs["annotations"] = "none"
-    group["video_name"] = video.name
-    for name in ("user_summary", "user_scores", "caption_features"):
-        if getattr(video, name) is not None:
-            group.create_dataset(name, data=getattr(video, name), compression="gzip", compression_opts=1)
-    if video.captions:
-        group.create_dataset("captions", data=list(video.captions), dtype=h5py.string_dtype())
+    for name, array in LAYOUTS[kind].items():
+        value = getattr(video, _FIELDS.get(name, name))
+        if value is None or (array.shape and not len(value)) or name in skipped:
+            continue
+        if array.dtype is str:
+            group.create_dataset(name, data=list(value) if array.shape else value, dtype=h5py.string_dtype())
+        elif array.packed:
+            group.create_dataset(name, data=value, compression="gzip", compression_opts=1)
+        else:
+            group[name] = value if array.stored is None else value.astype(array.stored)
 
 
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _kind(file: h5py.File) -> Kind:
+    return "queries" if str(file.attrs.get("layout", "")) == "queries" else "annotated"
 
 
 def _open(path: Path) -> h5py.File:

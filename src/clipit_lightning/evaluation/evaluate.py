@@ -1,42 +1,45 @@
 """What `clipit evaluate` and `clipit baselines` compute and print: scores beside their floors and their ceiling."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import write_json
 from clipit_lightning.data import BENCHMARKS
-from clipit_lightning.data.benchmark import CorrelationRule
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, make_folds
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.floors import floors
-from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, METRICS, printed
-from clipit_lightning.evaluation.protocol import PRESETS, rules_of
-from clipit_lightning.evaluation.scores import intervals, match_scores, measure_all, over_folds, read_scores
+from clipit_lightning.evaluation.floors import floors, measure_quietly, query_floors
+from clipit_lightning.evaluation.matching import measure_query, query_drops
+from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, METRICS, QUERY_METRICS, printed
+from clipit_lightning.evaluation.presets import PRESETS
+from clipit_lightning.evaluation.protocol import query_rules_of, rules_of
+from clipit_lightning.evaluation.rules import CORRELATION_RULES
+from clipit_lightning.evaluation.scores import match_scores, read_predictions, read_scores
+from clipit_lightning.evaluation.statistics import intervals, over_folds
 
 LONG = 200_000
 """Frames, about two hours: the exact knapsack takes time in proportion to the square of a video's length."""
 
 
-def read_dataset(dataset: str, root: Path) -> list[Video]:
-    """All videos of a data set's store, checked.
+def open_store(dataset: str, root: Path) -> Store:
+    """The store of a data set, checked.
 
     Raises:
-        UserError: The store is missing or unsound.
+        UserError: It is missing or unsound.
     """
     store = Store(root / f"{dataset}.h5")
     if not store.path.exists():
         raise UserError(f"missing: {store.path} ({BENCHMARKS[dataset].how_to_get}); then `clipit data import FOLDER`")
     if problems := store.check():
         raise UserError(f"{store.path}: {problems[0]}; run `clipit data check --root {root}`")
-    return store.read()
+    return store
 
 
 def tested_folds(videos: Sequence[Video], folds: str) -> list[Fold]:
@@ -56,89 +59,137 @@ def tested_folds(videos: Sequence[Video], folds: str) -> list[Fold]:
 
 
 def evaluate_scores(
-    path: Path,
-    dataset: str,
-    root: Path,
-    preset: str = "default",
-    folds: str | None = None,
-    draws: int | None = None,
-    chosen: ProtocolConfig | None = None,
+    path: Path, dataset: str, root: Path, preset: str = "default", folds: str | None = None, draws: int | None = None
 ) -> dict[str, Any]:
     """Measure a file of scores under a protocol, with the floors and the ceiling under the same rules.
 
     Args:
-        path: The scores; ``evaluate.read_scores`` says which files.
+        path: The scores (`read_scores`), or predictions for queries (`read_predictions`).
         dataset: The data set they are for.
         root: Folder of the stores.
-        preset: Name of a published protocol, or ``default``.
+        preset: Name of a published protocol, or ``default``; the only one for queries.
         folds: A family of folds, a file of folds, or ``all``; by default the preset's, and ``all`` under ``default``.
-        draws: Draws of the random row; by default 20, and 5 where a video is so long that each draw takes seconds.
-        chosen: Rules that win over the preset's.
+            Queries have none.
+        draws: Draws of the rows with chance; by default 20, and 5 where a video is so long that each takes seconds.
 
     Returns:
-        ``preset``, ``rules``, ``folds``, ``videos``, ``rows`` (a dictionary for each scorer, the scores first),
-        ``per_video``.
+        ``dataset``, ``rules``, ``draws``, ``rows`` (a dictionary for each scorer, the scores first), and
+
+        - with annotators ``preset``, ``about``, ``folds``, ``videos`` (their number), ``per_video``;
+        - with queries ``queries`` (their number), ``per_query``, and ``other_lengths``: how many predictions have
+          another number of shots than the rules choose.
 
     Raises:
-        UserError: Anything is wrong with scores, store or folds; said before anything is computed.
+        UserError: Anything is wrong with scores, store or folds.
     """
-    videos = read_dataset(dataset, root)
+    if BENCHMARKS[dataset].kind == "queries":
+        return _evaluate_queries(path, dataset, root, draws or 20)
+    videos = open_store(dataset, root).read()
     family = folds or ("all" if preset == "default" else PRESETS[preset].family)
-    parts = tested_folds(videos, family)
-    predictions = match_scores(read_scores(path), videos, {video for fold in parts for video in fold.test})
-    config = chosen or ProtocolConfig()
-    if config.correlation == "default":
-        config = replace(config, correlation=PRESETS[preset].correlation.get(dataset, "default"))
-    rules = rules_of(config, dataset, dataset)
-    rows = measure_all(predictions, parts, rules)
-    low_high = intervals(rows)
-    tested = [prediction.video for prediction in predictions]
-    draws = draws or (20 if max(video.n_frames for video in tested) < LONG else 5)
-    ours: dict[str, Any] = {"name": path.stem, **over_folds(rows)}
-    ours |= {f"{name}_interval": list(low_high[name]) for name in ANNOTATOR_METRICS}
+    tested = tested_folds(videos, family)
+    predictions = match_scores(read_scores(path), videos, {video for fold in tested for video in fold.test})
+    correlation = PRESETS[preset].correlation.get(dataset, "default")
+    rules = rules_of(ProtocolConfig(correlation=correlation), dataset, dataset)
+    measured = {video.id: measure_quietly(video, scores, rules) for video, scores in predictions}
+    rows = pd.DataFrame([{"fold": fold.index, "video": id, **measured[id]} for fold in tested for id in fold.test])
+    low_high = intervals(rows, ANNOTATOR_METRICS)
+    draws = draws or (20 if max(video.n_frames for video, _ in predictions) < LONG else 5)
+    ours: dict[str, Any] = {"name": path.stem, **over_folds(rows, ANNOTATOR_METRICS)}
+    ours |= {f"{name}_interval": list(interval) for name, interval in low_high.items()}
     return {
         "preset": preset,
         "about": PRESETS[preset].about,
         "dataset": dataset,
         "rules": vars(rules),
         "folds": family,
-        "videos": len(tested),
+        "videos": len(predictions),
         "draws": draws,
-        "rows": [ours, *floors(tested, rules, draws).to_dict("records")],
+        "rows": [ours, *floors([video for video, _ in predictions], rules, draws).to_dict("records")],
         "per_video": rows.to_dict("records"),
     }
 
 
-def format_evaluation(found: dict[str, Any], per_video: bool = False) -> str:
-    """An evaluation as a table for a terminal; F1 in percent."""
-    rules = found["rules"]
-    lines = [
-        f"{found['dataset']}, {found['videos']} videos, folds {found['folds']}, protocol {found['preset']}: "
-        f"F1 {rules['f1']} over annotators, correlation {rules['correlation']}, budget {rules['rounding']} "
-        f"{100 * rules['budget']:g} %, shot {rules['shot_value']}, {rules['solver']}",
-        pd.DataFrame([_cells(row) for row in found["rows"]]).to_string(index=False),
-        f"[ ] 95 % bootstrap interval over videos; ± standard deviation of {found['draws']} random draws; "
-        "floors are means over the tested videos",
-    ]
-    if per_video:
-        rows = pd.DataFrame(found["per_video"])
-        rows[[name for name in ANNOTATOR_METRICS if name.startswith("f1")]] *= 100
-        rows = rows.rename(columns={name: METRICS[name].column for name in ANNOTATOR_METRICS})
-        lines.append(rows.to_string(index=False, float_format="%.3f"))
-    return "\n".join(lines)
+def _evaluate_queries(path: Path, dataset: str, root: Path, draws: int) -> dict[str, Any]:
+    videos, rules = open_store(dataset, root).read_queries(), query_rules_of(ProtocolConfig(), dataset)
+    chosen = read_predictions(path, videos, rules)
+    rows, other_lengths = [], 0
+    for video in videos:
+        drops = query_drops(video, {item.query: chosen[item.id] for item in video.items()})
+        for item in video.items():
+            names = {"video": video.key, "query": video.names[item.query]}
+            rows.append(names | measure_query(item, chosen[item.id])._asdict() | {"query_drop": drops[item.query]})
+            other_lengths += len(chosen[item.id]) != len(rules.choose(np.zeros(video.n_steps)))
+    by_video = pd.DataFrame(rows).groupby("video", sort=False)[list(QUERY_METRICS)].mean()
+    ours = {"name": path.stem, **by_video.mean(), **by_video["f1"]}
+    return {
+        "dataset": dataset,
+        "rules": vars(rules),
+        "queries": len(rows),
+        "draws": draws,
+        "other_lengths": other_lengths,
+        "rows": [ours, *query_floors(videos, rules, draws).to_dict("records")],
+        "per_query": rows,
+    }
 
 
-def _cells(row: dict[Any, Any]) -> dict[str, str]:
-    cells = {"": str(row["name"])}
-    for name in ANNOTATOR_METRICS:
-        label = METRICS[name].column
-        cells[label] = printed(name, row[name])
-        if f"{name}_interval" in row:
-            low, high = row[f"{name}_interval"]
-            cells[label] += f" [{printed(name, low)}, {printed(name, high)}]"
-        elif row.get(f"{name}_std"):
-            cells[label] += f" ±{printed(name, row[f'{name}_std'])}"
-    return cells
+def format_evaluation(evaluation: dict[str, Any], details: bool = False) -> str:
+    """An evaluation as a table for a terminal, percent but for correlations.
+
+    Args:
+        evaluation: What `evaluate_scores` returned.
+        details: Add a row for every video or query.
+    """
+    rules, draws = evaluation["rules"], evaluation["draws"]
+    if "queries" in evaluation:
+        head = (
+            f"{evaluation['dataset']}, {evaluation['queries']} queries, best {100 * rules['budget']:g} % of shots, "
+            "semantic matching"
+        )
+        note = f"± standard deviation of {draws} draws; drop: F1 lost when queries of a video are exchanged"
+        if evaluation["other_lengths"]:
+            note += f"\nNOTE: {evaluation['other_lengths']} predictions have another number of shots than the rules say"
+    else:
+        head = (
+            f"{evaluation['dataset']}, {evaluation['videos']} videos, folds {evaluation['folds']}, protocol "
+            f"{evaluation['preset']}: F1 {rules['f1']} over annotators, correlation {rules['correlation']}, budget "
+            f"{rules['rounding']} {100 * rules['budget']:g} %, shot {rules['shot_value']}, {rules['solver']}"
+        )
+        note = (
+            f"[ ] 95 % bootstrap interval over videos; ± standard deviation of {draws} random draws; "
+            "floors are means over the tested videos"
+        )
+    return "\n".join([head, _table(evaluation["rows"]), note, *([_details(evaluation)] if details else [])])
+
+
+def _details(evaluation: dict[str, Any]) -> str:
+    """A row for every video, or query."""
+    queries = "queries" in evaluation
+    rows = pd.DataFrame(evaluation["per_query" if queries else "per_video"])
+    for name in rows.columns.intersection(list(METRICS)):
+        rows[name] *= METRICS[name].factor
+    if queries:
+        return rows.to_string(index=False, float_format="%.1f")
+    heads = {name: METRICS[name].column for name in ANNOTATOR_METRICS}
+    return rows.rename(columns=heads).to_string(index=False, float_format="%.3f")
+
+
+def _table(rows: Sequence[Mapping[Any, Any]]) -> str:
+    """A row a scorer, a column a metric of the first, with intervals or standard deviations."""
+    names = [name for name in rows[0] if name != "name" and not name.endswith(("_std", "_interval"))]
+    lines = []
+    for row in rows:
+        cells = {"": str(row["name"])}
+        for name in names:
+            spread = ""
+            if f"{name}_interval" in row:
+                low, high = row[f"{name}_interval"]
+                spread = f" [{printed(name, low)}, {printed(name, high)}]"
+            elif row.get(f"{name}_std"):
+                spread = f" ±{printed(name, row[f'{name}_std'])}"
+            head = METRICS[name].column if "kendall_tau" in names else name.removeprefix("query_")
+            cells[head] = printed(name, row.get(name)) + spread
+        lines.append(cells)
+    return pd.DataFrame(lines).to_string(index=False)
 
 
 def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | None = None) -> dict[str, pd.DataFrame]:
@@ -147,35 +198,41 @@ def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | Non
     Args:
         dataset: The data set.
         root: Folder of the stores.
-        draws: Draws of the random row.
+        draws: Draws of the rows with chance.
         keep: Folder to write ``<dataset>-<hash of the annotations>.json`` to, from where the leaderboard takes its
             rows.
 
     Returns:
-        A table of ``floors`` for each rule that the store's annotations allow.
+        A table of `floors` by name of the rule; of a benchmark with queries, the table of `query_floors` under
+        ``none``.
+
+    Raises:
+        UserError: The store is missing, unsound, or lacks annotations that a rule needs.
     """
-    videos = read_dataset(dataset, root)
-    tables = {}
-    for rule in get_args(CorrelationRule):
-        rules = rules_of(replace(ProtocolConfig(), correlation=rule), dataset, dataset)
-        tables[str(rule)] = floors(videos, rules, draws)
+    store = open_store(dataset, root)
+    if BENCHMARKS[dataset].kind == "queries":
+        f1 = "semantic-matching"
+        tables = {"none": query_floors(store.read_queries(), query_rules_of(ProtocolConfig(), dataset), draws)}
+    else:
+        f1, videos = BENCHMARKS[dataset].f1_convention, store.read()
+        rules = {name: rules_of(ProtocolConfig(correlation=name), dataset, dataset) for name in CORRELATION_RULES}
+        tables = {name: floors(videos, rule, draws) for name, rule in rules.items()}
     if keep is not None:
-        annotations = Store(root / f"{dataset}.h5").annotations_hash()
+        annotations = store.annotations_hash()
         content = {
             "dataset": dataset,
             "annotations_hash": annotations,
             "draws": draws,
-            "f1": BENCHMARKS[dataset].f1_convention,
-            "rules": {rule: table.to_dict("records") for rule, table in tables.items()},
+            "f1": f1,
+            "rules": {name: table.to_dict("records") for name, table in tables.items()},
         }
         write_json(keep / f"{dataset}-{annotations}.json", content)
     return tables
 
 
-def format_baselines(tables: dict[str, pd.DataFrame]) -> str:
-    """The tables one below the other; F1 in percent."""
-    parts = []
-    for rule, table in tables.items():
-        rows = [_cells(row) for row in table.to_dict("records")]
-        parts.append(f"correlation {rule}\n{pd.DataFrame(rows).to_string(index=False)}")
-    return "\n\n".join(parts)
+def format_baselines(tables: dict[str, pd.DataFrame], draws: int) -> str:
+    """The tables of `baseline_tables` one below the other, for a terminal, percent but for correlations."""
+    text = {name: _table(table.to_dict("records")) for name, table in tables.items()}
+    if "none" in text:
+        return f"{text['none']}\n± standard deviation of {draws} draws"
+    return "\n\n".join(f"correlation {name}\n{table}" for name, table in text.items())

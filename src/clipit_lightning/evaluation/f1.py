@@ -3,9 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.data.benchmark import F1Convention
-from clipit_lightning.evaluation.metrics import VideoMetric
-
 
 def f1_scores(summary: NDArray[np.integer], user_summary: NDArray[np.integer]) -> NDArray[np.float64]:
     """F1 of a summary with each annotator's.
@@ -28,28 +25,3 @@ def f1_scores(summary: NDArray[np.integer], user_summary: NDArray[np.integer]) -
     total = ours.sum() + theirs.sum(axis=1)  # (annotators,)
     scores: NDArray[np.float64] = 2.0 * overlap / np.maximum(total, 1)
     return scores
-
-
-class SummaryF1(VideoMetric):
-    """F1 by the benchmark's convention, and both its mean and its maximum over annotators; mean over videos."""
-
-    columns = ("f1", "f1_mean", "f1_max")
-
-    def update(
-        self,
-        index: int,
-        summary: NDArray[np.integer],
-        user_summary: NDArray[np.integer],
-        convention: F1Convention,
-    ) -> None:
-        """Add a video.
-
-        Args:
-            index: Its number, the same on every rank.
-            summary: 0/1 frames, (frames,).
-            user_summary: 0/1 frames of each annotator, (annotators, frames).
-            convention: Which of the two ``f1`` is.
-        """
-        scores = f1_scores(summary, user_summary)
-        both = {"mean": float(scores.mean()), "max": float(scores.max())}
-        self.append(index, (both[convention], both["mean"], both["max"]))

@@ -1,17 +1,32 @@
-"""Floors and ceilings: what chance, even spacing, people, and the mean of the people reach under a protocol's rules."""
+"""Floors and ceilings: what chance, even spacing, people, tags and the annotations themselves reach under the rules."""
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.correlation import annotators, rank_correlation
+from clipit_lightning.evaluation.matching import QueryRules, Shots, measure_query
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
-from clipit_lightning.evaluation.rules import Rules, f1_of_summary, measure, user_summaries
+from clipit_lightning.evaluation.rank_correlation import rank_correlation
+from clipit_lightning.evaluation.rules import (
+    CORRELATION_RULES,
+    ConstantScoresWarning,
+    Rules,
+    annotators,
+    f1_of_summary,
+    measure,
+    references,
+    user_summaries,
+)
 from clipit_lightning.summary.key_shots import budget_frames, chosen_to_frames, shot_lengths
+
+Choice = Callable[[QueryItem, int, np.random.Generator], Shots]
+"""Chooses so many shots of an item of a benchmark with queries, perhaps by chance; positions counted from 0."""
 
 
 def floors(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 0) -> pd.DataFrame:
@@ -41,17 +56,14 @@ def floors(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 
         UserError: The rules need annotations that a video lacks, or there is no video.
         ValueError: There are fewer than 2 draws.
     """
-    if draws < 2:
-        raise ValueError(f"draws={draws}: a standard deviation needs at least 2")
-    if not videos:
-        raise UserError("there is no video to measure floors on")
+    _check(videos, draws)
     chance = random_draws(videos, rules, draws, seed)
     rows = {
         "random": chance.mean().to_dict(),
         "uniform": _mean(_uniform(video, rules) for video in videos),
         "human-pairwise": _mean(_people(video, rules, pairwise=True) for video in videos),
         "human-leave-one-out": _mean(_people(video, rules, pairwise=False) for video in videos),
-        "mean-annotator": _mean(measure(video, video.gtscore, rules) for video in videos),
+        "mean-annotator": _mean(measure_quietly(video, video.gtscore, rules) for video in videos),
     }
     table = pd.DataFrame(rows).T
     spread = pd.DataFrame(0.0, index=table.index, columns=[f"{name}_std" for name in ANNOTATOR_METRICS])
@@ -59,18 +71,25 @@ def floors(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 
     return table.join(spread).rename_axis("name").reset_index()
 
 
+def _check(videos: Sequence[Video] | Sequence[QueryVideo], draws: int) -> None:
+    if draws < 2:
+        raise ValueError(f"draws={draws}: a standard deviation needs at least 2")
+    if not videos:
+        raise UserError("there is no video to measure floors on")
+
+
 def random_draws(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 0) -> pd.DataFrame:
     """Means over videos of uniform random step scores, a row a draw, a column a metric."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame(
-        [_mean(measure(video, rng.random(video.n_steps), rules) for video in videos) for _ in range(draws)]
+        [_mean(measure_quietly(video, rng.random(video.n_steps), rules) for video in videos) for _ in range(draws)]
     )
 
 
 def uniform_summary(video: Video, rules: Rules) -> NDArray[np.uint8]:
     """Evenly spaced whole shots that fill the budget as far as they can.
 
-    For every k, the shots that hold the middles of k equal parts of the video are candidates; of those that fit the
+    For every k, the shots that hold the middles of k equal stretches of the video are candidates; of those that fit the
     budget, the longest summary is taken, with the smallest such k. All 0 where none fits.
 
     Returns:
@@ -79,8 +98,8 @@ def uniform_summary(video: Video, rules: Rules) -> NDArray[np.uint8]:
     lengths, starts = shot_lengths(video.change_points), video.change_points[:, 0]
     limit = budget_frames(video.n_frames, rules.budget, rules.rounding)
     chosen, filled = np.zeros(len(lengths), dtype=np.bool_), 0
-    for parts in range(1, len(lengths) + 1):
-        middles = (2 * np.arange(parts) + 1) * video.n_frames // (2 * parts)  # (parts,) frame numbers
+    for count in range(1, len(lengths) + 1):
+        middles = (2 * np.arange(count) + 1) * video.n_frames // (2 * count)  # (count,) frame numbers
         hit = np.zeros(len(lengths), dtype=np.bool_)  # (shots,)
         hit[np.searchsorted(starts, middles, side="right") - 1] = True
         if filled < (total := int(lengths[hit].sum())) <= limit:
@@ -88,12 +107,22 @@ def uniform_summary(video: Video, rules: Rules) -> NDArray[np.uint8]:
     return chosen_to_frames(chosen, video.change_points, video.n_frames)
 
 
+def measure_quietly(video: Video, scores: NDArray[np.floating], rules: Rules) -> dict[str, float]:
+    """`measure` where constant scores need no warning, and F1 is needed.
+
+    Raises:
+        UserError: The store lacks the annotators' summaries, or what the correlation needs.
+    """
+    user_summaries(video)  # without them there is no F1
+    with warnings.catch_warnings(action="ignore", category=ConstantScoresWarning):  # a short random row may be constant
+        return measure(video, scores, rules)
+
+
 def _uniform(video: Video, rules: Rules) -> dict[str, float]:
     summary = uniform_summary(video, rules)
     tau, rho = 0.0, 0.0
-    if rules.correlation == "binary-summary":
-        found = rank_correlation(summary, user_summaries(video).mean(axis=0)[None])
-        tau, rho = found.kendall_tau, found.spearman_rho
+    if CORRELATION_RULES[rules.correlation].compares == "summary":
+        tau, rho = rank_correlation(summary, references(video, rules.correlation))
     return {**f1_of_summary(summary, user_summaries(video), rules), "kendall_tau": tau, "spearman_rho": rho}
 
 
@@ -104,16 +133,85 @@ def _people(video: Video, rules: Rules, pairwise: bool) -> dict[str, float]:
     if min(len(rows), len(summaries)) < 2:
         raise UserError(f"{video.id}: agreement of annotators needs at least two of them")
     total = rows.sum(axis=0)  # ratings are whole numbers, so that the mean of the others is exact and keeps its ties
-    found = []
+    agreement = []
     for one, row in enumerate(rows):
         others = np.delete(rows, one, axis=0) if pairwise else ((total - row) / (len(rows) - 1))[None]
-        agreement = rank_correlation(row, others)
-        found.append({"kendall_tau": agreement.kendall_tau, "spearman_rho": agreement.spearman_rho})
+        agreement.append(rank_correlation(row, others)._asdict())
     overlap = [f1_of_summary(row, np.delete(summaries, one, axis=0), rules) for one, row in enumerate(summaries)]
-    return {**_mean(overlap), **_mean(found)}
+    return {**_mean(overlap), **_mean(agreement)}
 
 
 def _mean(rows: Iterable[dict[str, float]]) -> dict[str, float]:
     """Mean of each metric over rows."""
     rows = list(rows)
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def query_floors(videos: Sequence[QueryVideo], rules: QueryRules, draws: int = 100, seed: int = 0) -> pd.DataFrame:
+    """Measure the choices that need no learning, and the oracle cut or filled to the budget.
+
+    - ``random``: shots by chance.
+    - ``uniform``: evenly spaced from the first shot to the last; the same for every query.
+    - ``both-concepts``: shots whose tags hold both concepts of the query, then one, then none; by chance among equals.
+    - ``oracle``: shots of the oracle summary by chance; where it is too short, all, and others by chance: the ceiling
+      of a prediction of this length.
+
+    Args:
+        videos: All videos of the benchmark.
+        rules: How many shots are taken.
+        draws: Draws of the rows with chance, at least 2.
+        seed: Of the draws.
+
+    Returns:
+        A row a choice: ``name``; ``f1``, ``precision`` and ``recall``, means over a video's queries, then over videos;
+        ``f1_std`` and so on, the standard deviation over draws (0 without chance); and ``<key>``, the mean F1 of each
+        video, with ``<key>_std``. 0 to 1.
+
+    Raises:
+        UserError: There is no video.
+        ValueError: There are fewer than 2 draws.
+    """
+    _check(videos, draws)
+    choices: dict[str, tuple[Choice, int]] = {
+        "random": (_random, draws),
+        "uniform": (_evenly, 1),
+        "both-concepts": (_both_concepts, draws),
+        "oracle": (_oracle, draws),
+    }
+    rows = []
+    for name, (choice, times) in choices.items():
+        rng = np.random.default_rng(seed)
+        drawn = pd.DataFrame([_draw(videos, choice, rules, rng) for _ in range(times)])
+        spread = drawn.std(ddof=1) if times > 1 else 0 * drawn.iloc[0]
+        rows.append({"name": name, **drawn.mean(), **{f"{key}_std": value for key, value in spread.items()}})
+    return pd.DataFrame(rows)
+
+
+def _draw(
+    videos: Sequence[QueryVideo], choice: Choice, rules: QueryRules, rng: np.random.Generator
+) -> dict[str, float]:
+    """One draw: means over videos, and F1 of each."""
+    rows, by_video = [], {}
+    for video in videos:
+        count = budget_frames(video.n_steps, rules.budget, rules.rounding)
+        matches = pd.DataFrame([measure_query(item, choice(item, count, rng)) for item in video.items()])
+        rows.append({str(name): float(value) for name, value in matches.mean().items()})
+        by_video[video.key] = rows[-1]["f1"]
+    return _mean(rows) | by_video
+
+
+def _random(item: QueryItem, count: int, rng: np.random.Generator) -> Shots:
+    return rng.choice(item.n_steps, count, replace=False)
+
+
+def _evenly(item: QueryItem, count: int, rng: np.random.Generator) -> Shots:
+    return np.unique(np.linspace(0, item.n_steps - 1, count).astype(np.int64))
+
+
+def _both_concepts(item: QueryItem, count: int, rng: np.random.Generator) -> Shots:
+    held = item.video.tags[:, item.video.queries[item.query]].sum(axis=1)  # (shots,) concepts of the query
+    return np.argsort(-(held + rng.random(item.n_steps)))[:count]
+
+
+def _oracle(item: QueryItem, count: int, rng: np.random.Generator) -> Shots:
+    return np.argsort(-(item.oracle + rng.random(item.n_steps)))[:count]

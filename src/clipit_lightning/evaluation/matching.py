@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
-from clipit_lightning.evaluation.metrics import VideoMetric
 from clipit_lightning.summary.key_shots import Rounding, budget_frames
 
 Shots = NDArray[np.int64]
@@ -33,7 +32,7 @@ def tag_iou(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.fl
 
     Args:
         ours: 1 where a shot shows a concept, (shots, concepts).
-        theirs: The same of other shots, (others, concepts).
+        theirs: 1 where one of other shots shows a concept, (others, concepts).
 
     Returns:
         0 to 1, (shots, others).
@@ -78,23 +77,6 @@ class QueryRules:
         return np.sort(np.argsort(-scores, kind="stable")[:count])
 
 
-class SemanticMatchingF1(VideoMetric):
-    """F1, precision and recall of each query's prediction; the index is of the video with the query."""
-
-    columns = ("f1", "precision", "recall")
-
-    def update(self, index: int, chosen: Shots, oracle: NDArray[np.uint8], tags: NDArray[np.uint8]) -> None:
-        """Add a query.
-
-        Args:
-            index: Its number, the same on every rank.
-            chosen: Positions of the predicted shots, (chosen,).
-            oracle: 1 at the oracle's shots, (shots,).
-            tags: 1 where a shot shows a concept, (shots, concepts).
-        """
-        self.append(index, semantic_matching(chosen, np.flatnonzero(oracle), tags))
-
-
 def query_drops(video: QueryVideo, chosen: Mapping[int, Shots]) -> dict[int, float]:
     """How much F1 a query loses when its prediction is replaced by that of another query of the same video.
 
@@ -111,10 +93,10 @@ def query_drops(video: QueryVideo, chosen: Mapping[int, Shots]) -> dict[int, flo
     drops = {}
     for query in chosen:
         oracle = np.flatnonzero(video.oracle[query])
-        found = {other: semantic_matching(shots, oracle, video.tags).f1 for other, shots in chosen.items()}
-        own = found.pop(query)
+        f1 = {other: semantic_matching(shots, oracle, video.tags).f1 for other, shots in chosen.items()}
+        own = f1.pop(query)
         # Differences first: they are exactly 0 where all predictions are the same.
-        drops[query] = float(np.mean([own - each for each in found.values()])) if found else 0.0
+        drops[query] = float(np.mean([own - other for other in f1.values()])) if f1 else 0.0
     return drops
 
 

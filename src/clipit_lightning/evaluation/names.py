@@ -37,8 +37,13 @@ SHOWN = tuple(sorted(METRICS, key=lambda name: METRICS[name].factor))
 """Every metric in the order of tables and pages: correlations first."""
 
 
+def metric_name(column: str) -> MetricName:
+    """How a column is written: that of a metric, or of the F1 of one video, such as ``P01``."""
+    return METRICS.get(column, MetricName(column, column))
+
+
 def printed(name: str, value: float | None) -> str:
-    """A metric's value, a fraction, as the field prints it; ``-`` where there is none."""
+    """The value of a metric, or of a video's F1, a fraction, as the field prints it; ``-`` where there is none."""
     if value is None or math.isnan(value):
         return "-"
-    return f"{METRICS[name].factor * value:.{METRICS[name].digits}f}"
+    return f"{metric_name(name).factor * value:.{metric_name(name).digits}f}"

@@ -1,79 +1,17 @@
-"""``Protocol``: every choice that changes a number, as one value with a short identifier; and published presets."""
+"""``Protocol``: every choice that changes a number, as one value with a short identifier."""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from clipit_lightning.core.config import Config, ProtocolConfig
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import require
 from clipit_lightning.data import BENCHMARKS, benchmark_names, check_names, has_queries
-from clipit_lightning.data.benchmark import CorrelationRule
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.evaluation.matching import QueryRules
-from clipit_lightning.evaluation.rules import Rules
-
-
-@dataclass(frozen=True)
-class Preset:
-    """What a published code base does, where it differs from our defaults; read in the code itself."""
-
-    family: str
-    """Its folds."""
-    selection: str
-    """How it chooses the epoch; `val` where its own rule is none of ours (see ``about``)."""
-    correlation: dict[str, CorrelationRule]
-    """What it correlates, by data set; the default rule where the code computes none."""
-    about: str
-    """What the code does, in a sentence."""
-
-
-PRESETS: dict[str, Preset] = {
-    "default": Preset("kfold", "val", {}, "Our rules: see README, How we measure."),
-    "pglsum": Preset(
-        "pglsum",
-        "val",
-        {},
-        "github.com/e-apostolidis/PGL-SUM: shot means, floor of 15 %, exact knapsack. It chooses the epoch by a "
-        "rule on its training loss, which other models do not have: our validation stands in.",
-    ),
-    "vasnet": Preset(
-        "vasnet",
-        "best-on-test",
-        {},
-        "github.com/ok1zjf/VASNet: shot means, floor of 15 %, knapsack by OR-tools; best epoch on the test fold "
-        "by F1. It computes no correlations.",
-    ),
-    "dsnet": Preset(
-        "dsnet",
-        "best-on-test",
-        {},
-        "github.com/li-plus/DSNet: shot means cut to thousandths, floor of 15 %, knapsack by OR-tools; best epoch"
-        " on the test fold by F1. It computes no correlations.",
-    ),
-    "csta": Preset(
-        "csta",
-        "best-on-test",
-        {"summe": "binary-summary"},
-        "github.com/thswodnjs3/CSTA: correlations of the step scores with each annotator on TVSum, of the 0/1 "
-        "summary with the annotators' mean on SumMe; best epoch on the test fold.",
-    ),
-    "msva": Preset(
-        "msva",
-        "best-on-test",
-        {"summe": "binary-summary", "tvsum": "binary-summary"},
-        "github.com/TIBHannover/MSVA: correlations of the 0/1 summary with the annotators' mean; best epoch on "
-        "the test fold by F1.",
-    ),
-    "clip-it": Preset(
-        "kfold",
-        "val",
-        {},
-        "The paper: five random splits, F1 and per-annotator correlations on TVSum; its code and its choice of "
-        "the epoch are not published, so our folds and validation stand in.",
-    ),
-}
+from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules
 
 
 @dataclass(frozen=True)
@@ -142,22 +80,15 @@ def evaluation_differences(one: Protocol, other: Protocol) -> list[str]:
     return [f"{name}: {left[name]} against {right[name]}" for name in left if left[name] != right[name]]
 
 
-def apply_preset(config: Config) -> Config:
-    """Fill what is left at its default with the choices of ``protocol.preset``; what was chosen stays."""
-    preset, base = PRESETS[config.protocol.preset], Config()
-    rule: CorrelationRule | Literal["default"] = preset.correlation.get(config.data.dataset, "default")
-    changes: dict[str, Any] = {}
-    if config.data.family == base.data.family:
-        changes["data"] = replace(config.data, family=preset.family)
-    if config.selection == base.selection:
-        changes["selection"] = preset.selection
-    if config.protocol.correlation == base.protocol.correlation:
-        changes["protocol"] = replace(config.protocol, correlation=rule)
-    return replace(config, **changes)
-
-
 def rules_of(chosen: ProtocolConfig, dataset: str, target: str) -> Rules:
-    """The rules for a video of a benchmark: as chosen for the target; sources always keep their own conventions."""
+    """The rules for a video of a benchmark: as chosen for the target; sources always keep their own conventions.
+
+    Raises:
+        UserError: There is no such correlation rule.
+    """
+    names = ["default", *CORRELATION_RULES]
+    expected = f"Invalid value {chosen.correlation!r}, expected one of {names}"
+    require(chosen.correlation in names, "protocol.correlation", expected)
     benchmark = BENCHMARKS[dataset]
     correlation, f1 = benchmark.correlation, benchmark.f1_convention
     if dataset == target:
@@ -173,41 +104,40 @@ def query_rules_of(chosen: ProtocolConfig, dataset: str) -> QueryRules:
     return QueryRules(budget, chosen.rounding)
 
 
-def refuse_contradictions(config: Config) -> None:
-    """Refuse what a benchmark does not have, before any data are read.
+def check_contradictions(config: Config) -> None:
+    """Check that the benchmark has what the configuration asks for, before any data are read.
 
     Raises:
         UserError: The configuration contradicts the kind of its benchmark.
     """
-    data = config.data
+    data, selects = config.data, config.selection == "val"
     check_names(data.dataset, data.sources)
-    if data.validation == 0 and config.selection == "val":
-        raise UserError("selection: val needs a validation part, and data.validation=0 leaves none; say selection=last")
+    no_part = "val needs a validation part, and {} leaves none; say selection=last"
+    require(not (selects and data.validation == 0), "selection", no_part.format("data.validation=0"))
     benchmark = BENCHMARKS[data.dataset]
     if benchmark.kind == "annotated":
-        with_queries = benchmark_names("queries")
-        if data.family in {name for other in with_queries for name in BENCHMARKS[other].families} or data.sentence:
-            key = "data.sentence" if data.sentence else f"data.family={data.family}"
-            raise UserError(
-                f"{key}: is for benchmarks with queries ({', '.join(with_queries)}), not for {data.dataset}"
-            )
+        rules_of(config.protocol, data.dataset, data.dataset)
+        others = benchmark_names("queries")
+        families = {family for other in others for family in BENCHMARKS[other].families}
+        for_queries = f"is for benchmarks with queries ({', '.join(others)}), not for {data.dataset}"
+        require(not data.sentence, "data.sentence", for_queries)
+        require(data.family not in families, f"data.family={data.family}", for_queries)
         return
-    families, name = " or ".join(benchmark.families), benchmark.name
-    if data.setting != "canonical":
-        raise UserError(
-            f"data.setting: {data.setting} needs other benchmarks to train on, and none but {name} has queries; leave "
-            f"the setting away: {name} leaves one video out (data.family={families})"
-        )
-    if data.family not in benchmark.families:
-        raise UserError(f"data.family: {data.family} has no folds of {name}; say data.family={families}")
-    if data.fold is not None and data.fold >= len(benchmark.videos):
-        raise UserError(f"data.fold: is {data.fold}; there are folds 0 to {len(benchmark.videos) - 1}")
-    if data.family == "3/1" and config.selection == "val":
-        raise UserError("selection: val needs a validation part, and data.family=3/1 has none; say selection=last")
+    family, name, last = " or ".join(benchmark.families), benchmark.name, len(benchmark.videos) - 1
+    require(
+        data.setting == "canonical",
+        "data.setting",
+        f"{data.setting} needs other benchmarks to train on, and none but {name} has queries; omit the setting: {name} "
+        f"leaves one video out (data.family={family})",
+    )
+    has_folds = data.family in benchmark.families
+    require(has_folds, "data.family", f"{data.family} has no folds of {name}; say data.family={family}")
+    require(data.fold is None or data.fold <= last, "data.fold", f"is {data.fold}; there are folds 0 to {last}")
+    require(not (selects and data.family == "3/1"), "selection", no_part.format("data.family=3/1"))
     base = ProtocolConfig()
     for key in ("preset", "f1", "correlation", "shot_value", "solver"):
-        if getattr(config.protocol, key) != getattr(base, key):
-            raise UserError(f"protocol.{key}: is for benchmarks with annotators; leave it away for {name}")
+        is_default = getattr(config.protocol, key) == getattr(base, key)
+        require(is_default, f"protocol.{key}", f"is for benchmarks with annotators; omit it for {name}")
 
 
 def make_protocol(

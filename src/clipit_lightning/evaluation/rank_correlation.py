@@ -7,6 +7,7 @@ small where the rows are long. The results equal scipy's.
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,44 @@ from scipy import stats
 MAX_CELLS = 2**23
 """Largest table of levels, 64 MiB; larger ones, and ones much larger than the rows, go to scipy's O(n log n)."""
 CELLS_PER_VALUE = 128
+
+
+class Correlation(NamedTuple):
+    """Rank correlations of one video, means over its references."""
+
+    kendall_tau: float
+    """Kendall's tau-b, -1 to 1."""
+    spearman_rho: float
+    """Spearman's rho, -1 to 1."""
+
+
+def rank_correlation(scores: NDArray[np.number], references: NDArray[np.number]) -> Correlation:
+    """Mean Kendall tau-b and Spearman rho of scores with each of several references; ties are handled.
+
+    Args:
+        scores: Score of each step, (steps,), or of each frame.
+        references: Each annotator's value of each step, (annotators, steps), or of each frame.
+
+    Returns:
+        The means over the references that are not constant. Constant scores, and references that are all constant,
+        have correlation 0 by definition: never NaN.
+
+    Raises:
+        ValueError: The lengths differ or a value is not finite.
+    """
+    scores, references = np.asarray(scores), np.asarray(references)
+    if references.ndim != 2 or scores.shape != references.shape[1:]:
+        raise ValueError(f"scores {scores.shape} do not fit references {references.shape}")
+    if not (np.isfinite(scores).all() and np.isfinite(references).all()):
+        raise ValueError("scores and references must be finite")
+    ours = rank(scores)
+    pairs = []
+    for row in references:  # ranked one by one: only one of 20 annotators' million frames is in memory as ranks
+        theirs = rank(row)
+        if not (ours.is_constant or theirs.is_constant):
+            pairs.append((kendall_tau_b(ours, theirs), spearman_rho(ours, theirs)))
+    tau, rho = np.mean(pairs, axis=0) if pairs else (0.0, 0.0)
+    return Correlation(float(tau), float(rho))
 
 
 @dataclass(frozen=True)

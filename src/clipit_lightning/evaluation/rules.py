@@ -1,17 +1,105 @@
-"""``Rules``: the choices that turn a video's scores into numbers, and ``measure``, which applies all of them."""
+"""``Rules``: the choices that turn a video's scores into numbers, and ``measure``, which applies all of them.
 
+Source of the correlations: Otani et al., "Rethinking the evaluation of video summaries", CVPR 2019.
+"""
+
+import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.benchmark import CorrelationRule, F1Convention
+from clipit_lightning.data import BENCHMARKS
+from clipit_lightning.data.benchmark import F1Convention
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.correlation import ConstantScoresWarning, correlate, rank_correlation, references
 from clipit_lightning.evaluation.f1 import f1_scores
-from clipit_lightning.summary.key_shots import Rounding, ShotValue, Solver, key_shot_summary
+from clipit_lightning.evaluation.rank_correlation import Correlation, rank_correlation
+from clipit_lightning.summary.key_shots import Rounding, ShotValue, Solver, frame_scores, key_shot_summary
+
+Values = NDArray[np.number]
+
+
+class ConstantScoresWarning(UserWarning):
+    """All values that a video is judged by are equal: its rank correlation is undefined and counts as 0."""
+
+
+def user_summaries(video: Video) -> NDArray[np.uint8]:
+    """The annotators' 0/1 summaries of a video, (annotators, frames).
+
+    Raises:
+        UserError: The store holds none.
+    """
+    if video.user_summary is None:
+        raise UserError(f"{video.id}: the store has no annotators' summaries; import them (`clipit data import`)")
+    return video.user_summary
+
+
+def ratings_or_summaries(video: Video) -> Values:
+    """Each annotator's ratings, (annotators, steps), or, of benchmarks that have none, summary, (annotators, frames).
+
+    Raises:
+        UserError: The store does not hold them.
+    """
+    if video.user_scores is not None:
+        return video.user_scores
+    if BENCHMARKS[video.dataset].has_ratings:
+        raise UserError(
+            f"{video.id}: the store has no annotators' ratings; import them (`clipit data import` finds "
+            "ydata-tvsum50.mat)"
+        )
+    return user_summaries(video)
+
+
+def importance(video: Video) -> Values:
+    """Ratings, (annotators, steps); else summaries, (annotators, frames); else the mean importance, (1, steps)."""
+    rows = video.user_summary if video.user_scores is None else video.user_scores
+    return video.gtscore[None] if rows is None else rows
+
+
+@dataclass(frozen=True)
+class CorrelationRule:
+    """What is correlated with what."""
+
+    compares: Literal["steps", "frames", "summary"]
+    """What is correlated: step scores at the picks, scores spread over all frames, or the 0/1 summary."""
+    annotators: Callable[[Video], Values]
+    """Values of each annotator of a video, (annotators, steps) or (annotators, frames)."""
+    about: str
+    """The rule in a sentence."""
+    of_mean: bool = False
+    """Whether the only reference is the annotators' mean; otherwise each annotator is one."""
+
+    @property
+    def on_frames(self) -> bool:
+        """Whether all frames are correlated; otherwise the steps."""
+        return self.compares != "steps"
+
+
+CORRELATION_RULES = {
+    "per-annotator": CorrelationRule(
+        "steps", ratings_or_summaries, "Step scores with each annotator's ratings, or summary, at the picks."
+    ),
+    "mean-annotator": CorrelationRule(
+        "steps", importance, "Step scores with the annotators' mean at the picks.", of_mean=True
+    ),
+    "all-frames": CorrelationRule(
+        "frames", ratings_or_summaries, "Scores spread over all frames with each annotator's ratings, or summary."
+    ),
+    "mean-annotator-all-frames": CorrelationRule(
+        "frames", importance, "Scores spread over all frames with the annotators' mean.", of_mean=True
+    ),
+    "binary-summary": CorrelationRule(
+        "summary",
+        user_summaries,
+        "The 0/1 summary with the mean of the annotators' summaries, as in the code of CSTA, LLMVS and MSVA.",
+        of_mean=True,
+    ),
+}
+"""Every rule that ``protocol.correlation`` can name. A new rule is a row."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +108,8 @@ class Rules:
 
     f1: F1Convention
     """How F1 is taken over annotators."""
-    correlation: CorrelationRule
-    """What is correlated with what."""
+    correlation: str
+    """What is correlated with what, a name in `CORRELATION_RULES`."""
     budget: float = 0.15
     """Largest share of a video that its summary may take."""
     shot_value: ShotValue = "mean"
@@ -36,7 +124,7 @@ class Rules:
 
 
 def measure(video: Video, scores: NDArray[np.floating], rules: Rules) -> dict[str, float]:
-    """F1 and correlations of scores with a video's annotators; constant scores give correlation 0.
+    """F1 and correlations of scores with a video's annotators; constant scores give correlation 0, with a warning.
 
     Args:
         video: Its annotations.
@@ -45,22 +133,90 @@ def measure(video: Video, scores: NDArray[np.floating], rules: Rules) -> dict[st
         rules: How scores become numbers.
 
     Returns:
-        ``f1``, ``f1_mean``, ``f1_max`` (0 to 1), ``kendall_tau``, ``spearman_rho``.
+        The metrics by name, `ANNOTATOR_METRICS`; those of F1, 0 to 1, are NaN where the store has no annotators'
+        summaries.
 
     Raises:
-        UserError: The video has no annotators' summaries, or lacks what the correlation needs.
+        UserError: The store lacks annotations that the correlation needs.
+        ValueError: There is neither a score for each step nor one for each frame, or a score is not finite.
     """
-    summary = rules.summary(video, scores)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConstantScoresWarning)  # a short random row may be constant, and counts as 0
-        if len(scores) == video.n_steps:
-            found = correlate(video, scores, rules.correlation, summary)
-        elif rules.correlation in ("all-frames", "mean-annotator-all-frames"):
-            found = rank_correlation(scores, references(video, rules.correlation))
-        else:
-            found = correlate(video, scores[video.picks], rules.correlation, summary)
-    agreement = f1_of_summary(summary, user_summaries(video), rules)
-    return {**agreement, "kendall_tau": found.kendall_tau, "spearman_rho": found.spearman_rho}
+    if len(scores) not in (video.n_steps, video.n_frames):
+        raise ValueError(
+            f"{video.id}: {len(scores)} scores fit neither {video.n_steps} steps nor {video.n_frames} frames"
+        )
+    summary = rules.summary(video, scores)  # (frames,)
+    agreement = dict.fromkeys(("f1", "f1_mean", "f1_max"), math.nan)
+    if video.user_summary is not None:
+        agreement = f1_of_summary(summary, video.user_summary, rules)
+    return agreement | correlate(video, scores, summary, rules.correlation)._asdict()
+
+
+def correlate(video: Video, scores: NDArray[np.floating], summary: NDArray[np.integer], rule: str) -> Correlation:
+    """Rank correlations of a video's scores, or of its summary, with the references of a rule.
+
+    Args:
+        video: Its annotations.
+        scores: Step scores, (steps,), or frame scores, (frames,).
+        summary: The 0/1 summary, (frames,), that they give.
+        rule: A name in `CORRELATION_RULES`.
+
+    Returns:
+        The means over references. Constant scores have correlation 0 under every rule, and so has a summary that holds
+        no frame or every frame; both with a ``ConstantScoresWarning`` that names the video.
+
+    Raises:
+        UserError: The store lacks annotations that the rule needs.
+        ValueError: A value is not finite.
+    """
+    chosen = CORRELATION_RULES[rule]
+    constant = np.ptp(_aligned(scores, video, on_frames=False)) == 0
+    if chosen.compares == "summary":
+        judged: Values = np.zeros_like(summary) if constant else summary  # (frames,)
+    else:
+        judged = _aligned(scores, video, chosen.on_frames)  # (steps,) or (frames,)
+    if np.ptp(judged) == 0:
+        what = "all scores are equal" if constant else "the summary holds no frame or every frame"
+        message = f"{video.id}: {what}; its rank correlation counts as 0"
+        warnings.warn(message, ConstantScoresWarning, stacklevel=2)
+    return rank_correlation(judged, references(video, rule))
+
+
+def references(video: Video, rule: str) -> Values:
+    """What a video is correlated with under a rule: each annotator, or their mean.
+
+    Returns:
+        (references, steps), or (references, frames) under a rule on frames.
+
+    Raises:
+        UserError: The store lacks annotations that the rule needs.
+    """
+    rows = annotators(video, rule)
+    return rows.mean(axis=0, dtype=np.float64)[None] if CORRELATION_RULES[rule].of_mean else rows
+
+
+def annotators(video: Video, rule: str) -> Values:
+    """Values of each annotator of a video, on the steps or frames that a rule compares.
+
+    Returns:
+        (annotators, steps), or (annotators, frames) under a rule on frames.
+
+    Raises:
+        UserError: The store lacks annotations that the rule needs.
+    """
+    try:
+        rows = CORRELATION_RULES[rule].annotators(video)
+    except UserError as error:
+        needs = f"protocol.correlation={rule} needs them, protocol.correlation=mean-annotator does not"
+        raise UserError(f"{error}; {needs}") from error
+    return _aligned(rows, video, CORRELATION_RULES[rule].on_frames)
+
+
+def _aligned(values: Values, video: Video, on_frames: bool) -> Values:
+    """Values of steps or of frames, (..., steps) or (..., frames), as values of frames, or of steps."""
+    of_steps = values.shape[-1] == video.n_steps
+    if on_frames:
+        return frame_scores(values, video.picks, video.n_frames) if of_steps else values
+    return values if of_steps else values[..., video.picks]
 
 
 def f1_of_summary(summary: NDArray[np.integer], user_summary: NDArray[np.integer], rules: Rules) -> dict[str, float]:
@@ -68,14 +224,3 @@ def f1_of_summary(summary: NDArray[np.integer], user_summary: NDArray[np.integer
     scores = f1_scores(summary, user_summary)  # (annotators,)
     mean, best = float(scores.mean()), float(scores.max())
     return {"f1": best if rules.f1 == "max" else mean, "f1_mean": mean, "f1_max": best}
-
-
-def user_summaries(video: Video) -> NDArray[np.uint8]:
-    """The annotators' 0/1 summaries of a video, (annotators, frames).
-
-    Raises:
-        UserError: The store holds none.
-    """
-    if video.user_summary is None:
-        raise UserError(f"{video.id}: the store has no annotators' summaries; import them (`clipit data import`)")
-    return video.user_summary

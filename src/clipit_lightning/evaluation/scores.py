@@ -1,24 +1,21 @@
-"""Measuring anybody's scores: read them, match them with a store's videos, apply a protocol's rules."""
+"""Anybody's scores: read them, and match them with the videos or queries of a store."""
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import named_once, refuse_no_file
-from clipit_lightning.data.folds import Fold
+from clipit_lightning.core.files import named_once, read_json, refuse_no_file
+from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.schema import storage_problems
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
-from clipit_lightning.evaluation.rules import Rules, measure
+from clipit_lightning.evaluation.matching import QueryRules, Shots
 
 Scores = NDArray[np.float64]
 
@@ -91,7 +88,7 @@ def numbers(values: Any) -> Scores:  # noqa: ANN401 - whatever stood in a file
 
 
 def _has_truths(values: list[Any]) -> bool:
-    return any(_has_truths(each) if isinstance(each, list) else isinstance(each, bool) for each in values)
+    return any(_has_truths(value) if isinstance(value, list) else isinstance(value, bool) for value in values)
 
 
 def _row(path: Path, name: str, values: Any) -> Scores:  # noqa: ANN401 - whatever stood in the file
@@ -108,20 +105,9 @@ def _row(path: Path, name: str, values: Any) -> Scores:  # noqa: ANN401 - whatev
     return array
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """A video and the scores that were given for it."""
-
-    video: Video
-    scores: Scores
-    """(steps,), or (frames,) where a score for every frame was given."""
-
-    def row(self, rules: Rules) -> dict[str, float]:
-        """F1 and correlations under the rules."""
-        return measure(self.video, self.scores, rules)
-
-
-def match_scores(scores: dict[str, Scores], videos: Sequence[Video], needed: Iterable[str]) -> list[Prediction]:
+def match_scores(
+    scores: Mapping[str, Scores], videos: Sequence[Video], needed: Collection[str]
+) -> list[tuple[Video, Scores]]:
     """Join scores with videos by key (``video_7``), id (``tvsum/video_7``), or name (a YouTube id, a SumMe title).
 
     Args:
@@ -129,33 +115,22 @@ def match_scores(scores: dict[str, Scores], videos: Sequence[Video], needed: Ite
         videos: All videos of the data set.
         needed: Ids of the videos that the folds test.
 
+    Returns:
+        These videos in their order, each with its scores, (steps,) or (frames,).
+
     Raises:
         UserError: A video is unknown, is given twice, has neither a score for each step nor for each frame, or is
-        missing.
+            missing.
     """
-    known = {name: video for video in videos for name in _names(video)}
-    found: dict[str, Prediction] = {}
-    for name, values in scores.items():
-        video = known.get(_plain(name))
-        if video is None:
-            raise UserError(f"{name}: no such video in {videos[0].dataset}; keys are such as {videos[0].key}")
-        if video.id in found:
-            raise UserError(f"{name}: scores for {video.id} are given twice")
-        if len(values) not in (video.n_steps, video.n_frames):
-            raise UserError(
-                f"{name}: {len(values)} scores, expected {video.n_steps} (steps) or {video.n_frames} (frames)"
-            )
-        found[video.id] = Prediction(video, values)
-    wanted = set(needed)
-    if missing := sorted(wanted - set(found)):
-        raise UserError(
-            f"scores are missing for {len(missing)} videos: {', '.join(missing[:5])}{' ...' * (len(missing) > 5)}"
-        )
-    return [found[video.id] for video in videos if video.id in wanted]
-
-
-def _names(video: Video) -> list[str]:
-    return [_plain(name) for name in (video.key, video.id, video.name) if name]
+    known = {_plain(name): video.id for video in videos for name in (video.key, video.id, video.name) if name}
+    given = _names_by_id({name: known.get(_plain(name)) for name in scores}, "video", videos[0].key)
+    wanted = [video for video in videos if video.id in needed]
+    for video in videos:
+        name, steps, frames = given.get(video.id), video.n_steps, video.n_frames
+        if name is not None and len(scores[name]) not in (steps, frames):
+            raise UserError(f"{name}: {len(scores[name])} scores, expected {steps} (steps) or {frames} (frames)")
+    _check_complete(given, [video.id for video in wanted], "videos")
+    return [(video, scores[given[video.id]]) for video in wanted]
 
 
 def _plain(name: str) -> str:
@@ -163,34 +138,86 @@ def _plain(name: str) -> str:
     return re.sub(r"[ _]+", "_", name.removesuffix(".mp4"))
 
 
-def measure_all(predictions: Sequence[Prediction], folds: Sequence[Fold], rules: Rules) -> pd.DataFrame:
-    """A row for every fold and test video: ``fold``, ``video``, and the metrics (fractions)."""
-    rows = {each.video.id: each.row(rules) for each in predictions}
-    return pd.DataFrame([{"fold": fold.index, "video": video, **rows[video]} for fold in folds for video in fold.test])
-
-
-def over_folds(rows: pd.DataFrame) -> dict[str, float]:
-    """Mean over a fold's videos, then over folds."""
-    means = rows.groupby("fold")[list(ANNOTATOR_METRICS)].mean().mean()
-    return {str(name): float(value) for name, value in means.items()}
-
-
-def bootstrap_interval(values: Sequence[float], seed: int = 0, resamples: int = 10_000) -> tuple[float, float]:
-    """Percentile interval (95 %) of a mean over videos: videos are drawn again, with replacement.
+def _names_by_id(ids: Mapping[str, str | None], what: str, example: str) -> dict[str, str]:
+    """The name in a file for each id.
 
     Args:
-        values: One value a video.
-        seed: Of the draws.
-        resamples: Number of draws.
+        ids: Id of the video or query that each name in the file stands for; None where there is none.
+        what: A ``video`` or a ``query``.
+        example: A name.
+
+    Raises:
+        UserError: A name is unknown, or an id is named twice.
     """
-    array = np.asarray(values, dtype=np.float64)
-    rng = np.random.default_rng(seed)
-    means = array[rng.integers(0, len(array), size=(resamples, len(array)))].mean(axis=1)  # (resamples,)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
+    names: dict[str, str] = {}
+    for name, id in ids.items():
+        if id is None:
+            raise UserError(f"{name}: no such {what}; names are such as {example}")
+        if id in names:
+            raise UserError(f"{name}: {id} is given twice")
+        names[id] = name
+    return names
 
 
-def intervals(rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """The 95 % interval of each metric over videos; a video that several folds test counts once, with its mean."""
-    videos = rows.groupby("video")[list(ANNOTATOR_METRICS)].mean()
-    return {name: bootstrap_interval(videos[name].tolist()) for name in ANNOTATOR_METRICS}
+def _check_complete(given: Collection[str], needed: Iterable[str], what: str) -> None:
+    if missing := [id for id in needed if id not in given]:
+        dots = " ..." if len(missing) > 5 else ""
+        raise UserError(f"scores are missing for {len(missing)} {what}: {', '.join(missing[:5])}{dots}")
+
+
+def read_predictions(path: Path, videos: Sequence[QueryVideo], rules: QueryRules) -> dict[str, Shots]:
+    """Read predictions: JSON of video to query to prediction, or of ``video/query`` to prediction.
+
+    A prediction is a list with a score for each shot, of which the best are taken, or ``{"shots": [...]}``: chosen
+    shots, counted from 1 as in the oracle files. A query is named by its concepts in any order, such as ``Car_Food``.
+
+    Returns:
+        The chosen shots, counted from 0, by id of the item.
+
+    Raises:
+        UserError: The file cannot be read, a video or query is unknown, missing or given twice, or a prediction does
+            not fit the video.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds a {type(content).__name__}; write video to query to scores")
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        nested = isinstance(value, dict) and "shots" not in value
+        flat |= {f"{name}/{query}": row for query, row in value.items()} if nested else {name: value}
+    items = {item.id: item for video in videos for item in video.items()}
+    known = {name.casefold(): item.id for item in items.values() for name in _names(item)}
+    ids = {name: known.get(name.casefold().removesuffix("_oracle")) for name in flat}
+    given = _names_by_id(ids, "video and query", next(iter(items)))
+    chosen = {id: _chosen(f"{path}: {name}", flat[name], items[id], rules) for id, name in given.items()}
+    _check_complete(chosen, items, "queries")
+    return chosen
+
+
+def _names(item: QueryItem) -> list[str]:
+    """Every way to name an item: with or without the benchmark, the concepts in either order."""
+    concepts = [item.video.concepts[concept] for concept in item.video.queries[item.query]]
+    queries = ("_".join(concepts), "_".join(reversed(concepts)))
+    return [f"{video}/{query}" for video in (item.video.id, item.video.key) for query in queries]
+
+
+def _chosen(where: str, prediction: Any, item: QueryItem, rules: QueryRules) -> Shots:  # noqa: ANN401 - as in the file
+    shots = isinstance(prediction, dict)
+    try:
+        row = numbers(prediction["shots"] if shots else prediction)
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise UserError(f"{where}: neither a list of scores, finite numbers, nor {{'shots': [numbers]}}") from error
+    if row.ndim != 1 or not np.isfinite(row).all():
+        raise UserError(f"{where}: a row of finite numbers is needed")
+    if not shots:
+        if len(row) != item.n_steps:
+            raise UserError(
+                f"{where}: {len(row)} scores, expected {item.n_steps}, one for each shot; chosen shots are written as "
+                '{"shots": [...]}'
+            )
+        return rules.choose(row)
+    if not len(row) or (row != np.floor(row)).any() or row.min() < 1 or row.max() > item.n_steps:
+        raise UserError(f"{where}: shots are whole numbers from 1 to {item.n_steps}, at least one")
+    if len(np.unique(row)) < len(row):
+        raise UserError(f"{where}: a shot stands twice")
+    return np.sort(row.astype(np.int64) - 1)

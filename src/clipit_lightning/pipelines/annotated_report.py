@@ -12,9 +12,8 @@ from scipy.stats import rankdata
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.correlation import references
 from clipit_lightning.evaluation.protocol import rules_of
-from clipit_lightning.evaluation.rules import Rules
+from clipit_lightning.evaluation.rules import Rules, references
 from clipit_lightning.pipelines.footage import Footage, find_files, open_footage
 from clipit_lightning.pipelines.page import Curve, KeyFrame, Shot, Span, Spread, Track, VideoPage, address, metrics_of
 from clipit_lightning.training.finished_run import FinishedRun
@@ -34,7 +33,7 @@ class Stretch(NamedTuple):
     ours: float
     """Mean rank of the predicted scores, 0 (lowest of the video) to 1."""
     theirs: float
-    """The same of the annotators' mean."""
+    """Mean rank of the annotators' mean, 0 to 1."""
 
 
 def worst_stretches(scores: NDArray[np.floating], mean: NDArray[np.floating], most: int = STRETCHES) -> list[Stretch]:
@@ -53,16 +52,16 @@ def worst_stretches(scores: NDArray[np.floating], mean: NDArray[np.floating], mo
     """
     ours, theirs = _ranks(scores), _ranks(mean)
     free = np.ones(len(ours), dtype=bool)
-    found = []
+    stretches: list[Stretch] = []
     for _ in range(most):
         gains = [np.where(free, sign * (ours - theirs) - BY_CHANCE, -np.inf) for sign in (1, -1)]
-        gain, first, last = max(_largest_sum(each) for each in gains)
+        gain, first, last = max(map(_largest_sum, gains))
         if gain <= 0:
             break
         free[first : last + 1] = False
-        part = slice(first, last + 1)
-        found.append(Stretch(first, last, float(ours[part].mean()), float(theirs[part].mean())))
-    return found
+        steps = slice(first, last + 1)
+        stretches.append(Stretch(first, last, float(ours[steps].mean()), float(theirs[steps].mean())))
+    return stretches
 
 
 def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -78,18 +77,19 @@ def _largest_sum(gains: NDArray[np.float64]) -> tuple[float, int, int]:
         if total <= 0:
             total, start = 0.0, position
         total += gain
-        best = max(best, (total, start, position), key=lambda each: each[0])
+        if total > best[0]:
+            best = total, start, position
     return best
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """From frame numbers to places on the page: seconds where the file is at hand, frames otherwise."""
+    """From frame numbers to times on the page: seconds where the file is at hand, frames otherwise."""
 
     video: Video
     footage: Footage | None
 
-    def places(self, frames: NDArray[np.integer]) -> NDArray[np.float64]:
+    def times(self, frames: NDArray[np.integer]) -> NDArray[np.float64]:
         return self.footage.seconds(frames) if self.footage else np.asarray(frames, dtype=np.float64)
 
     def length(self) -> float:
@@ -113,7 +113,7 @@ def annotated_pages(run: FinishedRun, to: Path, folder: Path | None) -> Iterator
     keys = {row["video"]: str(row["video"]).rpartition("/")[2] for row in rows}
     videos = dict(zip(keys, run.store.read(keys.values()), strict=True))
     files = find_files(folder, {video.key: video.name for video in videos.values()})
-    rules = rules_of(run.config.protocol, run.protocol.dataset, run.protocol.dataset)
+    rules = rules_of(run.config.protocol, run.result.dataset, run.result.dataset)
     for row in rows:
         video = videos[row["video"]]
         scores = run.scores_of(row["video"], video.n_steps)
@@ -142,7 +142,7 @@ def _page(
         source=f"{video.key}, {_folds(folds)}" if video.name else _folds(folds),
         duration=scale.length(),
         unit="seconds" if footage else "frames",
-        curve=Curve(scale.places(video.picks), scores, "Predicted score"),
+        curve=Curve(scale.times(video.picks), scores, "Predicted score"),
         annotators=_spread(scale),
         shots=shots,
         tracks=_tracks(scale, scores),
@@ -164,41 +164,41 @@ def _shots(scale: _Scale, scores: NDArray[np.float64], rules: Rules) -> tuple[Sh
     video = scale.video
     summary = rules.summary(video, scores)  # (frames,)
     chosen = summary[video.change_points[:, 0]].astype(bool)  # (shots,)
-    starts, ends = scale.places(video.change_points[:, 0]), scale.places(video.change_points[:, 1] + 1)
-    return tuple(Shot(*each) for each in zip(starts.tolist(), ends.tolist(), chosen.tolist(), strict=True))
+    starts, ends = scale.times(video.change_points[:, 0]), scale.times(video.change_points[:, 1] + 1)
+    return tuple(Shot(*shot) for shot in zip(starts.tolist(), ends.tolist(), chosen.tolist(), strict=True))
 
 
 def _spread(scale: _Scale) -> Spread:
     """What the annotators said at the picks, from 0 to 1."""
     video = scale.video
-    places = scale.places(video.picks)
+    times = scale.times(video.picks)
     if video.user_scores is not None and BENCHMARKS[video.dataset].has_ratings:
         rows = (video.user_scores.astype(np.float64) - 1) / 4  # ratings from 1 to 5 (TVSum)
         mean, spread = rows.mean(axis=0), rows.std(axis=0)
         low, high = (mean - spread).clip(0, 1), (mean + spread).clip(0, 1)
-        return Spread(places, mean, low, high, "Annotators' mean rating", "One standard deviation of the annotators")
+        return Spread(times, mean, low, high, "Annotators' mean rating", "One standard deviation of the annotators")
     if video.user_summary is not None:
         share = video.user_summary[:, video.picks].mean(axis=0, dtype=np.float64)
         # The deviation of 0/1 values says no more than their mean; how sure the mean is does.
         error = np.sqrt(share * (1 - share) / len(video.user_summary))
         low, high = (share - error).clip(0, 1), (share + error).clip(0, 1)
-        return Spread(places, share, low, high, "Share of annotators who chose it", "One standard error of the share")
-    return Spread(places, video.gtscore, label="Annotators' mean importance")
+        return Spread(times, share, low, high, "Share of annotators who chose it", "One standard error of the share")
+    return Spread(times, video.gtscore, label="Annotators' mean importance")
 
 
 def _tracks(scale: _Scale, scores: NDArray[np.float64]) -> tuple[Track, ...]:
     video = scale.video
     mean = references(video, "mean-annotator")[0].astype(np.float64)  # (steps,)
-    ends = scale.places(np.append(video.picks[1:], video.n_frames))  # (steps,)
-    starts = scale.places(video.picks)
+    ends = scale.times(np.append(video.picks[1:], video.n_frames))  # (steps,)
+    starts = scale.times(video.picks)
     spans = [
         Span(
-            float(starts[each.first]),
-            float(ends[each.last]),
-            f"ranked too {'high' if each.ours > each.theirs else 'low'}: above {each.ours:.0%} of the video, "
-            f"by the annotators above {each.theirs:.0%}",
+            float(starts[stretch.first]),
+            float(ends[stretch.last]),
+            f"ranked too {'high' if stretch.ours > stretch.theirs else 'low'}: above {stretch.ours:.0%} of the video, "
+            f"by the annotators above {stretch.theirs:.0%}",
         )
-        for each in worst_stretches(scores, mean)
+        for stretch in worst_stretches(scores, mean)
     ]
     return (Track("Where the model is most wrong", tuple(spans)),) if spans else ()
 
@@ -207,6 +207,6 @@ def _key_frames(footage: Footage, shots: tuple[Shot, ...]) -> tuple[KeyFrame, ..
     """The middle of each chosen shot, or of as many as are shown, spread over the video."""
     chosen = [shot for shot in shots if shot.chosen]
     taken = np.unique(np.linspace(0, len(chosen) - 1, min(len(chosen), _MOST_KEY_FRAMES)).round().astype(int))
-    middles = {footage.frame_at((chosen[each].start + chosen[each].end) / 2) for each in taken}
+    middles = {footage.frame_at((chosen[number].start + chosen[number].end) / 2) for number in taken}
     pictures = footage.key_frames(sorted(middles))
-    return tuple(KeyFrame(float(footage.seconds(np.array([each]))[0]), pictures[each]) for each in sorted(middles))
+    return tuple(KeyFrame(float(footage.seconds(np.array([at]))[0]), pictures[at]) for at in sorted(middles))

@@ -19,7 +19,7 @@ _MOST_KEY_FRAMES = 4
 
 
 class _Query(NamedTuple):
-    """A query of a run: what was asked, predicted and found."""
+    """A query of a run, with what was predicted and measured."""
 
     item: QueryItem
     scores: NDArray[np.float64]
@@ -41,7 +41,7 @@ def query_pages(run: FinishedRun, to: Path, folder: Path | None) -> Iterator[Vid
     """
     videos = {video.key: video for video in run.store.read_queries()}
     queries = _queries(run, videos)
-    tested = {each.item.video.key: each.item.video for each in queries}
+    tested = {query.item.video.key: query.item.video for query in queries}
     files = find_files(folder, dict.fromkeys(tested, ""))
     footages, problems, pictures = {}, {}, {}
     for key, file in files.items():
@@ -51,27 +51,27 @@ def query_pages(run: FinishedRun, to: Path, folder: Path | None) -> Iterator[Vid
         except UserError as error:  # one bad file does not cost the report
             problems[key] = str(error)
             continue
-        shown = {at for each in queries if each.item.video is video for at in _key_shots(each)}
+        shown = {at for query in queries if query.item.video is video for at in _key_shots(query)}
         frames = {at: footages[key].frame_at((at + 0.5) * video.shot_seconds) for at in shown}
-        found = footages[key].key_frames(sorted(frames.values()))
-        pictures[key] = {at: found[frame] for at, frame in frames.items()}
-    for each in queries:
-        key = each.item.video.key
-        yield _page(each, footages.get(key), pictures.get(key, {}), problems.get(key), to)
+        jpegs = footages[key].key_frames(sorted(frames.values()))
+        pictures[key] = {at: jpegs[frame] for at, frame in frames.items()}
+    for query in queries:
+        key = query.item.video.key
+        yield _page(query, footages.get(key), pictures.get(key, {}), problems.get(key), to)
 
 
 def _queries(run: FinishedRun, videos: Mapping[str, QueryVideo]) -> list[_Query]:
     """The tested queries, lowest F1 first."""
     items = {(key, item.id.rpartition("/")[2]): item for key, video in videos.items() for item in video.items()}
-    rules = query_rules_of(run.config.protocol, run.protocol.dataset)
-    found = []
+    rules = query_rules_of(run.config.protocol, run.result.dataset)
+    queries = []
     for row in run.rows.sort_values("f1", kind="stable").to_dict("records"):
         item = items.get((str(row["video"]).rpartition("/")[2], str(row["query"])))
         if item is None:
-            raise UserError(f"{run.folder.per_video}: {row['video']}: the store has no query {row['query']}")
+            raise UserError(f"{run.run.per_video_file}: {row['video']}: the store has no query {row['query']}")
         scores = run.scores_of(f"{row['video']}/{row['query']}", item.n_steps)
-        found.append(_Query(item, scores, rules.choose(scores), row))
-    return found
+        queries.append(_Query(item, scores, rules.choose(scores), row))
+    return queries
 
 
 def _key_shots(query: _Query) -> list[int]:
@@ -112,15 +112,10 @@ def _page(
 def _shots(query: _Query, oracle: Shots) -> tuple[Shot, ...]:
     """All shots; the chosen ones with their tags, and a word where the oracle has them, too."""
     video, seconds = query.item.video, query.item.video.shot_seconds
-    chosen, agreed = set(query.chosen.tolist()), set(oracle.tolist())
+    texts = {at: _tags(video, at) for at in query.chosen.tolist()}
+    texts |= {at: f"{texts[at]} (in the oracle)" for at in oracle.tolist() if at in texts}
     return tuple(
-        Shot(
-            at * seconds,
-            (at + 1) * seconds,
-            at in chosen,
-            text=_tags(video, at) + " (in the oracle)" * (at in agreed) if at in chosen else "",
-        )
-        for at in range(query.item.n_steps)
+        Shot(at * seconds, (at + 1) * seconds, at in texts, text=texts.get(at, "")) for at in range(query.item.n_steps)
     )
 
 

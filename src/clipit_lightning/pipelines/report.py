@@ -1,7 +1,6 @@
 """``report``: a finished run as one page to look at, with every tested video or query, the worst first."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -12,6 +11,7 @@ from clipit_lightning.pipelines.annotated_report import annotated_pages
 from clipit_lightning.pipelines.page import Line, LineChart, Metric, Page, Table, VideoPage, write_page
 from clipit_lightning.pipelines.query_report import query_pages
 from clipit_lightning.training.finished_run import FinishedRun, read_finished_run
+from clipit_lightning.training.result import OverFolds
 from clipit_lightning.training.scorers import scorer_class
 
 LOSS_TITLES = {
@@ -44,30 +44,24 @@ def report(run: Path, to: Path | None = None, videos: Path | None = None, root: 
         UserError: There is no finished run, a file of it is damaged, the store is missing or has changed, or the page
             cannot be written.
     """
-    found = read_finished_run(run, root)
+    finished = read_finished_run(run, root)
     to = to or run / "report.html"
-    pages = query_pages if has_queries(found.protocol.dataset) else annotated_pages
-    shown = tuple(pages(found, to, videos))
-    try:
-        page = _page(found, shown)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:  # JSON, but not what a run writes
-        raise UserError(f"{found.folder.result}: damaged (no {error}); restore the file") from error
-    write_page(page, to)
+    pages = query_pages if has_queries(finished.result.dataset) else annotated_pages
+    write_page(_page(finished, tuple(pages(finished, to, videos))), to)
     return to
 
 
 def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
-    result, protocol = run.result, run.protocol
-    scorer = scorer_class(run.config.model.name)
+    protocol, scorer = run.result.protocol, scorer_class(run.config.model.name)
     benchmark = BENCHMARKS[protocol.dataset]
     mini = "MINI: these data are synthetic. The numbers say that the code works, and nothing about video."
     charts = _charts(run)
     lines = f"A line for each fold; the dot marks the {_selected(run)} that was selected and tested."
     return Page(
         title=f"{scorer.title or scorer.__name__} on {benchmark.title}",
-        subtitle=f"{run.folder.path.resolve().name}: {protocol.setting}, {_selected(run)} by {protocol.selection}",
+        subtitle=f"{run.run.path.resolve().name}: {protocol.setting}, {_selected(run)} by {protocol.selection}",
         notice=mini if protocol.data == "mini" else None,
-        metrics=_head(result["metrics"]),
+        metrics=_head(run.result.measured),
         facts=_facts(run),
         videos=videos,
         charts=charts,
@@ -78,49 +72,48 @@ def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
     )
 
 
-def _head(metrics: dict[str, Any]) -> tuple[Metric, ...]:
+def _head(metrics: dict[str, OverFolds]) -> tuple[Metric, ...]:
     """Mean and standard deviation over folds; F1 by the other convention only where it differs."""
-    names = [name for name in SHOWN if metrics.get(name)]
-    names = [name for name in names if not (name in ("f1_mean", "f1_max") and metrics[name] == metrics.get("f1"))]
     shown = []
-    for name in names:
-        mean, spread = metrics[name]["mean"], metrics[name]["std"]
-        text = printed(name, mean) + (f" ± {printed(name, spread)}" if spread is not None else "")
+    for name in (name for name in SHOWN if name in metrics):
+        if name in ("f1_mean", "f1_max") and metrics[name] == metrics.get("f1"):
+            continue
+        mean, std = metrics[name].mean, metrics[name].std
+        text = printed(name, mean) + (f" ± {printed(name, std)}" if std is not None else "")
         shown.append(Metric(METRICS[name].label, text, mean))
     return tuple(shown)
 
 
 def _facts(run: FinishedRun) -> tuple[tuple[str, str], ...]:
-    result, protocol = run.result, run.protocol
+    result, protocol = run.result, run.result.protocol
     facts = [
         ("Protocol", protocol.identifier),
-        ("Method", f"{run.config.model.name}, {result.get('supervision', 'unknown')}"),
-        ("Data", f"{protocol.dataset}, {protocol.data}, features {result.get('features', 'unnamed')}"),
+        ("Method", f"{run.config.model.name}, {result.supervision}"),
+        ("Data", f"{protocol.dataset}, {protocol.data}, features {result.features}"),
         ("Setting", " + ".join((protocol.setting, *protocol.sources))),
-        ("Folds", f"{len(result['folds'])}, {protocol.folds}"),
+        ("Folds", f"{len(result.folds)}, {protocol.folds}"),
         (f"Selection of the {_selected(run)}", protocol.selection),
         ("F1", protocol.f1 if protocol.correlation == "none" else f"{protocol.f1} over annotators"),
         ("Correlation", protocol.correlation),
         ("Summary", f"{protocol.budget:.0%} at most, {protocol.solver} on {protocol.shot_value}s, {protocol.rounding}"),
         ("Seed", str(run.config.seed)),
-        ("Trained parameters", f"{result.get('parameters', 0):,}"),
+        ("Trained parameters", f"{result.parameters:,}"),
         ("±", "standard deviation over folds"),
     ]
-    return tuple(each for each in facts if each != ("Correlation", "none"))
+    return tuple(fact for fact in facts if fact != ("Correlation", "none"))
 
 
 def _folds(run: FinishedRun) -> Table:
     """A row for each fold: what was selected, and what it reached."""
-    names = [name for name in SHOWN if run.result["metrics"].get(name) and name not in ("f1_mean", "f1_max")]
-    monitor = _monitor(run)
-    rows = []
-    for position, fold in enumerate(run.result["folds"]):
-        epoch, validation = fold["epoch"], (fold["validation"] or {}).get(monitor)
-        reached = [run.result["metrics"][name]["folds"] for name in names]
-        shown = [printed(name, values[position]) for name, values in zip(names, reached, strict=True)]
-        tested = fold.get("queries", fold["videos"])
-        selected = "-" if epoch is None else _shown_selected(run, epoch)
-        rows.append((str(fold["fold"]), str(tested), selected, printed(monitor, validation), *shown))
+    metrics, monitor = run.result.measured, run.result.validation.monitor
+    rows, folds = [], run.result.folds
+    names = [name for name in SHOWN if name in metrics and name not in ("f1_mean", "f1_max")]
+    names = [name for name in names if len(metrics[name].folds) == len(folds)]  # no fold lacks the metric
+    for position, fold in enumerate(folds):
+        validation = (fold.validation or {}).get(monitor)
+        selected = "-" if fold.epoch is None else _shown_selected(run, fold.epoch)
+        shown = (printed(name, metrics[name].folds[position]) for name in names)
+        rows.append((str(fold.fold), str(fold.queries or fold.videos), selected, printed(monitor, validation), *shown))
     columns = (
         "Fold",
         "Tested",
@@ -140,16 +133,11 @@ def _shown_selected(run: FinishedRun, epoch: int) -> str:
     return f"{run.config.model.alphas[epoch]:g}" if _selected(run) == "alpha" else str(epoch + 1)
 
 
-def _monitor(run: FinishedRun) -> str:
-    """The metric that chooses the epoch."""
-    return "f1" if has_queries(run.protocol.dataset) else "kendall_tau"
-
-
 def _charts(run: FinishedRun) -> tuple[LineChart, ...]:
     """The validation metric and each loss term over epochs, a line for each fold that has curves."""
-    curves = {fold["fold"]: _curves(run.folder.fold(fold["fold"]) / "metrics.csv") for fold in run.result["folds"]}
-    selected = {fold["fold"]: fold["epoch"] for fold in run.result["folds"]}
-    monitor = _monitor(run)
+    folds, monitor = run.result.folds, run.result.validation.monitor
+    curves = {fold.fold: _curves(run.run.fold(fold.fold) / "metrics.csv") for fold in folds}
+    selected = {fold.fold: fold.epoch for fold in folds}
     titles = {f"val/{monitor}": f"{METRICS[monitor].label} in validation"}
     titles |= {f"train/{name}": title for name, title in LOSS_TITLES.items()}
     charts = []
@@ -180,6 +168,6 @@ def _curves(path: Path) -> pd.DataFrame:
 
 
 def _line(fold: int, values: "pd.Series[float]", epoch: int | None) -> Line:
-    epochs = [int(each) for each in values.index]
+    epochs = [int(epoch) for epoch in values.index]
     selected = epochs.index(epoch) if epoch in epochs else None
-    return Line(f"Fold {fold}", [each + 1 for each in epochs], values.to_numpy(), selected)
+    return Line(f"Fold {fold}", [number + 1 for number in epochs], values.to_numpy(), selected)

@@ -7,21 +7,19 @@ from the encoder that the run was trained on. The same input gives the same scor
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from clipit_lightning.core.config import Config
-from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import read_json
 from clipit_lightning.core.log import log
 from clipit_lightning.data import has_queries
 from clipit_lightning.models.scorer import Scorer
 from clipit_lightning.models.zero_shot import phrases
-from clipit_lightning.training.run import RunFolder
+from clipit_lightning.training.result import RunResult
+from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import read_scorer
 from clipit_lightning.video.encoders import Encoder
 
@@ -36,8 +34,7 @@ class TrainedRun:
 
     path: Path
     config: Config
-    result: dict[str, Any]
-    """The content of ``result.json``."""
+    result: RunResult
     scorers: dict[int, Scorer]
     """The scorer of each fold that takes part, by its number."""
     feature_dim: int
@@ -46,8 +43,7 @@ class TrainedRun:
     @property
     def made(self) -> dict[str, str]:
         """How the features that it was trained on were made, where its store knows."""
-        made = self.result.get("store")
-        return made if isinstance(made, dict) else {}
+        return self.result.store
 
     @property
     def label(self) -> str:
@@ -60,7 +56,7 @@ class TrainedRun:
     def has_language(self) -> bool:
         """Whether its scores depend on text."""
         reads_language = any(scorer.reads_language for scorer in self.scorers.values())
-        return reads_language and bool(self.result.get("captions"))
+        return reads_language and bool(self.result.captions)
 
     @property
     def wants_query(self) -> bool:
@@ -90,7 +86,7 @@ class TrainedRun:
             UserError: The weights, the preprocessing or the number of features are others; a query is given that has no
                 effect; or none is given where every summary had one.
         """
-        named = self.made.get("encoder") or self.result.get("features", "unnamed")
+        named = self.made.get("encoder") or self.result.features
         given = encoder.provenance()
         other = [word for key, word in _SAME.items() if "encoder" in self.made and self.made.get(key) != given.get(key)]
         if other or encoder.feature_dim != self.feature_dim:
@@ -144,19 +140,15 @@ def read_trained_run(path: Path, fold: int | None = None) -> TrainedRun:
     Raises:
         UserError: There is no finished run, a file of it is damaged, it has no such fold, or nothing in it is trained.
     """
-    folder = RunFolder(path)
-    if not folder.config.exists():
-        raise UserError(f"{path}: no run here (config.yaml); see `ls runs`")
-    if not folder.result.exists():
-        raise UserError(f"{path}: the run is not finished; `clipit train {folder.config} output={path}` continues it")
-    config, result = load_config([folder.config]), read_json(folder.result)
+    run = Run(path)
+    config, result = run.config(), run.result()
     name = "last.ckpt" if config.selection == "last" else "best.ckpt"
     there = sorted(int(file.parent.name) for file in path.glob(f"folds/*/{name}") if file.parent.name.isdecimal())
-    if not isinstance(result, dict) or not there:
+    if not there:
         raise UserError(f"{path}: holds no trained scorer ({config.model.name}, folds/*/{name}); choose another run")
     if fold is not None and fold not in there:
         raise UserError(f"--fold: {path} has {', '.join(map(str, there))}, not {fold}")
-    read = {number: read_scorer(folder.fold(number) / name) for number in (there if fold is None else [fold])}
+    read = {number: read_scorer(run.fold(number) / name) for number in (there if fold is None else [fold])}
     sizes = {(options["feature_dim"], options["text_dim"]) for _, options in read.values()}
     if len(sizes) > 1:
         raise UserError(f"{path}: its folds were trained on features of several sizes; train it anew")

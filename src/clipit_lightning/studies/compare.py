@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import refuse_no_file
 from clipit_lightning.evaluation.names import METRICS
-from clipit_lightning.evaluation.protocol import Protocol, evaluation_differences, protocol_of
-from clipit_lightning.evaluation.scores import bootstrap_interval
-from clipit_lightning.training.run import read_result
+from clipit_lightning.evaluation.protocol import Protocol, evaluation_differences
+from clipit_lightning.evaluation.statistics import bootstrap_interval
+from clipit_lightning.training.run import Run
 
 PERMUTATIONS = 10_000
 
@@ -28,54 +26,32 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
         UserError: A folder holds no finished run, or the runs given together are not repetitions of one: their method,
             configuration, folds or protocol differ.
     """
-    tables, what = [], []
+    tables, trained = [], []
     for folder in folders:
-        if not (folder / "result.json").exists():
-            raise UserError(f"{folder}: no finished run here (result.json); see `ls runs`")
-        result = read_result(folder / "result.json")
-        what.append(
+        result, rows = Run(folder).result(), Run(folder).rows()
+        trained.append(
             {
-                "methods": result["method"],
-                "configurations": result["config_hash"],
-                "folds": [fold["fold"] for fold in result["folds"]],
-                "protocols": _read_protocol(folder, result["protocol"]),
+                "methods": result.method,
+                "configurations": result.config_hash,
+                "folds": [fold.fold for fold in result.folds],
+                "protocols": result.protocol,
             }
         )
-        rows, keys = _read_rows(folder / "per_video.csv")
-        tables.append(rows.groupby(keys, as_index=False)[[each for each in METRICS if each in rows]].mean())
-        tables[-1].insert(0, "seed", result["seed"])
-    for folder, each in zip(folders, what, strict=True):
-        if other := [name for name, value in each.items() if value != what[0][name]]:
+        keys, names = ([name for name in names if name in rows] for names in (("video", "query"), METRICS))
+        if not np.isfinite(rows[names].to_numpy()).all():
+            raise UserError(
+                f"{Run(folder).per_video_file}: a metric is missing or infinite; restore it, or run it again"
+            )
+        tables.append(rows.groupby(keys, as_index=False)[names].mean())
+        tables[-1].insert(0, "seed", result.seed)
+    for folder, values in zip(folders, trained, strict=True):
+        if other := [name for name, value in values.items() if value != trained[0][name]]:
             differ = f"their {' and '.join(other)} differ"
             raise UserError(f"{folder} is no repetition of {folders[0]}: {differ}; compare them instead")
     rows = pd.concat(tables, ignore_index=True)
     if rows.duplicated(["seed", *keys]).any():
         raise UserError(f"{', '.join(map(str, folders))}: two runs of the same seed; name each seed once")
-    return what[0]["protocols"], rows
-
-
-def _read_protocol(folder: Path, saved: dict[str, Any]) -> Protocol:
-    try:
-        return protocol_of(saved)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder / 'result.json'}: its protocol is damaged ({error}); run it again") from error
-
-
-def _read_rows(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of a run's table, and the columns that name what is measured."""
-    try:
-        refuse_no_file(path)
-        rows = pd.read_csv(path)
-        keys = [name for name in ("video", "query") if name in rows]
-        names = [name for name in METRICS if name in rows]
-        if "video" not in keys or not names or rows[keys].isna().any().any():
-            raise ValueError("columns or names of videos are missing")
-        if not np.isfinite(rows[names].to_numpy(np.float64)).all():
-            raise ValueError("a metric is missing or infinite")
-    except (OSError, ValueError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not the table of a run ({reason}); restore it, or run it again") from error
-    return rows.astype(dict.fromkeys(keys, str)), keys
+    return result.protocol, rows
 
 
 def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:

@@ -12,9 +12,10 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import config_hash, load_config
 from clipit_lightning.core.errors import UserError, require
 from clipit_lightning.core.yaml_files import read_yaml
-from clipit_lightning.evaluation.protocol import apply_preset, refuse_contradictions
+from clipit_lightning.evaluation.presets import apply_preset
+from clipit_lightning.evaluation.protocol import check_contradictions
 from clipit_lightning.training.build import resolve_root
-from clipit_lightning.training.run import read_result
+from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import check_scorer, supervision_of
 
 _MOST = 10_000  # runs
@@ -58,10 +59,11 @@ class GridRun:
         Raises:
             UserError: What lies there cannot be read.
         """
-        if not (folder / "result.json").exists() or not (folder / "config.yaml").exists():
+        run = Run(folder)
+        if not run.result_file.exists() or not run.config_file.exists():
             return False
-        read_result(folder / "result.json")  # a damaged one is none
-        there = load_config([folder / "config.yaml"])
+        run.result()  # a damaged one is none
+        there = run.config()
         same = (there.seed, there.data.fold, there.data.root) == (self.config.seed, self.config.data.fold, root)
         return same and config_hash(there) == self.hash
 
@@ -156,7 +158,7 @@ class _Expansion:
         words = [*_words(entry, key), *_words(spec, where), *_words(self.quick, "quick"), *self.words, *_FIXED]
         try:
             config = load_config(files, words)
-            refuse_contradictions(config)
+            check_contradictions(config)
             check_scorer(config)
             _check_supervision(config, supervision)
         except UserError as error:

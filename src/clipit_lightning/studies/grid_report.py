@@ -3,7 +3,6 @@
 import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -15,7 +14,8 @@ from clipit_lightning.studies.compare import compare_runs
 from clipit_lightning.studies.grid import Grid, GridRun, roots_of
 from clipit_lightning.studies.leaderboard import spread
 from clipit_lightning.studies.tables import MAIN, markdown_table, mean_and_std
-from clipit_lightning.training.run import read_result
+from clipit_lightning.training.result import OverFolds
+from clipit_lightning.training.run import Run
 
 _CELL = ["cell", "dataset", "setting", "supervision", "data"]
 _SPREADS = [f"{name}{end}" for name in MAIN for end in ("", "_std", "_folds_std")]
@@ -55,13 +55,13 @@ def benchmark_table(runs: Sequence[GridRun], folder: Path) -> pd.DataFrame:
     """
     rows = []
     for (cell, supervision, scorer), group in _groups(runs).items():
-        results = [read_result(folder / run.name / "result.json") for run in group]
+        results = [Run(folder / run.name).result() for run in group]
         row = {"cell": cell, "supervision": supervision, "scorer": scorer, "seeds": len(group)}
-        row |= {name: results[0][name] for name in ("dataset", "setting", "data")}
+        row |= {name: getattr(results[0], name) for name in ("dataset", "setting", "data")}
         for name in MAIN:
-            row |= _spread(name, [result["metrics"][name] for result in results if result["metrics"].get(name)])
-        row |= {"parameters": results[0].get("parameters", 0)}
-        rows.append(row | {"minutes": round(sum(result.get("wall_seconds", 0.0) for result in results) / 60, 2)})
+            row |= _spread(name, [result.measured[name] for result in results if name in result.measured])
+        row |= {"parameters": results[0].parameters}
+        rows.append(row | {"minutes": round(sum(result.wall_seconds for result in results) / 60, 2)})
     table = pd.DataFrame(rows, columns=COLUMNS)
     order = {cell: number for number, cell in enumerate(dict.fromkeys(run.cell for run in runs))}
     table["order"] = [order[cell] for cell in zip(table["cell"], table["supervision"], strict=True)]
@@ -78,9 +78,9 @@ def _groups(runs: Sequence[GridRun]) -> dict[tuple[str, str, str], list[GridRun]
     return groups
 
 
-def _spread(name: str, metrics: Sequence[dict[str, Any]]) -> dict[str, float]:
-    means = [metric["mean"] for metric in metrics]
-    folds = [value for metric in metrics for value in metric["folds"]]
+def _spread(name: str, metrics: Sequence[OverFolds]) -> dict[str, float]:
+    means = [metric.mean for metric in metrics]
+    folds = [value for metric in metrics for value in metric.folds]
     mean, over_seeds = spread(means, METRICS[name].factor)
     _, over_folds = spread(folds, METRICS[name].factor)
     return {name: mean, f"{name}_std": over_seeds, f"{name}_folds_std": over_folds}

@@ -16,7 +16,7 @@ from clipit_lightning.core.processes import Ended, Pool
 from clipit_lightning.evaluation.names import METRICS, printed
 from clipit_lightning.studies.grid import GridRun, roots_of
 from clipit_lightning.studies.tables import MAIN
-from clipit_lightning.training.run import read_result
+from clipit_lightning.training.run import Run
 
 _TRAIN = (sys.executable, "-m", "clipit_lightning.cli.main", "train")
 
@@ -152,9 +152,9 @@ def _fail(progress: _Progress, name: str, reason: str) -> None:
 def _log_result(progress: _Progress, name: str, note: str = "") -> None:
     """Log what a run measured; a result that cannot be read is a failure of this run, and stops no other."""
     try:
-        metrics = read_result(progress.folder / name / "result.json")["metrics"]
+        metrics = Run(progress.folder / name).result().measured
     except UserError as error:
         _fail(progress, name, str(error))
         return
-    shown = [f"{METRICS[key].column} {printed(key, metrics[key]['mean'])}" for key in MAIN if metrics.get(key)]
+    shown = [f"{METRICS[key].column} {printed(key, metrics[key].mean)}" for key in MAIN if key in metrics]
     log.info(f"{progress.done} {name}: {'  '.join(shown)}{progress.time_left()}{note}")

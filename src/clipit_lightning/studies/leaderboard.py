@@ -4,16 +4,17 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, Field, model_validator
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import read_json, refuse_no_file, write_text
+from clipit_lightning.core.files import read_typed, refuse_no_file, write_text
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.evaluation.names import METRICS
-from clipit_lightning.training.run import read_result
+from clipit_lightning.training.result import RunResult, read_result
 
 VIDEOS = tuple(video for benchmark in BENCHMARKS.values() for video in benchmark.videos)
 """Videos whose own F1 is a column: benchmarks with queries have four videos, and the field prints each."""
@@ -64,31 +65,30 @@ def result_folders(runs: Path = Path("runs"), kept: Path = Path("experiments/res
     return [runs, *sorted(latest, key=lambda folder: -latest[folder]), kept]
 
 
-def find_results(folders: Iterable[Path]) -> list[dict[str, Any]]:
+def find_results(folders: Iterable[Path]) -> list[RunResult]:
     """Read every ``result.json`` of the runs under the folders, and every ``*.json`` of a folder of results.
 
-    A run that is found twice, as under ``runs`` and copied to ``experiments/results``, or in two grids, counts once, as
-    the first of the folders has it. It is the same run where protocol (which knows the data), configuration, folds and
-    seed are. Trials of a search, which test nothing, are left out.
+    A run that lies in two folders, as under ``runs`` and copied to ``experiments/results``, or in two grids, counts
+    once, as the first of the folders has it. It is the same run where protocol (which knows the data), configuration,
+    folds and seed are. Trials of a search, which test nothing, are omitted.
 
     Raises:
         UserError: A result cannot be read.
     """
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    results: dict[tuple[str, ...], RunResult] = {}
     for folder in folders:
         for path in sorted([*folder.glob("*/result.json"), *folder.glob("*.json")]):
             result = read_result(path)
-            if not result["metrics"]:  # of a search, which tests nothing
-                continue
-            found.setdefault((*_trained(result), str(result["seed"])), result)
-    return list(found.values())
+            if result.metrics:
+                results.setdefault((*_trained(result), str(result.seed)), result)
+    return list(results.values())
 
 
-def _trained(result: dict[str, Any]) -> tuple[str, ...]:
-    """What was trained and how it was measured, but for the seed; repetitions have the same."""
-    folds = ",".join(str(fold["fold"]) for fold in result["folds"])
-    names = (str(result[name]) for name in _NAMES)
-    return *names, result["protocol"]["identifier"], result["config_hash"], folds
+def _trained(result: RunResult) -> tuple[str, ...]:
+    """What was trained and how it was measured, without the seed; repetitions have the same."""
+    folds = ",".join(str(fold.fold) for fold in result.folds)
+    names = (getattr(result, name) for name in _NAMES)
+    return *names, result.protocol.identifier, result.config_hash, folds
 
 
 def make_board(folders: Iterable[Path], published: Path | None = None, floors: Path | None = None) -> pd.DataFrame:
@@ -99,17 +99,17 @@ def make_board(folders: Iterable[Path], published: Path | None = None, floors: P
     give the same rows in any order.
 
     Args:
-        folders: Folders with runs or results, as of `result_folders`.
+        folders: Folders with runs or results, such as those of `result_folders`.
         published: CSV file of the field's printed results.
         floors: Folder of the files of ``clipit baselines --keep``; each group of real data takes its rule's rows.
 
     Raises:
         UserError: A file cannot be read.
     """
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, ...], list[RunResult]] = {}
     for result in find_results(folders):
         groups.setdefault(_trained(result), []).append(result)
-    rows = [_row(sorted(results, key=lambda result: (result["seed"], result["run"]))) for results in groups.values()]
+    rows = [_row(sorted(results, key=lambda result: (result.seed, result.run))) for results in groups.values()]
     rows += _published_rows(published) if published and published.exists() else []
     rows += _floor_rows(rows, floors) if floors and floors.is_dir() else []
     board = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -120,25 +120,27 @@ def make_board(folders: Iterable[Path], published: Path | None = None, floors: P
     return board.sort_values(order, ascending=directions, ignore_index=True)
 
 
-def _row(results: list[dict[str, Any]]) -> dict[str, Any]:
-    row: dict[str, Any] = {name: results[0][name] for name in _NAMES}
+def _row(results: list[RunResult]) -> dict[str, Any]:
+    first = results[0]
+    row: dict[str, Any] = {name: getattr(first, name) for name in _NAMES}
     for name, metric in METRICS.items():
-        measured = [result["metrics"][name] for result in results if result["metrics"].get(name)]
-        folds = [value for values in measured for value in values["folds"]]
-        row[name] = round(spread([values["mean"] for values in measured], metric.factor)[0], 4)
+        measured = [result.measured[name] for result in results if name in result.measured]
+        folds = [value for values in measured for value in values.folds]
+        row[name] = round(spread([values.mean for values in measured], metric.factor)[0], 4)
         row[f"{name}_std"] = round(spread(folds, metric.factor)[1], 4)
     for video in VIDEOS:
-        f1 = [value["f1"] for result in results for value in _of_video(result, video)]
+        key = f"{first.dataset}/{video}"
+        f1 = [fold.per_video[key]["f1"] for result in results for fold in result.folds if key in fold.per_video]
         row[video] = round(spread(f1, METRICS["f1"].factor)[0], 4)
     return row | {
-        "folds": len(results[0]["folds"]),
-        "seeds": len({result["seed"] for result in results}),
-        "selection": results[0]["selection"],
-        "protocol": results[0]["protocol"]["identifier"],
-        "run": " ".join(result["run"] for result in results),
-        "correlation": results[0]["protocol"]["correlation"],
+        "folds": len(first.folds),
+        "seeds": len({result.seed for result in results}),
+        "selection": first.selection,
+        "protocol": first.protocol.identifier,
+        "run": " ".join(result.run for result in results),
+        "correlation": first.protocol.correlation,
         "kind": "ours",
-        "mark": MARKS.get(results[0]["selection"], ""),
+        "mark": MARKS.get(first.selection, ""),
     }
 
 
@@ -146,12 +148,6 @@ def spread(values: Sequence[float], factor: float) -> tuple[float, float]:
     """Mean and sample standard deviation, both times a factor; NaN where there are too few values."""
     mean = factor * float(np.mean(values)) if values else math.nan
     return mean, factor * float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-
-
-def _of_video(result: dict[str, Any], video: str) -> list[dict[str, float]]:
-    """Means over the queries of a video, from every fold that tests it."""
-    name = f"{result['dataset']}/{video}"
-    return [fold["per_video"][name] for fold in result["folds"] if name in fold.get("per_video", {})]
 
 
 def _published_rows(path: Path) -> list[dict[str, Any]]:
@@ -170,17 +166,15 @@ def _published_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _published_row(row: dict[Any, Any]) -> dict[str, Any]:
-    unsupervised = str(row["note"]).startswith("unsupervised")
+    supervision = "none" if row["selection"] in ("-", "none") else "supervised"
+    if str(row["note"]).startswith("unsupervised"):
+        supervision = "unsupervised"
     queries = has_queries(row["dataset"])
     return {
         "method": f"{row['method']} ({row['year']})",
         "dataset": row["dataset"],
         "setting": "canonical" if queries else row["setting"],  # leaving one video out is the canonical setting there
-        "supervision": "unsupervised"
-        if unsupervised
-        else "none"
-        if row["selection"] in ("-", "none")
-        else "supervised",
+        "supervision": supervision,
         "features": row["features"],
         "data": "real",
         **{name: row[name] for name in ("f1", "kendall_tau", "spearman_rho")},
@@ -197,55 +191,58 @@ def _published_videos(row: dict[Any, Any]) -> dict[str, float]:
     """F1 of each video, which the note lists in the order of the benchmark, where the paper prints them."""
     numbers = str(row["note"]).split()
     videos = BENCHMARKS[row["dataset"]].videos
-    if len(numbers) != len(videos) or not all(re.fullmatch(r"\d+(\.\d+)?", each) for each in numbers):
+    if len(numbers) != len(videos) or not all(re.fullmatch(r"\d+(\.\d+)?", number) for number in numbers):
         return {}
-    return {video: float(each) for video, each in zip(videos, numbers, strict=True)}
+    return {video: float(number) for video, number in zip(videos, numbers, strict=True)}
+
+
+class _FloorRow(BaseModel, strict=True, extra="allow"):
+    """The metrics of a floor or ceiling, and of each the standard deviation, such as ``f1_std``."""
+
+    __pydantic_extra__: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(init=False)
+    name: str
+
+    @model_validator(mode="after")
+    def _check_deviations(self) -> Self:
+        values = self.__pydantic_extra__
+        if missing := [name for name in METRICS if name in values and f"{name}_std" not in values]:
+            raise ValueError(f"{missing[0]}_std is missing")
+        return self
+
+
+class _Floors(BaseModel, strict=True):
+    """The file of ``clipit baselines --keep``."""
+
+    dataset: str
+    annotations_hash: str
+    draws: int
+    rules: Annotated[dict[str, list[_FloorRow]], Field(min_length=1)]
+    """The rows by correlation rule."""
 
 
 def _floor_rows(rows: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
     """Floors and ceilings for each group of real data; F1 alone where the group's correlation rule is unknown."""
     groups = sorted({(row["dataset"], row["setting"], row["correlation"]) for row in rows if row["data"] == "real"})
-    found = []
+    floors = []
     for path in sorted(folder.glob("*.json")):
-        kept = read_json(path)
-        try:
-            _refuse_no_floors(kept)
-            for dataset, setting, rule in groups:
-                if dataset == kept["dataset"]:
-                    found += [_floor_row(row, kept, setting, rule) for row in _rule_rows(kept, rule)]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(
-                f"{path}: not floors of clipit baselines ({error}); make them again or remove it"
-            ) from error
-    return found
+        kept = read_typed(path, _Floors, "not floors of clipit baselines", "make them again or remove it")
+        any_rule = next(iter(kept.rules.values()))
+        for dataset, setting, rule in groups:
+            if dataset == kept.dataset:
+                unknown = {} if rule in kept.rules else dict.fromkeys(("kendall_tau", "spearman_rho"), math.nan)
+                shown = kept.rules.get(rule, any_rule)  # F1 is the same under each
+                floors += [_floor_row({**row.model_dump(), **unknown}, kept, setting, rule) for row in shown]
+    return floors
 
 
-def _refuse_no_floors(kept: Any) -> None:  # noqa: ANN401 - whatever stood in the file
-    """Also where no group of the board takes them."""
-    if not isinstance(kept["dataset"], str) or not kept["rules"]:
-        raise ValueError("no dataset or no rules")
-    for rule in kept["rules"]:
-        for row in _rule_rows(kept, rule):
-            shown = _floor_row(row, kept, "", rule)
-            if any(isinstance(value, float) and not math.isfinite(value) for value in shown.values()):
-                raise ValueError(f"a number of {row['name']} is infinite")
-
-
-def _rule_rows(kept: dict[str, Any], rule: str) -> list[dict[str, Any]]:
-    if rule in kept["rules"]:
-        return list(kept["rules"][rule])
-    any_rule = next(iter(kept["rules"].values()))  # F1 is the same under each
-    return [{**row, "kendall_tau": math.nan, "spearman_rho": math.nan} for row in any_rule]
-
-
-def _floor_row(row: dict[str, Any], kept: dict[str, Any], setting: str, rule: str) -> dict[str, Any]:
+def _floor_row(row: dict[str, Any], kept: _Floors, setting: str, rule: str) -> dict[str, Any]:
     metrics = METRICS | dict.fromkeys(VIDEOS, METRICS["f1"])
     names = {name: round(metric.factor * row[name], 4) for name, metric in metrics.items() if name in row}
     drawn = {name: metric.factor * row[f"{name}_std"] for name, metric in METRICS.items() if name in row}
     spread = {f"{name}_std": round(value, 4) for name, value in drawn.items()} if any(drawn.values()) else {}
     return {
         "method": f"[{row['name']}]",
-        "dataset": kept["dataset"],
+        "dataset": kept.dataset,
         "setting": setting,
         "supervision": "none",
         "features": "-",
@@ -255,7 +252,7 @@ def _floor_row(row: dict[str, Any], kept: dict[str, Any], setting: str, rule: st
         "selection": "none",
         "correlation": rule,
         "kind": "floor or ceiling",
-        "source": f"clipit baselines, annotations {kept['annotations_hash']}, {kept['draws']} draws",
+        "source": f"clipit baselines, annotations {kept.annotations_hash}, {kept.draws} draws",
     }
 
 

@@ -14,7 +14,8 @@ from clipit_lightning.core.files import read_json, write_json, write_text
 from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.core.processes import Pool
-from clipit_lightning.evaluation.protocol import apply_preset, refuse_contradictions
+from clipit_lightning.evaluation.presets import apply_preset
+from clipit_lightning.evaluation.protocol import check_contradictions
 from clipit_lightning.studies.sweep_check import check, definition
 from clipit_lightning.studies.sweep_file import PREFIX, Sweep
 from clipit_lightning.studies.sweep_report import (
@@ -92,7 +93,7 @@ def _prepare(sweep: Sweep) -> tuple[Config, str, str, dict[str, Any]]:
     if sweep.online_only is not None:
         raise UserError(sweep.online_only)
     config = check(sweep)
-    refuse_contradictions(config)
+    check_contradictions(config)
     check_scorer(config)
     config = replace(config, data=replace(config.data, root=build.resolve_root(config)))
     datamodule = build.datamodule(apply_preset(config))

@@ -8,7 +8,7 @@ import optuna
 from clipit_lightning.core.config import Config, LoggerConfig, TrainerConfig
 from clipit_lightning.core.config_files import flatten, load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.evaluation.protocol import apply_preset
+from clipit_lightning.evaluation.presets import apply_preset
 from clipit_lightning.studies.sweep_file import Parameter, Sweep, draw_values
 
 LOCAL = ("test=false", "logger.wandb='off'", "overwrite=false", "trainer.progress=false")

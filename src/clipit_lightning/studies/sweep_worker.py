@@ -193,10 +193,10 @@ def _objective(search: Search, trial: optuna.Trial, values: dict[str, Any], fold
             raise optuna.TrialPruned
 
     result = train.run(config, watch=watch)
-    reached = (result.get("validation") or {}).get(search.metric)
+    reached = result.validation.metrics.get(search.metric)
     if reached is None:
         raise UserError(f"{config.model.name} reports no validation {search.metric}; search over a scorer that trains")
-    return float(reached["mean"])
+    return reached.mean
 
 
 def _check_failures(trials: list[FrozenTrial]) -> None:

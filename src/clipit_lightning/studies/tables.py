@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from clipit_lightning.evaluation.names import METRICS, SHOWN, MetricName
+from clipit_lightning.evaluation.names import METRICS, SHOWN, metric_name
 from clipit_lightning.studies.leaderboard import GROUP, MARKS, VIDEOS
+from clipit_lightning.training.result import RunResult
 
 MAIN = ("kendall_tau", "spearman_rho", "f1")
 """The metrics of a grid's lines and tables; F1 in percent."""
@@ -27,7 +28,7 @@ def format_board(board: pd.DataFrame, form: str = "table") -> str:
         return board.to_csv(index=False, lineterminator="\n").rstrip()
     if board.empty:
         return "no results yet: `make train DATASET=tvsum` makes one"
-    parts = []
+    blocks = []
     for (dataset, setting, data, rule), group in board.groupby(GROUP, sort=False):
         heading = f"{dataset}, {setting}, data={data}" + (f", correlation {rule}" if rule != "none" else "")
         measured = [name for name in (*SHOWN, *VIDEOS) if group[name].notna().any()]
@@ -35,17 +36,19 @@ def format_board(board: pd.DataFrame, form: str = "table") -> str:
         runs = group["run"].map(lambda run: str(run).partition(" ")[0].removesuffix("-seed0"))
         named = group.assign(method=group["method"].where(~same | (group["kind"] != "ours"), runs))
         shown = pd.DataFrame([_cells(row, measured) for row in named.to_dict("records")])
-        text = shown.to_string(index=False) if form == "table" else markdown_table(shown)
-        parts.append(f"{'## ' if form == 'markdown' else ''}{heading}\n{'' if form == 'table' else chr(10)}{text}")
-    return "\n\n".join([*parts, _LEGEND])
+        if form == "table":
+            blocks.append(f"{heading}\n{shown.to_string(index=False)}")
+        else:
+            blocks.append(f"## {heading}\n\n{markdown_table(shown)}")
+    return "\n\n".join([*blocks, _LEGEND])
 
 
 def _cells(row: dict[Any, Any], measured: list[str]) -> dict[str, str]:
     sign = _SIGNS.get(row["mark"], "")
-    cells = {"method": f"{row['method']}{' ' * bool(sign)}{sign}"}
+    cells = {"method": f"{row['method']} {sign}".rstrip()}
     cells |= {name: str(row[name]) for name in ("supervision", "features")}
     for name in measured:
-        metric = METRICS.get(name, MetricName("", name))  # of a video, its F1
+        metric = metric_name(name)
         cells[metric.column] = mean_and_std(row[name], row.get(f"{name}_std", math.nan), metric.digits)
     ours = row["kind"] == "ours"
     cells |= {name: f"{row[name]:.0f}" if ours else "" for name in ("folds", "seeds")}
@@ -65,20 +68,19 @@ def mean_and_std(mean: float, std: float, places: int) -> str:
     return f"{mean:.{places}f}" if math.isnan(std) else f"{mean:.{places}f} ±{std:.{places}f}"
 
 
-def result_table(result: dict[str, Any]) -> str:
+def result_table(result: RunResult) -> str:
     """One result as a few lines for a terminal."""
-    metrics = result["metrics"]
-    what = f"{result['setting']}, {result['supervision']}, data={result['data']}, folds {len(result['folds'])}"
-    lines = [f"{result['method']} on {result['dataset']} ({what})"]
+    what = f"{result.setting}, {result.supervision}, data={result.data}, folds {len(result.folds)}"
+    lines = [f"{result.method} on {result.dataset} ({what})"]
     for name in SHOWN:
-        if metrics.get(name) is not None:
-            metric, std = METRICS[name], metrics[name]["std"]
-            spread = math.nan if std is None else metric.factor * std
-            shown = mean_and_std(metric.factor * metrics[name]["mean"], spread, metric.digits)
-            lines.append(f"  {metric.label:28}{shown}")
-    protocol, mark = result["protocol"]["identifier"], MARKS.get(result["selection"])
+        if reached := result.measured.get(name):
+            metric = METRICS[name]
+            std = math.nan if reached.std is None else metric.factor * reached.std
+            lines.append(f"  {metric.label:28}{mean_and_std(metric.factor * reached.mean, std, metric.digits)}")
+    mark = MARKS.get(result.selection)
     marked = f" (MARKED: {mark}, for comparison only)" if mark else ""
-    lines.append(f"  protocol {protocol}, selection {result['selection']}{marked}, {result['wall_seconds']:.0f} s")
+    protocol = result.protocol.identifier
+    lines.append(f"  protocol {protocol}, selection {result.selection}{marked}, {result.wall_seconds:.0f} s")
     return "\n".join(lines)
 
 

@@ -18,7 +18,7 @@ Rounding = Literal["floor", "round", "ceil"]
 Solver = Literal["knapsack", "greedy"]
 
 
-def frame_scores(scores: NDArray[np.floating], picks: NDArray[np.integer], n_frames: int) -> NDArray[np.float64]:
+def frame_scores(scores: NDArray[np.number], picks: NDArray[np.integer], n_frames: int) -> NDArray[np.float64]:
     """Spread step scores over frames: each holds from its pick to the next, the last to the end.
 
     Frames before the first pick take the first score: the field's files all start at frame 0, others need not.

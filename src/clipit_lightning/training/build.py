@@ -13,7 +13,7 @@ from clipit_lightning.data.annotated import AnnotatedDataModule
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.mini import ensure_mini
 from clipit_lightning.data.queries import QueryDataModule
-from clipit_lightning.evaluation.measures import AnnotatorMeasures, Measures, QueryMeasures
+from clipit_lightning.evaluation.metrics import AnnotatorMeasures, Measures, QueryMeasures
 from clipit_lightning.evaluation.protocol import Protocol, make_protocol, query_rules_of, rules_of
 from clipit_lightning.models.losses import SummaryLoss
 from clipit_lightning.training.scorers import make_scorer, recipe

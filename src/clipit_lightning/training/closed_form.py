@@ -15,7 +15,7 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.batches import Batch, collate
 from clipit_lightning.data.datamodule import SummarizationDataModule
-from clipit_lightning.evaluation.measures import means
+from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.models.ridge import RidgeScorer
 from clipit_lightning.training.checkpoints import AtomicCheckpointIO
 from clipit_lightning.training.history import History

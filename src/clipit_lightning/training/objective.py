@@ -2,13 +2,12 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import read_json
+from clipit_lightning.training.checkpoints import read_checkpoint
+from clipit_lightning.training.run import Run
 
 
 class RunningObjective:
@@ -19,7 +18,7 @@ class RunningObjective:
     Args:
         selection: `val` for the best epoch, `last` for the last.
         monitor: The metric that chooses the epoch.
-        folder: Of a run that continues: what its folds reached is read from it.
+        folder: Of a run that is resumed: what its folds reached is read from it.
     """
 
     def __init__(self, selection: str, monitor: str, folder: Path | None = None) -> None:
@@ -27,8 +26,8 @@ class RunningObjective:
         self.by_fold: dict[int, dict[str, float]] = {}
         """Means over the validation part by metric, of each fold's selected epoch."""
         for fold in sorted(folder.glob("folds/*")) if folder else ():
-            if fold.name.isdigit() and (found := _reached(fold)):
-                self.by_fold[int(fold.name)] = found
+            if fold.name.isdigit() and (reached := _reached(Run(folder), int(fold.name))):
+                self.by_fold[int(fold.name)] = reached
 
     def update(self, fold: int, validation: dict[str, float]) -> dict[str, float]:
         """Add an epoch's means over the validation part.
@@ -47,20 +46,17 @@ class RunningObjective:
         names = [
             name for name in next(iter(self.by_fold.values()), {}) if all(name in f for f in self.by_fold.values())
         ]
-        return {name: float(np.mean([found[name] for found in self.by_fold.values()])) for name in names}
+        return {name: float(np.mean([validation[name] for validation in self.by_fold.values()])) for name in names}
 
 
-def _reached(fold: Path) -> dict[str, float] | None:
+def _reached(run: Run, fold: int) -> dict[str, float] | None:
     """What the selected epoch of a finished or an interrupted fold reached; None where nobody knows."""
-    with suppress(UserError):
-        if (fold / "result.json").exists():
-            return _means(read_json(fold / "result.json"))
-    path = fold / "best.ckpt" if (fold / "best.ckpt").exists() else fold / "last.ckpt"
-    with suppress(Exception):  # none yet, or damaged: training says so, where it matters
-        return _means(torch.load(path, map_location="cpu", weights_only=True))
+    with suppress(UserError):  # none yet, or damaged: training names it, where it matters
+        if result := run.fold_result(fold):
+            return result.validation
+        best = run.fold(fold) / "best.ckpt"
+        validation: dict[str, float] = read_checkpoint(best if best.exists() else best.with_name("last.ckpt"))[
+            "validation"
+        ]
+        return validation
     return None
-
-
-def _means(saved: dict[str, Any]) -> dict[str, float] | None:
-    means: dict[str, float] | None = saved["validation"]
-    return means

@@ -1,71 +1,45 @@
-"""A run's folder: what lies where, and whether a run starts, continues, or is already finished."""
+"""A run's folder: what lies where, whether a run starts, resumes, or is finished, and how its files are read."""
 
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from clipit_lightning.core.config import Config, LoggerConfig
 from clipit_lightning.core.config_files import differences, load_config, save_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import read_json, write_json
+from clipit_lightning.core.files import read_typed, refuse_no_file, write_json, write_text
+from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol
-
-_RESULT_TEXTS = (
-    "run",
-    "method",
-    "dataset",
-    "setting",
-    "supervision",
-    "features",
-    "data",
-    "selection",
-    "config_hash",
-)
+from clipit_lightning.training.result import FoldResult, RunResult, read_result
 
 
-@dataclass(frozen=True)
-class RunFolder:
-    """Paths of a run's files.
+class Run:
+    """The folder of a run, and all that reads and writes its files.
 
-    ``config.yaml`` (a valid argument for the next run), ``protocol.json``, ``folds/<n>/`` (``last.ckpt``, the
-    selected ``best.ckpt``, ``metrics.csv``, ``result.json``), and at the end ``per_video.csv``, ``scores.json`` and
-    ``result.json``.
+    Args:
+        path: The folder. Beside the files that have a name here it holds ``folds/<n>/`` with ``last.ckpt``, the
+            selected ``best.ckpt``, ``metrics.csv`` and ``result.json``.
     """
 
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """The whole configuration."""
-        return self.path / "config.yaml"
-
-    @property
-    def protocol(self) -> Path:
-        """How the numbers are made."""
-        return self.path / "protocol.json"
-
-    @property
-    def result(self) -> Path:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.yaml"
+        """The whole configuration, a valid argument for the next run."""
+        self.protocol_file = path / "protocol.json"
+        self.per_video_file = path / "per_video.csv"
+        self.scores_file = path / "scores.json"
+        self.result_file = path / "result.json"
         """Written last: a run that has it is finished."""
-        return self.path / "result.json"
-
-    @property
-    def per_video(self) -> Path:
-        """A row for every test video."""
-        return self.path / "per_video.csv"
-
-    @property
-    def scores(self) -> Path:
-        """Video id to step scores."""
-        return self.path / "scores.json"
 
     def fold(self, index: int) -> Path:
         """Folder of a fold."""
         return self.path / "folds" / str(index)
 
-    def open(self, config: Config, protocol: Protocol) -> dict[str, Any] | None:
-        """Make the folder, or take it up again where an interrupted run left it.
+    def open(self, config: Config, protocol: Protocol) -> RunResult | None:
+        """Make the folder, or resume where an interrupted run left it.
 
         Returns:
             The result, where the same run is already finished; else None.
@@ -73,30 +47,27 @@ class RunFolder:
         Raises:
             UserError: The folder holds another run, or something that is not a run.
         """
-        if config.overwrite and self.config.exists():
+        if config.overwrite and self.config_file.exists():
             shutil.rmtree(self.path)
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"output: {self.path} is a file; name a folder")
-        if self.config.exists():
-            self._refuse_another_run(config, protocol)
-            return read_result(self.result) if self.result.exists() else None
+        if self.config_file.exists():
+            self._check_same_run(config, protocol)
+            return self.result() if self.result_file.exists() else None
         if self.path.exists() and not all(self._is_of_a_start(path) for path in self.path.iterdir()):
             raise UserError(f"output: {self.path} holds files but no run; name an empty or a new folder")
-        write_json(self.protocol, {"identifier": protocol.identifier, **vars(protocol)})
-        save_config(replace(config, output=None, overwrite=False), self.config)
+        write_json(self.protocol_file, {"identifier": protocol.identifier, **vars(protocol)})
+        save_config(replace(config, output=None, overwrite=False), self.config_file)
         return None
 
     def _is_of_a_start(self, path: Path) -> bool:
         """Whether a run leaves this file when it is killed before its configuration is written."""
-        return path == self.protocol or path.name.startswith((f".{self.protocol.name}.", f".{self.config.name}."))
+        beginnings = (f".{self.protocol_file.name}.", f".{self.config_file.name}.")
+        return path == self.protocol_file or path.name.startswith(beginnings)
 
-    def _refuse_another_run(self, config: Config, protocol: Protocol) -> None:
-        there = load_config([self.config])
-        changed = differences(_same_run(there), _same_run(config))
-        before = read_json(self.protocol)
-        before = before.get("identifier") if isinstance(before, dict) else None
-        if not isinstance(before, str):
-            raise UserError(f"{self.protocol}: names no protocol; restore it, or overwrite=true throws the run away")
+    def _check_same_run(self, config: Config, protocol: Protocol) -> None:
+        changed = differences(_what_stays(self.config()), _what_stays(config))
+        before = self.protocol().identifier
         if not changed and before != protocol.identifier:
             changed = [f"the data, and so the protocol: {before}, now {protocol.identifier}"]
         if changed:
@@ -105,49 +76,95 @@ class RunFolder:
                 "give output=FOLDER, or overwrite=true to throw it away"
             )
 
+    def write(self, result: RunResult, folds: Sequence[FoldResult]) -> None:
+        """Write what a run reached; ``result.json`` last."""
+        if result.metrics:
+            rows = pd.DataFrame([row for fold in folds for row in fold.per_video])
+            columns = [name for name in ("video", "query", "fold", *METRICS) if name in rows]
+            write_text(self.per_video_file, rows[columns].to_csv(index=False, float_format="%.6f"))
+            write_json(self.scores_file, {video: scores for fold in folds for video, scores in fold.scores.items()})
+        write_json(self.result_file, result.content())
 
-def read_result(path: Path) -> dict[str, Any]:
-    """Read a ``result.json`` and check what its readers rely on.
+    def write_fold(self, result: FoldResult) -> None:
+        """Write what a fold reached."""
+        write_json(self.fold(result.fold) / "result.json", result.content())
 
-    Raises:
-        UserError: It is damaged, or not a result of a run.
-    """
-    result = read_json(path)
-    try:
-        texts = {name: result[name] for name in _RESULT_TEXTS}
-        texts |= {name: result["protocol"][name] for name in ("identifier", "correlation")}
-        for name, text in texts.items():
-            _require(isinstance(text, str), f"{name} is no text")
-        _require(type(result["seed"]) is int, "seed is no number")
-        _require_number(result.get("wall_seconds", 0.0), "wall_seconds")
-        for name, metric in result["metrics"].items():
-            if metric is not None:
-                _require_number([metric["mean"], *metric["folds"]], name)
-                _require(metric["std"] is None or bool(metric["folds"]), name)
-                _require_number(metric["std"] or 0.0, name)
-        for fold in result["folds"]:
-            _require(type(fold["fold"]) is int, "a fold has no number")
-            for means in fold.get("per_video", {}).values():
-                _require_number(list(means.values()), "per_video")
-        _require(bool(result["folds"]), "it has no folds")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: not a result of clipit train ({error}); restore it or remove it") from error
-    found: dict[str, Any] = result
-    return found
+    def config(self) -> Config:
+        """Read the configuration.
+
+        Raises:
+            UserError: There is no run, or the file is damaged.
+        """
+        if not self.config_file.exists():
+            raise UserError(f"{self.path}: no run here (config.yaml); see `ls runs`")
+        return load_config([self.config_file])
+
+    def protocol(self) -> Protocol:
+        """Read the protocol.
+
+        Raises:
+            UserError: The file is missing or damaged.
+        """
+        way_out = "restore it, or overwrite=true throws the run away"
+        return read_typed(self.protocol_file, Protocol, "not the protocol of a run", way_out)
+
+    def result(self) -> RunResult:
+        """Read the result.
+
+        Raises:
+            UserError: There is no run, it is not finished, or the file is damaged.
+        """
+        if self.result_file.exists():
+            return read_result(self.result_file)
+        self.config()
+        raise UserError(
+            f"{self.path}: the run is not finished; `clipit train {self.config_file} output={self.path}` resumes it"
+        )
+
+    def fold_result(self, index: int) -> FoldResult | None:
+        """Read what a fold reached; None where it is not finished.
+
+        Raises:
+            UserError: The file is damaged.
+        """
+        path = self.fold(index) / "result.json"
+        if not path.exists():
+            return None
+        return read_typed(path, FoldResult, "not the result of a fold", f"remove {path.parent} to train it anew")
+
+    def scores(self) -> dict[str, list[float]]:
+        """Read the step scores of every tested video or query, by id.
+
+        Raises:
+            UserError: The run tested nothing, or the file is damaged.
+        """
+        if not self.scores_file.exists():
+            raise UserError(f"{self.path}: the run tested nothing, so that it has no scores; train it with test=true")
+        return read_typed(self.scores_file, dict[str, list[float]], "not scores by video", "restore it")
+
+    def rows(self) -> pd.DataFrame:
+        """Read the metrics of every tested video, or query: ``video`` (``query``), ``fold``, and the metrics.
+
+        Raises:
+            UserError: The file is missing or damaged.
+        """
+        path, types = self.per_video_file, dict.fromkeys(METRICS, "float64") | {"video": "str", "query": "str"}
+        try:
+            refuse_no_file(path)
+            rows = pd.read_csv(path, dtype=types)
+            names = [name for name in ("video", "query", "fold") if name in rows]
+            if not {"video", "fold"} <= set(names) or rows[names].isna().any().any():
+                raise ValueError("video, query or fold is missing")
+            if not set(METRICS) & set(rows):
+                raise ValueError("it has no metric")
+        except (OSError, ValueError, TypeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"{path}: not the table of a run ({reason}); restore it, or run it again") from error
+        return rows
 
 
-def _require(condition: bool, problem: str) -> None:
-    if not condition:
-        raise ValueError(problem)
-
-
-def _require_number(values: Any, name: str) -> None:  # noqa: ANN401 - whatever stood in the file
-    each = values if isinstance(values, list) else [values]
-    _require(all(type(value) in (int, float) and abs(value) < float("inf") for value in each), f"{name}: no number")
-
-
-def _same_run(config: Config) -> Config:
-    """Without what may change between an interrupted run and its continuation."""
+def _what_stays(config: Config) -> Config:
+    """A configuration without what may change between an interrupted run and its continuation."""
     return replace(
         config,
         data=replace(config.data, workers=0, preload_mb=0),

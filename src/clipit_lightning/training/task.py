@@ -13,7 +13,8 @@ from torch import Tensor
 from clipit_lightning.core.errors import SaidElsewhereError, UserError
 from clipit_lightning.data.batches import Batch, crop
 from clipit_lightning.data.datamodule import SummarizationDataModule
-from clipit_lightning.evaluation.measures import Measures, means
+from clipit_lightning.evaluation.metrics import Measures
+from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.models.losses import SummaryLoss
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
 

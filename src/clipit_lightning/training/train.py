@@ -7,40 +7,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.data.datamodule import SummarizationDataModule
-from clipit_lightning.evaluation.protocol import Protocol, apply_preset, refuse_contradictions
+from clipit_lightning.evaluation.presets import apply_preset
+from clipit_lightning.evaluation.protocol import Protocol, check_contradictions
 from clipit_lightning.training import build
 from clipit_lightning.training.fold import run_fold
 from clipit_lightning.training.folds_apart import train_apart
+from clipit_lightning.training.over_folds import run_result
 from clipit_lightning.training.ranks import Processes, start
-from clipit_lightning.training.result import write_results
-from clipit_lightning.training.run import RunFolder
+from clipit_lightning.training.result import RunResult
+from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import check_scorer, scorer_class
 from clipit_lightning.training.trainer import Watch, handle_sigterm, interrupt, quiet_lightning
 
 
-def run(config: Config, watch: Watch | None = None) -> dict[str, Any]:
+def run(config: Config, watch: Watch | None = None) -> RunResult:
     """Train and test all folds of a configuration, resuming where an interrupted run stopped.
 
     Args:
         config: What to run.
         watch: Called after each validation.
 
-    Returns:
-        The content of ``result.json``.
-
     Raises:
         UserError: Data are missing or unsound, the output folder holds another run or is in use, or training failed in
             a way that the user can fix.
     """
     quiet_lightning()
-    refuse_contradictions(config)
+    check_contradictions(config)
     check_scorer(config)
     config = apply_preset(config)
     processes = start(config.trainer)
@@ -51,7 +49,7 @@ def run(config: Config, watch: Watch | None = None) -> dict[str, Any]:
         datamodule.setup()
         _check_measurable(config, datamodule)
         protocol = build.describe_protocol(config, datamodule)
-        folder = RunFolder(Path(config.output) if config.output else Path("runs") / build.run_name(config, protocol))
+        folder = Run(Path(config.output) if config.output else Path("runs") / build.run_name(config, protocol))
         with run_lock(folder.path) if processes.rank == 0 else nullcontext():
             return _run(config, datamodule, protocol, folder, processes, watch)
 
@@ -60,10 +58,10 @@ def _run(
     config: Config,
     datamodule: SummarizationDataModule,
     protocol: Protocol,
-    folder: RunFolder,
+    folder: Run,
     processes: Processes,
     watch: Watch | None,
-) -> dict[str, Any]:
+) -> RunResult:
     started = time.monotonic()
     finished = processes.first(lambda: folder.open(config, protocol))
     if finished is not None:
@@ -81,7 +79,8 @@ def _run(
     else:
         folds = [run_fold(config, datamodule, folder, index, protocol, processes, watch) for index in indices]
     seconds = time.monotonic() - started
-    result = processes.first(lambda: write_results(config, datamodule, protocol, folder, folds, seconds))
+    result = processes.first(lambda: run_result(folder.path.name, config, datamodule, protocol, folds, seconds))
+    processes.first(lambda: folder.write(result, folds))
     if config.logger.wandb != "off":
         from clipit_lightning.training.wandb import log_run  # wandb takes a second to import
 

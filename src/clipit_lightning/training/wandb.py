@@ -26,13 +26,14 @@ from lightning.pytorch.utilities import rank_zero_only
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.files import write_text
 from clipit_lightning.data import has_queries
-from clipit_lightning.evaluation.measures import AnnotatorMeasures, QueryMeasures
+from clipit_lightning.evaluation.metrics import AnnotatorMeasures, QueryMeasures
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training.objective import RunningObjective
+from clipit_lightning.training.result import FoldResult, RunResult
 
 _ID = "wandb_id.txt"
-_ASK, _INIT, _FINISH = 5, 30, 60  # seconds for the server to answer, to accept a run, to take its last data
-_CURVES, _POINTS = 8, 500  # score plots of a fold, and points of one
+ASK_SECONDS, INIT_SECONDS, FINISH_SECONDS = 5, 30, 60  # the server answers, accepts a run, takes its last data
+CURVES, POINTS = 8, 500  # score plots of a fold, and points of one
 _TRIALS: dict[str, tuple[wandb.Run | None, RunningObjective]] = {}
 """Of wandb's sweeps, that this process runs, by their identifiers."""
 
@@ -152,8 +153,8 @@ def _begin(config: Config, folder: Path, **given: Any) -> wandb.Run | None:  # n
 def _patience(mode: str) -> dict[str, Any]:
     """How far a run goes, and how long it waits for the server."""
     settings = wandb.Settings(
-        init_timeout=_INIT,
-        finish_timeout=_FINISH,
+        init_timeout=INIT_SECONDS,
+        finish_timeout=FINISH_SECONDS,
         console="off",  # what is printed belongs to the terminal, and may hold what others should not read
         silent=mode != "online",
     )
@@ -188,7 +189,7 @@ def online_problem() -> str | None:
     if not _has_key(urlparse(server).hostname or ""):
         return "no API key (WANDB_API_KEY, or `wandb login`)"
     try:
-        urllib.request.urlopen(f"{server}/healthz", timeout=_ASK).close()  # heeds the proxies of the environment
+        urllib.request.urlopen(f"{server}/healthz", timeout=ASK_SECONDS).close()  # heeds the proxies of the environment
     except urllib.error.HTTPError:
         return None  # it answers
     except (OSError, ValueError) as error:
@@ -226,27 +227,26 @@ def _reason(error: Exception) -> str:
 
 
 @rank_zero_only
-def log_fold(logger: FoldLogger, fold: Mapping[str, Any], rows: pd.DataFrame) -> None:
+def log_fold(logger: FoldLogger, fold: FoldResult) -> None:
     """Add a finished fold: summary, table of videos, score plots, checkpoint; ends its run, if it is its own.
 
     Args:
         logger: Of the fold.
-        fold: Its ``metrics``, ``validation``, ``epoch`` and ``scores``.
-        rows: A row for each test video.
+        fold: What it reached.
     """
     prefix, run = f"fold{logger.fold}/" if logger.objective else "", logger.run
     if run is None:
         return
     with _survived():
-        summary = {f"{prefix}test/{name}": value for name, value in fold["metrics"].items()}
-        summary |= {f"{prefix}validation/{name}": value for name, value in (fold["validation"] or {}).items()}
-        run.summary.update(summary | {f"{prefix}selected_epoch": fold["epoch"]})
-        if len(rows):
-            run.log({f"{prefix}per_video": wandb.Table(dataframe=rows)})
-        for video, scores in list(fold["scores"].items())[:_CURVES]:
+        summary = {f"{prefix}test/{name}": value for name, value in fold.metrics.items()}
+        summary |= {f"{prefix}validation/{name}": value for name, value in (fold.validation or {}).items()}
+        run.summary.update(summary | {f"{prefix}selected_epoch": fold.epoch})
+        if fold.per_video:
+            run.log({f"{prefix}per_video": wandb.Table(dataframe=pd.DataFrame(fold.per_video))})
+        for video, scores in list(fold.scores.items())[:CURVES]:
             run.log({f"{prefix}scores/{video}": _score_plot(video, scores)})
         if logger.checkpoint is not None and logger.checkpoint.exists():
-            artifact = wandb.Artifact(f"{run.id}-fold{logger.fold}", type="model", metadata={"epoch": fold["epoch"]})
+            artifact = wandb.Artifact(f"{run.id}-fold{logger.fold}", type="model", metadata={"epoch": fold.epoch})
             artifact.add_file(str(logger.checkpoint))
             run.log_artifact(artifact)
     if logger.objective is None:
@@ -256,38 +256,36 @@ def log_fold(logger: FoldLogger, fold: Mapping[str, Any], rows: pd.DataFrame) ->
 
 def _score_plot(video: str, scores: list[float]) -> Any:  # noqa: ANN401 - wandb's chart
     """Scores over steps, thinned to some hundred points."""
-    every = max(1, -(-len(scores) // _POINTS))
+    every = max(1, -(-len(scores) // POINTS))
     points: list[Any] = [[step, scores[step]] for step in range(0, len(scores), every)]
     table = wandb.Table(data=points, columns=["step", "score"])
     return wandb.plot.line(table, "step", "score", title=f"Scores of {video}")
 
 
 @rank_zero_only
-def log_run(config: Config, path: Path, result: Mapping[str, Any]) -> None:
+def log_run(config: Config, path: Path, result: RunResult) -> None:
     """Add the result over all folds: as a run of its own beside those of the folds, in a sweep to the trial's run.
 
     Args:
         config: Of the run.
         path: Its folder; the identifier is kept in `wandb_id.txt`.
-        result: The content of ``result.json``.
+        result: What it reached.
     """
     if config.logger.wandb == "off":
         return
     run, _ = _TRIALS.pop(sweep_trial() or "", (None, None))
     with _survived():
-        given = {"name": result["run"], "group": result["protocol"]["identifier"]}
+        given = {"name": result.run, "group": result.protocol.identifier}
         run = run or _begin(config, path, job_type="run" if sweep_trial() is None else "trial", **given)
         if run is not None:
             run.summary.update(_summary(result))
             run.finish()
 
 
-def _summary(result: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(result: RunResult) -> dict[str, Any]:
     """Means under ``test/<metric>`` and ``validation/<metric>``, standard deviations over folds beside them."""
-    found: dict[str, Any] = {}
-    for part, key in (("test", "metrics"), ("validation", "validation")):
-        for name, value in (result.get(key) or {}).items():
-            if isinstance(value, dict):
-                found[f"{part}/{name}"] = value["mean"]
-                found[f"{part}/{name}_std"] = value["std"]
-    return found | {"parameters": result.get("parameters"), "wall_seconds": result.get("wall_seconds")}
+    summary: dict[str, Any] = {}
+    for part, metrics in (("test", result.measured), ("validation", result.validation.metrics)):
+        for name, metric in metrics.items():
+            summary |= {f"{part}/{name}": metric.mean, f"{part}/{name}_std": metric.std}
+    return summary | {"parameters": result.parameters, "wall_seconds": result.wall_seconds}

@@ -1,0 +1,114 @@
+"""`clipit evaluate`, `baselines`, `compare`, `leaderboard` and `report`."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from clipit_lightning.core.errors import UserError
+
+
+def _check_dataset(name: str) -> str:
+    from clipit_lightning.data import benchmark_names
+
+    if name not in benchmark_names(targets=True):
+        raise typer.BadParameter(f"{name} is unknown; there are {', '.join(benchmark_names(targets=True))}")
+    return name
+
+
+DATASET = typer.Option(..., callback=_check_dataset, help="The benchmark: tvsum, summe or qfvs.")
+ROOT = typer.Option(Path("data"), help="Folder of the stores.")
+RUNS = typer.Argument(..., help="Folder of a run, or of its seeds: runs/a-seed0,runs/a-seed1.")
+
+
+def evaluate(
+    words: list[str] = typer.Argument(..., metavar="SCORES", help="File of scores, see below."),
+    dataset: str = DATASET,
+    root: Path = ROOT,
+    protocol: list[str] | None = typer.Option(None, help="Published protocols, one or several, see below."),
+    folds: str | None = typer.Option(None, help="A family, a file, or all (default: the protocol's)."),
+    draws: int | None = typer.Option(None, min=2, help="Draws of the random row (default: 20; qfvs 5)."),
+    per_video: bool = typer.Option(False, "--per-video", help="A row for every video (qfvs: query), too."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of tables."),
+) -> None:
+    r"""Measure anybody's scores, with floors and ceiling beside them.
+
+    The file is .json, .npz or .h5 and maps a video's key, name or YouTube id to step scores or frame scores; for qfvs
+    .json that maps a video to query to shot scores, or to {"shots": [numbers from 1]}. Protocols are default, pglsum,
+    vasnet, dsnet, csta, msva and clip-it. Families of folds are kfold and those that are published.
+    """
+    from clipit_lightning.data import has_queries
+    from clipit_lightning.evaluation.evaluate import evaluate_scores, format_evaluation
+    from clipit_lightning.evaluation.presets import PRESETS
+
+    name, *more = words  # of `--protocol default csta`, typer takes one name for the option, and the rest stands here
+    scores, presets = Path(name), [*(protocol or ()), *more] or ["default"]
+    for option, is_given in (("--protocol", presets != ["default"]), ("--folds", folds is not None)):
+        if has_queries(dataset) and is_given:
+            raise UserError(f"{option}: is for benchmarks with annotators; omit it for {dataset}")
+    for preset in presets:
+        if preset not in PRESETS:
+            raise UserError(f"--protocol: {preset} is unknown; there are {', '.join(PRESETS)}")
+    results = [evaluate_scores(scores, dataset, root, preset, folds, draws) for preset in presets]
+    if as_json:
+        print(json.dumps(results[0] if has_queries(dataset) else results, indent=2))
+    else:
+        print("\n\n".join(format_evaluation(result, per_video) for result in results))
+
+
+def baselines(
+    dataset: str = DATASET,
+    root: Path = ROOT,
+    draws: int = typer.Option(100, min=2, help="Random draws."),
+    keep: Path | None = typer.Option(None, help="Keep them for the leaderboard, as experiments/floors."),
+) -> None:
+    """Floors and ceilings of a data set under every rule."""
+    from clipit_lightning.evaluation.evaluate import baseline_tables, format_baselines
+
+    print(format_baselines(baseline_tables(dataset, root, draws, keep), draws))
+
+
+def compare(one: str = RUNS, other: str = RUNS) -> None:
+    """Two runs, paired over videos, each the mean over its seeds: difference, interval, p-value."""
+    from clipit_lightning.studies.compare import compare_runs
+    from clipit_lightning.studies.tables import format_comparison
+
+    left, right = ([Path(folder) for folder in folders.split(",")] for folders in (one, other))
+    print(format_comparison(compare_runs(left, right)))
+
+
+def leaderboard(
+    folders: list[Path] | None = typer.Argument(None, help="Folders with results (default: see below)."),
+    to: Path = typer.Option(Path("experiments/leaderboard.csv"), help="The CSV file."),
+    published: Path = typer.Option(Path("experiments/published.csv"), help="Published rows."),
+    floors: Path = typer.Option(Path("experiments/floors"), help="Rows of `clipit baselines --keep`."),
+    ours: bool = typer.Option(False, "--ours", help="Print only groups that hold a run of ours."),
+    layout: Literal["table", "csv", "markdown"] = typer.Option("table", "--format", help="How it is printed."),
+) -> None:
+    """Gather results into a CSV file and print them as a table.
+
+    By default the folders are runs, the folders of grids in it but for those of --quick, and experiments/results. The
+    first counts where two hold the same run.
+    """
+    from clipit_lightning.studies.leaderboard import GROUP, make_board, result_folders, write_board
+    from clipit_lightning.studies.tables import format_board
+
+    board = make_board(folders or result_folders(), published, floors)
+    write_board(board, to)
+    shown = board[board.groupby(GROUP)["kind"].transform(lambda kinds: "ours" in set(kinds))] if ours else board
+    print(format_board(shown, layout))
+    if layout == "table":
+        print(f"{len(board)} rows in {to}")
+
+
+def report(
+    run: Path = typer.Argument(..., help="Folder of the run, such as runs/NAME."),
+    to: Path | None = typer.Option(None, help="The page (default: RUN/report.html)."),
+    videos: Path | None = typer.Option(None, help="Video files by name: adds players and key frames."),
+    root: Path | None = typer.Option(None, help="Folder of the stores (default: the run's own)."),
+) -> None:
+    """Write a finished run as an HTML page: every video, the worst first."""
+    from clipit_lightning.pipelines.report import report as write_page
+
+    print(write_page(run, to, videos, root))

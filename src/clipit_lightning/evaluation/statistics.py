@@ -1,0 +1,42 @@
+"""Means over videos and folds, and bootstrap intervals."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+
+def means(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, float]:
+    """Mean of each metric over a video's queries, where it has several rows, then over videos."""
+    present = [name for name in names if name in rows]
+    return _as_numbers(rows.groupby("video", sort=False)[present].mean().mean())
+
+
+def over_folds(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, float]:
+    """Mean of each metric over a fold's videos, then over folds."""
+    return _as_numbers(rows.groupby("fold")[list(names)].mean().mean())
+
+
+def _as_numbers(row: "pd.Series[float]") -> dict[str, float]:
+    return {str(name): float(value) for name, value in row.items()}
+
+
+def bootstrap_interval(values: Sequence[float], seed: int = 0, resamples: int = 10_000) -> tuple[float, float]:
+    """Percentile interval (95 %) of a mean over videos: videos are drawn again, with replacement.
+
+    Args:
+        values: One value a video.
+        seed: Of the draws.
+        resamples: Number of draws.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    rng = np.random.default_rng(seed)
+    means = array[rng.integers(0, len(array), size=(resamples, len(array)))].mean(axis=1)  # (resamples,)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def intervals(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """The 95 % interval of each metric over videos; a video that several folds test counts once, with its mean."""
+    videos = rows.groupby("video")[list(names)].mean()
+    return {name: bootstrap_interval(videos[name].tolist()) for name in names}

@@ -1,0 +1,106 @@
+"""From the results of folds to the result of a run: means and standard deviations, and what was trained on what."""
+
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import torch
+
+import clipit_lightning
+from clipit_lightning.core.config import Config
+from clipit_lightning.core.config_files import config_hash
+from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.evaluation.names import METRICS
+from clipit_lightning.evaluation.protocol import Protocol
+from clipit_lightning.evaluation.statistics import means
+from clipit_lightning.models.scorer import Scorer
+from clipit_lightning.training import build
+from clipit_lightning.training.result import FoldResult, FoldSummary, OverFolds, RunResult, Validation
+from clipit_lightning.training.scorers import make_scorer, supervision_of
+
+
+def run_result(
+    name: str,
+    config: Config,
+    datamodule: SummarizationDataModule,
+    protocol: Protocol,
+    folds: Sequence[FoldResult],
+    seconds: float,
+) -> RunResult:
+    """Make the result of a run.
+
+    Args:
+        name: Of the run.
+        config: Its configuration.
+        datamodule: Its data.
+        protocol: How the numbers were made.
+        folds: What each fold reached.
+        seconds: How long it took.
+    """
+    store, measures = datamodule.stores[protocol.dataset].attributes, build.measures(config)
+    return RunResult(
+        run=name,
+        method=config.model.name,
+        dataset=protocol.dataset,
+        setting=protocol.setting,
+        supervision=supervision_of(config),
+        features=store.get("features", "unnamed"),
+        store=store,
+        captions=config.data.captions if datamodule.has_text else 0,
+        data=protocol.data,
+        selection=protocol.selection,
+        protocol=protocol,
+        config_hash=config_hash(config),
+        seed=config.seed,
+        metrics={
+            name: _over_folds([fold.metrics[name] for fold in folds if name in fold.metrics])
+            for name in (measures.names if config.test else ())
+        },
+        validation=_validation(measures.monitor, [fold.validation or {} for fold in folds]),
+        folds=[_summary(fold) for fold in folds],
+        parameters=_fitted_parameters(make_scorer(config, datamodule.feature_dim, datamodule.text_dim)),
+        wall_seconds=round(seconds, 1),
+        versions={
+            "clipit_lightning": clipit_lightning.__version__,
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "lightning": L.__version__,
+            "numpy": np.__version__,
+        },
+    )
+
+
+def _over_folds(values: Sequence[float]) -> OverFolds | None:
+    if not values:
+        return None
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return OverFolds(mean=float(np.mean(values)), std=spread, folds=list(values))
+
+
+def _validation(monitor: str, folds: Sequence[dict[str, float]]) -> Validation:
+    names = [name for name in METRICS if all(name in fold for fold in folds)]
+    metrics: dict[str, Any] = {name: _over_folds([fold[name] for fold in folds]) for name in names}
+    return Validation(monitor=monitor, **metrics)
+
+
+def _summary(fold: FoldResult) -> FoldSummary:
+    """A fold with the number of its tested videos; with queries, also their number, and the means of each video."""
+    rows = pd.DataFrame(fold.per_video, columns=None if fold.per_video else ["video"])
+    tested: dict[str, Any] = {"videos": rows["video"].nunique()}
+    if "query" in rows:
+        videos = rows.groupby("video", sort=False)
+        tested |= {
+            "queries": len(rows),
+            "per_video": {str(video): means(group, list(METRICS)) for video, group in videos},
+        }
+    return FoldSummary(fold=fold.fold, epoch=fold.epoch, validation=fold.validation, **tested)
+
+
+def _fitted_parameters(scorer: Scorer) -> int:
+    """How many numbers are fitted to the training videos, by gradients or in closed form."""
+    # No gradient fits the weights of a closed form: they are buffers.
+    fitted = scorer.buffers() if scorer.fit == "closed form" else scorer.parameters()
+    return sum(tensor.numel() for tensor in fitted)

@@ -1,0 +1,62 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.studies.grid import read_grid
+from clipit_lightning.training.result import read_result
+from clipit_lightning.training.run import Run
+from tests.support.results import CONTENT, fold_result, result
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+KEPT = sorted((EXPERIMENTS / "results").glob("*.json"))
+
+
+def test_kept_results_are_written_as_they_are_read_with_the_same_protocol_identifiers():
+    """Readers compute the identifiers from the values: another identifier would be another text."""
+    assert len(KEPT) > 100
+    for path in KEPT:
+        assert json.dumps(read_result(path).content(), indent=2) + "\n" == path.read_text()
+
+
+def test_kept_results_have_the_hashes_of_the_configurations_that_made_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(EXPERIMENTS.parent)
+    (tmp_path / "grid.yaml").write_text(
+        yaml.dump(yaml.safe_load(Path("experiments/benchmark.yaml").read_text()) | {"seeds": [0]})
+    )
+    kept = {path.stem: read_result(path).config_hash for path in KEPT}
+    runs = [run for run in read_grid(tmp_path / "grid.yaml").runs if run.name in kept]
+    assert len(runs) > 30
+    assert {run.name: run.hash for run in runs} == {run.name: kept[run.name] for run in runs}
+
+
+def test_what_is_written_is_read(tmp_path):
+    run = Run(tmp_path)
+    fold = fold_result(
+        per_video=[{"video": "tvsum/video_1", "kendall_tau": 0.25, "fold": 0}],
+        scores={"tvsum/video_1": [0.5, 0.25]},
+    )
+    assert run.fold_result(0) is None
+    run.write_fold(fold)
+    run.write(result(), [fold])
+    assert run.fold_result(0) == fold
+    assert run.result() == result()
+    assert run.scores() == fold.scores
+    assert run.rows().to_dict("records") == [{"video": "tvsum/video_1", "fold": 0, "kendall_tau": 0.25}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metrics": {"f1": {"mean": "0.5", "std": None, "folds": [0.5]}}}, "'metrics.f1.mean': the value should be a"),
+        ({"folds": []}, "'folds': List should have at least 1 item"),
+        ({"seed": None}, "'seed': the value should be a valid integer"),
+    ],
+)
+def test_a_damaged_result_is_one_line_that_names_the_value(tmp_path, changes, message):
+    (tmp_path / "result.json").write_text(json.dumps(CONTENT | changes))
+    with pytest.raises(UserError, match=rf"result.json: not a result of clipit train \({message}.*restore it") as error:
+        Run(tmp_path).result()
+    assert "\n" not in str(error.value)
