@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from clipit_lightning.cli import data, results, studies, video
 from clipit_lightning.cli.train import KeyHelp, train
 from clipit_lightning.core.errors import SaidElsewhereError, UserError
 from clipit_lightning.core.log import print_log
+from clipit_lightning.core.processes import interrupt
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 app.command(cls=KeyHelp)(train)
@@ -50,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
         interrupted, also by SIGTERM.
     """
     print_log()
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, interrupt)
     command = get_command(app)
     try:
         with command.make_context("clipit", list(sys.argv[1:] if words is None else words)) as context:
@@ -81,12 +81,6 @@ def _fail(message: str) -> int:
     shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
     print(f"clipit: {shown if len(shown) <= 900 else f'{shown[:450]} ... {shown[-400:]}'}", file=sys.stderr)
     return 2
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    """SIGTERM, which schedulers send, stops like Ctrl-C; another one must not disturb the way out."""
-    signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

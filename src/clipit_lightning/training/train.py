@@ -12,6 +12,7 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
+from clipit_lightning.core.processes import interrupt
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.presets import apply_preset
 from clipit_lightning.evaluation.protocol import Protocol, check_contradictions
@@ -23,7 +24,7 @@ from clipit_lightning.training.ranks import Processes, start
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import check_scorer, scorer_class
-from clipit_lightning.training.trainer import Watch, handle_sigterm, interrupt, quiet_lightning
+from clipit_lightning.training.trainer import Watch, handle_sigterm, quiet_lightning
 
 
 def run(config: Config, watch: Watch | None = None) -> RunResult:
