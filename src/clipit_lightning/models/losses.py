@@ -6,8 +6,6 @@ steps. Equations are those of CLIP-It (arXiv 2107.00650), section 3.2; `unsuperv
 without labels.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -204,21 +202,19 @@ class SummaryLoss(nn.Module):
             ValueError: The only terms with a weight need a reconstruction or text, and there is none.
         """
         logits = output.logits.masked_fill(~step_mask, 0.0)  # (items, steps)
-        scores = torch.sigmoid(logits)  # (items, steps)
-        reconstruction = output.reconstruction  # (items, steps, features), or None
-        possible: dict[str, Callable[[], Tensor]] = {
-            "keyframe": lambda: keyframe_loss(logits, step_mask, keyframes),
-            "correlation": lambda: correlation_loss(logits, step_mask, importance),
-            "length": lambda: length_loss(scores, step_mask, self.length_target),
-        }
-        if reconstruction is not None:
-            possible["diversity"] = lambda: diversity_loss(reconstruction, step_mask, scores)
-            possible["reconstruction"] = lambda: reconstruction_loss(reconstruction, features, step_mask, scores)
-        possible["rarity"] = lambda: rarity_loss(logits, step_mask, features, self.sharpness)
-        possible["spread"] = lambda: spread_loss(logits, step_mask)
-        if text is not None and text_mask is not None and text.shape[2] == features.shape[2]:
-            possible["language"] = lambda: language_loss(logits, step_mask, features, text, text_mask, self.sharpness)
-        terms = {name: term() for name, term in possible.items() if self.weights[name]}
+        terms: dict[str, Tensor] = {}
+        if self.weights["keyframe"]:
+            terms["keyframe"] = keyframe_loss(logits, step_mask, keyframes)
+        if self.weights["correlation"]:
+            terms["correlation"] = correlation_loss(logits, step_mask, importance)
+        terms |= self._paper_terms(logits, output.reconstruction, features, step_mask)
+        if self.weights["rarity"]:
+            terms["rarity"] = rarity_loss(logits, step_mask, features, self.sharpness)
+        if self.weights["spread"]:
+            terms["spread"] = spread_loss(logits, step_mask)
+        read = self.weights["language"] and text is not None and text.shape[2] == features.shape[2]
+        if read and text is not None and text_mask is not None:
+            terms["language"] = language_loss(logits, step_mask, features, text, text_mask, self.sharpness)
         if not terms:
             raise ValueError(
                 "no loss is left: diversity and reconstruction need a scorer that reconstructs features, language "
@@ -226,6 +222,20 @@ class SummaryLoss(nn.Module):
             )
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return terms | {"total": total}
+
+    def _paper_terms(
+        self, logits: Tensor, reconstruction: Tensor | None, features: Tensor, step_mask: Tensor
+    ) -> dict[str, Tensor]:
+        """The terms of the paper that read no annotation, and the length that they need."""
+        scores = torch.sigmoid(logits)  # (items, steps)
+        terms: dict[str, Tensor] = {}
+        if self.weights["length"]:
+            terms["length"] = length_loss(scores, step_mask, self.length_target)
+        if reconstruction is not None and self.weights["diversity"]:
+            terms["diversity"] = diversity_loss(reconstruction, step_mask, scores)
+        if reconstruction is not None and self.weights["reconstruction"]:
+            terms["reconstruction"] = reconstruction_loss(reconstruction, features, step_mask, scores)
+        return terms
 
 
 def _step_mean(values: Tensor, weights: Tensor) -> Tensor:
