@@ -25,10 +25,11 @@ from clipit_lightning.summary.key_shots import (
 )
 from clipit_lightning.video.captioner import Captioner
 from clipit_lightning.video.captions import Captions
+from clipit_lightning.video.cut_lists import cut_list_csv, cut_list_edl
 from clipit_lightning.video.encoders import Encoder
 from clipit_lightning.video.extract import Description, describe
 from clipit_lightning.video.frames import RATE, shot_seconds, thumbnails
-from clipit_lightning.video.render import Rendered, cut_list_csv, cut_list_edl, render_summary
+from clipit_lightning.video.render import Rendered, render_summary
 
 FILES = ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl", "summary.html")
 """What is written."""
