@@ -23,7 +23,7 @@ from clipit_lightning.summary.budget import Budget, choose
 from clipit_lightning.summary.key_shots import key_shot_summary
 from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder, make_encoder
-from clipit_lightning.video.extract import Description, describe
+from clipit_lightning.video.extract import VideoFeatures, extract_features
 from clipit_lightning.video.reader import VideoInfo
 from tests.support.commands import invoke
 from tests.support.tiny_models import OPEN_CLIP, clip_model, open_clip_model
@@ -57,7 +57,7 @@ def command(*words):
 
 
 def quiet(*words, **of):
-    return summarize(*words, say=lambda line: None, **of)
+    return summarize(*words, **of)
 
 
 def read(folder):
@@ -87,7 +87,7 @@ def described(lengths, rate=25.0, times=None, step=5):
     end = float(times[-1] + 1 / rate)
     info = VideoInfo(Path("a.mp4"), n_frames, n_frames / end, end, 64, 48, False, False, 0, 0)
     picks = np.arange(0, n_frames, step)
-    return Description(
+    return VideoFeatures(
         info=info,
         frame_times=times,
         picks=picks,
@@ -328,7 +328,7 @@ def trained(tmp_path_factory):
         lines += [f"v{number},ann,0,1,1", f"v{number},ben,0.5,1.5,1"]
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     collection = replace(from_files([root], "mine", read_labels(root / "labels.csv")), dataset="summe")
-    prepare(collection, root / "summe.h5", Settings("hsv", rate=5.0), say=lambda line: None)
+    prepare(collection, root / "summe.h5", Settings("hsv", rate=5.0))
     words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2", "optim.epochs=2"]
     words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
     train(load_config([], words))
@@ -397,13 +397,12 @@ def asked(stores, tmp_path_factory):
     return read_trained_run(folder)
 
 
-def test_a_run_on_queries_scores_by_the_query(asked, source, tmp_path):
-    lines = []
+def test_a_run_on_queries_scores_by_the_query(asked, source, tmp_path, caplog):
     for query in ("50", "175"):
-        summarize(source, tmp_path / query, Finder(), query=query, run=asked, say=lines.append)
+        summarize(source, tmp_path / query, Finder(), query=query, run=asked)
     assert not np.array_equal(scores(tmp_path / "50"), scores(tmp_path / "175"))
-    assert any("does not say which encoder made them" in line for line in lines)
-    found = describe(source, Finder())
+    assert "does not say which encoder made them" in caplog.text
+    found = extract_features(source, Finder())
     expected = asked.scores(found.features, Finder().encode_texts(["50"]))
     np.testing.assert_allclose(scores(tmp_path / "50"), expected, atol=1e-6)
 
@@ -433,14 +432,14 @@ def captioned(tmp_path_factory):
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     collection = from_files([root], "mine", read_labels(root / "labels.csv"))
     collection = replace(with_captions(collection, root / "captions"), dataset="summe")
-    prepare(collection, root / "summe.h5", Settings(f"hf:{root / 'model'}", rate=5.0), say=lambda line: None)
+    prepare(collection, root / "summe.h5", Settings(f"hf:{root / 'model'}", rate=5.0))
     words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2", "optim.epochs=1"]
     words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
     train(load_config([], words))
     return root
 
 
-def test_a_run_with_language_reads_captions_or_a_query(captioned, source, tmp_path, capsys):
+def test_a_run_with_language_reads_captions_or_a_query(captioned, source, tmp_path, caplog):
     ways = {
         "captions": ["--captions", captioned / "captions" / "v1.json"],
         "query": ["--query", "a cat"],
@@ -448,7 +447,8 @@ def test_a_run_with_language_reads_captions_or_a_query(captioned, source, tmp_pa
     }
     for name, words in ways.items():
         assert command(source, "--checkpoint", captioned / "run", *words, "--to", tmp_path / name) == 0
-        assert ("was trained with captions; here it has none" in capsys.readouterr().out) == (name == "none")
+        assert ("was trained with captions; here it has none" in caplog.text) == (name == "none")
+        caplog.clear()
     rows = [scores(tmp_path / name) for name in ways]
     assert not any(np.array_equal(rows[one], rows[other]) for one, other in ((0, 1), (0, 2), (1, 2)))
     assert [each["text"] for each in read(tmp_path / "captions")["captions"]] == ["a cat", "a dog x"]
@@ -534,13 +534,13 @@ def test_odd_names_are_shown_and_break_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("name", ODD_VIDEOS)
-def test_odd_and_damaged_videos_are_summarized(name, tmp_path):
-    video, lines = ODD_VIDEOS[name](tmp_path / name), []
+def test_odd_and_damaged_videos_are_summarized(name, tmp_path, caplog):
+    video = ODD_VIDEOS[name](tmp_path / name)
     if name == "single_frame.mp4":
         with pytest.raises(UserError, match="less than a frame"):
             quiet(video, tmp_path / "to", HSV)
     whole = 1.0 if name in ("single_frame.mp4", "two_frames_with_sound.mp4") else 0.4
-    summarize(video, tmp_path / "to", HSV, budget=Budget(share=whole), say=lines.append)
+    summarize(video, tmp_path / "to", HSV, budget=Budget(share=whole))
     found, lengths = read(tmp_path / "to"), seconds_of(tmp_path / "to" / "summary.mp4")
     shots, info = chosen(tmp_path / "to"), found["video"]
     length = sum(shot["end_seconds"] - shot["start_seconds"] for shot in shots)
@@ -550,7 +550,7 @@ def test_odd_and_damaged_videos_are_summarized(name, tmp_path):
     assert abs(lengths.get("audio", lengths["video"]) - lengths["video"]) <= max(frame, 0.025)
     assert len(frames_of(tmp_path / "to" / "summary.mp4")) == found["summary"]["n_frames"] <= whole * info["n_frames"]
     if info["warning"]:
-        assert info["warning"] in lines
+        assert info["warning"] in caplog.messages
         assert "frames are lost" in (tmp_path / "to" / "summary.html").read_text()
 
 

@@ -26,15 +26,15 @@ from clipit_lightning.video.pretrained import library_versions
 from clipit_lightning.video.reader import VideoInfo, VideoReader
 
 N_CAPTIONS = 7
-"""Frames that a captioner describes; the number in the implementations of CLIP-It known to us."""
+"""Frames that a captioner is given; the number in the implementations of CLIP-It known to us."""
 
 _AHEAD = 2  # batches that are decoded while the encoder works on one
 _BATCH_BYTES = 64_000_000  # whole frames are large: a batch of them is cut here
 
 
 @dataclass(frozen=True, eq=False)
-class Description:
-    """What is known of one raw video: the steps with their features, the shots, the captions."""
+class VideoFeatures:
+    """One raw video: the steps with their features, the shots, the captions."""
 
     info: VideoInfo
     frame_times: NDArray[np.float64]
@@ -57,7 +57,7 @@ class Description:
     """How all this was made, as a store records it."""
 
 
-def describe(
+def extract_features(
     path: Path,
     encoder: Encoder,
     stride: int | None = None,
@@ -65,10 +65,9 @@ def describe(
     captioner: Captioner | None = None,
     n_captions: int = N_CAPTIONS,
     texts: Captions | None = None,
-    say: Callable[[str], None] | None = None,
     batch_size: int = 32,
     progress: Callable[[float], None] | None = None,
-) -> Description:
+) -> VideoFeatures:
     """Decode, encode, cut into shots and caption one video. The same input gives the same result.
 
     Shots are cut by kernel temporal segmentation of the features, ceil(n_frames / 150) of them.
@@ -78,10 +77,9 @@ def describe(
         encoder: Of its frames, and of captions where it has language.
         stride: Take every frame whose number it divides, instead of ``rate``.
         rate: Take frames per second.
-        captioner: Describes ``n_captions`` frames, spread over the video by its shots.
+        captioner: Captions ``n_captions`` frames, spread over the video by its shots.
         n_captions: How many.
         texts: The user's captions or subtitles, all of them; instead of a captioner.
-        say: Takes one line about damage to the file, where there is any.
         batch_size: Frames that are handed to the encoder at once; as in ``make_encoder``.
         progress: Takes the seconds of the video that are encoded, after each batch.
 
@@ -97,13 +95,11 @@ def describe(
         if progress:
             progress(steps[-1][1])
     info, joined = reader.info(), np.concatenate(features)  # (steps, features)
-    if info.warning and say:
-        say(info.warning)
     picks = np.array([number for number, _ in steps], dtype=np.int64)
     shots = change_points(joined, picks, info.n_frames).astype(np.int64)  # (shots, 2)
     captions, starts = _captions(info, shots, picks, captioner, n_captions, texts)
     speaks = bool(captions) and not isinstance(encoder, HsvEncoder)
-    return Description(
+    return VideoFeatures(
         info=info,
         frame_times=reader.times,
         picks=picks,
@@ -120,7 +116,7 @@ def describe(
 def provenance(
     encoder: Encoder, stride: int | None, rate: float, captioner: Captioner | None, n_captions: int, texts: bool
 ) -> dict[str, str]:
-    """How a description is made, in words: equal settings on equal versions have equal words."""
+    """How features are made, in words: equal settings on equal versions have equal words."""
     made = {
         "tool": f"clipit_lightning {__version__}",
         **encoder.provenance(),
