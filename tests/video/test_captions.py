@@ -297,16 +297,16 @@ def test_latin_1_where_it_is_not_utf_8(tmp_path):
 
 def test_srt_with_faults_that_players_forgive(tmp_path):
     text = (
-        "00:01 --> 00:02\nno number, no hours\n7\n0:0:03,0 --> 0:0:04,0\nno empty line before\n\n"
-        "part after an empty line\n\n\n\n9\n00:00:02,000 --> 00:00:06,000\noverlaps\n\n"
-        "10\n00:00:08,000 --> 00:00:09,000\n\n11\n00:00:10,000 --> 00:00:11,000\n1984"
+        "0:0:01,0 --> 0:0:02,0\nno number\n7\n0:0:03,0 --> 0:0:04,0\nno empty line before\n\n"
+        "text after an empty line\n\n\n\n9\n00:00:02,000 --> 00:00:06,000\noverlaps\n\n"
+        "10\n00:00:08,000 --> 00:00:09,000\n\n11\n00:00:10,000 --> 00:00:11,000\nborn in\n1984"
     )
     captions = read_captions(written(tmp_path / "a.srt", text))
     assert captions.texts == (
-        "no number, no hours",
+        "no number",
         "overlaps",
-        "no empty line before part after an empty line",
-        "1984",
+        "no empty line before text after an empty line",
+        "born in 1984",
     )
     assert captions.starts == (1, 2, 3, 10)
     assert captions.ends == (2, 6, 4, 11)
@@ -329,27 +329,29 @@ intro
 second name
 00:01:00.500 --> 01:00:01.250
 42 dogs
+1984
 
 NOTE
 the end
+
+01:00:02.000 --> 01:00:03.000
+
 """
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_vtt_with_all_that_is_no_text(tmp_path, newline):
     captions = read_captions(written(tmp_path / "a.vtt", "\ufeff" + VTT.replace("\n", newline)))
-    assert captions == Captions(("Hello there, General & co.", "42 dogs"), (1.0, 60.5), (2.5, 3601.25))
+    assert captions == Captions(("Hello there, General & co.", "42 dogs 1984"), (1.0, 60.5), (2.5, 3601.25))
 
 
 @pytest.mark.parametrize(
     ("name", "text", "parts"),
     [
         ("a.srt", "1\n00:00:01,000 --> 00:00:0x,000\na\n", ["line 2", "not a time line"]),
-        ("a.srt", SRT + "\n3\n00:00:05,000 -> 00:00:06,000\nlost\n", ["line 11", "no time line"]),
-        ("a.srt", SRT + "\n3\n00:00:05,000 --", ["line 11", "no time line"]),
-        ("a.srt", SRT + "\n3", ["line 11", "no time line"]),
+        ("a.srt", SRT + "\n3\n00:00:05,000 --", ["line 11", "not a time line"]),
         ("a.srt", "1\n00:00:05,000 --> 00:00:04,000\na\n", ["line 2", "ends before it starts"]),
-        ("a.srt", "once upon a time\n", ["line 1", "text before the first time line"]),
+        ("a.srt", "once upon a time\n", ["holds no caption"]),
         ("a.srt", "", ["holds no caption"]),
         ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\n<b></b>\n", ["holds no caption"]),
         ("a.srt", "\x00\x01\x02", ["not a text file"]),

@@ -20,7 +20,7 @@ from clipit_lightning.data.benchmark import Annotation, Summaries
 from clipit_lightning.data.importing import find_distributed
 from clipit_lightning.data.store import natural_order
 from clipit_lightning.pipelines.labels import Labels, annotation
-from clipit_lightning.video.captions import Captions, read_captions
+from clipit_lightning.video.captions import KINDS, Captions, read_captions
 
 SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"),
@@ -30,7 +30,6 @@ SUFFIXES = (
 DATASETS = tuple(sorted(name for name, benchmark in BENCHMARKS.items() if benchmark.raw_files))
 """Benchmarks whose distributions hold videos."""
 
-_CAPTION_SUFFIXES = (".json", ".srt", ".vtt")
 _NO_LABELS = "none"
 
 
@@ -178,7 +177,7 @@ def _labelled(sources: Iterable[Source], labels: Labels) -> dict[str, str]:
 def _captions_in(folder: Path, source: Source) -> Captions | None:
     """A video's captions in a folder of them."""
     names = dict.fromkeys([source.name, source.path.name, source.path.stem])
-    paths = [folder / f"{name}{suffix}" for name in names for suffix in _CAPTION_SUFFIXES]
+    paths = [folder / f"{name}{suffix}" for name in names for suffix in KINDS]
     if not (there := [path for path in paths if path.is_file()]):
         return None
     if len(there) > 1:

@@ -69,7 +69,8 @@ def work_through(count: int, work: Callable[[int], None], processes: int = 1) ->
         work: What to do with one; an error ends all processes.
         processes: How many, on this machine.
     """
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # its lines on ranks are noise here
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # lines on ranks are noise here
     nodes, torchrun = 1, _TORCHRUN in os.environ
     if torchrun:
         processes = int(os.environ["LOCAL_WORLD_SIZE"])

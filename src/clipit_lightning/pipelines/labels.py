@@ -25,7 +25,6 @@ and importance is the annotators' mean. Else they are ratings, as TVSum's, and k
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.benchmark import Annotation, Ratings, Summaries
-from clipit_lightning.video.subtitles import decode_text
+from clipit_lightning.video.captions import json_entries, read_text
 
 COLUMNS = ("video", "annotator", "start", "end", "score")
 EXAMPLE = "holiday,anna,12.5,20,1"
@@ -70,17 +69,12 @@ def read_labels(path: Path) -> Labels:
     Raises:
         UserError: The file is missing, damaged or empty; the message names the line or the entry.
     """
-    kind = path.suffix.lower()
-    if kind not in (".csv", ".json"):
-        raise UserError(f"{path}: labels are read from .csv and .json, not from {kind or 'a file of no type'}")
-    try:
-        text = decode_text(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}; check the path") from error
-    except ValueError as error:
-        raise UserError(f"{path}: {error}; save it as UTF-8 text") from error
+    text = read_text(path, "labels", (".csv", ".json"))
     videos: dict[str, list[Part]] = {}
-    for where, entry in _lines(path, text) if kind == ".csv" else _entries(path, text):
+    entries = _lines(path, text) if path.suffix.lower() == ".csv" else json_entries(path, text, "labels")
+    for where, entry in entries:
+        if not isinstance(entry, dict):
+            raise UserError(f"{where} is no object; write {{{', '.join(map(repr, COLUMNS))}}}")
         videos.setdefault(_word(where, entry, "video"), []).append(_part(where, entry))
     if not videos:
         raise UserError(f"{path}: it holds no label; write one, as {EXAMPLE}")
@@ -115,7 +109,7 @@ def annotation(parts: Sequence[Part], name: str, frame_times: NDArray[np.float64
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a CSV file with their places."""
+    """The lines of a CSV file, each after where it stands, for messages."""
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     try:
         header = [(name or "").strip().lower() for name in reader.fieldnames or ()]
@@ -129,21 +123,6 @@ def _lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield where, {key: value.strip() for key, value in line.items() if value and value.strip()}
     except csv.Error as error:
         raise UserError(f"{path}: line {reader.reader.line_num}: not CSV ({error}); write it as {EXAMPLE}") from error
-
-
-def _entries(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The entries of a JSON file with their places."""
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: line {getattr(error, 'lineno', 1)}: not JSON ({error})") from error
-    entries = content.get("labels") if isinstance(content, dict) else content
-    if not isinstance(entries, list):
-        raise UserError(f"{path}: it should be a list of labels, or an object with one under `labels`")
-    for number, entry in enumerate(entries, 1):
-        if not isinstance(entry, dict):
-            raise UserError(f"{path}: label {number} is no object; write {{{', '.join(map(repr, COLUMNS))}}}")
-        yield f"{path}: label {number}", entry
 
 
 def _part(where: str, entry: Mapping[str, Any]) -> Part:
