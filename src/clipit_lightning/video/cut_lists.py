@@ -31,7 +31,7 @@ def cut_list_edl(seconds: Sequence[tuple[float, float]], fps: float, clip: str, 
     at = 0
     for number, (start, end) in enumerate(seconds, 1):
         first, after = round(start * fps), round(end * fps)
-        codes = (_timecode(each, fps) for each in (first, after, at, at + after - first))
+        codes = (_timecode(frame, fps) for frame in (first, after, at, at + after - first))
         lines += [f"{number:03d}  AX       {'AA/V' if has_audio else 'V':<5} C        {' '.join(codes)}"]
         lines += [f"* FROM CLIP NAME: {Path(clip).name}", ""]
         at += after - first
