@@ -99,21 +99,12 @@ def test_a_store_of_raw_videos_is_sound_and_says_where_it_is_from(videos, caplog
     assert store.attributes["features"] == store.attributes["encoder"] == "hsv"
     assert "1/5 s" in store.attributes["sampling"]
     assert {"weights_sha256", "preprocessing", "tool", "decoding", "captions"} <= set(store.attributes)
+    with h5py.File(videos / "mine.h5") as file:  # nobody annotated them
+        assert not any({"gtscore", "gtsummary", "user_summary", "user_scores"} & set(group) for group in file.values())
+    assert np.isnan(store.read()[0].gtscore).all()
     assert not cache(videos).exists()
     assert [line.split(":")[0] for line in caplog.messages[1:]] == ["[1/3] ball", "[2/3] cat", "[3/3] dog"]
     assert "160 frames, 32 steps, 2 shots" in caplog.messages[1]
-
-
-def test_a_video_that_nobody_annotated_is_stored_as_such(videos):
-    run(videos)
-    with h5py.File(videos / "mine.h5") as file:
-        for group in file.values():
-            assert group.attrs["annotations"] == "none"
-            assert not {"gtscore", "gtsummary", "user_summary", "user_scores"} & set(group)
-    video = Store(videos / "mine.h5").read()[0]
-    assert not video.is_annotated
-    assert np.isnan(video.gtscore).all()
-    assert video.gtscore.shape == video.gtsummary.shape == video.picks.shape
 
 
 def test_labels_become_summaries_ratings_and_importance(videos, caplog):
@@ -235,6 +226,10 @@ def test_a_finished_store_is_kept_and_by_force_written_again_with_the_same_bytes
 def test_what_is_extracted_is_known_by_file_and_settings(videos, extracted):
     run(videos, keep=True)
     assert extracted.take() == ["ball", "cat", "dog"]
+    damaged = min(cache(videos).glob("*.h5"))
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    run(videos, keep=True, force=True)
+    assert len(extracted.take()) == 1
     stat = (videos / "cat.mp4").stat()
     os.utime(videos / "cat.mp4", ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
     run(videos, keep=True)
@@ -244,15 +239,6 @@ def test_what_is_extracted_is_known_by_file_and_settings(videos, extracted):
     assert Store(videos / "mine.h5").read()[0].picks.tolist() == list(range(0, 160, 15))
 
 
-def test_other_captions_are_extracted_again(videos, extracted):
-    for text, names in (("one", ["cat"]), ("two", ["cat"]), ("two", [])):
-        (videos / "cat.srt").write_text(f"1\n00:00:01,000 --> 00:00:02,000\n{text}\n")
-        collection = with_captions(from_files([videos / "cat.mp4"], "mine"), videos / "cat.srt")
-        prepare(collection, videos / "mine.h5", HSV, keep=True)
-        assert extracted.take() == names
-        assert Store(videos / "mine.h5").read()[0].captions == (text,)
-
-
 def test_other_labels_need_no_video_where_the_features_are_kept(videos, extracted):
     for end, frames in ((1, 25), (2, 50)):
         (videos / "labels.csv").write_text(f"video,annotator,start,end\ncat,ann,0,{end}\n")
@@ -260,14 +246,6 @@ def test_other_labels_need_no_video_where_the_features_are_kept(videos, extracte
         prepare(collection, videos / "mine.h5", HSV, keep=True)
         assert Store(videos / "mine.h5").read(["video_2"])[0].user_summary.sum() == frames
     assert extracted.take() == ["ball", "cat", "dog"]
-
-
-def test_a_damaged_part_is_extracted_again(videos, made):
-    run(videos, keep=True)
-    for path in cache(videos).glob("*.h5"):
-        path.write_bytes(path.read_bytes()[:500])
-    run(videos)
-    assert (videos / "mine.h5").read_bytes() == made[1]
 
 
 def test_a_bad_video_is_skipped_and_listed_and_joins_when_it_is_fixed(videos, made, extracted, caplog):

@@ -1,6 +1,6 @@
-"""Users' own labels: which parts of which video an annotator would keep, or how important they are.
+"""Users' own labels: which segments of which video an annotator would keep, or how important they are.
 
-CSV with a header line, a line a part; ``score`` may be left out, as a column or in a line::
+CSV with a header line, a line a segment; ``score`` may be omitted, as a column or in a line::
 
     video,annotator,start,end,score
     holiday,anna,12.5,20,1
@@ -13,12 +13,12 @@ JSON: a list of objects with the same names, or an object with such a list under
 
 - ``video``: the file's name, with or without its type; or the name that `clipit prepare` prints.
 - ``annotator``: any name. An annotator who keeps nothing of a video has a line of score 0, as ben above.
-- ``start``, ``end``: seconds from the start of the video. A frame belongs to a part that starts at or before it is
+- ``start``, ``end``: seconds from the start of the video. A frame belongs to a segment that starts at or before it is
   shown and ends after; an end behind the end of the video is that end.
-- ``score``: from 0 to 1, by default 1. What no part covers has 0; where parts of one annotator overlap the highest
+- ``score``: from 0 to 1, by default 1. What no segment covers has 0; where those of one annotator overlap the highest
   holds.
 
-Where all scores of a video are 0 or 1 they are summaries, as SumMe's: ``user_summary`` is 1 in the annotator's parts
+Where all scores of a video are 0 or 1 they are summaries, as SumMe's: ``user_summary`` is 1 in the annotator's segments
 and importance is the annotators' mean. Else they are ratings, as TVSum's, and kept on its scale, 1 + 4 score, in
 ``user_scores``: importance is the mean score, and each annotator's summary is the most valuable 15 % in whole shots.
 """
@@ -45,8 +45,8 @@ _ROUNDING = 0.0005  # seconds; half of the millisecond to which containers round
 
 
 @dataclass(frozen=True)
-class Part:
-    """A labelled part of a video; ``where`` names its file and line for messages."""
+class Segment:
+    """A labelled segment of a video; ``where`` names its file and line for messages."""
 
     where: str
     annotator: str
@@ -57,10 +57,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Labels:
-    """All parts of a file, by video as the file names it."""
+    """All segments of a file, by video as the file names it."""
 
     path: Path
-    videos: Mapping[str, tuple[Part, ...]]
+    videos: Mapping[str, tuple[Segment, ...]]
 
 
 def read_labels(path: Path) -> Labels:
@@ -70,40 +70,42 @@ def read_labels(path: Path) -> Labels:
         UserError: The file is missing, damaged or empty; the message names the line or the entry.
     """
     text = read_text(path, "labels", (".csv", ".json"))
-    videos: dict[str, list[Part]] = {}
+    videos: dict[str, list[Segment]] = {}
     entries = _lines(path, text) if path.suffix.lower() == ".csv" else json_entries(path, text, "labels")
     for where, entry in entries:
         if not isinstance(entry, dict):
             raise UserError(f"{where} is no object; write {{{', '.join(map(repr, COLUMNS))}}}")
-        videos.setdefault(_word(where, entry, "video"), []).append(_part(where, entry))
+        videos.setdefault(_word(where, entry, "video"), []).append(_segment(where, entry))
     if not videos:
         raise UserError(f"{path}: it holds no label; write one, as {EXAMPLE}")
-    return Labels(path, {video: tuple(parts) for video, parts in videos.items()})
+    return Labels(path, {video: tuple(segments) for video, segments in videos.items()})
 
 
-def annotation(parts: Sequence[Part], name: str, frame_times: NDArray[np.float64], duration: float) -> Annotation:
-    """The annotation that the parts of one video mean, frame by frame.
+def annotation_of(
+    segments: Sequence[Segment], name: str, frame_times: NDArray[np.float64], duration: float
+) -> Annotation:
+    """The annotation that the segments of one video mean, frame by frame.
 
     Args:
-        parts: All its parts.
+        segments: All its segments.
         name: Name of the video, which the annotation takes.
         frame_times: Seconds at which each frame is shown, (frames,).
         duration: Seconds at which the last frame ends.
 
     Raises:
-        UserError: A part lies behind the end of the video or covers no frame of it; the message names its line.
+        UserError: A segment lies behind the end of the video or covers no frame of it; the message names its line.
     """
-    annotators = sorted({part.annotator for part in parts})
+    annotators = sorted({segment.annotator for segment in segments})
     scores = np.zeros((len(annotators), len(frame_times)), dtype=np.float32)  # (annotators, frames)
-    for part in parts:
-        first, end = np.searchsorted(frame_times, [part.start - _ROUNDING, part.end - _ROUNDING])
-        if part.start >= duration:
-            raise UserError(f"{part.where}: starts at {part.start:g} s, but {name} ends at {duration:.2f} s")
+    for segment in segments:
+        first, end = np.searchsorted(frame_times, [segment.start - _ROUNDING, segment.end - _ROUNDING])
+        if segment.start >= duration:
+            raise UserError(f"{segment.where}: starts at {segment.start:g} s, but {name} ends at {duration:.2f} s")
         if first == end:
-            raise UserError(f"{part.where}: no frame of {name} is shown from {part.start:g} to {part.end:g} s")
-        row = scores[annotators.index(part.annotator), first:end]
-        np.maximum(row, part.score, out=row)
-    if all(part.score in (0, 1) for part in parts):
+            raise UserError(f"{segment.where}: no frame of {name} is shown from {segment.start:g} to {segment.end:g} s")
+        row = scores[annotators.index(segment.annotator), first:end]
+        np.maximum(row, segment.score, out=row)
+    if all(segment.score in (0, 1) for segment in segments):
         return Summaries(name, scores.astype(np.uint8))
     return Ratings(name, 1 + 4 * scores)
 
@@ -125,14 +127,14 @@ def _lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
         raise UserError(f"{path}: line {reader.reader.line_num}: not CSV ({error}); write it as {EXAMPLE}") from error
 
 
-def _part(where: str, entry: Mapping[str, Any]) -> Part:
+def _segment(where: str, entry: Mapping[str, Any]) -> Segment:
     start, end = _number(where, entry, "start"), _number(where, entry, "end")
     score = _number(where, entry, "score") if "score" in entry else 1.0
     if start < 0 or end <= start:
-        raise UserError(f"{where}: from {start:g} to {end:g}: a part ends after it starts, in seconds from 0")
+        raise UserError(f"{where}: from {start:g} to {end:g}: a segment ends after it starts, in seconds from 0")
     if not 0 <= score <= 1:
         raise UserError(f"{where}: score {score:g}: scores run from 0 to 1; divide yours by the highest possible")
-    return Part(where, _word(where, entry, "annotator"), start, end, score)
+    return Segment(where, _word(where, entry, "annotator"), start, end, score)
 
 
 def _word(where: str, entry: Mapping[str, Any], name: str) -> str:

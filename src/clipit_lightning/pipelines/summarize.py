@@ -27,7 +27,7 @@ from clipit_lightning.video.captioner import Captioner
 from clipit_lightning.video.captions import Captions
 from clipit_lightning.video.cut_lists import cut_list_csv, cut_list_edl
 from clipit_lightning.video.encoders import Encoder
-from clipit_lightning.video.extract import VideoFeatures, extract_features
+from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_features
 from clipit_lightning.video.frames import RATE, shot_seconds, thumbnails
 from clipit_lightning.video.render import Rendered, render_summary
 
@@ -75,43 +75,34 @@ def summarize(
         UserError: The video cannot be read, encoder, query and run do not fit, the budget is less than a frame, or the
             folder cannot be written to.
     """
-    _check_paths(video, to)
-    if query is not None and not query.strip():
-        raise UserError("--query: is empty; say what to look for, or omit it")
+    _check_arguments(video, to, query)
     if run is not None:
         run.check(encoder, query)
     text = None if query is None else encoder.encode_texts(run.texts(query) if run else phrases(query))
     with Progress({0: 1}) as progress, memory_checked(video):
-        features = extract_features(
-            video,
-            encoder,
-            stride,
-            rate,
-            captioner,
-            texts=texts,
-            batch_size=batch_size,
-            progress=partial(progress.at, video.name),
-        )
-    if features.info.warning:
-        log.info(features.info.warning)
+        show = partial(progress.at, video.name)
+        features = extract_features(video, encoder, stride, rate, captioner, N_CAPTIONS, texts, batch_size, show)
+    info = features.info
+    if info.warning:
+        log.info(info.warning)
     scores, scorer = _scores(features, text, run)
     shot_value = run.config.protocol.shot_value if run and query is None else "sum"
     cut = choose(
-        scores, features.picks, features.change_points, features.frame_times, features.info.duration, budget, shot_value
+        scores, features.picks, features.change_points, features.frame_times, info.duration, budget, shot_value
     )
     if cut.within_shot:
         log.info(f"{video}: a chosen shot is longer than the budget of {budget}: the best part of it is taken")
     rendered = render_summary(video, cut.shots[cut.chosen], to / "summary.mp4")
     _write(_Summary(features, cut, scores, scorer, rendered, query, budget), to)
-    result = (
-        f"{rendered.duration:.1f} s of {features.info.duration:.1f} s, {cut.chosen.sum()} of {len(cut.shots)} shots"
-    )
+    result = f"{rendered.duration:.1f} s of {info.duration:.1f} s, {cut.chosen.sum()} of {len(cut.shots)} shots"
     log.info(f"{rendered.path}: {result} (budget {budget}); look at {to / 'summary.html'}")
     return to / "summary.html"
 
 
-def _check_paths(video: Path, to: Path) -> None:
-    """Raise before hours of work where their result could not be written."""
+def _check_arguments(video: Path, to: Path, query: str | None) -> None:
+    """Raise before hours of work where their result could not be written, or nothing is asked for."""
+    if query is not None and not query.strip():
+        raise UserError("--query: is empty; name what to look for, or omit it")
     if to.exists() and not to.is_dir():
         raise UserError(f"--to: {to} is a file; name a folder")
     for file in (to / name for name in FILES):

@@ -79,7 +79,7 @@ class Captioner:
             frames: RGB, uint8 (frames, height, width, 3).
 
         Returns:
-            A caption a frame; empty where the model says nothing.
+            A caption a frame; empty where the model writes nothing.
         """
         check_frames(frames)
         keys = [self.key(frame) for frame in frames]

@@ -24,7 +24,7 @@ _LOCAL = "a local copy as `open_clip:MODEL//path/to/pretrained.safetensors` or `
 
 
 def load_open_clip(name: str) -> Backbone:
-    """Load what stands behind ``open_clip:``; ``encoders.make_encoder`` says which forms there are.
+    """Load what stands behind ``open_clip:``; ``encoders.py`` lists the forms.
 
     A tag's activation is used even where the model's configuration names another (open_clip only warns, and
     ``ViT-B-32/openai`` is then computed with the wrong one).
@@ -105,7 +105,7 @@ def _own_transform(transform: Callable[[Any], torch.Tensor], frames: NDArray[np.
 def _weights_in(name: str, folder: Path) -> Path:
     """The weights file of a folder: open_clip's own name first, else the only one, .safetensors first."""
     if not folder.is_dir():
-        raise UserError(f"{name}: {folder} is a file; say of which model: {_LOCAL}")
+        raise UserError(f"{name}: {folder} is a file; name its model too: {_LOCAL}")
     files = sorted(file for file in folder.iterdir() if file.suffix in _WEIGHT_FILES)
     safe = [file for file in files if file.suffix == ".safetensors"]
     own = [file for file in safe + files if file.stem in ("open_clip_model", "open_clip_pytorch_model")]

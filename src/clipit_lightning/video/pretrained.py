@@ -83,13 +83,13 @@ def library_versions(*names: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error that says something, for a message of one line."""
+    """The first line of an error that is not empty, for a message of one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".:;") if lines else type(error).__name__
 
 
 def looks_like_path(name: str) -> bool:
-    """Whether a name means a place on disk whatever lies there; ``OWNER/NAME`` does not."""
+    """Whether a name means a path whatever lies there; ``OWNER/NAME`` does not."""
     return name.startswith(("/", "./", "../", "~")) or name in (".", "..")
 
 

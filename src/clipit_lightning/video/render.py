@@ -227,7 +227,7 @@ class _Sound:
 def _blocks(
     file: InputContainer, stream: AudioStream, rate: int, layout: str, start: float
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Sound as (position in samples from time 0, samples (channels, count)); what cannot be decoded is left out."""
+    """Sound as (position in samples from time 0, samples (channels, count)); what cannot be decoded is omitted."""
     resampler, kind = AudioResampler("fltp", layout, rate), ""
     position, expected, unit = 0, 0.0, float(stream.time_base or 0)
     for frame in _audio_frames(file, stream):
