@@ -83,7 +83,7 @@ def cache(folder):
 # --- what the store holds
 
 
-def test_a_store_of_raw_videos_is_sound_and_says_where_it_is_from(videos, caplog):
+def test_a_store_of_raw_videos_is_sound_and_names_where_it_is_from(videos, caplog):
     found = run(videos)
     assert (found.n_videos, found.sound, found.skipped) == (3, True, {})
     store = Store(videos / "mine.h5")
@@ -126,7 +126,7 @@ def test_labels_become_summaries_ratings_and_importance(videos, caplog):
     assert "no labels of 1 of 3 videos" in caplog.text
 
 
-def test_summe_is_rebuilt_and_a_video_of_another_length_is_named(videos):
+def test_summe_is_made_and_a_video_of_another_length_is_named(videos):
     summaries = {"Other": 9, "ball": 160, "cat": 60, "dog": 73}
     generator = np.random.default_rng(0)
     rows = {name: (generator.random((4, frames)) < 0.3) * 1.0 for name, frames in summaries.items()}
@@ -144,7 +144,7 @@ def test_summe_is_rebuilt_and_a_video_of_another_length_is_named(videos):
         np.testing.assert_allclose(video.gtscore, rows[video.name][:, video.picks].mean(axis=0), rtol=1e-6)
 
 
-def test_tvsum_is_rebuilt_from_its_ratings(videos):
+def test_tvsum_is_made_from_its_ratings(videos):
     (videos / "video").mkdir()
     (videos / "ball.mp4").rename(videos / "video/id-video_1.mp4")
     ratings = np.random.default_rng(0).integers(1, 6, (5, 160)).astype(float)

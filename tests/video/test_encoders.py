@@ -211,15 +211,6 @@ def test_a_crop_smaller_than_the_resize_is_the_processors(clip_pair):
     assert grey.max() <= TOLERANCE * 1.001
 
 
-@pytest.mark.parametrize(
-    "frames", [np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 3)), np.zeros((2, 3, 8, 8), np.uint8)]
-)
-def test_what_is_no_batch_of_frames_is_refused(frames, clip_pair):
-    for name in ("hsv", f"hf:{clip_pair[1]}"):
-        with pytest.raises(ValueError, match="uint8"):
-            make_encoder(name).encode_images(frames)
-
-
 # --- batches, precision, identity
 
 
@@ -516,20 +507,6 @@ def test_hsv_equals_a_count_by_hand():
     order = np.sqrt(np.concatenate(shares, axis=2)).reshape(2, -1)
     np.testing.assert_allclose(ours, order, atol=2e-3)  # a hue on the border of two bins may fall to either
     assert np.abs(ours - order).mean() < 1e-4
-
-
-def test_hsv_tells_colours_and_places_apart():
-    red, blue = np.zeros((2, 1, 60, 80, 3), np.uint8)
-    red[..., 0], blue[..., 2] = 255, 255
-    left = red.copy()
-    left[:, :, 40:] = blue[:, :, 40:]
-    encoder = make_encoder("hsv")
-    one, two, three, mirror = (encoder.encode_images(each)[0] for each in (red, blue, left, left[:, :, ::-1]))
-    assert encoder.feature_dim == len(one) == 297
-    np.testing.assert_allclose(np.linalg.norm(one), 1, atol=1e-6)
-    assert one @ one > one @ three > one @ two
-    assert three @ three > three @ mirror + 0.1
-    assert encoder.encode_images(red[:0]).shape == (0, 297)
 
 
 def test_hsv_has_no_language_and_names_the_encoders_that_do():

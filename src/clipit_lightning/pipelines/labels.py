@@ -27,6 +27,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,10 +147,7 @@ def _word(where: str, entry: Mapping[str, Any], name: str) -> str:
 
 def _number(where: str, entry: Mapping[str, Any], name: str) -> float:
     value = entry.get(name)
-    try:
-        number = math.nan if value is None or isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise UserError(f"{where}: {name} is {value!r}, it should be a number; write it as {EXAMPLE}")
-    return number
+    with suppress(TypeError, ValueError, OverflowError):
+        if not isinstance(value, bool) and math.isfinite(number := float(value)):  # type: ignore[arg-type]
+            return number
+    raise UserError(f"{where}: {name} is {value!r}, it should be a number; write it as {EXAMPLE}")

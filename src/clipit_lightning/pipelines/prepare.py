@@ -9,6 +9,7 @@ same command tries only that video again. Else it is removed, unless it is to se
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,7 +119,7 @@ def prepare(
         by = f", by {process.world} processes" if process.world > 1 else ""
         for line in (f"{to}: {len(sources)} videos{kept}, with {encoder.name}{by}", *collection.notes):
             log.info(line)
-    sizes = {number: _size(sources[number]) for number in sorted(todo) if number % process.world == process.rank}
+    sizes = {number: _size(sources[number].path) for number in sorted(todo) if number % process.world == process.rank}
     with Progress(sizes, f"process {process.rank + 1}: " if process.world > 1 else "") as progress:
         extraction = _Extraction(sources, todo, cache, encoder, captioner, settings, progress)
         work_through(len(sources), extraction, processes)
@@ -149,10 +150,9 @@ def _inputs(collection: Collection, made: dict[str, str]) -> str:
 
 
 def _mark(source: Source) -> str:
-    try:
+    with suppress(UserError):
         return content_mark(source)
-    except UserError:
-        return "unreadable"
+    return "unreadable"
 
 
 def _check_replaceable(to: Path, present: dict[str, str], wanted: dict[str, str], collection: Collection) -> None:
@@ -246,11 +246,8 @@ def _video(collection: Collection, cache: FeatureCache, source: Source) -> Video
         )
 
 
-def _size(source: Source) -> int:
-    try:
-        return max(1, source.path.stat().st_size)
-    except OSError:
-        return 1
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _counts(video: VideoFeatures) -> str:

@@ -29,36 +29,6 @@ CHAT_PROMPT = "Describe this image in one short sentence."
 
 
 @dataclass(frozen=True)
-class CaptionCache:
-    """One small JSON file a caption, named by the hash of all that it depends on. An entry is never changed.
-
-    Files are written atomically, so that several processes may share a folder. A damaged entry counts as absent.
-    """
-
-    folder: Path
-
-    def get(self, key: str) -> str | None:
-        """The caption of that key, if a whole entry is there."""
-        try:
-            entry = json.loads(self._path(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        text = entry.get("caption") if isinstance(entry, dict) and entry.get("key") == key else None
-        return text if isinstance(text, str) else None
-
-    def put(self, key: str, caption: str) -> None:
-        """Keep a caption.
-
-        Raises:
-            UserError: The folder cannot be written to.
-        """
-        write_json(self._path(key), {"key": key, "caption": caption})
-
-    def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.json"
-
-
-@dataclass(frozen=True)
 class Captioner:
     """A loaded caption model with its settings. The same frame always has the same caption: nothing is drawn."""
 
@@ -70,7 +40,8 @@ class Captioner:
     generate: Callable[[NDArray[np.uint8]], list[str]]
     """Frames (frames, height, width, 3) of a batch to their captions."""
     batch_size: int = 8
-    cache: CaptionCache | None = None
+    cache: Path | None = None
+    """Folder with one small JSON file a caption, named by its key; several processes may share it."""
 
     def caption(self, frames: NDArray[np.uint8]) -> list[str]:
         """Caption frames; those in the cache are not computed again.
@@ -83,21 +54,33 @@ class Captioner:
         """
         check_frames(frames)
         keys = [self.key(frame) for frame in frames]
-        known = {key: self.cache.get(key) for key in keys} if self.cache else {}
-        captions = {key: text for key, text in known.items() if text is not None}
+        captions = {key: text for key in keys if (text := self._cached(key)) is not None}
         absent = [index for index, key in enumerate(keys) if key not in captions]
         for start in range(0, len(absent), self.batch_size):
             batch = absent[start : start + self.batch_size]
             for index, text in zip(batch, self.generate(frames[batch]), strict=True):
                 captions[keys[index]] = text
-                if self.cache:
-                    self.cache.put(keys[index], text)
+                if self.cache is not None:
+                    write_json(self._entry(self.cache, keys[index]), {"key": keys[index], "caption": text})
         return [captions[key] for key in keys]
 
     def key(self, frame: NDArray[np.uint8]) -> str:
         """Hash of the weights, the settings and the pixels of a frame (height, width, 3)."""
         head = f"{self.fingerprint};{self.settings};{frame.shape};".encode()
         return hashlib.sha256(head + frame.tobytes()).hexdigest()
+
+    def _cached(self, key: str) -> str | None:
+        """A caption that is in the cache; a damaged entry counts as absent, and is written again."""
+        if self.cache is None:
+            return None
+        try:
+            entry = json.loads(self._entry(self.cache, key).read_text(encoding="utf-8"))
+            return str(entry["caption"]) if entry["key"] == key else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _entry(self, cache: Path, key: str) -> Path:
+        return cache / key[:2] / f"{key}.json"
 
     def provenance(self) -> dict[str, str]:
         """What a store records of its captions."""
@@ -142,7 +125,7 @@ def load_captioner(
     libraries = pretrained.library_versions("transformers", "torch")
     settings = f"greedy, {max_new_tokens} tokens, prompt {prompt!r}, {str(dtype).removeprefix('torch.')}, {libraries}"
     generate = partial(_generate, model, processor, tokenizer, prompt, max_new_tokens)
-    return Captioner(name, mark, settings, generate, batch_size, None if cache is None else CaptionCache(cache))
+    return Captioner(name, mark, settings, generate, batch_size, cache)
 
 
 def _build(name: str, wanted: str, dtype: torch.dtype, **options: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401
