@@ -89,10 +89,12 @@ class Sweep:
     """What in the file only the server can do, in one line."""
 
     @property
-    def labels(self) -> dict[str, tuple[str, ...]]:
-        """Of each choice, by key."""
-        distributions = {parameter.key: parameter.distribution for parameter in self.parameters}
-        return {key: item.choices for key, item in distributions.items() if isinstance(item, CategoricalDistribution)}
+    def labels(self) -> dict[str, list[str]]:
+        """Texts that stand for the values of each choice, by key."""
+        choices = [
+            parameter for parameter in self.parameters if isinstance(parameter.distribution, CategoricalDistribution)
+        ]
+        return {parameter.key: [str(value) for value in parameter.values] for parameter in choices}
 
     @property
     def combinations(self) -> int:
@@ -198,7 +200,7 @@ def _command(raw: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:  # noqa: ANN4
 def _specifications(raw: Any, prefix: str = "") -> list[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - from YAML
     """What the file says of each parameter, nested ones with dotted keys."""
     require(isinstance(raw, dict) and bool(raw), f"{prefix}parameters", "is missing or empty")
-    specifications = []
+    specifications: list[tuple[str, dict[str, Any]]] = []
     for name, spec in raw.items():
         key = f"{prefix}{name}"
         require(isinstance(spec, dict), f"parameters.{key}", f"is {spec}; write value: or values: or min: and max:")
