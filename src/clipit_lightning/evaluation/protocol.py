@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from clipit_lightning.core.config import Config, ProtocolConfig
@@ -66,12 +66,6 @@ class Protocol:
     def evaluation_identifier(self) -> str:
         """Eight hexadecimal digits; equal for comparable results."""
         return _digest(self.evaluation)
-
-
-def protocol_of(saved: dict[str, Any]) -> Protocol:
-    """A protocol as it stands in ``result.json``."""
-    values = {field.name: saved[field.name] for field in fields(Protocol)}
-    return Protocol(**values | {"sources": tuple(values["sources"])})
 
 
 def evaluation_differences(one: Protocol, other: Protocol) -> list[str]:

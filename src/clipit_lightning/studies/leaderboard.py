@@ -29,7 +29,7 @@ COLUMNS = (
 GROUP = ["dataset", "setting", "data", "correlation"]
 """Columns that rows of one group share: what stands under one heading."""
 MARKS = {"best-on-test": "best epoch on the test fold", "unknown": "selection unknown"}
-"""What is said of a row whose choice of the epoch makes its number too good, or may."""
+"""Marks of rows whose choice of the epoch makes their number too good, or may."""
 _PUBLISHED_RULES = {
     "per-annotator": "per-annotator",
     "binary-summary": "binary-summary",

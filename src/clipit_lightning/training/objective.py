@@ -13,7 +13,7 @@ from clipit_lightning.training.run import Run
 class RunningObjective:
     """Validation of a run's folds so far, each by the epoch that would be selected now.
 
-    With the last epoch of the last fold it is what `result.json` says under ``validation``.
+    With the last epoch of the last fold it is what `result.json` has under ``validation``.
 
     Args:
         selection: `val` for the best epoch, `last` for the last.

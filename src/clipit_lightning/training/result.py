@@ -80,7 +80,7 @@ class Validation(_Saved, extra="allow"):
 
 
 class FoldSummary(_Saved):
-    """What a run's result says of a fold."""
+    """What a run's result holds of a fold."""
 
     fold: int
     epoch: int | None
