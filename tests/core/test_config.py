@@ -87,6 +87,9 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path):
     (tmp_path / "bad.yaml").write_text("optim: {lrr: 1}\n")
     with pytest.raises(UserError, match=r"bad\.yaml: optim\.lrr: no such key"):
         load_config([tmp_path / "bad.yaml"])
+    (tmp_path / "bad.yaml").write_text("optim.lr: 1\n")
+    with pytest.raises(UserError, match=r"bad\.yaml: 'optim\.lr': no such key; did you mean optim\.lr"):
+        load_config([tmp_path / "bad.yaml"])
     (tmp_path / "bad.yaml").write_text("seed: 1\noptim: [")
     with pytest.raises(UserError, match=r"bad\.yaml: not a YAML file that can be read \(line 2: "):
         load_config([tmp_path / "bad.yaml"])

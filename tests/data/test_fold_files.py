@@ -197,7 +197,7 @@ def test_a_converted_file_reads_back_the_same(tmp_path):
     ]
     path, to = write(tmp_path, folds, "my folds.json"), tmp_path / "out" / "ours.json"
     said = convert_fold_file(path, "tvsum", "augmented", None, {}, to, "a paper")
-    original, converted = (read_fold_file(each, "tvsum", {}) for each in (path, to))
+    original, converted = (read_fold_file(file, "tvsum", {}) for file in (path, to))
     assert original.folds == converted.folds
     assert (converted.name, converted.source, converted.setting) == ("my-folds", "a paper", "augmented")
     assert (original.name, original.source) == ("my-folds", "my folds.json")
@@ -235,7 +235,7 @@ def test_a_conversion_refuses_another_setting_and_a_bad_target(tmp_path):
     with pytest.raises(UserError, match="a family's name has letters"):
         convert_fold_file(path, "tvsum", name="../other")
     assert path.read_text() == before
-    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_families_are_listed_by_benchmark_and_setting():

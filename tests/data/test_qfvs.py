@@ -40,12 +40,12 @@ def test_what_is_written_is_what_was_distributed(source, tmp_path):
         np.testing.assert_array_equal(video.tags, fake.make_tags(video.key))
         for number, query in enumerate(sorted(fake.QUERIES)):
             np.testing.assert_array_equal(1 + np.flatnonzero(video.oracle[number]), fake.oracle_shots(video.key, query))
-            rows = [CONCEPTS.index(each) for each in query]
+            rows = [CONCEPTS.index(name) for name in query]
             np.testing.assert_array_equal(video.query_features[number], fake.concept_features()[rows])
             assert video.sentences[number] == f"Scenes with {query[0]} and {query[1]}"
 
 
-def test_segments_give_the_same_store_and_surplus_features_are_left_out_with_a_notice(source, tmp_path):
+def test_segments_give_the_same_store_and_surplus_features_are_omitted_with_a_notice(source, tmp_path):
     segments = fake.write_qfvs(tmp_path / "segments", features="segments")
     fake.write_own_features(segments / "qfvs_text.h5")
     with h5py.File(segments / "qfvs_text.h5", "a") as file:  # of our own file only the concepts remain
@@ -73,7 +73,7 @@ def test_embeddings_of_the_concepts_are_needed_and_put_in_order_whatever_their_s
     order = np.random.default_rng(0).permutation(len(CONCEPTS))
     with h5py.File(copy / "qfvs_fake.h5", "a") as file:
         del file["concepts"], file["concept_features"]
-        file["concepts"] = [spelled.get(CONCEPTS[place], f"'{CONCEPTS[place]}'") for place in order]
+        file["concepts"] = [spelled.get(CONCEPTS[row], f"'{CONCEPTS[row]}'") for row in order]
         file["concept_features"] = fake.concept_features()[order]
     import_row(copy, tmp_path)
     video = Store(tmp_path / "qfvs.h5").read_queries()[0]
@@ -85,7 +85,7 @@ def test_embeddings_of_the_concepts_are_needed_and_put_in_order_whatever_their_s
 
 
 def test_sentences_get_their_embeddings_where_a_file_has_them(copy, tmp_path):
-    sentences = sorted({each["query"] for each in json.loads((copy / "queries.json").read_text()).values()})
+    sentences = sorted({entry["query"] for entry in json.loads((copy / "queries.json").read_text()).values()})
     rows = np.random.default_rng(0).normal(size=(len(sentences), fake.SIZE)).astype(np.float32)
     with h5py.File(copy / "qfvs_fake.h5", "a") as file:
         file["sentences"], file["sentence_features"] = sentences, rows
@@ -118,7 +118,7 @@ def test_the_first_and_the_last_shot_are_shots(tmp_path):
 
 
 def test_concepts_by_any_spelling():
-    assert [concept(each) for each in ("'Cupglass'", "cup glass", "Glass", "ANIMAL", "Musical Instrument")] == [
+    assert [concept(name) for name in ("'Cupglass'", "cup glass", "Glass", "ANIMAL", "Musical Instrument")] == [
         *("Cupglass", "Cupglass", "Cupglass", "Petsanimal", "Musicalinstrument")
     ]
     with pytest.raises(ValueError, match="none of the 48"):
@@ -153,7 +153,7 @@ def test_one_form_of_the_tags_is_enough_and_sentences_are_optional(copy, tmp_pat
     assert "sound" in import_row(copy, tmp_path).result
 
 
-def test_what_is_missing_is_said_without_hindering_other_benchmarks(copy, tmp_path):
+def test_what_is_missing_is_named_without_hindering_other_benchmarks(copy, tmp_path):
     shutil.rmtree(copy / "Oracle_summaries/P02")
     with pytest.raises(UserError, match="no oracle summaries of P02"):
         import_row(copy, tmp_path)
@@ -179,7 +179,7 @@ def test_a_damaged_features_file_is_refused_before_anything_is_written(copy, tmp
     assert not tmp_path.joinpath("qfvs.h5").exists()
 
 
-def test_faults_of_a_store_are_said_in_plain_words(source, tmp_path):
+def test_faults_of_a_store_are_named(source, tmp_path):
     import_row(source, tmp_path)
     faults = {
         "P01/oracle": lambda rows: rows[:-1],
@@ -192,14 +192,14 @@ def test_faults_of_a_store_are_said_in_plain_words(source, tmp_path):
             rows = file[name][()]
             del file[name]
             file[name] = damage(rows)
-    said = " | ".join(Store(tmp_path / "qfvs.h5").check())
+    problems = " | ".join(Store(tmp_path / "qfvs.h5").check())
     for words in (
         "P01: oracle has shape (4, 120), expected (5, 120)",
         "P02: features have NaN",
         "P03: query 0 has an empty",
         "P04: queries name",
     ):
-        assert words in said
+        assert words in problems
 
 
 @needs_shared

@@ -11,7 +11,7 @@ PARTS = {f"qfvs/P0{number}": (f"qfvs/P0{number}/a", f"qfvs/P0{number}/b") for nu
 
 
 def videos(ids):
-    return sorted({each.split("/")[1] for each in ids})
+    return sorted({item.split("/")[1] for item in ids})
 
 
 def test_every_video_is_tested_once_and_validates_once():
@@ -67,8 +67,8 @@ def test_the_order_of_training_follows_from_seed_and_epoch():
     sampler = SharedBatchSampler(of_items, 3, seed=1)
     first = list(sampler)
     assert len(first) == len(sampler) == 5
-    assert sorted(place for batch in first for place in batch) == list(range(12))
-    assert all(len({of_items[place] for place in batch}) == 1 for batch in first)
+    assert sorted(position for batch in first for position in batch) == list(range(12))
+    assert all(len({of_items[position] for position in batch}) == 1 for batch in first)
     assert first == list(SharedBatchSampler(of_items, 3, seed=1))
     sampler.sampler.set_epoch(1)
     assert list(sampler) != first

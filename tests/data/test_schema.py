@@ -59,7 +59,7 @@ def test_a_sound_store_has_no_problems(store):
 
 
 @pytest.mark.parametrize(("name", "change", "said"), DAMAGES, ids=[said[:30] for _, _, said in DAMAGES])
-def test_each_fault_is_said_in_plain_words_with_the_video(store, name, change, said):
+def test_every_fault_is_named_with_the_video(store, name, change, said):
     with h5py.File(store.path, "a") as file:
         damage(file["video_4"], name, change)
     problems = store.check()
@@ -67,7 +67,7 @@ def test_each_fault_is_said_in_plain_words_with_the_video(store, name, change, s
     assert all(line.startswith("video_4: ") for line in problems)
 
 
-def test_truncated_empty_and_foreign_files_are_said(store, tmp_path):
+def test_truncated_empty_and_foreign_files_are_named(store, tmp_path):
     store.path.write_bytes(store.path.read_bytes()[:-5000])
     assert store.check()
     with h5py.File(tmp_path / "empty.h5", "w"):
@@ -78,7 +78,7 @@ def test_truncated_empty_and_foreign_files_are_said(store, tmp_path):
     assert "not the group of a video" in Store(tmp_path / "foreign.h5").check()[0]
 
 
-def test_features_of_different_sizes_are_said(store):
+def test_features_of_different_sizes_are_named(store):
     with h5py.File(store.path, "a") as file:
         damage(file["video_2"], "features", lambda array: array[:, :3])
     assert "features differ in size between videos: [3, 8]" in store.check()

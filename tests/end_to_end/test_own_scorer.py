@@ -55,7 +55,8 @@ def workplace(tmp_path, monkeypatch):
         picks = 15 * np.arange(30)
         videos.append(Video("summe", f"video_{number}", features, picks, 450, shots, importance, key_frames, users))
     write_store(tmp_path / "data/summe.h5", videos, {"dataset": "summe", "features": "hsv"})
-    return tmp_path
+    yield tmp_path
+    sys.modules.pop("my_module", None)
 
 
 def test_a_scorer_of_ones_own(workplace, capsys):

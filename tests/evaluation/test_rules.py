@@ -24,7 +24,6 @@ from clipit_lightning.evaluation.rules import (
     measure,
     references,
 )
-from clipit_lightning.summary.key_shots import budget_frames, key_shot_summary
 from clipit_lightning.summary.knapsack import greedy
 
 CASES = 200
@@ -209,15 +208,8 @@ def test_summary_rules_equal_their_text(shot_value, rounding, solver):
         scores = rng.integers(0, 9, video.n_steps) / 8
         values, lengths = shot_worth(video, scores, shot_value)
         limit = whole_frames(video.n_frames, rounding)
-        summary = key_shot_summary(
-            scores,
-            video.picks,
-            video.change_points,
-            video.n_frames,
-            shot_value=shot_value,
-            rounding=rounding,
-            solver=solver,
-        )
+        rules = Rules("max", "per-annotator", shot_value=shot_value, rounding=rounding, solver=solver)
+        summary = rules.summary(video, scores)
         shots = [summary[first : last + 1].tolist() for first, last in video.change_points]
         assert all(len(set(frames)) == 1 for frames in shots), case
         chosen = [shot for shot, frames in enumerate(shots) if frames[0]]
@@ -231,21 +223,9 @@ def test_summary_rules_equal_their_text(shot_value, rounding, solver):
     assert 20 < empty < CASES - 20
 
 
-def test_roundings_at_halves_and_whole_numbers():
-    roundings = ("floor", "round", "ceil")
-    for n_frames, frames in ((10, [1, 2, 2]), (20, [3, 3, 3]), (30, [4, 4, 5]), (33, [4, 5, 5]), (34, [5, 5, 6])):
-        assert [budget_frames(n_frames, 0.15, rounding) for rounding in roundings] == frames
-    for budget, whole in ((0.29, 29), (0.07, 7)):  # in floats 28.999999999999996 and 7.000000000000001
-        assert {budget_frames(100, budget, rounding) for rounding in roundings} == {whole}
-
-
 def test_greedy_goes_by_value_per_weight_passes_over_and_breaks_ties_by_order():
     assert greedy(np.array([6.0, 5, 5]), np.array([6, 4, 4]), 8).tolist() == [False, True, True]
-    assert greedy(np.array([4.0, 30, 2]), np.array([2, 20, 1]), 3).tolist() == [
-        True,
-        False,
-        True,
-    ]  # the second: no room
+    assert greedy(np.array([4.0, 30, 2]), np.array([2, 20, 1]), 3).tolist() == [True, False, True]  # no room for one
     assert greedy(np.array([1.0, 1, 1]), np.array([1, 1, 1]), 2).tolist() == [True, True, False]
     assert not greedy(np.array([0.0, -1]), np.array([1, 1]), 5).any()
     with pytest.raises(ValueError, match="finite"):

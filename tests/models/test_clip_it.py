@@ -13,10 +13,11 @@ TEXT = 3
 
 
 @pytest.fixture(params=[ClipItScorer, ClipItPlusScorer])
-def scorer(request: pytest.FixtureRequest) -> Scorer:
+def scorer(request: pytest.FixtureRequest) -> ClipItScorer | ClipItPlusScorer:
     """Text of another size than features; weights large enough for attention that differs from a mean."""
     torch.manual_seed(0)
-    scorer: Scorer = request.param(FEATURES, TEXT, width=8, heads=2).eval()
+    scorer: ClipItScorer | ClipItPlusScorer = request.param(FEATURES, TEXT, width=8, heads=2).eval()
+    assert scorer.language is not None
     for layer in (scorer.language.attention.query, scorer.language.attention.key):
         torch.nn.init.normal_(layer.weight)
     return scorer

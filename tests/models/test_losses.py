@@ -163,7 +163,7 @@ def test_terms_without_reconstruction_are_left_out() -> None:
     terms = SummaryLoss(diversity=1.0, reconstruction=1.0)(ScorerOutput(values["logits"], None), *rest)
     assert terms.keys() == {"keyframe", "correlation", "length", "total"}
     unsupervised = SummaryLoss(keyframe=0.0, correlation=0.0, length=0.0)
-    with pytest.raises(ValueError, match="need a scorer that rebuilds features"):
+    with pytest.raises(ValueError, match="need a scorer that reconstructs features"):
         unsupervised(ScorerOutput(values["logits"], None), *rest)
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from clipit_lightning.models.pglsum import PglSumScorer, PositionedAttention, energy_positions
+from clipit_lightning.models.attention import MultiHeadAttention
+from clipit_lightning.models.pglsum import PglSumScorer, energy_positions
 from tests.models.test_vasnet import regress
 from tests.support.batches import make_batch
 
@@ -22,7 +23,7 @@ def scorer() -> PglSumScorer:
     return scorer
 
 
-def attend(attention: PositionedAttention, steps: list[Tensor]) -> list[Tensor]:
+def attend(attention: MultiHeadAttention, steps: list[Tensor]) -> list[Tensor]:
     """What each step gets from all of them."""
     size = len(attention.query.weight) // attention.heads
     found = []
@@ -54,7 +55,7 @@ def test_scores_are_those_of_the_equations(scorer: PglSumScorer, length: int) ->
     local = [
         row
         for segment, attention in enumerate(scorer.local)
-        if isinstance(attention, PositionedAttention)
+        if isinstance(attention, MultiHeadAttention)
         for row in attend(attention, steps[segment * size : (segment + 1) * size])
     ]
     for t, step in enumerate(steps):
@@ -71,7 +72,7 @@ def test_the_default_has_the_papers_sizes() -> None:
     scorer = PglSumScorer(1024, 512)
     assert scorer.overall.heads == 8
     assert scorer.overall.query.weight.shape == (1024, 1024)
-    local = [each for each in scorer.local if isinstance(each, PositionedAttention)]
+    local = [each for each in scorer.local if isinstance(each, MultiHeadAttention)]
     assert [each.heads for each in local] == [4] * 4
     assert [tuple(each.query.weight.shape) for each in local] == [(256, 1024)] * 4
 

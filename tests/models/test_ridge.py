@@ -136,12 +136,6 @@ def test_every_query_has_a_score_of_its_own(stores, tmp_path):
     assert len({tuple(row) for row in scores.values()}) == 5
 
 
-@pytest.mark.parametrize("value", ["[]", "[0]", "[-1]", "[.nan]", "[.inf]"])
-def test_strengths_are_above_0(value):
-    with pytest.raises(UserError, match=r"model\.alphas: is .*; at least one number above 0"):
-        load_config([], [*LINEAR, f"model.alphas={value}"])
-
-
 def test_a_strength_without_a_solution_is_one_line():
     """Two inputs that are always equal."""
     column = torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64)

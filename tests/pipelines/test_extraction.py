@@ -6,18 +6,11 @@ import pytest
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.pipelines.collect import from_files
-from clipit_lightning.pipelines.extraction import Place, own_device, own_place, work_through
+from clipit_lightning.pipelines.extraction import Process, own_device, this_process, work_through
 from clipit_lightning.pipelines.prepare import Settings, prepare
 from tests.support.videos import write_video
 
 pytestmark = pytest.mark.slow
-
-COMMAND = """
-import sys, torch
-torch.set_num_threads(1)
-from clipit_lightning.cli.main import main
-sys.exit(main())
-"""
 
 
 def test_one_process_does_all_in_order():
@@ -37,10 +30,10 @@ def test_two_processes_of_torchrun_write_the_same_store_as_one(tmp_path):
     for number, name in enumerate(("ball", "cat", "dog")):
         write_video(tmp_path / f"{name}.mp4", 60, first=60 * number, audio=None)
     (tmp_path / "bad.mp4").write_text("no video")
-    prepare(from_files([tmp_path], "mine"), tmp_path / "one/mine.h5", Settings("hsv"), say=lambda line: None)
-    (tmp_path / "command.py").write_text(COMMAND)
+    prepare(from_files([tmp_path], "mine"), tmp_path / "one/mine.h5", Settings("hsv"))
     words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1"]
-    words += [f"--master-port={free_port()}", "command.py", "prepare", ".", "--to=two/mine.h5", "--encoder=hsv"]
+    words += [f"--master-port={free_port()}", "--module", "clipit_lightning.cli.main"]
+    words += ["prepare", ".", "--to=two/mine.h5", "--encoder=hsv"]
     ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 1, ran.stderr  # a video was skipped
     lines = [line.split(":")[0] + line.split(":")[1] for line in ran.stdout.splitlines() if line.startswith("process")]
@@ -54,26 +47,26 @@ def test_two_processes_of_torchrun_write_the_same_store_as_one(tmp_path):
     assert (tmp_path / "two/mine.h5").read_bytes() == (tmp_path / "one/mine.h5").read_bytes()
 
 
-def test_a_process_knows_its_place(monkeypatch):
+def test_a_process_knows_which_it_is(monkeypatch):
     for name in ("TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
-    assert own_place() == Place(0, 1, 0)
-    assert own_place(3) == Place(0, 3, 0)
+    assert this_process() == Process(0, 1, 0)
+    assert this_process(3) == Process(0, 3, 0)
     monkeypatch.setenv("LOCAL_RANK", "2")  # as in a process that Lightning starts
-    assert own_place(3) == Place(2, 3, 2)
+    assert this_process(3) == Process(2, 3, 2)
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}.items():
         monkeypatch.setenv(name, value)
-    assert own_place() == Place(5, 8, 1)
+    assert this_process() == Process(5, 8, 1)
     with pytest.raises(UserError, match="torchrun starts the processes already"):
-        own_place(2)
+        this_process(2)
     with pytest.raises(UserError, match="0 processes"):
-        own_place(0)
+        this_process(0)
 
 
 def test_processes_of_one_machine_take_a_gpu_each(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    assert [own_device("auto", Place(rank, 3, rank)) for rank in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
-    assert own_device("auto", Place()) == "auto"
-    assert own_device("cpu", Place(0, 2, 0)) == "cpu"
+    assert [own_device("auto", Process(rank, 3, rank)) for rank in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert own_device("auto", Process()) == "auto"
+    assert own_device("cpu", Process(0, 2, 0)) == "cpu"
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    assert own_device("auto", Place(1, 2, 1)) == "auto"
+    assert own_device("auto", Process(1, 2, 1)) == "auto"

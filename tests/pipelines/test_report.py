@@ -73,9 +73,9 @@ def test_the_worst_stretches_are_those_of_a_search_over_all():
     for seed in range(30):
         rng = np.random.default_rng(seed)
         scores, mean = rng.integers(0, 8, 25) / 8, np.repeat(rng.random(5), 5)
-        ours, theirs = ((rankdata(each) - 0.5) / 25 for each in (scores, mean))
+        ours, theirs = ((rankdata(values) - 0.5) / 25 for values in (scores, mean))
         taken = np.zeros(25, dtype=bool)
-        for found in worst_stretches(scores, mean):
+        for stretch in worst_stretches(scores, mean):
             every = [
                 ((sign * (ours - theirs) - BY_CHANCE)[first : last + 1].sum(), first, last)
                 for sign in (1, -1)
@@ -83,10 +83,10 @@ def test_the_worst_stretches_are_those_of_a_search_over_all():
                 for last in range(first, 25)
                 if not taken[first : last + 1].any()
             ]
-            part = slice(found.first, found.last + 1)
-            gain = abs((ours - theirs)[part].sum()) - BY_CHANCE * (found.last + 1 - found.first)
+            part = slice(stretch.first, stretch.last + 1)
+            gain = abs((ours - theirs)[part].sum()) - BY_CHANCE * (stretch.last + 1 - stretch.first)
             assert gain == pytest.approx(max(every)[0])
-            assert (found.ours, found.theirs) == pytest.approx((ours[part].mean(), theirs[part].mean()))
+            assert (stretch.ours, stretch.theirs) == pytest.approx((ours[part].mean(), theirs[part].mean()))
             assert not taken[part].any()
             taken[part] = True
 
@@ -94,19 +94,19 @@ def test_the_worst_stretches_are_those_of_a_search_over_all():
 def test_a_model_that_ranks_as_the_annotators_has_no_worst_stretch():
     assert worst_stretches(np.arange(9) / 9, np.arange(9) ** 2) == []
     assert worst_stretches(np.ones(1), np.ones(1)) == []
-    assert [each[:2] for each in worst_stretches(np.arange(9), -np.arange(9))] == [(0, 2), (6, 8)]
+    assert [stretch[:2] for stretch in worst_stretches(np.arange(9), -np.arange(9))] == [(0, 2), (6, 8)]
 
 
 def test_videos_are_shown_with_the_protocols_own_summary_and_the_runs_own_numbers(tested, named, tmp_path):
-    found = read_finished_run(tested)
-    pages = list(annotated_pages(found, tmp_path / "page.html", None))
-    assert len(pages) == len(found.scores) == 2
+    finished = read_finished_run(tested)
+    pages = list(annotated_pages(finished, tmp_path / "page.html", None))
+    assert len(pages) == len(finished.scores) == 2
     taus = [page.metrics[0].value for page in pages]
     assert taus == sorted(taus)
     videos = {video.name: video for video in Store(named / "tvsum.h5").read()}
     for page in pages:
         video = videos[page.title]
-        scores = np.array(found.scores[video.id])
+        scores = np.array(finished.scores[video.id])
         rules = Rules("mean", "per-annotator")
         starts = [shot.start for shot in page.shots if shot.chosen]
         summary = rules.summary(video, scores)
@@ -137,12 +137,12 @@ def test_summaries_of_annotators_are_shown_as_the_share_that_chose(stores, tmp_p
 
 
 def test_queries_are_shown_with_oracle_and_tags(asked, tmp_path):
-    found = read_finished_run(asked)
-    pages = list(query_pages(found, tmp_path / "page.html", None))
+    finished = read_finished_run(asked)
+    pages = list(query_pages(finished, tmp_path / "page.html", None))
     values = [page.metrics[0].value for page in pages]
     assert len(pages) == 12
     assert values == sorted(values)
-    (video,) = [each for each in found.store.read_queries() if pages[0].title.startswith(each.key)]
+    (video,) = [video for video in finished.store.read_queries() if pages[0].title.startswith(video.key)]
     by_query = {", ".join(name.split("_")): position for position, name in enumerate(video.names)}
     for page in pages:
         query = by_query[page.title.partition(": ")[2]]
@@ -151,7 +151,7 @@ def test_queries_are_shown_with_oracle_and_tags(asked, tmp_path):
         assert page.metrics[0].value == pytest.approx(semantic_matching(chosen, oracle, video.tags).f1, abs=1e-5)
         assert [span.start for span in page.tracks[0].spans] == (oracle * 5.0).tolist()
         for at in chosen:
-            tags = {video.concepts[each] for each in np.flatnonzero(video.tags[at])} or {"no tag"}
+            tags = {video.concepts[concept] for concept in np.flatnonzero(video.tags[at])} or {"no tag"}
             words = page.shots[at].text.removesuffix(" (in the oracle)")
             assert set(words.split(", ")) == tags
             assert page.shots[at].text.endswith("oracle)") == (at in oracle)
@@ -257,15 +257,15 @@ def test_curves_that_are_gone_are_left_out(copy):
 
 @needs_browser
 def test_video_files_give_players_times_and_key_frames(copy, named, tmp_path):
-    found = read_finished_run(copy)
+    finished = read_finished_run(copy)
     videos = {video.id: video for video in Store(named / "tvsum.h5").read()}
-    shown, other = (videos[id] for id in found.scores)
+    shown, other = (videos[id] for id in finished.scores)
     folder = tmp_path / "videos" / "deep"
     folder.mkdir(parents=True)
     write_video(folder / f"{shown.key.upper()}.mp4", n_frames=shown.n_frames, audio=None)
     write_video(folder / f"{other.key}.mp4", n_frames=other.n_frames + 50, audio=None)
     page = report(copy, tmp_path / "page.html", videos=tmp_path / "videos")
-    pages = {each.title: each for each in annotated_pages(found, page, tmp_path / "videos")}
+    pages = {video_page.title: video_page for video_page in annotated_pages(finished, page, tmp_path / "videos")}
     mine = pages[shown.name]
     assert mine.unit == "seconds"
     assert mine.duration == pytest.approx(shown.n_frames / 25)

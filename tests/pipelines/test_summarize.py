@@ -23,7 +23,7 @@ from clipit_lightning.summary.budget import Budget, choose
 from clipit_lightning.summary.key_shots import key_shot_summary
 from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder, make_encoder
-from clipit_lightning.video.extract import Description, describe
+from clipit_lightning.video.extract import VideoFeatures, extract_features
 from clipit_lightning.video.reader import VideoInfo
 from tests.support.commands import invoke
 from tests.support.tiny_models import OPEN_CLIP, clip_model, open_clip_model
@@ -57,7 +57,7 @@ def command(*words):
 
 
 def quiet(*words, **of):
-    return summarize(*words, say=lambda line: None, **of)
+    return summarize(*words, **of)
 
 
 def read(folder):
@@ -87,7 +87,7 @@ def described(lengths, rate=25.0, times=None, step=5):
     end = float(times[-1] + 1 / rate)
     info = VideoInfo(Path("a.mp4"), n_frames, n_frames / end, end, 64, 48, False, False, 0, 0)
     picks = np.arange(0, n_frames, step)
-    return Description(
+    return VideoFeatures(
         info=info,
         frame_times=times,
         picks=picks,
@@ -118,36 +118,36 @@ def made(source, tmp_path_factory):
 # --- the choice of shots
 
 
-def choose_shots(scores, found, budget, value="sum"):
-    return choose(scores, found.picks, found.change_points, found.frame_times, found.info.duration, budget, value)
+def choose_shots(scores, video, budget, value="sum"):
+    return choose(scores, video.picks, video.change_points, video.frame_times, video.info.duration, budget, value)
 
 
 @pytest.mark.parametrize("budget", [0.1, 0.15, 0.29, 0.5, 1.0])
 def test_with_the_evaluations_value_the_choice_is_the_evaluations(budget):
     generator = np.random.default_rng(1)
-    found = described(generator.integers(5, 12, size=20).tolist())
-    scores = generator.uniform(0.01, 1, size=len(found.picks))
-    cut = choose_shots(scores, found, Budget(share=budget), "mean")
-    frames = np.zeros(found.info.n_frames)
+    video = described(generator.integers(5, 12, size=20).tolist())
+    scores = generator.uniform(0.01, 1, size=len(video.picks))
+    cut = choose_shots(scores, video, Budget(share=budget), "mean")
+    frames = np.zeros(video.info.n_frames)
     for first, last in cut.shots[cut.chosen]:
         frames[first : last + 1] = 1
-    expected = key_shot_summary(scores, found.picks, found.change_points, found.info.n_frames, budget)
+    expected = key_shot_summary(scores, video.picks, video.change_points, video.info.n_frames, budget)
     np.testing.assert_array_equal(frames, expected)
     assert not cut.within_shot
 
 
 def test_the_best_scene_wins_over_more_scenes_that_are_shorter():
-    found = described([25, 50, 25, 25])
+    video = described([25, 50, 25, 25])
     scores = np.repeat([0.5, 0.8, 0.5, 0.5], [5, 10, 5, 5])
-    assert choose_shots(scores, found, Budget(seconds=2.0)).chosen.tolist() == [False, True, False, False]
-    assert choose_shots(scores, found, Budget(seconds=2.0), "mean").chosen.tolist() != [False, True, False, False]
+    assert choose_shots(scores, video, Budget(seconds=2.0)).chosen.tolist() == [False, True, False, False]
+    assert choose_shots(scores, video, Budget(seconds=2.0), "mean").chosen.tolist() != [False, True, False, False]
 
 
 def test_of_a_shot_that_is_too_long_the_best_part_is_taken():
-    found = described([100, 100])
+    video = described([100, 100])
     scores = np.full(40, 0.2)
     scores[26:30] = 0.9  # frames 130 to 149
-    cut = choose_shots(scores, found, Budget(share=0.1))
+    cut = choose_shots(scores, video, Budget(share=0.1))
     assert cut.within_shot
     assert cut.shots[cut.chosen].tolist() == [[130, 149]]
     assert cut.shots[0, 0] == 0
@@ -160,29 +160,29 @@ def test_of_a_shot_that_is_too_long_the_best_part_is_taken():
 def test_the_budget_is_kept_where_frames_last_differently_long(budget, seed):
     generator = np.random.default_rng(seed)
     times = np.concatenate([[0.0], np.cumsum(generator.uniform(0.01, 0.12, size=119))])
-    found = described(generator.multinomial(120, np.ones(9) / 9).tolist(), times=times)
-    cut = choose_shots(generator.uniform(size=len(found.picks)), found, budget)
-    ends = np.append(times[1:], found.info.duration)
+    video = described(generator.multinomial(120, np.ones(9) / 9).tolist(), times=times)
+    cut = choose_shots(generator.uniform(size=len(video.picks)), video, budget)
+    ends = np.append(times[1:], video.info.duration)
     rows = cut.shots[cut.chosen]
     length = sum(ends[last] - times[first] for first, last in rows)
-    assert 0 < length <= (budget.seconds or budget.share * found.info.duration) + 1e-6
+    assert 0 < length <= (budget.seconds or budget.share * video.info.duration) + 1e-6
     if budget.share:
         assert (rows[:, 1] - rows[:, 0] + 1).sum() <= budget.share * 120
 
 
 def test_the_rest_of_a_divided_shot_is_never_chosen():
-    found = described([54, 46])
+    video = described([54, 46])
     scores = np.repeat([0.5, 0.9], [11, 9])
-    cut = choose_shots(scores, found, Budget(seconds=2.0))  # there is room for 4 frames more
+    cut = choose_shots(scores, video, Budget(seconds=2.0))  # there is room for 4 frames more
     assert cut.shots.tolist() == [[0, 49], [50, 53], [54, 99]]
     assert cut.chosen.tolist() == [False, False, True]
     assert not cut.within_shot
 
 
 def test_a_budget_beyond_the_video_takes_all_of_it():
-    found = described([30, 20])
+    video = described([30, 20])
     for budget in (Budget(share=1.0), Budget(seconds=2.0), Budget(seconds=1e300)):
-        assert choose_shots(np.full(10, 0.5), found, budget).chosen.all()
+        assert choose_shots(np.full(10, 0.5), video, budget).chosen.all()
 
 
 @pytest.mark.parametrize("budget", [Budget(share=0.01), Budget(seconds=0.03)])
@@ -220,35 +220,34 @@ def test_what_is_no_budget_is_refused(text):
 
 
 def test_all_files_are_written_and_no_other(made):
-    assert sorted(each.name for each in made.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in made.iterdir()) == sorted(FILES)
 
 
 def test_the_video_holds_the_chosen_shots_within_the_budget(made, source):
     shots, summary = chosen(made), read(made)["summary"]
     length = sum(shot["end_seconds"] - shot["start_seconds"] for shot in shots)
-    found = seconds_of(made / "summary.mp4")
-    assert found["video"] <= 0.15 * seconds_of(source)["video"] + 1e-6
-    assert abs(found["video"] - length) <= len(shots) / FPS
-    assert abs(found["video"] - found["audio"]) <= 1 / FPS
-    assert summary["duration"] == pytest.approx(found["video"], abs=1e-4)
+    written = seconds_of(made / "summary.mp4")
+    assert written["video"] <= 0.15 * seconds_of(source)["video"] + 1e-6
+    assert abs(written["video"] - length) <= len(shots) / FPS
+    assert abs(written["video"] - written["audio"]) <= 1 / FPS
+    assert summary["duration"] == pytest.approx(written["video"], abs=1e-4)
     numbers = [n for shot in shots for n in range(shot["start_frame"], shot["end_frame"] + 1)]
     assert frames_of(made / "summary.mp4") == numbers
     assert summary["n_frames"] == len(numbers) <= 37
 
 
 def test_the_json_says_what_was_scored_and_how(made):
-    found = read(made)
-    assert found["video"]["file"] == "holiday.mp4"
-    assert found["video"]["n_frames"] == 250
-    assert found["provenance"]["encoder"] == "hsv"
-    assert found["budget"] == {"share": 0.15, "seconds": None}
-    assert found["query"] is None
-    assert len(found["steps"]) == 20
-    assert all(0 < step["score"] < 1 for step in found["steps"])
-    assert [shot["start_frame"] for shot in found["shots"]][1:] == [shot["end_frame"] + 1 for shot in found["shots"]][
-        :-1
-    ]
-    assert found["shots"][-1]["end_frame"] == 249
+    written = read(made)
+    assert written["video"]["file"] == "holiday.mp4"
+    assert written["video"]["n_frames"] == 250
+    assert written["provenance"]["encoder"] == "hsv"
+    assert written["budget"] == {"share": 0.15, "seconds": None}
+    assert written["query"] is None
+    assert len(written["steps"]) == 20
+    assert all(0 < step["score"] < 1 for step in written["steps"])
+    shots = written["shots"]
+    assert [shot["start_frame"] for shot in shots[1:]] == [shot["end_frame"] + 1 for shot in shots[:-1]]
+    assert shots[-1]["end_frame"] == 249
 
 
 def test_the_cut_lists_hold_the_chosen_shots(made):
@@ -303,11 +302,11 @@ def test_models_with_language_take_a_query(kind, source, tmp_path):
         name = f"open_clip:{OPEN_CLIP}/{weights}"
     words = (source, "--encoder", name, "--query", "a cat and a dog", "--budget", "2s", "--to", tmp_path / "to")
     assert command(*words) == 0
-    found = read(tmp_path / "to")
-    assert found["query"] == "a cat and a dog"
-    assert found["provenance"]["encoder"] == name
-    assert 0 < found["summary"]["duration"] <= 2
-    assert len({step["score"] for step in found["steps"]}) > 5
+    written = read(tmp_path / "to")
+    assert written["query"] == "a cat and a dog"
+    assert written["provenance"]["encoder"] == name
+    assert 0 < written["summary"]["duration"] <= 2
+    assert len({step["score"] for step in written["steps"]}) > 5
 
 
 def test_hsv_has_no_language_for_a_query(source, tmp_path):
@@ -329,7 +328,7 @@ def trained(tmp_path_factory):
         lines += [f"v{number},ann,0,1,1", f"v{number},ben,0.5,1.5,1"]
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     collection = replace(from_files([root], "mine", read_labels(root / "labels.csv")), dataset="summe")
-    prepare(collection, root / "summe.h5", Settings("hsv", rate=5.0), say=lambda line: None)
+    prepare(collection, root / "summe.h5", Settings("hsv", rate=5.0))
     words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2", "optim.epochs=2"]
     words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
     train(load_config([], words))
@@ -342,10 +341,10 @@ def scores(folder):
 
 def test_a_run_scores_with_its_own_encoder_and_sampling(trained, source, tmp_path):
     assert command(source, "--checkpoint", trained / "run", "--to", tmp_path / "all") == 0
-    found = read(tmp_path / "all")
-    assert found["scorer"] == "run run, mean of folds 0, 1"
-    assert found["provenance"]["encoder"] == "hsv"
-    assert len(found["steps"]) == 50
+    written = read(tmp_path / "all")
+    assert written["scorer"] == "run run, mean of folds 0, 1"
+    assert written["provenance"]["encoder"] == "hsv"
+    assert len(written["steps"]) == 50
     for fold in (0, 1):
         command(source, "--checkpoint", trained / "run", "--fold", fold, "--to", tmp_path / str(fold))
     apart = [scores(tmp_path / str(fold)) for fold in (0, 1)]
@@ -398,13 +397,12 @@ def asked(stores, tmp_path_factory):
     return read_trained_run(folder)
 
 
-def test_a_run_on_queries_scores_by_the_query(asked, source, tmp_path):
-    lines = []
+def test_a_run_on_queries_scores_by_the_query(asked, source, tmp_path, caplog):
     for query in ("50", "175"):
-        summarize(source, tmp_path / query, Finder(), query=query, run=asked, say=lines.append)
+        summarize(source, tmp_path / query, Finder(), query=query, run=asked)
     assert not np.array_equal(scores(tmp_path / "50"), scores(tmp_path / "175"))
-    assert any("does not say which encoder made them" in line for line in lines)
-    found = describe(source, Finder())
+    assert "does not say which encoder made them" in caplog.text
+    found = extract_features(source, Finder())
     expected = asked.scores(found.features, Finder().encode_texts(["50"]))
     np.testing.assert_allclose(scores(tmp_path / "50"), expected, atol=1e-6)
 
@@ -434,14 +432,14 @@ def captioned(tmp_path_factory):
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     collection = from_files([root], "mine", read_labels(root / "labels.csv"))
     collection = replace(with_captions(collection, root / "captions"), dataset="summe")
-    prepare(collection, root / "summe.h5", Settings(f"hf:{root / 'model'}", rate=5.0), say=lambda line: None)
+    prepare(collection, root / "summe.h5", Settings(f"hf:{root / 'model'}", rate=5.0))
     words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2", "optim.epochs=1"]
     words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
     train(load_config([], words))
     return root
 
 
-def test_a_run_with_language_reads_captions_or_a_query(captioned, source, tmp_path, capsys):
+def test_a_run_with_language_reads_captions_or_a_query(captioned, source, tmp_path, caplog):
     ways = {
         "captions": ["--captions", captioned / "captions" / "v1.json"],
         "query": ["--query", "a cat"],
@@ -449,7 +447,8 @@ def test_a_run_with_language_reads_captions_or_a_query(captioned, source, tmp_pa
     }
     for name, words in ways.items():
         assert command(source, "--checkpoint", captioned / "run", *words, "--to", tmp_path / name) == 0
-        assert ("was trained with captions; here it has none" in capsys.readouterr().out) == (name == "none")
+        assert ("was trained with captions; here it has none" in caplog.text) == (name == "none")
+        caplog.clear()
     rows = [scores(tmp_path / name) for name in ways]
     assert not any(np.array_equal(rows[one], rows[other]) for one, other in ((0, 1), (0, 2), (1, 2)))
     assert [each["text"] for each in read(tmp_path / "captions")["captions"]] == ["a cat", "a dog x"]
@@ -535,13 +534,13 @@ def test_odd_names_are_shown_and_break_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("name", ODD_VIDEOS)
-def test_odd_and_damaged_videos_are_summarized(name, tmp_path):
-    video, lines = ODD_VIDEOS[name](tmp_path / name), []
+def test_odd_and_damaged_videos_are_summarized(name, tmp_path, caplog):
+    video = ODD_VIDEOS[name](tmp_path / name)
     if name == "single_frame.mp4":
         with pytest.raises(UserError, match="less than a frame"):
             quiet(video, tmp_path / "to", HSV)
     whole = 1.0 if name in ("single_frame.mp4", "two_frames_with_sound.mp4") else 0.4
-    summarize(video, tmp_path / "to", HSV, budget=Budget(share=whole), say=lines.append)
+    summarize(video, tmp_path / "to", HSV, budget=Budget(share=whole))
     found, lengths = read(tmp_path / "to"), seconds_of(tmp_path / "to" / "summary.mp4")
     shots, info = chosen(tmp_path / "to"), found["video"]
     length = sum(shot["end_seconds"] - shot["start_seconds"] for shot in shots)
@@ -551,7 +550,7 @@ def test_odd_and_damaged_videos_are_summarized(name, tmp_path):
     assert abs(lengths.get("audio", lengths["video"]) - lengths["video"]) <= max(frame, 0.025)
     assert len(frames_of(tmp_path / "to" / "summary.mp4")) == found["summary"]["n_frames"] <= whole * info["n_frames"]
     if info["warning"]:
-        assert info["warning"] in lines
+        assert info["warning"] in caplog.messages
         assert "frames are lost" in (tmp_path / "to" / "summary.html").read_text()
 
 

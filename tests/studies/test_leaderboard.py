@@ -52,13 +52,6 @@ def test_other_configurations_protocols_and_folds_are_other_rows(save):
     assert len(make_board([save("d", folds=[fold(0)])])) == 4
 
 
-def test_a_result_found_twice_counts_once(save, tmp_path):
-    runs = save("a")
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "kept/a.json").write_text((runs / "a/result.json").read_text())
-    assert make_board([runs, tmp_path / "kept"])["seeds"].tolist() == [1]
-
-
 def test_the_same_run_in_two_grids_counts_once(save):
     """The candidate of an ablation is a run of the benchmark too, under another name."""
     save("a")

@@ -427,7 +427,8 @@ def test_an_interrupted_fold_is_read_from_its_checkpoint(tmp_path):
     (fold / "last.ckpt").write_bytes(b"damaged")
     assert RunningObjective("val", "kendall_tau", tmp_path).means() == {}
     torch.save(
-        {"validation": {"kendall_tau": 0.4}, "epoch": 1, "state_dict": {"w": torch.zeros(1)}}, fold / "best.ckpt"
+        {"validation": {"kendall_tau": 0.4}, "epoch": 1, "state_dict": {"w": torch.zeros(1)}, "scorer": {}},
+        fold / "best.ckpt",
     )
     continued = RunningObjective("val", "kendall_tau", tmp_path)
     assert continued.update(0, {"kendall_tau": 0.3}) == {"kendall_tau": 0.4}

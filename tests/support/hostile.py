@@ -580,13 +580,12 @@ def _change(keys: tuple[str | int, ...], change: Callable[[Any, Any], object], c
 
 RESULTS: dict[str, Callable[[Any], Any]] = {
     **{f"no-{key}": without(key) for key in ("run", "method", "protocol", "metrics", "folds", "seed", "data")},
-    "no-identifier": without("protocol", "identifier"),
     "no-rule": without("protocol", "correlation"),
     "run-of-a-list": becomes(["a"], "run"),
     "run-of-a-number": becomes(5, "run"),
     "method-of-nothing": becomes(None, "method"),
     "protocol-of-a-text": becomes("tvsum", "protocol"),
-    "identifier-of-a-map": becomes({}, "protocol", "identifier"),
+    "budget-of-a-text": becomes("much", "protocol", "budget"),
     "metrics-of-a-list": becomes([], "metrics"),
     "metrics-of-numbers": becomes({"f1": 0.5}, "metrics"),
     "mean-of-nan": becomes(float("nan"), "metrics", "f1", "mean"),

@@ -38,7 +38,7 @@ def test_a_checkpoint_has_the_scorer_that_was_tested(stores, tmp_path, name):
             ["model.name=clipit"],
             "model.name: no scorer 'clipit'; there are clip-it+, clip-it, transformer",
         ),
-        (["model.name=my_module:Mine"], "model.name: my_module:Mine: cannot import my_module"),
+        (["model.name=no_module:Mine"], "model.name: no_module:Mine: cannot import no_module"),
         (UNSUPERVISED, "selection: val chooses the epoch by annotations"),
         (
             [*UNSUPERVISED, "model.name=linear", "selection=last"],
@@ -55,7 +55,7 @@ def test_what_cannot_be_trained_is_one_line_before_data_are_read(tmp_path, words
 
 def test_random_scores_need_no_labels(stores, tmp_path):
     words = [*UNSUPERVISED, "model.name=random", "data.fold=0", f"data.root={stores}", f"output={tmp_path / 'run'}"]
-    assert run(load_config([], words))["supervision"] == "none"
+    assert run(load_config([], words)).supervision == "none"
 
 
 @pytest.mark.parametrize(

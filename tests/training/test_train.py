@@ -312,15 +312,15 @@ def test_unsupervised_training_never_reads_annotations(stores):
     module.setup()
     batch = next(iter(module.train_dataloader()))
     nan = torch.full_like(batch.importance, float("nan"))
-    found = []
-    for each in (batch, batch._replace(importance=nan, keyframes=nan)):
+    results = []
+    for given in (batch, batch._replace(importance=nan, keyframes=nan)):
         task = build.task(config, module.feature_dim, module.text_dim)
         terms = task.loss(
-            task(each), each.features, each.step_mask, each.keyframes, each.importance, each.text, each.text_mask
+            task(given), given.features, given.step_mask, given.keyframes, given.importance, given.text, given.text_mask
         )
         terms["total"].backward()
-        found.append([terms["total"].detach(), *(p.grad for p in task.parameters() if p.grad is not None)])
-    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+        results.append([terms["total"].detach(), *(p.grad for p in task.parameters() if p.grad is not None)])
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
     assert "keyframe" not in terms
 
 

@@ -92,11 +92,11 @@ def records(path):
 
 def finished_records(path):
     """All records; wandb's engine, a process of its own, may write the last after the run has ended here."""
-    until, found = time.monotonic() + 30, []
-    while not any(each.WhichOneof("record_type") == "exit" for each in found) and time.monotonic() < until:
+    until, written = time.monotonic() + 30, []
+    while not any(record.WhichOneof("record_type") == "exit" for record in written) and time.monotonic() < until:
         time.sleep(0.02)
-        found = list(records(path))
-    return found
+        written = list(records(path))
+    return written
 
 
 def read(folder):
@@ -178,10 +178,10 @@ def test_the_selected_checkpoint_is_an_artifact_where_that_is_asked_for(logger, 
     wandb_runs.log_fold(made, finished())
     (path,) = (tmp_path / "run/folds/0").glob("wandb/*run-*/*.wandb")
     written = finished_records(path)
-    models = [each.artifact for each in written if each.artifact.type == "model"]
-    requested = [each.request.log_artifact.artifact for each in written if each.request.HasField("log_artifact")]
-    models += [each for each in requested if each.type == "model"]
-    assert [[entry.path for entry in each.manifest.contents] for each in models] == [["best.ckpt"]] * wanted
+    artifacts = [record.artifact for record in written]
+    artifacts += [record.request.log_artifact.artifact for record in written if record.request.HasField("log_artifact")]
+    models = [artifact for artifact in artifacts if artifact.type == "model"]
+    assert [[entry.path for entry in model.manifest.contents] for model in models] == [["best.ckpt"]] * wanted
 
 
 def test_in_a_sweep_all_folds_share_the_trials_run_which_holds_the_objective(logger, tmp_path, monkeypatch):

@@ -1,7 +1,5 @@
-import json
 import logging
 import socket
-import warnings
 
 import numpy as np
 import open_clip  # type: ignore[import-untyped]
@@ -14,8 +12,9 @@ from transformers import AutoProcessor, BertConfig, BertModel
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.video import pretrained as weights
-from clipit_lightning.video.encoders import HsvEncoder, hsv, make_encoder
+from clipit_lightning.video.encoders import HsvEncoder, make_encoder
 from clipit_lightning.video.hugging_face import preprocessing_of
+from clipit_lightning.video.open_clip import usual_preprocessing
 from clipit_lightning.video.preprocess import TOLERANCE, Preprocessing, fit, normalise
 from tests.support.tiny_models import (
     OPEN_CLIP,
@@ -93,12 +92,12 @@ def own_transformers_images(model, folder, frames):
     return unit(model.get_image_features(**inputs).pooler_output)
 
 
-def one_line(error, *parts):
-    message = str(error.value)
-    assert "\n" not in message
-    for part in parts:
-        assert part in message
-    return message
+def refused(name, *words, **options):
+    """The encoder is refused in one line that holds some words."""
+    with pytest.raises(UserError) as error:
+        make_encoder(name, **options)
+    assert "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in words), error.value
 
 
 # --- features equal the library's own
@@ -127,12 +126,6 @@ def test_open_clip_folder_equals_the_library_with_its_own_preprocessing(hub_fold
     assert encoder.preprocessing.mean == (0.4, 0.5, 0.6)
 
 
-def test_open_clip_texts_equal_the_library(open_clip_pair):
-    model, name = open_clip_pair
-    own = unit(model.encode_text(open_clip.get_tokenizer(OPEN_CLIP)(TEXTS)))
-    np.testing.assert_allclose(make_encoder(name, batch_size=2).encode_texts(TEXTS), own, atol=FITTED)
-
-
 @pytest.mark.parametrize("pair", ["clip_pair", "siglip_pair"])
 @pytest.mark.parametrize(("height", "width"), [(SIZE, SIZE), (45, 80), (98, 51)])
 def test_transformers_images_equal_the_library(pair, height, width, request):
@@ -144,42 +137,41 @@ def test_transformers_images_equal_the_library(pair, height, width, request):
     assert np.abs(own[0] - own[1]).max() > 10 * RESIZED
 
 
+def test_open_clip_texts_equal_the_library(open_clip_pair):
+    model, name = open_clip_pair
+    texts = [*TEXTS, "cat " * 500]  # longer than the context: it is cut
+    own = unit(model.encode_text(open_clip.get_tokenizer(OPEN_CLIP)(texts)))
+    np.testing.assert_allclose(make_encoder(name, batch_size=2).encode_texts(texts), own, atol=FITTED)
+
+
 @pytest.mark.parametrize("pair", ["clip_pair", "siglip_pair", "naflex_pair"])
 def test_transformers_texts_equal_the_library(pair, request):
     model, folder = request.getfixturevalue(pair)
     padding = True if pair == "clip_pair" else "max_length"
     tokens = AutoProcessor.from_pretrained(folder).tokenizer(
-        TEXTS, padding=padding, truncation=True, max_length=16, return_tensors="pt"
+        [*TEXTS, "cat " * 500], padding=padding, truncation=True, max_length=16, return_tensors="pt"
     )
     if pair != "clip_pair":
         tokens.pop("attention_mask", None)
     own = unit(model.get_text_features(**tokens).pooler_output)
-    np.testing.assert_allclose(make_encoder(f"hf:{folder}", batch_size=3).encode_texts(TEXTS), own, atol=FITTED)
+    ours = make_encoder(f"hf:{folder}", batch_size=3).encode_texts([*TEXTS, "cat " * 500])
+    np.testing.assert_allclose(ours, own, atol=FITTED)
 
 
-def test_a_text_longer_than_the_context_is_cut(clip_pair, open_clip_pair):
-    for name in (f"hf:{clip_pair[1]}", open_clip_pair[1]):
-        assert make_encoder(name).encode_texts(["cat " * 500]).shape[0] == 1
+def test_a_model_for_any_shape_gets_its_own_transform(naflex_pair, tmp_path):
+    open_clip_folder(tmp_path, preprocessing={"resize_mode": "longest", "interpolation": "bicubic"})
+    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tmp_path}")
+    frames = noise(45, 80)
+    encoder = make_encoder(f"open_clip:{tmp_path}", device="cpu")
+    assert encoder.preprocessing.mode == "native"
+    assert np.abs(encoder.encode_images(frames) - own_open_clip_images(model.eval(), transform, frames)).max() < FITTED
 
-
-@pytest.mark.parametrize(("height", "width"), [(SIZE, SIZE), (45, 80)])
-def test_a_model_for_any_shape_gets_its_own_transform(naflex_pair, height, width):
     model, folder = naflex_pair
     encoder = make_encoder(f"hf:{folder}", device="cpu")
     assert encoder.preprocessing.mode == "native"
-    frames = noise(height, width)
     processor = AutoProcessor.from_pretrained(folder).image_processor
     own = model.get_image_features(**processor(images=[Image.fromarray(each) for each in frames], return_tensors="pt"))
     assert np.abs(encoder.encode_images(frames) - unit(own.pooler_output)).max() < FITTED
-
-
-def test_an_open_clip_model_that_pads_gets_its_own_transform(tmp_path):
-    open_clip_folder(tmp_path, preprocessing={"resize_mode": "longest", "interpolation": "bicubic"})
-    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tmp_path}")
-    encoder = make_encoder(f"open_clip:{tmp_path}", device="cpu")
-    frames = noise(45, 80)
-    assert encoder.preprocessing.mode == "native"
-    assert np.abs(encoder.encode_images(frames) - own_open_clip_images(model.eval(), transform, frames)).max() < FITTED
 
 
 # --- preprocessing
@@ -203,16 +195,6 @@ def test_pixels_are_within_the_tolerance_of_pillow(make, height, width, mode, in
     assert grey.mean() < TOLERANCE * (0.15 if squeezed_noise else 0.025)
 
 
-def test_frames_of_the_right_size_are_only_normalised():
-    preprocessing = Preprocessing(SIZE, "crop", (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
-    frames = noise()
-    ours = normalise(fit(frames, preprocessing), preprocessing).numpy()
-    own = (frames.transpose(0, 3, 1, 2) / 255 - np.reshape(preprocessing.mean, (3, 1, 1))) / np.reshape(
-        preprocessing.std, (3, 1, 1)
-    )
-    np.testing.assert_allclose(ours, own, atol=1e-5)
-
-
 def test_a_crop_smaller_than_the_resize_is_the_processors(clip_pair):
     processor = AutoProcessor.from_pretrained(clip_pair[1]).image_processor
     processor.size, processor.crop_size = {"shortest_edge": 40}, {"height": SIZE, "width": SIZE}
@@ -227,23 +209,6 @@ def test_a_crop_smaller_than_the_resize_is_the_processors(clip_pair):
     near = fit(by_decoder, preprocessing).int() - fit(frames[:1], preprocessing).int()  # scaled to side, and cut out
     assert near.abs().max() <= 2
     assert grey.max() <= TOLERANCE * 1.001
-
-
-def test_read_only_frames_are_taken_without_a_warning():
-    frames = noise()
-    frames.flags.writeable = False
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        fit(frames, Preprocessing(16, "squash", (0.5,) * 3, (0.5,) * 3))
-
-
-@pytest.mark.parametrize(
-    "frames", [np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 3)), np.zeros((2, 3, 8, 8), np.uint8)]
-)
-def test_what_is_no_batch_of_frames_is_refused(frames, clip_pair):
-    for name in ("hsv", f"hf:{clip_pair[1]}"):
-        with pytest.raises(ValueError, match="uint8"):
-            make_encoder(name).encode_images(frames)
 
 
 # --- batches, precision, identity
@@ -262,7 +227,7 @@ def test_features_do_not_depend_on_the_batch_and_nothing_gives_nothing(clip_pair
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_lower_precision_stays_near_fp32(precision, open_clip_pair, clip_pair, siglip_pair):
     for name in (open_clip_pair[1], f"hf:{clip_pair[1]}", f"hf:{siglip_pair[1]}"):
-        full, low = (make_encoder(name, device="cpu", precision=each) for each in ("fp32", precision))
+        full, low = (make_encoder(name, device="cpu", precision=wanted) for wanted in ("fp32", precision))
         for a, b in [
             (full.encode_images(noise(45, 80)), low.encode_images(noise(45, 80))),
             (full.encode_texts(TEXTS), low.encode_texts(TEXTS)),
@@ -274,13 +239,13 @@ def test_lower_precision_stays_near_fp32(precision, open_clip_pair, clip_pair, s
         assert low.provenance()["precision"] == {"bf16": "bfloat16", "fp16": "float16"}[precision]
 
 
-def test_features_that_overflow_are_refused(tmp_path):
+def test_features_that_overflow_are_an_error(tmp_path):
     model, file = open_clip_model(tmp_path)
     state = {name: value * (1e6 if name == "visual.proj" else 1) for name, value in model.state_dict().items()}
     torch.save(state, file)
-    with pytest.raises(UserError) as error:
-        make_encoder(f"open_clip:{OPEN_CLIP}/{file}", device="cpu", precision="fp16").encode_images(noise())
-    one_line(error, "overflows", "bf16 or fp32")
+    encoder = make_encoder(f"open_clip:{OPEN_CLIP}/{file}", device="cpu", precision="fp16")
+    with pytest.raises(UserError, match=r"overflows in .*; choose precision bf16 or fp32"):
+        encoder.encode_images(noise())
 
 
 def test_the_fingerprint_is_of_the_weights_not_of_the_file(tmp_path, open_clip_pair, hub_folder):
@@ -291,23 +256,12 @@ def test_the_fingerprint_is_of_the_weights_not_of_the_file(tmp_path, open_clip_p
         f"open_clip:{OPEN_CLIP}/{tmp_path / each}" for each in ("other.safetensors", "wrapped.pt")
     ]
     assert len({make_encoder(each).fingerprint for each in names}) == 1
-    _, changed = open_clip_model(tmp_path, seed=1)
-    assert make_encoder(f"open_clip:{OPEN_CLIP}/{changed}").fingerprint != make_encoder(name).fingerprint
-
-
-def test_provenance_is_strings_and_names_what_counts(open_clip_pair):
-    encoder = make_encoder(open_clip_pair[1], device="cpu")
-    record = encoder.provenance()
-    assert all(isinstance(value, str) for value in record.values())
-    assert record["encoder"] == encoder.name == open_clip_pair[1]
-    assert record["weights_sha256"] == encoder.fingerprint
+    record = make_encoder(name).provenance()
+    assert (record["encoder"], record["weights_sha256"]) == (name, make_encoder(name).fingerprint)
     assert "shorter side to 32, bicubic" in record["preprocessing"]
     assert f"open_clip_torch {open_clip.__version__}" in record["libraries"]
-
-
-def test_dropout_is_off(clip_pair):
-    encoder = make_encoder(f"hf:{clip_pair[1]}")
-    assert np.array_equal(encoder.encode_images(noise()), encoder.encode_images(noise()))
+    _, changed = open_clip_model(tmp_path, seed=1)
+    assert make_encoder(f"open_clip:{OPEN_CLIP}/{changed}").fingerprint != make_encoder(name).fingerprint
 
 
 # --- where weights come from
@@ -318,9 +272,7 @@ def test_a_folder_with_weights_alone_serves_a_named_model(tmp_path, open_clip_pa
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     assert make_encoder(f"open_clip:{OPEN_CLIP}/{tmp_path}").fingerprint == make_encoder(name).fingerprint
     torch.save(model.state_dict(), tmp_path / "second.pt")
-    with pytest.raises(UserError) as error:
-        make_encoder(f"open_clip:{OPEN_CLIP}/{tmp_path}")
-    one_line(error, "one weights file", "second.pt")
+    refused(f"open_clip:{OPEN_CLIP}/{tmp_path}", "one weights file", "second.pt")
 
 
 def test_a_weights_file_of_transformers_may_be_named(clip_pair, tmp_path):
@@ -352,16 +304,13 @@ def test_a_relative_folder_is_local_and_a_folder_named_like_a_model_changes_noth
     assert make_encoder(f"hf:{clip_pair[1].name}").fingerprint == make_encoder(f"hf:{clip_pair[1]}").fingerprint
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ViT-B-32").mkdir()
-    with pytest.raises(UserError, match="needs pretrained weights"):
-        make_encoder("open_clip:ViT-B-32")
+    refused("open_clip:ViT-B-32", "needs pretrained weights")
 
 
 def test_weights_of_siglip_from_a_file_keep_siglips_preprocessing():
-    from clipit_lightning.video.open_clip import _usual_preprocessing
-
-    assert _usual_preprocessing("ViT-B-16-SigLIP")["resize_mode"] == "squash"
-    assert _usual_preprocessing("ViT-B-16-SigLIP")["mean"] == (0.5, 0.5, 0.5)
-    assert _usual_preprocessing(OPEN_CLIP) == {}
+    assert usual_preprocessing("ViT-B-16-SigLIP")["resize_mode"] == "squash"
+    assert usual_preprocessing("ViT-B-16-SigLIP")["mean"] == (0.5, 0.5, 0.5)
+    assert usual_preprocessing(OPEN_CLIP) == {}
 
 
 def test_loading_is_silent_and_leaves_logging_as_it_was(open_clip_pair, clip_pair, capfd):
@@ -399,17 +348,14 @@ def no_network(monkeypatch, tmp_path):
     ],
 )
 def test_without_network_and_weights_one_line_says_two_ways(name, no_network, capfd):
-    with pytest.raises(UserError) as error:
-        make_encoder(name)
-    one_line(error, name, "does not answer", "once where there is network", "copy", "cache", "local")
+    refused(name, name, "does not answer", "once where there is network", "copy", "cache", "local")
     assert len(no_network) == 1  # asked once, not again and again
     assert capfd.readouterr() == ("", "")
 
 
 def test_the_offline_switch_of_the_hub_asks_nobody(monkeypatch, no_network):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="does not answer"):
-        make_encoder("hf:openai/clip-vit-base-patch32")
+    refused("hf:openai/clip-vit-base-patch32", "does not answer")
     assert no_network == []
 
 
@@ -449,19 +395,33 @@ def test_what_is_in_the_cache_needs_no_network(monkeypatch, tmp_path, no_network
     ],
 )
 def test_a_wrong_name_is_refused_with_what_would_do(name, parts, open_clip_pair):
-    with pytest.raises(UserError) as error:
-        make_encoder(name)
-    one_line(error, *parts)
+    refused(name, *parts)
 
 
-def test_a_folder_that_holds_no_model_is_refused(tmp_path, clip_pair):
-    for kind, file in (("open_clip", "open_clip_config.json"), ("hf", "config.json")):
-        with pytest.raises(UserError) as error:
-            make_encoder(f"{kind}:{tmp_path}")
-        one_line(error, f"no {file}")
+def test_devices_and_numbers_that_are_not_there_are_refused(clip_pair):
+    name = f"hf:{clip_pair[1]}"
+    refused(name, "device gpu", device="gpu")
+    refused(name, "device cuda:99", device="cuda:99")
+    refused(name, "precision fp8", precision="fp8")
+    refused(name, "batch_size 0", batch_size=0)
+
+
+def test_what_holds_no_model_of_images_and_text_is_refused(tmp_path):
+    refused(f"open_clip:{tmp_path}", "no open_clip_config.json")
+    refused(f"hf:{tmp_path}", "no config.json")
     (tmp_path / "open_clip_config.json").write_text("{}")
-    with pytest.raises(UserError, match="one weights file"):
-        make_encoder(f"open_clip:{tmp_path}")
+    refused(f"open_clip:{tmp_path}", "one weights file")
+    small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    BertModel(BertConfig(**small, vocab_size=10)).save_pretrained(tmp_path / "bert")
+    refused(f"hf:{tmp_path}/bert", "BertModel is not a model of images and text")
+    blip_model(tmp_path / "blip")
+    refused(f"hf:{tmp_path}/blip")
+    clip_model(tmp_path / "clip")
+    for file in ("tokenizer.json", "tokenizer_config.json", "processor_config.json"):
+        (tmp_path / "clip" / file).unlink()
+    refused(f"hf:{tmp_path}/clip", str(tmp_path))
+    (tmp_path / "clip/config.json").write_text('{"model_type": ')
+    refused(f"hf:{tmp_path}/clip", "cannot be loaded")
 
 
 def test_cut_short_weights_are_refused(tmp_path, open_clip_pair):
@@ -476,31 +436,21 @@ def test_cut_short_weights_are_refused(tmp_path, open_clip_pair):
     }
     for file, name in cases.items():
         content = file.read_bytes()
-        for kept in (len(content) // 2, 100, 0):
+        for kept in (len(content) // 2, 0):
             file.write_bytes(content[:kept])
-            with pytest.raises(UserError) as error:
-                make_encoder(name)
-            one_line(error, "cannot be loaded")
+            refused(name, "cannot be loaded")
 
 
 def test_weights_of_another_model_are_refused(tmp_path, open_clip_pair, clip_pair):
-    with pytest.raises(UserError) as error:
-        make_encoder(f"open_clip:ViT-S-32-alt/{open_clip_pair[1].partition('/')[2]}")
-    one_line(error, "another architecture")
+    refused(f"open_clip:ViT-S-32-alt/{open_clip_pair[1].partition('/')[2]}", "another architecture")
     torch.save({"a": torch.zeros(3)}, tmp_path / "odd.pt")
-    with pytest.raises(UserError) as error:
-        make_encoder(f"open_clip:{OPEN_CLIP}/{tmp_path / 'odd.pt'}")
-    one_line(error, "another architecture")
+    refused(f"open_clip:{OPEN_CLIP}/{tmp_path / 'odd.pt'}", "another architecture")
     clip_model(tmp_path / "clip")
-    safetensors.torch.save_file({"a": torch.zeros(3)}, tmp_path / "clip" / "model.safetensors", {"format": "pt"})
-    with pytest.raises(UserError) as error:
-        make_encoder(f"hf:{tmp_path / 'clip'}")
-    one_line(error, "another architecture")
+    safetensors.torch.save_file({"a": torch.zeros(3)}, tmp_path / "clip/model.safetensors", {"format": "pt"})
+    refused(f"hf:{tmp_path / 'clip'}", "another architecture")
     state = {name: value for name, value in clip_pair[0].state_dict().items() if name != "visual_projection.weight"}
-    safetensors.torch.save_file(state, tmp_path / "clip" / "model.safetensors", {"format": "pt"})
-    with pytest.raises(UserError) as error:
-        make_encoder(f"hf:{tmp_path / 'clip'}")
-    one_line(error, "lack 1", "visual_projection")
+    safetensors.torch.save_file(state, tmp_path / "clip/model.safetensors", {"format": "pt"})
+    refused(f"hf:{tmp_path / 'clip'}", "lack 1", "visual_projection")
 
 
 class Hostile:
@@ -523,44 +473,8 @@ def test_code_in_a_weights_file_is_never_run(tmp_path, clip_pair):
     }
     for file, name in files.items():
         torch.save({"a": Hostile(tmp_path / "ran")}, file)
-        with pytest.raises(UserError) as error:
-            make_encoder(name)
-        one_line(error, "never run")
+        refused(name, "never run")
         assert not (tmp_path / "ran").exists()
-
-
-def test_a_model_without_texts_is_refused(tmp_path):
-    small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
-    BertModel(BertConfig(**small, vocab_size=10)).save_pretrained(tmp_path)
-    with pytest.raises(UserError) as error:
-        make_encoder(f"hf:{tmp_path}")
-    one_line(error, "BertModel is not a model of images and text")
-
-
-def test_a_model_without_its_tokenizer_or_with_a_damaged_config_is_refused(tmp_path):
-    clip_model(tmp_path)
-    for file in ("tokenizer.json", "tokenizer_config.json", "processor_config.json"):
-        (tmp_path / file).unlink()
-    with pytest.raises(UserError) as error:
-        make_encoder(f"hf:{tmp_path}")
-    one_line(error, str(tmp_path))
-    (tmp_path / "config.json").write_text('{"model_type": ')
-    with pytest.raises(UserError) as error:
-        make_encoder(f"hf:{tmp_path}")
-    one_line(error, "cannot be loaded")
-
-
-def test_devices_and_numbers_that_are_not_there_are_refused(clip_pair):
-    name = f"hf:{clip_pair[1]}"
-    for options, part in [
-        ({"device": "gpu"}, "device gpu"),
-        ({"device": "cuda:99"}, "device cuda:99"),
-        ({"precision": "fp8"}, "precision fp8"),
-        ({"batch_size": 0}, "batch_size 0"),
-    ]:
-        with pytest.raises(UserError) as error:
-            make_encoder(name, **options)
-        one_line(error, part)
 
 
 def test_auto_precision_follows_the_hardware(monkeypatch):
@@ -595,37 +509,6 @@ def test_hsv_equals_a_count_by_hand():
     assert np.abs(ours - order).mean() < 1e-4
 
 
-def test_hsv_hue_goes_round_the_circle():
-    colours = np.array([[255, 0, 0], [255, 255, 0], [0, 255, 0], [0, 255, 255], [0, 0, 255], [255, 0, 255], [9, 9, 9]])
-    hue, saturation, value, chroma = hsv(colours.astype(np.uint8))
-    assert hue.tolist() == [0, 1, 2, 3, 4, 5, 0]
-    assert saturation.tolist() == [255] * 6 + [0]
-    assert value.tolist() == [255] * 6 + [9]
-    assert chroma.tolist() == [255] * 6 + [0]
-
-
-def test_hsv_tells_colours_and_places_apart():
-    red, blue = np.zeros((2, 1, 60, 80, 3), np.uint8)
-    red[..., 0], blue[..., 2] = 255, 255
-    left = red.copy()
-    left[:, :, 40:] = blue[:, :, 40:]
-    encoder = make_encoder("hsv")
-    one, two, three, mirror = (encoder.encode_images(each)[0] for each in (red, blue, left, left[:, :, ::-1]))
-    assert encoder.feature_dim == len(one) == 297
-    np.testing.assert_allclose(np.linalg.norm(one), 1, atol=1e-6)
-    assert one @ one > one @ three > one @ two
-    assert three @ three > three @ mirror + 0.1
-    assert encoder.encode_images(red[:0]).shape == (0, 297)
-
-
-def test_hsv_has_no_language_and_says_which_encoders_do():
-    with pytest.raises(UserError) as error:
+def test_hsv_has_no_language_and_names_the_encoders_that_do():
+    with pytest.raises(UserError, match=r"no language.*open_clip:.*hf:"):
         make_encoder("hsv").encode_texts(["a dog"])
-    one_line(error, "no language", "open_clip:", "hf:")
-    assert json.dumps(make_encoder("hsv").provenance())
-
-
-def test_a_caption_model_is_no_encoder(tmp_path):
-    blip_model(tmp_path)
-    with pytest.raises(UserError):
-        make_encoder(f"hf:{tmp_path}")

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.video import extract as module
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.captions import Captions
 from clipit_lightning.video.encoders import HsvEncoder, make_encoder
-from clipit_lightning.video.extract import describe
-from clipit_lightning.video.frames import frame_times, sample_frames, whole_frames
+from clipit_lightning.video.extract import AHEAD, ahead, extract_features
+from clipit_lightning.video.frames import sample_frames, whole_frames
 from clipit_lightning.video.preprocess import Preprocessing
 from tests.support.synthetic import SHARED, needs_shared
-from tests.support.tiny_models import blip_model, clip_model, naflex_model
+from tests.support.tiny_models import blip_model, naflex_model
 from tests.support.videos import ODD_VIDEOS, shown_number, write_video
 
 pytestmark = pytest.mark.slow
@@ -58,7 +57,7 @@ def video(tmp_path_factory):
 
 def test_each_feature_is_of_its_pick_at_its_time(video):
     encoder = ReadingEncoder()
-    found = describe(video, encoder, rate=4.0, batch_size=3)
+    found = extract_features(video, encoder, rate=4.0, batch_size=3)
     assert found.picks.tolist() == [round(step * 25 / 4 + 0.49) for step in range(40)]  # the first at or after i / 4 s
     np.testing.assert_array_equal(found.features[:, 0], found.picks)
     np.testing.assert_allclose(found.times, found.picks / 25)
@@ -69,45 +68,37 @@ def test_each_feature_is_of_its_pick_at_its_time(video):
     assert found.picks.dtype == found.change_points.dtype == np.int64
 
 
-def test_the_stride_takes_every_frame_that_it_divides(video):
-    found = describe(video, ReadingEncoder(), stride=15)
-    assert found.picks.tolist() == list(range(0, 250, 15))
-    assert "divisible by 15" in found.provenance["sampling"]
-
-
 def test_shots_cover_the_video_and_are_one_a_hundred_and_fifty_frames(video):
-    found = describe(video, HsvEncoder())
+    found, other = (extract_features(video, HsvEncoder(), batch_size=size) for size in (32, 7))
+    np.testing.assert_array_equal(found.features, other.features)
     assert len(found.change_points) == 2
     assert found.change_points[0, 0] == 0
     assert found.change_points[-1, 1] == 249
     assert found.change_points[1, 0] == found.change_points[0, 1] + 1
 
 
-def test_the_same_video_has_the_same_description_in_other_batches(video):
-    one, other = (describe(video, HsvEncoder(), batch_size=size) for size in (32, 7))
-    np.testing.assert_array_equal(one.features, other.features)
-    assert one.provenance == other.provenance
-
-
-def test_the_encoder_cuts_what_its_model_crops_beyond_the_resize(video):
-    encoder = ReadingEncoder(Preprocessing(48, "crop", (0.0,) * 3, (1.0,) * 3, resize_to=64))
-    describe(video, encoder)
-    assert set(encoder.shapes) == {(20, 64, 64, 3)}
-
-
 def test_a_model_with_a_transform_of_its_own_gets_whole_frames(tmp_path):
     encoder = ReadingEncoder(Preprocessing(0, "native", (0.0,) * 3, (1.0,) * 3))
     path = ODD_VIDEOS["resized.h264"](tmp_path / "resized.h264")  # 25 frames of 64 x 48, then 25 of 96 x 48
-    found = describe(path, encoder, stride=2, batch_size=10)
+    found = extract_features(path, encoder, stride=2, batch_size=10)
     assert encoder.shapes == [(10, 48, 64, 3), (3, 48, 64, 3), (10, 48, 96, 3), (2, 48, 96, 3)]
     np.testing.assert_array_equal(found.features[:, 0], found.picks)
 
 
-def test_batches_of_large_frames_are_cut_by_their_bytes(video, monkeypatch):
-    monkeypatch.setattr(module, "_BATCH_BYTES", 2 * 96 * 48 * 3 + 1)
-    encoder = ReadingEncoder(Preprocessing(0, "native", (0.0,) * 3, (1.0,) * 3))
-    describe(video, encoder, stride=50)
-    assert [shape[0] for shape in encoder.shapes] == [2, 2, 1]
+def test_the_encoder_cuts_what_its_model_crops_beyond_the_resize(video):
+    encoder = ReadingEncoder(Preprocessing(48, "crop", (0.0,) * 3, (1.0,) * 3, resize_to=64))
+    extract_features(video, encoder)
+    assert set(encoder.shapes) == {(20, 64, 64, 3)}
+
+
+def test_models_of_the_libraries_extract_and_caption_a_video(video, tmp_path):
+    naflex_model(tmp_path / "naflex")
+    blip_model(tmp_path / "blip")
+    captioner = load_captioner(str(tmp_path / "blip"), "cpu", max_new_tokens=4)
+    found = extract_features(video, make_encoder(f"hf:{tmp_path}/naflex", "cpu"), captioner=captioner)
+    assert found.features.shape == (20, 32)
+    assert found.caption_features.shape == (len(found.captions), 32) == (7, 32)
+    assert len(found.provenance["weights_sha256"]) == len(found.provenance["caption_weights_sha256"]) == 64
 
 
 @pytest.mark.parametrize("name", ["turned_quarter.mp4", "anamorphic.mp4", "very_wide.mp4"])
@@ -126,43 +117,29 @@ def test_whole_frames_by_number(video):
     assert list(whole_frames(video, [])) == []
 
 
-def test_small_models_of_the_libraries_describe_a_video(video, tmp_path):
-    clip_model(tmp_path / "clip")
-    found = describe(video, make_encoder(f"hf:{tmp_path}/clip", "cpu"), texts=Captions(("a cat",), (1.0,), (2.0,)))
-    assert found.features.shape == (20, 24)
-    assert found.caption_features is not None
-    assert found.caption_features.shape == (1, 24)
-    assert len(found.provenance["weights_sha256"]) == 64
-    naflex_model(tmp_path / "naflex")
-    assert describe(video, make_encoder(f"hf:{tmp_path}/naflex", "cpu")).features.shape == (20, 32)
-
-
 # --- captions
 
 
 def test_captions_of_the_user_are_kept_with_their_times_and_embedded(video):
     texts = Captions(("a", "bcd", "after the end"), (0.5, 3.0, 60.0), (1.0, 4.0, 61.0))
-    found = describe(video, ReadingEncoder(), texts=texts)
+    found = extract_features(video, ReadingEncoder(), texts=texts)
     assert found.captions == ("a", "bcd")
     assert found.caption_times.tolist() == [0.5, 3.0]
     np.testing.assert_array_equal(found.caption_features, [[1, 0, 1], [3, 0, 1]])
     assert found.provenance["captions"] == "file"
+    without_language = extract_features(video, HsvEncoder(), texts=texts)
+    assert without_language.captions == ("a", "bcd")
+    assert without_language.caption_features is None
 
 
 def test_captions_of_another_video_are_named(video):
     with pytest.raises(UserError, match=r"long.mp4: its captions start at 60.0 s, after its end at 10.0 s"):
-        describe(video, ReadingEncoder(), texts=Captions(("a",), (60.0,), (61.0,)))
-
-
-def test_colours_have_no_language_but_captions_are_kept(video):
-    found = describe(video, HsvEncoder(), texts=Captions(("a",), (1.0,), (2.0,)))
-    assert found.captions == ("a",)
-    assert found.caption_features is None
+        extract_features(video, ReadingEncoder(), texts=Captions(("a",), (60.0,), (61.0,)))
 
 
 def test_a_captioner_sees_whole_frames_spread_over_the_shots(video):
     seen = []
-    found = describe(video, ReadingEncoder(), captioner=reading_captioner(seen, batch_size=2), n_captions=5)
+    found = extract_features(video, ReadingEncoder(), captioner=reading_captioner(seen, batch_size=2), n_captions=5)
     assert {frame.shape for frame in seen} == {(48, 96, 3)}
     numbers = [shown_number(frame) for frame in seen]
     assert found.captions == tuple(f"frame {number}" for number in numbers)
@@ -175,24 +152,10 @@ def test_a_captioner_sees_whole_frames_spread_over_the_shots(video):
 
 def test_a_frame_without_a_caption_is_left_out(video):
     captioner = reading_captioner([], lambda number: "late" if number > 100 else "")
-    found = describe(video, ReadingEncoder(), captioner=captioner)
+    found = extract_features(video, ReadingEncoder(), captioner=captioner)
     assert set(found.captions) == {"late"}
     assert 0 < len(found.captions) < 7
     assert len(found.caption_features) == len(found.caption_times) == len(found.captions)
-
-
-def test_a_model_of_the_library_describes_frames(video, tmp_path):
-    blip_model(tmp_path)
-    found = describe(video, HsvEncoder(), captioner=load_captioner(str(tmp_path), "cpu", max_new_tokens=4))
-    assert len(found.captions) == 7
-    assert found.provenance["caption_weights_sha256"] not in ("", "none")
-
-
-def test_without_captions_there_are_none(video):
-    found = describe(video, ReadingEncoder())
-    assert found.captions == ()
-    assert found.caption_features is None
-    assert found.provenance["captions"] == "none"
 
 
 # --- the thread that decodes
@@ -202,25 +165,18 @@ def decoders():
     return [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 
-def test_what_is_no_video_is_one_line(tmp_path):
-    (tmp_path / "text.mp4").write_text("no video\n" * 50)
-    with pytest.raises(UserError, match=r"text\.mp4"):
-        describe(tmp_path / "text.mp4", ReadingEncoder())
-    assert not decoders()
-
-
 def test_an_error_of_the_encoder_ends_the_decoder(video):
     class Broken(ReadingEncoder):
         def encode_images(self, frames):
             raise UserError("out of colours")
 
     with pytest.raises(UserError, match="out of colours"):
-        describe(video, Broken(), batch_size=1)
+        extract_features(video, Broken(), batch_size=1)
     assert not decoders()
 
 
 def test_the_decoder_runs_ahead_by_a_few_batches_and_no_more():
-    made, ahead = 0, []
+    made, lead = 0, []
 
     def batches():
         nonlocal made
@@ -228,26 +184,19 @@ def test_the_decoder_runs_ahead_by_a_few_batches_and_no_more():
             made += 1
             yield made
 
-    for taken in module._ahead(batches()):
+    for taken in ahead(batches()):
         time.sleep(0.005)  # time in which a decoder without bounds would make them all
-        ahead.append(made - taken)
-    assert len(ahead) == 20
-    assert 1 <= max(ahead) <= module._AHEAD
-
-
-def test_progress_is_told_and_damage_is_said(tmp_path):
-    path = ODD_VIDEOS["cut_off.mkv"](tmp_path / "cut_off.mkv")
-    lines, seconds = [], []
-    found = describe(path, ReadingEncoder(), say=lines.append, batch_size=1, progress=seconds.append)
-    assert lines == [found.info.warning]
-    assert "frames are lost" in lines[0]
-    assert seconds == found.times.tolist()
+        lead.append(made - taken)
+    assert len(lead) == 20
+    assert 1 <= max(lead) <= AHEAD
 
 
 @pytest.mark.parametrize("name", sorted(ODD_VIDEOS))
-def test_odd_and_damaged_videos_are_described(tmp_path, name):
+def test_odd_and_damaged_videos_are_extracted(tmp_path, name):
     path = ODD_VIDEOS[name](tmp_path / name)
-    found = describe(path, HsvEncoder())
+    seconds = []
+    found = extract_features(path, HsvEncoder(), batch_size=1, progress=seconds.append)
+    assert seconds == found.times.tolist()
     assert len(found.features) == len(found.picks) == len(found.times) >= 1
     assert np.isfinite(found.features).all()
     assert found.change_points[0, 0] == 0
@@ -259,8 +208,7 @@ def test_odd_and_damaged_videos_are_described(tmp_path, name):
 @pytest.mark.parametrize(("name", "frames", "shots"), [("playing_ball", 3120, 21), ("paluma_jump", 2574, 18)])
 def test_real_videos_have_the_frames_of_their_ground_truth(name, frames, shots):
     path = SHARED / "videos" / f"{name}.mp4"
-    found = describe(path, HsvEncoder())
+    found = extract_features(path, HsvEncoder())
     assert found.info.n_frames == frames
     assert len(found.change_points) == shots
     assert len(found.picks) == int(found.info.duration * 2) + (found.info.duration % 0.5 > 0.001)
-    np.testing.assert_array_equal(found.frame_times, frame_times(path))

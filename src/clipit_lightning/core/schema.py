@@ -5,7 +5,7 @@ import inspect
 import textwrap
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from math import inf, isfinite
+from math import inf
 from types import NoneType
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 from unicodedata import category
@@ -27,12 +27,12 @@ class Bounds(NamedTuple):
 
     def allow(self, number: float) -> bool:
         """Whether a number lies within the limits."""
-        within = self.least <= number <= self.most and self.above < number < self.below
-        return isfinite(number) and within and (not self.odd or number % 2 == 1)
+        within = self.least <= number <= self.most and self.above < number < self.below  # neither nan nor inf is
+        return within and (not self.odd or number % 2 == 1)
 
     def __str__(self) -> str:
         limits = {"at least": self.least, "above": self.above, "at most": self.most, "below": self.below}
-        texts = [f", {name} {limit}" for name, limit in limits.items() if isfinite(limit)]
+        texts = [f", {name} {limit}" for name, limit in limits.items() if abs(limit) < inf]
         return "".join([", odd", *texts] if self.odd else texts)
 
 

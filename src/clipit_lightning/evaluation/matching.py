@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.summary.key_shots import Rounding, budget_frames
@@ -58,6 +57,8 @@ def semantic_matching(chosen: Shots, oracle: Shots, tags: NDArray[np.uint8]) -> 
     if not len(chosen) or not len(oracle):
         return Match(0.0, 0.0, 0.0)
     overlap = tag_iou(tags[chosen], tags[oracle])  # (chosen, oracle)
+    from scipy.optimize import linear_sum_assignment  # takes half a second to import
+
     total = float(overlap[linear_sum_assignment(overlap, maximize=True)].sum())
     # 2PR / (P + R) with P = total / |chosen| and R = total / |oracle| is 2 total / (|chosen| + |oracle|).
     return Match(2 * total / (len(chosen) + len(oracle)), total / len(chosen), total / len(oracle))

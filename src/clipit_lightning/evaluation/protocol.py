@@ -86,9 +86,9 @@ def rules_of(chosen: ProtocolConfig, dataset: str, target: str) -> Rules:
     Raises:
         UserError: There is no such correlation rule.
     """
-    names = ["default", *CORRELATION_RULES]
-    expected = f"Invalid value {chosen.correlation!r}, expected one of {names}"
-    require(chosen.correlation in names, "protocol.correlation", expected)
+    names = ("default", *CORRELATION_RULES)
+    wrong = f"is {chosen.correlation}; it must be one of {', '.join(names)}"
+    require(chosen.correlation in names, "protocol.correlation", wrong)
     benchmark = BENCHMARKS[dataset]
     correlation, f1 = benchmark.correlation, benchmark.f1_convention
     if dataset == target:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 MAX_CELLS = 2**23
 """Largest table of levels, 64 MiB; larger ones, and ones much larger than the rows, go to scipy's O(n log n)."""
@@ -92,6 +91,8 @@ def kendall_tau_b(one: Ranked, other: Ranked) -> float:
     """
     cells = len(one.counts) * len(other.counts)
     if cells > min(MAX_CELLS, CELLS_PER_VALUE * len(one.level)):
+        from scipy import stats  # takes a second to import
+
         return float(stats.kendalltau(one.level, other.level).statistic)
     few, many = sorted((one, other), key=lambda row: len(row.counts))  # long rows of the table are summed fast
     tau = _concordant_minus_discordant(_table(few, many)) / math.sqrt(_untied(one)) / math.sqrt(_untied(other))

@@ -31,34 +31,48 @@ def sinusoidal_positions(steps: int, width: int, device: torch.device | None = N
 class MultiHeadAttention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017, section 3.2.2) with a mask over the keys.
 
-    The attention weights themselves have no dropout: with it, PyTorch falls back to an implementation that
-    holds the (steps, steps) weights of every head in memory, which a video of 10,000 steps does not allow.
+    With dropout of the attention weights, PyTorch falls back to an implementation that holds the (steps, steps)
+    weights of every head in memory, which a video of 10,000 steps does not allow.
 
     Args:
         width: Number of features of queries, keys and values.
-        heads: Number of heads; must divide `width`.
+        heads: Number of heads.
+        head_size: Number of features of a head; by default `heads` must divide `width`.
+        bias: Whether the linear layers have biases.
+        dropout: Probability of dropping an attention weight.
+        scale: What energies are multiplied with; by default one over the root of the size of a head.
 
     Raises:
         ValueError: `heads` does not divide `width`.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        head_size: int | None = None,
+        bias: bool = True,
+        dropout: float = 0.0,
+        scale: float | None = None,
+    ) -> None:
         super().__init__()
-        if width % heads:
+        if head_size is None and width % heads:
             raise ValueError(f"width ({width}) must be a multiple of heads ({heads})")
-        self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.merge = nn.Linear(width, width)
+        self.heads, self.dropout, self.scale = heads, dropout, scale
+        inside = heads * (head_size or width // heads)
+        self.query = nn.Linear(width, inside, bias)
+        self.key = nn.Linear(width, inside, bias)
+        self.value = nn.Linear(width, inside, bias)
+        self.merge = nn.Linear(inside, width, bias)
 
-    def forward(self, queries: Tensor, keys: Tensor, key_mask: Tensor) -> Tensor:
+    def forward(self, queries: Tensor, keys: Tensor, key_mask: Tensor, energies: Tensor | None = None) -> Tensor:
         """Let every query look at the keys of its own video.
 
         Args:
             queries: (videos, queries, width).
             keys: What gives both keys and values, (videos, keys, width); `keys` may be 0.
             key_mask: True where a key is real, (videos, keys).
+            energies: Added to the energies of every head, (queries, keys).
 
         Returns:
             (videos, queries, width); exactly 0 for a video that has no real key.
@@ -68,20 +82,21 @@ class MultiHeadAttention(nn.Module):
             key_mask = functional.pad(key_mask, (0, 1))  # (videos, 1)
         has_key = key_mask.any(dim=1)  # (videos,)
         # A softmax over nothing is NaN: a video without a key looks at its padding; the result is dropped.
-        visible = key_mask | ~has_key.unsqueeze(1)  # (videos, keys)
+        visible = (key_mask | ~has_key.unsqueeze(1))[:, None, None, :]  # (videos, 1, 1, keys)
         mixed = functional.scaled_dot_product_attention(
             self._split(self.query(queries)),
             self._split(self.key(keys)),
             self._split(self.value(keys)),
-            attn_mask=visible[:, None, None, :],
-        )  # (videos, heads, queries, width / heads)
+            attn_mask=visible if energies is None else energies.masked_fill(~visible, -torch.inf),
+            dropout_p=self.dropout if self.training else 0.0,
+            scale=self.scale,
+        )  # (videos, heads, queries, head size)
         merged: Tensor = self.merge(mixed.transpose(1, 2).flatten(2))  # (videos, queries, width)
         return merged.masked_fill(~has_key[:, None, None], 0.0)
 
     def _split(self, tokens: Tensor) -> Tensor:
-        videos, count, width = tokens.shape
-        split = tokens.view(videos, count, self.heads, width // self.heads)
-        return split.transpose(1, 2)  # (videos, heads, tokens, width / heads)
+        split = tokens.view(*tokens.shape[:2], self.heads, -1)  # (videos, tokens, heads, head size)
+        return split.transpose(1, 2)
 
 
 class LanguageGuidedAttention(nn.Module):
@@ -113,6 +128,6 @@ class LanguageGuidedAttention(nn.Module):
         Returns:
             (videos, steps, width); the normed steps alone for a video without text.
         """
-        said = self.attention(steps, text, text_mask)  # (videos, steps, width)
-        attended: Tensor = self.norm(steps + self.dropout(said))  # (videos, steps, width)
+        added = self.attention(steps, text, text_mask)  # (videos, steps, width)
+        attended: Tensor = self.norm(steps + self.dropout(added))  # (videos, steps, width)
         return attended

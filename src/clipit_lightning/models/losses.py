@@ -58,14 +58,14 @@ def correlation_loss(logits: Tensor, step_mask: Tensor, importance: Tensor) -> T
 
 
 def diversity_loss(reconstruction: Tensor, step_mask: Tensor, scores: Tensor) -> Tensor:
-    """Mean cosine similarity of two different selected steps, by their rebuilt features (diversity loss).
+    """Mean cosine similarity of two different selected steps, by their reconstructed features (diversity loss).
 
     The paper averages over pairs of selected steps, a choice without gradient; here a pair weighs the product
     of its scores. The sum over pairs is the squared norm of the weighted sum of unit vectors, less what steps
     have with themselves: exact, and linear in the number of steps.
 
     Args:
-        reconstruction: Rebuilt features, (videos, steps, features).
+        reconstruction: Reconstructed features, (videos, steps, features).
         step_mask: True where a step is real, (videos, steps).
         scores: Importance of each step, 0 to 1, (videos, steps).
 
@@ -82,20 +82,20 @@ def diversity_loss(reconstruction: Tensor, step_mask: Tensor, scores: Tensor) ->
 
 
 def reconstruction_loss(reconstruction: Tensor, features: Tensor, step_mask: Tensor, scores: Tensor) -> Tensor:
-    """Squared error of the rebuilt features of selected steps (reconstruction loss).
+    """Squared error of the reconstructed features of selected steps (reconstruction loss).
 
     A step weighs its score, as in `diversity_loss`. The error is relative to the mean squared norm of the
     video's features, which is 1 for normalized CLIP features as in the paper, so that other encoders need no
     other weight.
 
     Args:
-        reconstruction: Rebuilt features, (videos, steps, features).
+        reconstruction: Reconstructed features, (videos, steps, features).
         features: The features they should be, (videos, steps, features).
         step_mask: True where a step is real, (videos, steps).
         scores: Importance of each step, 0 to 1, (videos, steps).
 
     Returns:
-        Mean over videos; 1 is what rebuilding everything as 0 costs when all steps have the same score, ().
+        Mean over videos; 1 is the loss of a reconstruction of zeros when all steps have the same score, ().
     """
     padding = ~step_mask.unsqueeze(2)  # (videos, steps, 1)
     target = features.masked_fill(padding, 0.0)  # (videos, steps, features)
@@ -107,7 +107,7 @@ def reconstruction_loss(reconstruction: Tensor, features: Tensor, step_mask: Ten
 def length_loss(scores: Tensor, step_mask: Tensor, target: float) -> Tensor:
     """Squared distance of a video's mean score from a target (ours, not in the paper).
 
-    Diversity and reconstruction alone are best served by scores that all go to 0 or 1; this forbids both.
+    Diversity and reconstruction alone are best served by scores that all go to 0 or 1; this prevents both.
 
     Args:
         scores: Importance of each step, 0 to 1, (videos, steps).
@@ -124,8 +124,8 @@ class SummaryLoss(nn.Module):
     """Weighted sum of the terms; a term with weight 0 is not computed.
 
     So the unsupervised loss (`keyframe=0, correlation=0`) never reads an annotation, and gives the same
-    result and gradient whatever stands there. `diversity` and `reconstruction` are left out for a scorer that
-    rebuilds nothing, `language` where there is no text or another encoder made it.
+    result and gradient whatever stands there. `diversity` and `reconstruction` are omitted for a scorer that
+    reconstructs nothing, `language` where there is no text or another encoder made it.
 
     Args:
         keyframe: Weight of `keyframe_loss` (the paper's alpha).
@@ -217,24 +217,24 @@ class SummaryLoss(nn.Module):
             terms["language"] = language_loss(logits, step_mask, features, text, text_mask, self.sharpness)
         if not terms:
             raise ValueError(
-                "no loss is left: diversity and reconstruction need a scorer that rebuilds features, language needs "
-                "text of the same encoder; give keyframe, correlation, rarity or length a weight"
+                "no loss is left: diversity and reconstruction need a scorer that reconstructs features, language "
+                "needs text of the same encoder; give keyframe, correlation, rarity or length a weight"
             )
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return terms | {"total": total}
 
     def _paper_terms(
-        self, logits: Tensor, rebuilt: Tensor | None, features: Tensor, step_mask: Tensor
+        self, logits: Tensor, reconstruction: Tensor | None, features: Tensor, step_mask: Tensor
     ) -> dict[str, Tensor]:
         """The terms of the paper that read no annotation, and the length that they need."""
         scores = torch.sigmoid(logits)  # (items, steps)
         terms: dict[str, Tensor] = {}
         if self.weights["length"]:
             terms["length"] = length_loss(scores, step_mask, self.length_target)
-        if rebuilt is not None and self.weights["diversity"]:
-            terms["diversity"] = diversity_loss(rebuilt, step_mask, scores)
-        if rebuilt is not None and self.weights["reconstruction"]:
-            terms["reconstruction"] = reconstruction_loss(rebuilt, features, step_mask, scores)
+        if reconstruction is not None and self.weights["diversity"]:
+            terms["diversity"] = diversity_loss(reconstruction, step_mask, scores)
+        if reconstruction is not None and self.weights["reconstruction"]:
+            terms["reconstruction"] = reconstruction_loss(reconstruction, features, step_mask, scores)
         return terms
 
 

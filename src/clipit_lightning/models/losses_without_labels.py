@@ -1,4 +1,4 @@
-"""What tells important steps from others where no annotation is read: rare in the video, and told of by the text.
+"""Losses that rank steps without annotations: rare in the video, and told of by the text.
 
 A video's scores, as shares that add up to 1, are a distribution over its steps. `rarity_loss` and `language_loss` are
 expectations under it, and `spread_loss` keeps it from falling onto one step. Together, with weights r, l and s, they
@@ -21,8 +21,8 @@ from clipit_lightning.models.step_cues import likeness, unit
 def rarity_loss(logits: Tensor, step_mask: Tensor, features: Tensor, sharpness: float) -> Tensor:
     """How much more common the selected steps are in their video than the mean step, in nats (ours).
 
-    The paper's diversity loss (CLIP-It, arXiv 2107.00650, section 3.2) compares rebuilt features, which a scorer can
-    move; this compares the features themselves, and with a kernel, since only near steps repeat each other.
+    The paper's diversity loss (CLIP-It, arXiv 2107.00650, section 3.2) compares reconstructed features, which a
+    scorer can move; this compares the features themselves, and with a kernel, since only near steps repeat each other.
 
     Args:
         logits: Importance of each step before the sigmoid, (items, steps).
@@ -87,9 +87,9 @@ def _log_density(steps: Tensor, examples: Tensor, examples_mask: Tensor, sharpne
 
     Steps are (videos, steps, features), examples (items, examples, features), both of norm 1.
     """
-    parts = [torch.logsumexp(alike, dim=2) for alike in likeness(steps, examples, examples_mask, sharpness)]
-    found = torch.cat(parts, dim=1)  # (items, steps)
-    return found.masked_fill(~examples_mask.any(1, keepdim=True), 0.0)
+    rows = [torch.logsumexp(alike, dim=2) for alike in likeness(steps, examples, examples_mask, sharpness)]
+    density = torch.cat(rows, dim=1)  # (items, steps)
+    return density.masked_fill(~examples_mask.any(1, keepdim=True), 0.0)
 
 
 def _log_shares(logits: Tensor, step_mask: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
-"""PGL-SUM: attention over the whole video and within its parts, both with positions, then a regressor of two layers."""
+"""PGL-SUM: attention over the whole video and within its segments, with positions, then a regressor of two layers."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from clipit_lightning.models.attention import MultiHeadAttention
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.models.vasnet import Regressor
 
@@ -15,8 +16,8 @@ class PglSumScorer(Scorer):
     """PGL-SUM (Apostolidis, Balaouras, Mezaris, Patras, ISM 2021, zenodo.org/records/6655344), section III.
 
     Global multi-head attention over the whole video; local multi-head attention, with weights of its own for each of
-    `segments` equal parts of the video's real length (the last may be shorter), and 1/`segments` of the features. What
-    the two find is added, each at norm 1 as in the authors' code, then the residual and VASNet's regressor. Features
+    `segments` equal segments of the video's real length (the last may be shorter), and 1/`segments` of the features.
+    Their outputs are added, each at norm 1 as in the authors' code, then the residual and VASNet's regressor. Features
     are taken as distributed, as in the paper. Text is not read.
 
     Where the heads do not divide the features, a head has as many as the quotient rounded up: the linear layer after
@@ -28,7 +29,7 @@ class PglSumScorer(Scorer):
         text_dim: Number of features of a text token; any will do.
         global_heads: Heads of the global attention.
         local_heads: Heads of each local attention.
-        segments: Number of parts of a video.
+        segments: Number of segments of a video.
         dropout: Probability of dropping an attention weight, and a feature before each norm.
     """
 
@@ -44,87 +45,48 @@ class PglSumScorer(Scorer):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        self.overall = PositionedAttention(feature_dim, global_heads, -(-feature_dim // global_heads), dropout)
+
+        def attention(heads: int, head_size: int) -> MultiHeadAttention:
+            return MultiHeadAttention(feature_dim, heads, head_size, bias=False, dropout=dropout, scale=1.0)
+
         local_size = -(-feature_dim // (segments * local_heads))
-        self.local = nn.ModuleList(
-            PositionedAttention(feature_dim, local_heads, local_size, dropout) for _ in range(segments)
-        )
+        self.overall = attention(global_heads, -(-feature_dim // global_heads))
+        self.local = nn.ModuleList(attention(local_heads, local_size) for _ in range(segments))
         self.regressor = Regressor(feature_dim, dropout)
 
     def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
-        """Score every step by itself, by its part of the video and by the whole."""
+        """Score every step by itself, by its segment of the video and by the whole."""
         own = step_mask[: len(features)]  # (videos, steps)
         steps = features.masked_fill(~own.unsqueeze(2), 0.0)  # (videos, steps, features)
-        overall = functional.normalize(self.overall(steps, own), dim=2)  # (videos, steps, features)
+        positions = energy_positions(steps.shape[1], steps.shape[2], steps.device).to(steps.dtype)  # (steps, steps)
+        overall = functional.normalize(self.overall(steps, steps, own, positions), dim=2)  # (videos, steps, features)
         local = functional.normalize(self._in_segments(steps, own), dim=2)  # (videos, steps, features)
         logits = self.regressor(overall + local + steps)  # (videos, steps)
         return ScorerOutput(logits.expand(step_mask.shape).masked_fill(~step_mask, 0.0), None)
 
     def _in_segments(self, steps: Tensor, step_mask: Tensor) -> Tensor:
-        """Local attention, (videos, steps, features) to the same: each segment of all videos at once."""
+        """Local attention, each segment of all videos at once, (videos, steps, features)."""
         length = step_mask.sum(1, keepdim=True)  # (videos, 1)
         size = ((length + len(self.local) - 1) // len(self.local)).clamp_min(1)  # (videos, 1), steps of each segment
         longest = -(-step_mask.shape[1] // len(self.local))
         within = torch.arange(longest, device=steps.device)  # (segment steps,)
-        found = []
+        positions = energy_positions(longest, steps.shape[2], steps.device).to(steps.dtype)
+        attended = []
         for segment, attention in enumerate(self.local):
-            place = segment * size + within  # (videos, segment steps)
-            real = (within < size) & (place < length)  # (videos, segment steps)
-            found.append(attention(_steps_at(steps, place.clamp_max(steps.shape[1] - 1)), real))
-        place = torch.arange(steps.shape[1], device=steps.device)  # (steps,)
-        segment_of = (place // size).clamp_max(len(self.local) - 1)  # (videos, steps)
-        back = segment_of * longest + (place - segment_of * size).clamp_max(longest - 1)  # (videos, steps)
-        return _steps_at(torch.cat(found, dim=1), back)
-
-
-class PositionedAttention(nn.Module):
-    """Multi-head attention without biases and without scale, positions added to its energies (PGL-SUM, section III).
-
-    Args:
-        width: Number of features of a step.
-        heads: Number of heads.
-        head_size: Number of features of a head.
-        dropout: Probability of dropping an attention weight.
-    """
-
-    def __init__(self, width: int, heads: int, head_size: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.query = nn.Linear(width, heads * head_size, bias=False)
-        self.key = nn.Linear(width, heads * head_size, bias=False)
-        self.value = nn.Linear(width, heads * head_size, bias=False)
-        self.merge = nn.Linear(heads * head_size, width, bias=False)
-
-    def forward(self, steps: Tensor, step_mask: Tensor) -> Tensor:
-        """Let every step look at the real steps, (videos, steps, features) to the same.
-
-        Args:
-            steps: (videos, steps, features), finite in the padding too.
-            step_mask: True where a step is real, (videos, steps); a video may have none.
-        """
-        # A softmax over nothing is NaN: where no step is real all are seen, and nobody reads the result.
-        visible = step_mask | ~step_mask.any(dim=1, keepdim=True)  # (videos, steps)
-        positions = energy_positions(steps.shape[1], steps.shape[2], steps.device).to(steps.dtype)  # (steps, steps)
-        mixed = functional.scaled_dot_product_attention(
-            self._split(self.query(steps)),
-            self._split(self.key(steps)),
-            self._split(self.value(steps)),
-            attn_mask=positions.masked_fill(~visible[:, None, None, :], -torch.inf),
-            dropout_p=self.dropout if self.training else 0.0,
-            scale=1.0,
-        )  # (videos, heads, steps, head features)
-        merged: Tensor = self.merge(mixed.transpose(1, 2).flatten(2))  # (videos, steps, features)
-        return merged
-
-    def _split(self, tokens: Tensor) -> Tensor:
-        split = tokens.view(*tokens.shape[:2], self.heads, -1)  # (videos, steps, heads, head features)
-        return split.transpose(1, 2)
+            index = segment * size + within  # (videos, segment steps)
+            real = (within < size) & (index < length)  # (videos, segment steps)
+            own = _steps_at(steps, index.clamp_max(steps.shape[1] - 1))  # (videos, segment steps, features)
+            attended.append(attention(own, own, real, positions))
+        index = torch.arange(steps.shape[1], device=steps.device)  # (steps,)
+        segment_of = (index // size).clamp_max(len(self.local) - 1)  # (videos, steps)
+        back = segment_of * longest + (index - segment_of * size).clamp_max(longest - 1)  # (videos, steps)
+        return _steps_at(torch.cat(attended, dim=1), back)
 
 
 def energy_positions(steps: int, width: int, device: torch.device | None = None) -> Tensor:
     """Absolute positions that are added to attention energies: a row for each query, a column for each key.
 
-    Row p has ``sin(p / 10000^(2i / width))`` in column 2i and the cosine of the same in column 2i + 1: the first steps
+    Row p has ``sin(p / 10000^(2i / width))`` in column 2i and its cosine in column 2i + 1: the first steps
     of two videos have the same, whatever their lengths. (The authors' code leaves the last column of an odd number of
     steps at 0.)
 
@@ -136,12 +98,12 @@ def energy_positions(steps: int, width: int, device: torch.device | None = None)
     Returns:
         Between -1 and 1, (steps, steps).
     """
-    place = torch.arange(steps, device=device)  # (steps,)
-    waves = torch.pow(LONGEST_WAVE, -(place - place % 2) / width)  # (steps,)
-    angles = place.unsqueeze(1) * waves  # (steps, steps)
-    return torch.where(place % 2 == 0, angles.sin(), angles.cos())  # (steps, steps)
+    index = torch.arange(steps, device=device)  # (steps,)
+    waves = torch.pow(LONGEST_WAVE, -(index - index % 2) / width)  # (steps,)
+    angles = index.unsqueeze(1) * waves  # (steps, steps)
+    return torch.where(index % 2 == 0, angles.sin(), angles.cos())  # (steps, steps)
 
 
-def _steps_at(values: Tensor, places: Tensor) -> Tensor:
-    """The steps of each video at its places, (videos, places, features); `places` are (videos, places)."""
-    return values.gather(1, places.unsqueeze(2).expand(-1, -1, values.shape[2]))
+def _steps_at(values: Tensor, index: Tensor) -> Tensor:
+    """The steps of each video at an index of its own, (videos, index, features)."""
+    return values.gather(1, index.unsqueeze(2).expand(-1, -1, values.shape[2]))

@@ -23,9 +23,9 @@ def window_mean(values: Tensor, step_mask: Tensor, window: int) -> Tensor:
     """
     if window == 1:
         return values
-    places = torch.arange(values.shape[1], device=values.device)  # (steps,)
-    first = (places - window // 2).clamp_min(0)  # (steps,)
-    behind = (places + window // 2 + 1).clamp_max(values.shape[1])  # (steps,)
+    index = torch.arange(values.shape[1], device=values.device)  # (steps,)
+    first = (index - window // 2).clamp_min(0)  # (steps,)
+    behind = (index + window // 2 + 1).clamp_max(values.shape[1])  # (steps,)
     read = values.masked_fill(~step_mask.unsqueeze(2), 0.0)  # (videos, steps, features)
     sums = functional.pad(read.cumsum(1), (0, 0, 1, 0))  # (videos, steps + 1, features)
     counts = functional.pad(step_mask.cumsum(1), (1, 0)).unsqueeze(2)  # (videos, steps + 1, 1)
@@ -53,11 +53,11 @@ def alike_mean(values: Tensor, features: Tensor, step_mask: Tensor, gain: float)
     read = values.masked_fill(~step_mask.unsqueeze(2), 0.0)  # (items, steps, 1)
     shared = len(features) < len(values)
     read = read.permute(2, 1, 0) if shared else read  # (videos, steps, columns)
-    parts = [
+    rows = [
         torch.softmax(alike, dim=2) @ read.float()  # (videos, rows, columns)
         for alike in likeness(units, units, step_mask[: len(features)], gain)
     ]
-    means = torch.cat(parts, dim=1).to(values)  # (videos, steps, columns)
+    means = torch.cat(rows, dim=1).to(values)  # (videos, steps, columns)
     return means.permute(2, 1, 0) if shared else means
 
 
@@ -88,7 +88,7 @@ def step_cues(
 ) -> Tensor:
     """What a step is to its video, in a few numbers that a small data set is enough to learn from (ours).
 
-    In this order: similarity to the video's mean; place in the video, 0 to 1; distance from the nearer end, up
+    In this order: similarity to the video's mean; position in the video, 0 to 1; distance from the nearer end, up
     to 0.15 of the video; similarity to the mean of each window; with text, the highest and the mean similarity
     to a token. Every cue has mean 0 and variance 1 over its video (a constant one is 0).
 
@@ -104,9 +104,9 @@ def step_cues(
         (items, steps, cues), 0 in the padding; one item a video without text.
     """
     count = step_mask.sum(1, keepdim=True).clamp_min(1)  # (videos, 1)
-    place = (torch.arange(features.shape[1], device=features.device) + 0.5) / count  # (videos, steps)
+    position = (torch.arange(features.shape[1], device=features.device) + 0.5) / count  # (videos, steps)
     mean = features.sum(1) / count  # (videos, features)
-    cues = [torch.einsum("vsf,vf->vs", features, mean), place, torch.minimum(place, 1 - place).clamp_max(0.15)]
+    cues = [torch.einsum("vsf,vf->vs", features, mean), position, torch.minimum(position, 1 - position).clamp_max(0.15)]
     for window in windows:
         around = functional.normalize(window_mean(features, step_mask, window), dim=2)
         cues.append((features * around).sum(2))  # (videos, steps)
@@ -129,7 +129,7 @@ def prefer_peaks(logits: Tensor, step_mask: Tensor, window: int) -> Tensor:
 
     Temporal non-maximum suppression, as of key points and boxes: where a summary takes the best steps wherever they
     are, neighbours that show the same would fill it. Scores of peaks are moved to 0.5 to 1, all others to 0 to 0.5,
-    each part in its old order.
+    each group in its old order.
 
     Args:
         logits: Importance of each step before the sigmoid, (items, steps).

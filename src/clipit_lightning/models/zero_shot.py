@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 SMOOTH = 5
 """Steps over which a query's similarities are averaged: single frames are noisy, and a shot is what is shown."""
 WITHIN = 0.25
-"""How much a step's place within its shot counts beside the value of the shot, for scores without a query."""
+"""How much a step's likeness to its shot counts beside the value of the shot, for scores without a query."""
 
 _BETWEEN = re.compile(r"\s*[,;]\s*(?:and\s+)?|\s+and\s+", re.IGNORECASE)
 
@@ -26,8 +26,8 @@ def phrases(query: str) -> list[str]:
     Phrases stand between commas, semicolons and the word "and".
     """
     whole = " ".join(query.split())
-    parts = [part for part in _BETWEEN.split(whole) if part]
-    return [whole, *parts] if len(parts) > 1 else [whole]
+    several = [phrase for phrase in _BETWEEN.split(whole) if phrase]
+    return [whole, *several] if len(several) > 1 else [whole]
 
 
 def query_scores(features: NDArray[np.floating], text: NDArray[np.floating]) -> Row:

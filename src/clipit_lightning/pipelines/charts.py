@@ -17,12 +17,12 @@ WIDTH, HEIGHT = 1000, 200
 COLUMNS = 400
 """Columns into which a longer curve is reduced; each keeps its smallest and its largest value."""
 _TICKS = 4  # gridlines that an axis has at most
-_TICKS_ACROSS = 6  # the same of the axis across
+_TICKS_ACROSS = 6  # gridlines of the axis across, at most
 _ROUND_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 Numbers = Sequence[float] | NDArray[np.floating]
 Unit = Literal["seconds", "frames"]
-"""What places in a video are given in."""
+"""What positions in a video are given in."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Axis:
     def _step(self) -> tuple[float, int]:
         """From one gridline to the next, and the digits after the point that it takes to write them."""
         step = _round_step((self.high - self.low) / _TICKS)
-        return step, next(each for each in range(20) if math.isclose(round(step, each), step))
+        return step, next(digits for digits in range(20) if math.isclose(round(step, digits), step))
 
 
 def axis_of(rows: Iterable[Numbers]) -> Axis:
@@ -74,19 +74,19 @@ def line(x: Numbers, values: Numbers, length: float, axis: Axis) -> str:
     """The ``points`` of a polyline.
 
     Args:
-        x: Places on the way from 0 to ``length``, increasing, (points,).
+        x: Positions on the way from 0 to ``length``, increasing, (points,).
         values: What is drawn there, (points,).
         length: What stands at the picture's right end.
         axis: The value axis.
     """
-    places, row = np.asarray(x, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    kept = _extremes(_columns(x, length), row) if len(row) > 2 * COLUMNS else np.arange(len(row))
-    return _points(_x(places[kept], length), axis.y(row[kept]))
+    across, row = np.asarray(x, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    kept = _extremes(_columns(across, length), row) if len(row) > 2 * COLUMNS else np.arange(len(row))
+    return _points(_x(across[kept], length), axis.y(row[kept]))
 
 
 def band(x: Numbers, low: Numbers, high: Numbers, length: float, axis: Axis) -> str:
     """The ``points`` of a polygon between two curves; arguments as for a line."""
-    x, low, high = (np.asarray(each, dtype=np.float64) for each in (x, low, high))
+    x, low, high = (np.asarray(values, dtype=np.float64) for values in (x, low, high))
     if len(x) > COLUMNS:
         _, first = np.unique(_columns(x, length), return_index=True)
         x, low, high = x[first], np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)
@@ -98,7 +98,7 @@ def spans(pairs: Iterable[tuple[float, float]], length: float) -> str:
     """The ``d`` of a path with a full-height rectangle for each (start, end); those that touch are drawn as one."""
     joined: list[tuple[int, int]] = []
     for start, end in sorted(pairs):
-        left, right = (int(each) for each in _x([start, end], length))
+        left, right = _x([start, end], length).tolist()
         right = max(right, min(left + 1, WIDTH))  # what is shorter than a unit is seen all the same
         if joined and left <= joined[-1][1]:
             left, right = joined[-1][0], max(right, joined.pop()[1])
@@ -107,8 +107,8 @@ def spans(pairs: Iterable[tuple[float, float]], length: float) -> str:
 
 
 def cuts(starts: Iterable[float], length: float) -> str:
-    """The ``d`` of a path with a line down at each place."""
-    return "".join(f"M{left},0V{HEIGHT}" for left in sorted({int(each) for each in _x(list(starts), length)}))
+    """The ``d`` of a path with a line down at each start."""
+    return "".join(f"M{left},0V{HEIGHT}" for left in np.unique(_x(list(starts), length)))
 
 
 def clock(seconds: float) -> str:
@@ -119,21 +119,21 @@ def clock(seconds: float) -> str:
 
 
 def moment(at: float, unit: Unit) -> str:
-    """A place in a video to read: a time, or a frame number where nobody knows the frames per second."""
+    """A position in a video to read: a time, or a frame number where nobody knows the frames per second."""
     return clock(at) if unit == "seconds" else f"{round(at):,}"
 
 
 def ticks_of(length: float, unit: Unit) -> list[tuple[str, float]]:
-    """Round places for the axis across: text, and place in percent of the width."""
+    """Round positions for the axis across: text, and percent of the width."""
     if unit == "seconds":
-        step = next((each for each in _ROUND_SECONDS if length / each <= _TICKS_ACROSS), _ROUND_SECONDS[-1])
+        step = next((step for step in _ROUND_SECONDS if length / step <= _TICKS_ACROSS), _ROUND_SECONDS[-1])
     else:
         step = max(1, round(_round_step(length / _TICKS_ACROSS)))
     return [(moment(at, unit), round(100 * at / length, 2)) for at in range(0, math.floor(length) + 1, step)]
 
 
-def _x(places: Numbers, length: float) -> NDArray[np.int64]:
-    return _whole((np.asarray(places, dtype=np.float64) / length).clip(0, 1) * WIDTH)
+def _x(positions: Numbers, length: float) -> NDArray[np.int64]:
+    return _whole((np.asarray(positions, dtype=np.float64) / length).clip(0, 1) * WIDTH)
 
 
 def _whole(values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -149,8 +149,8 @@ def _extremes(columns: NDArray[np.int64], values: NDArray[np.float64]) -> NDArra
     """Positions of the smallest and the largest value of each column, in order."""
     first = np.unique(columns, return_index=True)[1]
     kept = {0, len(values) - 1}
-    for start, part in zip(first, np.split(values, first[1:]), strict=True):
-        kept |= {int(start + part.argmin()), int(start + part.argmax())}
+    for start, column in zip(first, np.split(values, first[1:]), strict=True):
+        kept |= {int(start + column.argmin()), int(start + column.argmax())}
     return np.array(sorted(kept), dtype=np.int64)
 
 

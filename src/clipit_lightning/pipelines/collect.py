@@ -19,8 +19,8 @@ from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Annotation, Summaries
 from clipit_lightning.data.importing import find_distributed
 from clipit_lightning.data.store import natural_order
-from clipit_lightning.pipelines.labels import Labels, annotation
-from clipit_lightning.video.captions import Captions, read_captions
+from clipit_lightning.pipelines.labels import Labels, annotation_of
+from clipit_lightning.video.captions import KINDS, Captions, read_captions
 
 SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"),
@@ -30,7 +30,6 @@ SUFFIXES = (
 DATASETS = tuple(sorted(name for name, benchmark in BENCHMARKS.items() if benchmark.raw_files))
 """Benchmarks whose distributions hold videos."""
 
-_CAPTION_SUFFIXES = (".json", ".srt", ".vtt")
 _NO_LABELS = "none"
 
 
@@ -57,7 +56,7 @@ class Collection:
     has_captions: bool = False
     """Whether the user brings captions."""
     notes: tuple[str, ...] = ()
-    """What was not found, a line each."""
+    """Lines on what is missing."""
 
 
 def from_files(paths: Sequence[Path], dataset: str, labels: Labels | None = None) -> Collection:
@@ -78,13 +77,13 @@ def from_files(paths: Sequence[Path], dataset: str, labels: Labels | None = None
     sources = tuple(Source(f"video_{n}", name, named[name]) for n, name in enumerate(natural_order(named), 1))
     if labels is None:
         return Collection(dataset, sources, lambda *_: None, _NO_LABELS)
-    parts = {name: labels.videos[word] for word, name in _labelled(sources, labels).items()}
-    bare = len(sources) - len(parts)
+    segments = {name: labels.videos[word] for word, name in _labelled(sources, labels).items()}
+    bare = len(sources) - len(segments)
     note = f"{labels.path}: no labels of {bare} of {len(sources)} videos"
 
     def annotate(source: Source, frame_times: NDArray[np.float64], duration: float) -> Annotation | None:
-        mine = parts.get(source.name)
-        return None if mine is None else annotation(mine, source.name, frame_times, duration)
+        labelled = segments.get(source.name)
+        return None if labelled is None else annotation_of(labelled, source.name, frame_times, duration)
 
     digest = hashlib.sha256(labels.path.read_bytes()).hexdigest()
     return Collection(dataset, sources, annotate, digest, notes=(note,) if bare else ())
@@ -100,8 +99,8 @@ def from_benchmark(dataset: str, root: Path) -> Collection:
     title, needs = BENCHMARKS[dataset].title, BENCHMARKS[dataset].raw_files
     if not annotations:
         raise UserError(f"{root}: no annotations of {title}; its folder should hold {needs}")
-    files = _by_stem(_files(root))
-    paths = {key: files.get(each.name) or files.get(_plain(each.name)) for key, each in annotations.items()}
+    videos = files_by_name(root)
+    paths = {key: videos.get(plain_name(annotation.name)) for key, annotation in annotations.items()}
     sources = tuple(Source(key, annotations[key].name, path) for key, path in paths.items() if path)
     if not sources:
         raise UserError(f"{root}: none of {title}'s {len(annotations)} videos; its folder should hold {needs}")
@@ -109,6 +108,21 @@ def from_benchmark(dataset: str, root: Path) -> Collection:
     note = f"{root}: {len(missing)} of {len(annotations)} videos of {title} are not there: {_some(missing)}"
     notes = (note,) if missing else ()
     return Collection(dataset, sources, lambda source, *_: annotations[source.key], _hash(annotations), notes=notes)
+
+
+def files_by_name(folder: Path) -> dict[str, Path]:
+    """The videos in a folder, to any depth, by their plain name without type; of several an ``.mp4`` first.
+
+    Raises:
+        UserError: The folder does not exist, or holds no video.
+    """
+    files = sorted(_files(folder), key=lambda file: (file.suffix.lower() != ".mp4", file))
+    return {plain_name(file.stem): file for file in reversed(files)}
+
+
+def plain_name(name: str) -> str:
+    """A video's name without case and underscores: files write ``Base_jumping`` for ``Base jumping``."""
+    return name.replace("_", " ").casefold()
 
 
 def with_captions(collection: Collection, path: Path) -> Collection:
@@ -122,8 +136,8 @@ def with_captions(collection: Collection, path: Path) -> Collection:
             raise UserError(f"{path}: one file for {len(collection.sources)} videos; give a folder, NAME.srt for each")
         only = replace(collection.sources[0], captions=read_captions(path))
         return replace(collection, sources=(only,), has_captions=True)
-    sources = tuple(replace(each, captions=_captions_in(path, each)) for each in collection.sources)
-    bare = [each.name for each in sources if each.captions is None]
+    sources = tuple(replace(source, captions=_captions_in(path, source)) for source in collection.sources)
+    bare = [source.name for source in sources if source.captions is None]
     if len(bare) == len(sources):
         raise UserError(f"{path}: captions of none of the videos; name them as the videos, such as {bare[0]}.srt")
     note = (f"{path}: no captions of {len(bare)} of {len(sources)} videos: {_some(bare)}",) if bare else ()
@@ -136,24 +150,17 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder; check the path")
-    found = [each for each in sorted(path.rglob("*")) if each.suffix.lower() in SUFFIXES and each.is_file()]
-    if not (shown := [each for each in found if not each.name.startswith(".")]):
+    files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
+    if not (shown := [file for file in files if not file.name.startswith(".")]):
         raise UserError(f"{path}: no videos in this folder; there should be files such as .mp4, .mkv, .webm")
     return shown
 
 
 def _names(files: Sequence[Path]) -> list[str]:
     """For each file the shortest of its names that no other file shares, as text that can be written."""
-    forms: list[Callable[[Path], str]] = [
-        lambda file: file.stem,
-        lambda file: file.name,
-        lambda file: f"{file.parent.name}/{file.name}",
-        str,
-    ]
-    counts = [Counter(form(file) for file in files) for form in forms]
-    names = (
-        next(form(each) for form, count in zip(forms, counts, strict=True) if count[form(each)] == 1) for each in files
-    )
+    forms = [(file.stem, file.name, f"{file.parent.name}/{file.name}", str(file)) for file in files]
+    counts = [Counter(column) for column in zip(*forms, strict=True)]
+    names = [next(name for name, count in zip(form, counts, strict=True) if count[name] == 1) for form in forms]
     return [name.encode("utf-8", "backslashreplace").decode() for name in names]  # file names may be any bytes
 
 
@@ -163,11 +170,11 @@ def _labelled(sources: Iterable[Source], labels: Labels) -> dict[str, str]:
     for source in sources:
         for word in (source.name, source.path.name, source.path.stem):
             words.setdefault(word, set()).add(source.name)
-    for word, parts in labels.videos.items():
-        found = words.get(word, set())
-        if len(found) != 1:
-            what = f"several videos are called {word}: {_some(sorted(found))}" if found else f"no video called {word}"
-            raise UserError(f"{parts[0].where}: {what}; there are {_some([source.name for source in sources])}")
+    for word, segments in labels.videos.items():
+        names = words.get(word, set())
+        if len(names) != 1:
+            what = f"several videos are called {word}: {_some(sorted(names))}" if names else f"no video called {word}"
+            raise UserError(f"{segments[0].where}: {what}; there are {_some([source.name for source in sources])}")
     chosen = {word: next(iter(words[word])) for word in labels.videos}
     if len(set(chosen.values())) < len(chosen):
         twice, _ = Counter(chosen.values()).most_common(1)[0]
@@ -178,33 +185,19 @@ def _labelled(sources: Iterable[Source], labels: Labels) -> dict[str, str]:
 def _captions_in(folder: Path, source: Source) -> Captions | None:
     """A video's captions in a folder of them."""
     names = dict.fromkeys([source.name, source.path.name, source.path.stem])
-    paths = [folder / f"{name}{suffix}" for name in names for suffix in _CAPTION_SUFFIXES]
-    if not (there := [path for path in paths if path.is_file()]):
+    paths = [folder / f"{name}{suffix}" for name in names for suffix in KINDS]
+    if not (files := [path for path in paths if path.is_file()]):
         return None
-    if len(there) > 1:
-        raise UserError(f"{there[0]} and {there[1]} are both of {source.name}; leave one there")
-    return read_captions(there[0])
-
-
-def _by_stem(files: Iterable[Path]) -> dict[str, Path]:
-    """Files by name without type, as written and in plain form; of several an ``.mp4`` first."""
-    found: dict[str, Path] = {}
-    for file in sorted(files, key=lambda file: (file.suffix.lower() != ".mp4", file)):
-        for word in (file.stem, _plain(file.stem)):
-            found.setdefault(word, file)
-    return found
-
-
-def _plain(name: str) -> str:
-    """As in the importers: files write ``Base_jumping`` for ``Base jumping``."""
-    return name.replace("_", " ").casefold()
+    if len(files) > 1:
+        raise UserError(f"{files[0]} and {files[1]} are both of {source.name}; keep one of them")
+    return read_captions(files[0])
 
 
 def _hash(annotations: Mapping[str, Annotation]) -> str:
     digest = hashlib.sha256()
-    for key, each in annotations.items():
-        array = each.user_summary if isinstance(each, Summaries) else each.ratings
-        digest.update(f"{key}:{each.name}:{array.shape};".encode() + np.ascontiguousarray(array).tobytes())
+    for key, annotation in annotations.items():
+        array = annotation.user_summary if isinstance(annotation, Summaries) else annotation.ratings
+        digest.update(f"{key}:{annotation.name}:{array.shape};".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 

@@ -1,21 +1,20 @@
-"""Work on many videos by one process or several, on one machine or several: Lightning's predict deals them out.
+"""Work on many videos by one process or several, on one machine or several: Fabric starts or meets them.
 
-Nothing is exchanged but the numbers of the videos, so that Lightning sees a module without weights on the CPU; each
-process holds an encoder of its own on a device of its own. Lightning's sampler for predictions repeats none.
+Nothing is exchanged; each process holds an encoder of its own on a device of its own.
 """
 
 import logging
 import os
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import lightning as L
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.strategies import DDPStrategy
-from torch.utils.data import DataLoader
+from lightning.fabric.strategies.ddp import DDPStrategy
 
 from clipit_lightning.core.errors import UserError
 
@@ -23,20 +22,8 @@ _TORCHRUN = "TORCHELASTIC_RUN_ID"  # set by torchrun, as torch.distributed.is_to
 _LONGEST_WAIT = timedelta(days=30)  # for the other processes, which may have hours of video left
 
 
-class _Dealer(L.LightningModule):
-    """Hands each number that Lightning deals to this process to a function."""
-
-    def __init__(self, work: Callable[[int], None]) -> None:
-        super().__init__()
-        self._work = work
-
-    def predict_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
-        self._work(int(batch))
-        return batch
-
-
 @dataclass(frozen=True)
-class Place:
+class Process:
     """This process among all: its number, how many there are, and its number on this machine."""
 
     rank: int = 0
@@ -44,8 +31,8 @@ class Place:
     local: int = 0
 
 
-def own_place(processes: int = 1) -> Place:
-    """Where this process stands, as torchrun or Lightning say in the environment.
+def this_process(processes: int = 1) -> Process:
+    """Which process this is, by what torchrun or Lightning set in the environment.
 
     Args:
         processes: How many Lightning is about to start, where torchrun did not.
@@ -57,16 +44,16 @@ def own_place(processes: int = 1) -> Place:
         raise UserError(f"{processes} processes: give 1 or more")
     local = int(os.environ.get("LOCAL_RANK", 0))
     if _TORCHRUN not in os.environ:
-        return Place(local, processes, local)
+        return Process(local, processes, local)
     if processes > 1:
-        raise UserError("torchrun starts the processes already; leave away --devices")
-    return Place(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), local)
+        raise UserError("torchrun starts the processes already; omit --devices")
+    return Process(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), local)
 
 
-def own_device(device: str, place: Place) -> str:
-    """The device of this process: where several share a machine, ``auto`` and ``cuda`` give each a GPU of its own."""
-    gpus = torch.cuda.device_count() if place.world > 1 and device in ("auto", "cuda") else 0
-    return f"cuda:{place.local % gpus}" if gpus else device
+def own_device(device: str, process: Process) -> str:
+    """The device of a process: where several share a machine, ``auto`` and ``cuda`` give each a GPU of its own."""
+    gpus = torch.cuda.device_count() if process.world > 1 and device in ("auto", "cuda") else 0
+    return f"cuda:{process.local % gpus}" if gpus else device
 
 
 def work_through(count: int, work: Callable[[int], None], processes: int = 1) -> None:
@@ -81,38 +68,37 @@ def work_through(count: int, work: Callable[[int], None], processes: int = 1) ->
         count: How many numbers.
         work: What to do with one; an error ends all processes.
         processes: How many, on this machine.
-
-    Raises:
-        KeyboardInterrupt: The user interrupted.
     """
-    _quiet()
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # lines on ranks are noise here
     nodes, torchrun = 1, _TORCHRUN in os.environ
     if torchrun:
         processes = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // processes
     several = processes * nodes > 1
-    trainer = L.Trainer(
+    fabric = L.Fabric(
         accelerator="cpu",
         devices=processes,
         num_nodes=nodes,
         strategy=DDPStrategy(process_group_backend="gloo", timeout=_LONGEST_WAIT) if several else "auto",
         plugins=None if torchrun else LightningEnvironment(),  # no guess from what a cluster's batch system set
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
     )
+    fabric.launch()
+    for number in range(fabric.global_rank, count, fabric.world_size):
+        work(number)
+    fabric.barrier()
+
+
+@contextmanager
+def memory_checked(path: Path) -> Iterator[None]:
+    """Raise one line where the memory is too small: not the video's fault, and so no reason to skip it.
+
+    Raises:
+        UserError: The machine or its GPU ran out of memory.
+    """
     try:
-        numbers = DataLoader[int](range(count), batch_size=1)  # type: ignore[arg-type]
-        trainer.predict(_Dealer(work), numbers, return_predictions=False)
-    except SystemExit as error:  # lightning's answer to Ctrl-C
-        raise KeyboardInterrupt from error
-    trainer.strategy.barrier()
-
-
-def _quiet() -> None:
-    """Lightning's hints on hardware and workers are noise here."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*GPU available but not used.*", ".*treespec, LeafSpec.*"):
-        warnings.filterwarnings("ignore", message=message)
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
+            raise
+        raise UserError(f"{path}: the memory is too small; choose a smaller --batch-size") from error

@@ -1,4 +1,4 @@
-"""The working folder of `clipit prepare`: one small HDF5 file a described video, so that a run can stop at any time.
+"""The working folder of `clipit prepare`: one small HDF5 file a video, so that a run can be interrupted.
 
 A file is called by the hash of all that it depends on: the video's file, the encoder with its weights and settings, the
 sampling, the captions. A video's file is known by its size, its time of change, and the SHA-256 of its first and last
@@ -22,25 +22,25 @@ import numpy as np
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import atomic_path, write_json
 from clipit_lightning.pipelines.collect import Source
-from clipit_lightning.video.extract import Description
+from clipit_lightning.video.extract import VideoFeatures
 
 _EDGE = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What is described so far.
+class FeatureCache:
+    """The videos that are extracted so far.
 
     Args:
         folder: The working folder.
-        settings: Everything beside the video and its own captions that changes a description.
+        settings: Everything beside the video and its own captions that changes the features.
     """
 
     folder: Path
     settings: str
 
     def path(self, source: Source) -> Path:
-        """Where the description of a video is, or will be.
+        """Where the features of a video are, or will be.
 
         Raises:
             UserError: The video's file cannot be read.
@@ -50,40 +50,40 @@ class Parts:
         return self.folder / f"{_sha256(json.dumps(words))[:32]}.h5"
 
     def is_done(self, source: Source) -> bool:
-        """Whether a whole description of the video, as it is now, is there."""
+        """Whether all of the video, as it is now, is there."""
         try:
             with h5py.File(self.path(source), "r") as file:
                 return "frame_times" in file
         except (OSError, UserError):
             return False
 
-    def save(self, source: Source, description: Description) -> None:
-        """Keep a description, atomically, in the layout of a store's group.
+    def save(self, source: Source, features: VideoFeatures) -> None:
+        """Keep a video's features, atomically, in the layout of a store's group.
 
         Raises:
             UserError: The folder cannot be written to.
         """
         path = self.path(source)
         with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-            file["features"] = description.features
-            file["picks"] = description.picks
-            file["n_frames"] = description.info.n_frames
-            file["change_points"] = description.change_points
+            file["features"] = features.features
+            file["picks"] = features.picks
+            file["n_frames"] = features.info.n_frames
+            file["change_points"] = features.change_points
             file["video_name"] = source.name
-            file["duration"] = description.info.duration
-            if description.captions:
-                file.create_dataset("captions", data=list(description.captions), dtype=h5py.string_dtype())
-            if description.caption_features is not None:
-                file["caption_features"] = description.caption_features
-            file.create_dataset("frame_times", data=np.asarray(description.frame_times), compression="gzip")
+            file["duration"] = features.info.duration
+            if features.captions:
+                file.create_dataset("captions", data=list(features.captions), dtype=h5py.string_dtype())
+            if features.caption_features is not None:
+                file["caption_features"] = features.caption_features
+            file.create_dataset("frame_times", data=np.asarray(features.frame_times), compression="gzip")
         path.with_suffix(".json").unlink(missing_ok=True)
 
     def fail(self, source: Source, reason: str) -> None:
-        """Keep the reason why a video cannot be described; an unreadable file has no place for one."""
+        """Keep the reason why a video cannot be extracted."""
         write_json(self._failure(source), {"video": source.name, "reason": reason})
 
     def failure(self, source: Source) -> str:
-        """Why a video has no description."""
+        """Why a video has no features."""
         try:
             return str(json.loads(self._failure(source).read_text(encoding="utf-8"))["reason"])
         except (OSError, ValueError, KeyError, TypeError):

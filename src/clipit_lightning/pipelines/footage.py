@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.pipelines.collect import from_files
+from clipit_lightning.pipelines.collect import files_by_name, plain_name
 from clipit_lightning.video.frames import thumbnails
 from clipit_lightning.video.reader import VideoReader
 
@@ -39,19 +39,19 @@ class Footage:
     def key_frames(self, numbers: Sequence[int]) -> dict[int, bytes]:
         """JPEG files of frames, by number; numbers after the last frame give the last."""
         wanted = {number: min(number, len(self.times) - 1) for number in numbers}
-        found = thumbnails(self.path, wanted.values(), _WIDTH)
-        return {number: found[frame] for number, frame in wanted.items()}
+        pictures = thumbnails(self.path, wanted.values(), _WIDTH)
+        return {number: pictures[frame] for number, frame in wanted.items()}
 
 
 def find_files(folder: Path | None, names: Mapping[str, str]) -> dict[str, Path]:
     """Which of a folder's files is which video: a file is called as the video, or as its key.
 
     Args:
-        folder: Searched to any depth; None finds nothing.
+        folder: Searched to any depth; with None there is no file.
         names: Name of each video by its key.
 
     Returns:
-        The files found, by key.
+        Files by key.
 
     Raises:
         UserError: The folder does not exist, or holds the file of none of the videos.
@@ -60,14 +60,12 @@ def find_files(folder: Path | None, names: Mapping[str, str]) -> dict[str, Path]
         return {}
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder of videos; check --videos")
-    stems: dict[str, Path] = {}
-    for source in from_files([folder], "videos").sources:
-        stems.setdefault(_plain(source.path.stem), source.path)
-    found = {key: stems.get(_plain(name)) or stems.get(_plain(key)) for key, name in names.items()}
-    if not any(found.values()):
+    files = files_by_name(folder)
+    paths = {key: files.get(plain_name(name)) or files.get(plain_name(key)) for key, name in names.items()}
+    if not any(paths.values()):
         example = next((name or key for key, name in names.items()), "")
         raise UserError(f"{folder}: none of the run's {len(names)} videos; files are called as they are: {example}.mp4")
-    return {key: path for key, path in found.items() if path}
+    return {key: path for key, path in paths.items() if path}
 
 
 def open_footage(path: Path, n_frames: int | None = None, duration: float | None = None) -> Footage:
@@ -87,7 +85,3 @@ def open_footage(path: Path, n_frames: int | None = None, duration: float | None
         if wanted is not None and abs(has - wanted) > max(_SLACK * wanted, 1):
             raise UserError(f"{path}: has {has:.0f} {what}, the store {wanted:.0f}; it is another video")
     return Footage(path, reader.times, info.duration)
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ").casefold()

@@ -1,6 +1,6 @@
-"""Users' own labels: which parts of which video an annotator would keep, or how important they are.
+"""Users' own labels: which segments of which video an annotator would keep, or how important they are.
 
-CSV with a header line, a line a part; ``score`` may be left out, as a column or in a line::
+CSV with a header line, a line a segment; ``score`` may be omitted, as a column or in a line::
 
     video,annotator,start,end,score
     holiday,anna,12.5,20,1
@@ -13,21 +13,21 @@ JSON: a list of objects with the same names, or an object with such a list under
 
 - ``video``: the file's name, with or without its type; or the name that `clipit prepare` prints.
 - ``annotator``: any name. An annotator who keeps nothing of a video has a line of score 0, as ben above.
-- ``start``, ``end``: seconds from the start of the video. A frame belongs to a part that starts at or before it is
+- ``start``, ``end``: seconds from the start of the video. A frame belongs to a segment that starts at or before it is
   shown and ends after; an end behind the end of the video is that end.
-- ``score``: from 0 to 1, by default 1. What no part covers has 0; where parts of one annotator overlap the highest
+- ``score``: from 0 to 1, by default 1. What no segment covers has 0; where those of one annotator overlap the highest
   holds.
 
-Where all scores of a video are 0 or 1 they are summaries, as SumMe's: ``user_summary`` is 1 in the annotator's parts
+Where all scores of a video are 0 or 1 they are summaries, as SumMe's: ``user_summary`` is 1 in the annotator's segments
 and importance is the annotators' mean. Else they are ratings, as TVSum's, and kept on its scale, 1 + 4 score, in
 ``user_scores``: importance is the mean score, and each annotator's summary is the most valuable 15 % in whole shots.
 """
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.benchmark import Annotation, Ratings, Summaries
-from clipit_lightning.video.subtitles import decode_text
+from clipit_lightning.video.captions import json_entries, read_text
 
 COLUMNS = ("video", "annotator", "start", "end", "score")
 EXAMPLE = "holiday,anna,12.5,20,1"
@@ -46,8 +46,8 @@ _ROUNDING = 0.0005  # seconds; half of the millisecond to which containers round
 
 
 @dataclass(frozen=True)
-class Part:
-    """A labelled part of a video; ``where`` names its file and line for messages."""
+class Segment:
+    """A labelled segment of a video; ``where`` names its file and line for messages."""
 
     where: str
     annotator: str
@@ -58,10 +58,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Labels:
-    """All parts of a file, by video as the file names it."""
+    """All segments of a file, by video as the file names it."""
 
     path: Path
-    videos: Mapping[str, tuple[Part, ...]]
+    videos: Mapping[str, tuple[Segment, ...]]
 
 
 def read_labels(path: Path) -> Labels:
@@ -70,52 +70,49 @@ def read_labels(path: Path) -> Labels:
     Raises:
         UserError: The file is missing, damaged or empty; the message names the line or the entry.
     """
-    kind = path.suffix.lower()
-    if kind not in (".csv", ".json"):
-        raise UserError(f"{path}: labels are read from .csv and .json, not from {kind or 'a file of no type'}")
-    try:
-        text = decode_text(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}; check the path") from error
-    except ValueError as error:
-        raise UserError(f"{path}: {error}; save it as UTF-8 text") from error
-    videos: dict[str, list[Part]] = {}
-    for where, entry in _lines(path, text) if kind == ".csv" else _entries(path, text):
-        videos.setdefault(_word(where, entry, "video"), []).append(_part(where, entry))
+    text = read_text(path, "labels", (".csv", ".json"))
+    videos: dict[str, list[Segment]] = {}
+    entries = _lines(path, text) if path.suffix.lower() == ".csv" else json_entries(path, text, "labels")
+    for where, entry in entries:
+        if not isinstance(entry, dict):
+            raise UserError(f"{where} is no object; write {{{', '.join(map(repr, COLUMNS))}}}")
+        videos.setdefault(_word(where, entry, "video"), []).append(_segment(where, entry))
     if not videos:
         raise UserError(f"{path}: it holds no label; write one, as {EXAMPLE}")
-    return Labels(path, {video: tuple(parts) for video, parts in videos.items()})
+    return Labels(path, {video: tuple(segments) for video, segments in videos.items()})
 
 
-def annotation(parts: Sequence[Part], name: str, frame_times: NDArray[np.float64], duration: float) -> Annotation:
-    """The annotation that the parts of one video mean, frame by frame.
+def annotation_of(
+    segments: Sequence[Segment], name: str, frame_times: NDArray[np.float64], duration: float
+) -> Annotation:
+    """The annotation that the segments of one video mean, frame by frame.
 
     Args:
-        parts: All its parts.
+        segments: All its segments.
         name: Name of the video, which the annotation takes.
         frame_times: Seconds at which each frame is shown, (frames,).
         duration: Seconds at which the last frame ends.
 
     Raises:
-        UserError: A part lies behind the end of the video or covers no frame of it; the message names its line.
+        UserError: A segment lies behind the end of the video or covers no frame of it; the message names its line.
     """
-    annotators = sorted({part.annotator for part in parts})
+    annotators = sorted({segment.annotator for segment in segments})
     scores = np.zeros((len(annotators), len(frame_times)), dtype=np.float32)  # (annotators, frames)
-    for part in parts:
-        first, end = np.searchsorted(frame_times, [part.start - _ROUNDING, part.end - _ROUNDING])
-        if part.start >= duration:
-            raise UserError(f"{part.where}: starts at {part.start:g} s, but {name} ends at {duration:.2f} s")
+    for segment in segments:
+        first, end = np.searchsorted(frame_times, [segment.start - _ROUNDING, segment.end - _ROUNDING])
+        if segment.start >= duration:
+            raise UserError(f"{segment.where}: starts at {segment.start:g} s, but {name} ends at {duration:.2f} s")
         if first == end:
-            raise UserError(f"{part.where}: no frame of {name} is shown from {part.start:g} to {part.end:g} s")
-        row = scores[annotators.index(part.annotator), first:end]
-        np.maximum(row, part.score, out=row)
-    if all(part.score in (0, 1) for part in parts):
+            raise UserError(f"{segment.where}: no frame of {name} is shown from {segment.start:g} to {segment.end:g} s")
+        row = scores[annotators.index(segment.annotator), first:end]
+        np.maximum(row, segment.score, out=row)
+    if all(segment.score in (0, 1) for segment in segments):
         return Summaries(name, scores.astype(np.uint8))
     return Ratings(name, 1 + 4 * scores)
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a CSV file with their places."""
+    """The lines of a CSV file, each after where it stands, for messages."""
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     try:
         header = [(name or "").strip().lower() for name in reader.fieldnames or ()]
@@ -131,29 +128,14 @@ def _lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
         raise UserError(f"{path}: line {reader.reader.line_num}: not CSV ({error}); write it as {EXAMPLE}") from error
 
 
-def _entries(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The entries of a JSON file with their places."""
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: line {getattr(error, 'lineno', 1)}: not JSON ({error})") from error
-    entries = content.get("labels") if isinstance(content, dict) else content
-    if not isinstance(entries, list):
-        raise UserError(f"{path}: it should be a list of labels, or an object with one under `labels`")
-    for number, entry in enumerate(entries, 1):
-        if not isinstance(entry, dict):
-            raise UserError(f"{path}: label {number} is no object; write {{{', '.join(map(repr, COLUMNS))}}}")
-        yield f"{path}: label {number}", entry
-
-
-def _part(where: str, entry: Mapping[str, Any]) -> Part:
+def _segment(where: str, entry: Mapping[str, Any]) -> Segment:
     start, end = _number(where, entry, "start"), _number(where, entry, "end")
     score = _number(where, entry, "score") if "score" in entry else 1.0
     if start < 0 or end <= start:
-        raise UserError(f"{where}: from {start:g} to {end:g}: a part ends after it starts, in seconds from 0")
+        raise UserError(f"{where}: from {start:g} to {end:g}: a segment ends after it starts, in seconds from 0")
     if not 0 <= score <= 1:
         raise UserError(f"{where}: score {score:g}: scores run from 0 to 1; divide yours by the highest possible")
-    return Part(where, _word(where, entry, "annotator"), start, end, score)
+    return Segment(where, _word(where, entry, "annotator"), start, end, score)
 
 
 def _word(where: str, entry: Mapping[str, Any], name: str) -> str:
@@ -165,10 +147,7 @@ def _word(where: str, entry: Mapping[str, Any], name: str) -> str:
 
 def _number(where: str, entry: Mapping[str, Any], name: str) -> float:
     value = entry.get(name)
-    try:
-        number = math.nan if value is None or isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise UserError(f"{where}: {name} is {value!r}, it should be a number; write it as {EXAMPLE}")
-    return number
+    with suppress(TypeError, ValueError, OverflowError):
+        if not isinstance(value, bool) and math.isfinite(number := float(value)):  # type: ignore[arg-type]
+            return number
+    raise UserError(f"{where}: {name} is {value!r}, it should be a number; write it as {EXAMPLE}")

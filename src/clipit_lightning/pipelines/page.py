@@ -127,7 +127,7 @@ class VideoPage:
     metrics: tuple[Metric, ...] = ()
     """The same names in the same order for all videos of a page."""
     unit: Unit = "seconds"
-    """What all places in the video are given in: frames where nobody knows how many there are in a second."""
+    """What all positions in the video are given in: frames where nobody knows how many there are in a second."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def render_page(page: Page) -> str:
 def _view(video: VideoPage) -> dict[str, Any]:
     """What the template shows of a video beside its own fields."""
     curve, spread = video.curve, video.annotators
-    ends = [shot.end for shot in video.shots] + [float(each.times[-1]) for each in (curve, spread) if each is not None]
+    ends = [shot.end for shot in video.shots] + [float(line.times[-1]) for line in (curve, spread) if line is not None]
     length = max([video.duration, *ends, 1e-3])
     chosen = [shot for shot in video.shots if shot.chosen]
     view: dict[str, Any] = {
@@ -242,7 +242,9 @@ def _view(video: VideoPage) -> dict[str, Any]:
         "open": len(chosen) <= _MOST_OPEN,
         "shading": charts.spans([(shot.start, shot.end) for shot in chosen], length),
         "cuts": charts.cuts([shot.start for shot in video.shots[1:]], length) if len(video.shots) <= _MOST_CUTS else "",
-        "tracks": [(each, charts.spans([(at.start, at.end) for at in each.spans], length)) for each in video.tracks],
+        "tracks": [
+            (track, charts.spans([(span.start, span.end) for span in track.spans], length)) for track in video.tracks
+        ],
         "times": charts.ticks_of(length, video.unit),
         "segments": " ".join(f"{shot.start:.3f}-{shot.end:.3f}" for shot in chosen),
     }
@@ -250,20 +252,20 @@ def _view(video: VideoPage) -> dict[str, Any]:
 
 
 def _curves(curve: Curve | None, spread: Spread | None, length: float) -> dict[str, Any]:
-    """Score and annotators have an axis each: a score need not be on the annotators' scale, only its ranks count."""
-    found: dict[str, Any] = {"axis": None, "line": "", "other": None, "mean": "", "band": ""}
+    """The lines with two axes: a score need not be on the annotators' scale, only its ranks count."""
+    drawn: dict[str, Any] = {"axis": None, "line": "", "other": None, "mean": "", "band": ""}
     if curve:
-        found["axis"] = axis = charts.axis_of([curve.scores])
-        found["line"] = charts.line(curve.times, curve.scores, length, axis)
-        found["range"] = " to ".join(axis.text(value) for value in (min(curve.scores), max(curve.scores)))
+        drawn["axis"] = axis = charts.axis_of([curve.scores])
+        drawn["line"] = charts.line(curve.times, curve.scores, length, axis)
+        drawn["range"] = " to ".join(axis.text(value) for value in (min(curve.scores), max(curve.scores)))
     if spread:
-        found["other"] = other = charts.axis_of(
+        drawn["other"] = other = charts.axis_of(
             row for row in (spread.mean, spread.low, spread.high) if row is not None
         )
-        found["mean"] = charts.line(spread.times, spread.mean, length, other)
+        drawn["mean"] = charts.line(spread.times, spread.mean, length, other)
         if spread.low is not None and spread.high is not None:
-            found["band"] = charts.band(spread.times, spread.low, spread.high, length, other)
-    return found
+            drawn["band"] = charts.band(spread.times, spread.low, spread.high, length, other)
+    return drawn
 
 
 def _chart(chart: LineChart) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """`clipit prepare`: raw videos to a store that trains, resumable video by video, by any number of processes.
 
-Each video is described (``describe.py``) and kept in a working folder beside the store, ``<store>.parts``; when all
+Each video is extracted (``video/extract.py``) into a working folder beside the store, ``<store>.parts``; when all
 processes have finished, the first one joins annotations and writes the store, atomically. A video that cannot be read,
-or whose annotation has another number of frames, is left out and named; then the working folder stays, so that the
+or whose annotation has another number of frames, is omitted and named; then the working folder stays, so that the
 same command tries only that video again. Else it is removed, unless it is to serve other labels or more videos.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,20 +18,19 @@ import h5py
 import numpy as np
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import log
 from clipit_lightning.data.importing import complete_video
 from clipit_lightning.data.store import Store, group_arrays, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.pipelines.collect import Collection, Source
-from clipit_lightning.pipelines.extraction import Place, own_device, own_place, work_through
-from clipit_lightning.pipelines.feature_cache import Parts, content_mark
+from clipit_lightning.pipelines.extraction import Process, memory_checked, own_device, this_process, work_through
+from clipit_lightning.pipelines.feature_cache import FeatureCache, content_mark
 from clipit_lightning.pipelines.progress import Progress
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.encoders import Encoder, make_encoder
-from clipit_lightning.video.extract import N_CAPTIONS, Description, describe, provenance
+from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_features, provenance
 from clipit_lightning.video.frames import RATE
 from clipit_lightning.video.pretrained import Precision
-
-Say = Callable[[str], None]
 
 _SAME = ("encoder", "weights_sha256", "sampling", "captions", "caption_model")
 """Attributes in which a store may not differ from what takes its place."""
@@ -38,7 +38,7 @@ _SAME = ("encoder", "weights_sha256", "sampling", "captions", "caption_model")
 
 @dataclass(frozen=True)
 class Settings:
-    """How videos are described."""
+    """How videos are extracted."""
 
     encoder: str
     """Its name, see ``encoders.py``."""
@@ -47,9 +47,9 @@ class Settings:
     rate: float = RATE
     """Take frames per second."""
     captioner: str | None = None
-    """Name or folder of a model that describes frames."""
+    """Name or folder of a model that captions frames."""
     n_captions: int = N_CAPTIONS
-    """How many it describes of each video."""
+    """How many it captions of each video."""
     device: str = "auto"
     precision: Precision = "fp32"
     batch_size: int = 32
@@ -60,7 +60,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run left."""
+    """The store that a run wrote."""
 
     path: Path
     n_videos: int
@@ -77,59 +77,62 @@ def prepare(
     processes: int = 1,
     force: bool = False,
     keep: bool = False,
-    say: Say = print,
 ) -> Prepared | None:
-    """Make a store of raw videos. An interrupted run continues with the same call, and ends with the same store.
+    """Make a store of raw videos. An interrupted run is resumed by the same call, and ends with the same store.
+
+    Logs a line for each video, and notes.
 
     Args:
         collection: The videos, with their annotations and captions.
         to: The store, ``.h5``.
-        settings: How they are described.
+        settings: How they are extracted.
         processes: Processes on this machine, each with an encoder; not under torchrun, which has its own. More than
             one needs to be called by a command, which Lightning runs again for each.
         force: Replace a store of other videos or settings, and write one again that is finished.
         keep: Keep the working folder, so that a store with other annotations or more videos is made from it.
-        say: Takes a line for each video, and notes.
 
     Returns:
         What was written; None in all processes but the first.
 
     Raises:
-        UserError: No video could be described, settings are not usable, or a store of others would be replaced.
+        UserError: No video could be extracted, settings are not usable, or a store of others would be replaced.
     """
-    place = own_place(processes)
+    process = this_process(processes)
     folder = to.with_name(f"{to.name}.parts")
-    encoder, captioner = _load(settings, folder, place)
+    encoder, captioner = _load(settings, folder, process)
     made = provenance(
         encoder, settings.stride, settings.rate, captioner, settings.n_captions, texts=collection.has_captions
     )
     attributes = {"dataset": collection.dataset, "features": encoder.name, "data": "real", **made}
     attributes |= {"annotations_sha256": collection.annotations_sha256, "inputs": _inputs(collection, made)}
     if not force and to.exists():
-        there = Store(to).attributes
-        if there.get("inputs") == attributes["inputs"] and not folder.exists() and not Store(to).check():
-            say(f"{to}: is finished, of the same videos and settings; --force writes it again")
-            return Prepared(to, len(collection.sources), True, {}) if place.rank == 0 else None
-        _refuse_others(to, there, attributes, collection)
-    parts = Parts(folder, json.dumps(made, sort_keys=True))
-    work = _Work(collection, parts, encoder, captioner, settings, place, say)
-    if place.rank == 0:
-        before = len(collection.sources) - len(work.left)
-        kept = f", {before} of them described before" if before else ""
-        by = f", by {place.world} processes" if place.world > 1 else ""
-        for line in (f"{to}: {len(collection.sources)} videos{kept}, with {encoder.name}{by}", *collection.notes):
-            say(line)
-    work_through(len(collection.sources), work, processes)
-    if place.rank:
+        present = Store(to).attributes
+        if present.get("inputs") == attributes["inputs"] and not folder.exists() and not Store(to).check():
+            log.info(f"{to}: is finished, of the same videos and settings; --force writes it again")
+            return Prepared(to, len(collection.sources), True, {}) if process.rank == 0 else None
+        _check_replaceable(to, present, attributes, collection)
+    cache = FeatureCache(folder, json.dumps(made, sort_keys=True))
+    sources = collection.sources
+    todo = frozenset(number for number, source in enumerate(sources) if not cache.is_done(source))
+    if process.rank == 0:
+        kept = f", {len(sources) - len(todo)} of them extracted before" if len(todo) < len(sources) else ""
+        by = f", by {process.world} processes" if process.world > 1 else ""
+        for line in (f"{to}: {len(sources)} videos{kept}, with {encoder.name}{by}", *collection.notes):
+            log.info(line)
+    sizes = {number: _size(sources[number].path) for number in sorted(todo) if number % process.world == process.rank}
+    with Progress(sizes, f"process {process.rank + 1}: " if process.world > 1 else "") as progress:
+        extraction = _Extraction(sources, todo, cache, encoder, captioner, settings, progress)
+        work_through(len(sources), extraction, processes)
+    if process.rank:
         return None
-    found = _assemble(collection, parts, to, attributes)
-    if not found.skipped and not keep:
-        parts.remove()
-    return found
+    prepared = _assemble(collection, cache, to, attributes)
+    if not prepared.skipped and not keep:
+        cache.remove()
+    return prepared
 
 
-def _load(settings: Settings, folder: Path, place: Place) -> tuple[Encoder, Captioner | None]:
-    device = own_device(settings.device, place)
+def _load(settings: Settings, folder: Path, process: Process) -> tuple[Encoder, Captioner | None]:
+    device = own_device(settings.device, process)
     encoder = make_encoder(settings.encoder, device, settings.precision, settings.batch_size)
     if settings.captioner is None:
         return encoder, None
@@ -147,18 +150,17 @@ def _inputs(collection: Collection, made: dict[str, str]) -> str:
 
 
 def _mark(source: Source) -> str:
-    try:
+    with suppress(UserError):
         return content_mark(source)
-    except UserError:
-        return "unreadable"
+    return "unreadable"
 
 
-def _refuse_others(to: Path, there: dict[str, str], wanted: dict[str, str], collection: Collection) -> None:
-    """Refuse to replace a store that holds what cannot be made again from this collection with these settings."""
+def _check_replaceable(to: Path, present: dict[str, str], wanted: dict[str, str], collection: Collection) -> None:
+    """Raise where a store holds what cannot be made again from this collection with these settings."""
     way_out = "give another file with --to, or --force"
     for name in _SAME:
-        if there.get(name) != wanted.get(name):
-            has, gets = (each.get(name, "not recorded") for each in (there, wanted))
+        has, gets = (attributes.get(name, "not recorded") for attributes in (present, wanted))
+        if has != gets:
             raise UserError(f"{to}: holds other features ({name} is {has}, not {gets}); {way_out}")
     with h5py.File(to, "r") as file:
         names = {group_arrays(group).get("name", key) for key, group in file.items()}
@@ -166,74 +168,61 @@ def _refuse_others(to: Path, there: dict[str, str], wanted: dict[str, str], coll
         raise UserError(f"{to}: holds {lost[0]}, which is not among these videos; name all of the store, {way_out}")
 
 
-class _Work:
-    """Describes videos by their number and keeps each. One video that cannot be read stops nothing."""
+@dataclass(frozen=True)
+class _Extraction:
+    """Extracts videos by their number and keeps them. One video that cannot be read stops nothing."""
 
-    def __init__(
-        self,
-        collection: Collection,
-        parts: Parts,
-        encoder: Encoder,
-        captioner: Captioner | None,
-        settings: Settings,
-        place: Place,
-        say: Say,
-    ) -> None:
-        self._sources, self._parts = collection.sources, parts
-        self._encoder, self._captioner, self._settings = encoder, captioner, settings
-        self.left = [number for number, source in enumerate(self._sources) if not parts.is_done(source)]
-        mine = [number for number in self.left if number % place.world == place.rank]
-        who = f"process {place.rank + 1}: " if place.world > 1 else ""
-        self._progress = Progress({number: _size(self._sources[number]) for number in mine}, say, who)
+    sources: Sequence[Source]
+    todo: frozenset[int]
+    """Numbers of the videos that are not in the cache yet."""
+    cache: FeatureCache
+    encoder: Encoder
+    captioner: Captioner | None
+    settings: Settings
+    progress: Progress
 
     def __call__(self, number: int) -> None:
-        """Describe a video that is not described yet."""
-        if number not in self.left:
+        if number not in self.todo:
             return
-        source, notes = self._sources[number], list[str]()
-        try:
-            found = self._describe(source, notes.append)
-        except UserError as error:
-            reason = str(error).encode("utf-8", "backslashreplace").decode()  # file names may be any bytes
-            self._parts.fail(source, reason)
-            result = f"skipped: {reason}"
-        except (RuntimeError, MemoryError) as error:
-            if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
-                raise
-            # Not the video's fault, and so no reason to skip it and all others one by one.
-            raise UserError(f"{source.path}: the memory is too small; choose a smaller --batch-size") from error
-        else:
-            self._parts.save(source, found)
-            result = _counts(found)
-        self._progress.finished(number, f"{source.name}: {result}", notes)
+        source, note = self.sources[number], None
+        with memory_checked(source.path):
+            try:
+                features = self._extract(source)
+            except UserError as error:
+                reason = str(error).encode("utf-8", "backslashreplace").decode()  # file names may be any bytes
+                self.cache.fail(source, reason)
+                result = f"skipped: {reason}"
+            else:
+                self.cache.save(source, features)
+                result, note = _counts(features), features.info.warning
+        self.progress.finished(number, f"{source.name}: {result}", note)
 
-    def _describe(self, source: Source, say: Say) -> Description:
-        settings = self._settings
-        return describe(
+    def _extract(self, source: Source) -> VideoFeatures:
+        settings = self.settings
+        return extract_features(
             source.path,
-            self._encoder,
+            self.encoder,
             settings.stride,
             settings.rate,
-            self._captioner,
+            self.captioner,
             settings.n_captions,
             source.captions,
-            say,
             settings.batch_size,
-            partial(self._progress.at, source.name),
+            partial(self.progress.at, source.name),
         )
 
 
-def _assemble(collection: Collection, parts: Parts, to: Path, attributes: dict[str, str]) -> Prepared:
-    """Write the store of all described videos, join their annotations, and leave out what does not fit."""
+def _assemble(collection: Collection, cache: FeatureCache, to: Path, attributes: dict[str, str]) -> Prepared:
+    """Write the store of all extracted videos, join their annotations, and omit what does not fit."""
     skipped: dict[str, str] = {}
 
     def videos() -> Iterator[Video]:
         for source in collection.sources:
-            if not parts.is_done(source):
-                skipped[source.name] = parts.failure(source)
+            if not cache.is_done(source):
+                skipped[source.name] = cache.failure(source)
                 continue
             try:
-                video = _video(collection, parts, source)
+                video = _video(collection, cache, source)
             except UserError as error:
                 skipped[source.name] = str(error)
             else:
@@ -246,8 +235,8 @@ def _assemble(collection: Collection, parts: Parts, to: Path, attributes: dict[s
     return Prepared(to, len(collection.sources) - len(skipped), not Store(to).check(), skipped)
 
 
-def _video(collection: Collection, parts: Parts, source: Source) -> Video:
-    with h5py.File(parts.path(source), "r") as file:
+def _video(collection: Collection, cache: FeatureCache, source: Source) -> Video:
+    with h5py.File(cache.path(source), "r") as file:
         annotation = collection.annotate(source, file["frame_times"][()], float(file["duration"][()]))
         if annotation is not None:
             return complete_video(file, collection.dataset, source.key, {source.key: annotation})
@@ -257,13 +246,10 @@ def _video(collection: Collection, parts: Parts, source: Source) -> Video:
         )
 
 
-def _size(source: Source) -> int:
-    try:
-        return max(1, source.path.stat().st_size)
-    except OSError:
-        return 1
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
-def _counts(found: Description) -> str:
-    captions = f", {len(found.captions)} captions" if found.captions else ""
-    return f"{found.info.n_frames} frames, {len(found.picks)} steps, {len(found.change_points)} shots{captions}"
+def _counts(video: VideoFeatures) -> str:
+    captions = f", {len(video.captions)} captions" if video.captions else ""
+    return f"{video.info.n_frames} frames, {len(video.picks)} steps, {len(video.change_points)} shots{captions}"

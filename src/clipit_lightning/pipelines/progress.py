@@ -3,45 +3,53 @@
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-_WIDTH = 100  # characters of the counting line; a longer one would wrap, and could not be written over
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from clipit_lightning.core.log import log
 
 
 class Progress:
-    """Says a line a video, with the time left.
+    """Logs a line a video, with the time left; a context manager, which removes the counting line in the end.
 
     Time is shared out by the files' bytes, because a video's length is not known before it is decoded.
 
     Args:
         sizes: Bytes of each video that this process has to do, by its number.
-        say: Takes a line.
-        who: Which process this is, where there are several.
+        prefix: Begins each line: which process this is, where there are several.
     """
 
-    def __init__(self, sizes: Mapping[int, int], say: Callable[[str], None], who: str = "") -> None:
-        self._left, self._say, self._who = dict(sizes), say, who
+    def __init__(self, sizes: Mapping[int, int], prefix: str = "") -> None:
+        self._left, self._prefix = dict(sizes), prefix
         self._total, self._done, self._started = len(sizes), 0, time.monotonic()
-        self._counts = sys.stderr.isatty() and not who
-        self._shown = -math.inf
+        self._counts = sys.stderr.isatty() and not prefix
+        # Lines go to standard output, which may be a file: nothing of it is redirected through the display.
+        self._live = Live(console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
 
     def at(self, name: str, seconds: float) -> None:
-        """On a terminal, show how far a video is read; at most five times a second."""
-        if not self._counts or time.monotonic() - self._shown < 0.2:
-            return
-        self._shown = time.monotonic()
-        minutes, rest = divmod(int(seconds), 60)
-        line = f"[{self._total - len(self._left) + 1}/{self._total}] {name}: at {minutes}:{rest:02d}{self._time_left()}"
-        print(f"\r\x1b[K{line[:_WIDTH]}", end="", file=sys.stderr, flush=True)
-
-    def finished(self, number: int, result: str, notes: Sequence[str] = ()) -> None:
-        """Say a video's notes, and the line with its result."""
-        self._done += self._left.pop(number)
+        """On a terminal, show how far a video is read."""
         if self._counts:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-        for note in notes:
-            self._say(note)
-        self._say(f"{self._who}[{self._total - len(self._left)}/{self._total}] {result}{self._time_left()}")
+            minutes, rest = divmod(int(seconds), 60)
+            line = f"[{self._total - len(self._left) + 1}/{self._total}] {name}: at {minutes}:{rest:02d}"
+            self._live.start()
+            self._live.update(Text(line + self._time_left(), no_wrap=True, overflow="ellipsis"))
+
+    def finished(self, number: int, result: str, note: str | None = None) -> None:
+        """Log a note on a video, and the line with its result."""
+        self._done += self._left.pop(number)
+        self._live.stop()
+        if note:
+            log.info(note)
+        log.info(f"{self._prefix}[{self._total - len(self._left)}/{self._total}] {result}{self._time_left()}")
 
     def _time_left(self) -> str:
         left = sum(self._left.values())

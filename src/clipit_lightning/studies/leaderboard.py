@@ -36,17 +36,7 @@ _PUBLISHED_RULES = {
     "per-annotator all frames": "all-frames",
     "mean-annotator all frames": "mean-annotator-all-frames",
 }
-_PUBLISHED_COLUMNS = (
-    "method",
-    "year",
-    "features",
-    "dataset",
-    "setting",
-    "f1",
-    "kendall_tau",
-    "spearman_rho",
-    "selection",
-)
+_PUBLISHED_METRICS = ["f1", "kendall_tau", "spearman_rho"]
 
 
 def result_folders(runs: Path = Path("runs"), kept: Path = Path("experiments/results")) -> list[Path]:
@@ -151,18 +141,16 @@ def spread(values: Sequence[float], factor: float) -> tuple[float, float]:
 
 
 def _published_rows(path: Path) -> list[dict[str, Any]]:
-    numbers = ("f1", "kendall_tau", "spearman_rho")
-    types = dict.fromkeys(("note", "correlation_protocol"), "str") | dict.fromkeys(numbers, "float64")
+    types = dict.fromkeys(("note", "correlation_protocol"), "str") | dict.fromkeys(_PUBLISHED_METRICS, "float64")
     try:
         refuse_no_file(path)
         table = pd.read_csv(path, dtype=types, keep_default_na=True)
-        if np.isinf(table[list(numbers)].to_numpy()).any():
+        if np.isinf(table[_PUBLISHED_METRICS].to_numpy()).any():
             raise ValueError("a number is infinite")
-        rows = table[[*_PUBLISHED_COLUMNS, "correlation_protocol", "source", "note"]].to_dict("records")
+        return [_published_row(row) for row in table.to_dict("records")]
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path}: not the table of published results ({reason}); restore it with git") from error
-    return [_published_row(row) for row in rows]
 
 
 def _published_row(row: dict[Any, Any]) -> dict[str, Any]:
@@ -177,7 +165,7 @@ def _published_row(row: dict[Any, Any]) -> dict[str, Any]:
         "supervision": supervision,
         "features": row["features"],
         "data": "real",
-        **{name: row[name] for name in ("f1", "kendall_tau", "spearman_rho")},
+        **{name: row[name] for name in _PUBLISHED_METRICS},
         **(_published_videos(row) if queries else {}),
         "selection": row["selection"],
         "correlation": "none" if queries else _PUBLISHED_RULES.get(str(row["correlation_protocol"]), "unknown"),

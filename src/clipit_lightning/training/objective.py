@@ -25,9 +25,10 @@ class RunningObjective:
         self.selection, self.monitor = selection, monitor
         self.by_fold: dict[int, dict[str, float]] = {}
         """Means over the validation part by metric, of each fold's selected epoch."""
-        for fold in sorted(folder.glob("folds/*")) if folder else ():
-            if fold.name.isdigit() and (reached := _reached(Run(folder), int(fold.name))):
-                self.by_fold[int(fold.name)] = reached
+        if folder:
+            numbers = sorted(int(fold.name) for fold in folder.glob("folds/*") if fold.name.isdigit())
+            reached = {number: _reached(Run(folder), number) for number in numbers}
+            self.by_fold |= {number: means for number, means in reached.items() if means}
 
     def update(self, fold: int, validation: dict[str, float]) -> dict[str, float]:
         """Add an epoch's means over the validation part.
@@ -43,10 +44,9 @@ class RunningObjective:
 
     def means(self) -> dict[str, float]:
         """Means over the folds so far, by metric."""
-        names = [
-            name for name in next(iter(self.by_fold.values()), {}) if all(name in f for f in self.by_fold.values())
-        ]
-        return {name: float(np.mean([validation[name] for validation in self.by_fold.values()])) for name in names}
+        folds = list(self.by_fold.values())
+        names = [name for name in next(iter(folds), {}) if all(name in fold for fold in folds)]
+        return {name: float(np.mean([validation[name] for validation in folds])) for name in names}
 
 
 def _reached(run: Run, fold: int) -> dict[str, float] | None:

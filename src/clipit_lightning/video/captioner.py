@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import write_json
 from clipit_lightning.video import pretrained
-from clipit_lightning.video.hugging_face import is_local, load_model, local_model
+from clipit_lightning.video.hugging_face import load, load_model
 from clipit_lightning.video.preprocess import check_frames
 from clipit_lightning.video.pretrained import Precision
 
@@ -24,37 +24,8 @@ if TYPE_CHECKING:
     import torch
 
 _LOCAL = "a local folder as `/path/to/folder`"
-_CHAT_PROMPT = "Describe this image in one short sentence."
-
-
-@dataclass(frozen=True)
-class CaptionCache:
-    """One small JSON file a caption, named by the hash of all that it depends on. An entry is never changed.
-
-    Files are written atomically, so that several processes may share a folder. A damaged entry counts as absent.
-    """
-
-    folder: Path
-
-    def get(self, key: str) -> str | None:
-        """The caption of that key, if a whole entry is there."""
-        try:
-            entry = json.loads(self._path(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        text = entry.get("caption") if isinstance(entry, dict) and entry.get("key") == key else None
-        return text if isinstance(text, str) else None
-
-    def put(self, key: str, caption: str) -> None:
-        """Keep a caption.
-
-        Raises:
-            UserError: The folder cannot be written to.
-        """
-        write_json(self._path(key), {"key": key, "caption": caption})
-
-    def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.json"
+CHAT_PROMPT = "Describe this image in one short sentence."
+"""What a chat model is asked, where no other prompt is given."""
 
 
 @dataclass(frozen=True)
@@ -69,34 +40,47 @@ class Captioner:
     generate: Callable[[NDArray[np.uint8]], list[str]]
     """Frames (frames, height, width, 3) of a batch to their captions."""
     batch_size: int = 8
-    cache: CaptionCache | None = None
+    cache: Path | None = None
+    """Folder with one small JSON file a caption, named by its key; several processes may share it."""
 
     def caption(self, frames: NDArray[np.uint8]) -> list[str]:
-        """Describe frames; those in the cache are not computed again.
+        """Caption frames; those in the cache are not computed again.
 
         Args:
             frames: RGB, uint8 (frames, height, width, 3).
 
         Returns:
-            A caption a frame; empty where the model says nothing.
+            A caption a frame; empty where the model writes nothing.
         """
         check_frames(frames)
         keys = [self.key(frame) for frame in frames]
-        known = {key: self.cache.get(key) for key in keys} if self.cache else {}
-        found = {key: text for key, text in known.items() if text is not None}
-        absent = [index for index, key in enumerate(keys) if key not in found]
+        captions = {key: text for key in keys if (text := self._cached(key)) is not None}
+        absent = [index for index, key in enumerate(keys) if key not in captions]
         for start in range(0, len(absent), self.batch_size):
             batch = absent[start : start + self.batch_size]
             for index, text in zip(batch, self.generate(frames[batch]), strict=True):
-                found[keys[index]] = text
-                if self.cache:
-                    self.cache.put(keys[index], text)
-        return [found[key] for key in keys]
+                captions[keys[index]] = text
+                if self.cache is not None:
+                    write_json(self._entry(self.cache, keys[index]), {"key": keys[index], "caption": text})
+        return [captions[key] for key in keys]
 
     def key(self, frame: NDArray[np.uint8]) -> str:
         """Hash of the weights, the settings and the pixels of a frame (height, width, 3)."""
         head = f"{self.fingerprint};{self.settings};{frame.shape};".encode()
         return hashlib.sha256(head + frame.tobytes()).hexdigest()
+
+    def _cached(self, key: str) -> str | None:
+        """A caption that is in the cache; a damaged entry counts as absent, and is written again."""
+        if self.cache is None:
+            return None
+        try:
+            entry = json.loads(self._entry(self.cache, key).read_text(encoding="utf-8"))
+            return str(entry["caption"]) if entry["key"] == key else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _entry(self, cache: Path, key: str) -> Path:
+        return cache / key[:2] / f"{key}.json"
 
     def provenance(self) -> dict[str, str]:
         """What a store records of its captions."""
@@ -134,23 +118,17 @@ def load_captioner(
         raise UserError(f"batch_size {batch_size} and max_new_tokens {max_new_tokens} must be 1 or more")
     on = pretrained.choose_device(device)
     dtype = pretrained.choose_precision(precision, on)
-    wanted = name.removeprefix("hf:")
-    if is_local(wanted):
-        folder, options = local_model(name, wanted)
-        load = partial(_load, name, str(folder), dtype, **options)
-        model, images, tokenizer = pretrained.from_disk(name, folder, load)
-    else:
-        model, images, tokenizer = pretrained.from_cache_or_hub(name, partial(_load, name, wanted, dtype), _LOCAL)
+    model, processor, tokenizer = load(name, partial(_build, name, dtype=dtype), _LOCAL)
     mark = pretrained.fingerprint(model.state_dict())
     model.to(on).eval().requires_grad_(False)
-    prompt = prompt or (_CHAT_PROMPT if _is_chat(images) else "")
+    prompt = prompt or (CHAT_PROMPT if _is_chat(processor) else "")
     libraries = pretrained.library_versions("transformers", "torch")
     settings = f"greedy, {max_new_tokens} tokens, prompt {prompt!r}, {str(dtype).removeprefix('torch.')}, {libraries}"
-    describe = partial(_describe, model, images, tokenizer, prompt, max_new_tokens)
-    return Captioner(name, mark, settings, describe, batch_size, None if cache is None else CaptionCache(cache))
+    generate = partial(_generate, model, processor, tokenizer, prompt, max_new_tokens)
+    return Captioner(name, mark, settings, generate, batch_size, cache)
 
 
-def _load(name: str, wanted: str, dtype: torch.dtype, **options: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401
+def _build(name: str, wanted: str, dtype: torch.dtype, **options: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401
     """The model, what makes its inputs (a processor, or only an image processor), and its tokenizer."""
     from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as WRITERS
@@ -173,15 +151,15 @@ def _is_chat(processor: Any) -> bool:  # noqa: ANN401 - any processor of transfo
 def _inputs(processor: Any, prompt: str, frames: list[NDArray[np.uint8]]) -> Any:  # noqa: ANN401 - transformers' own
     if _is_chat(processor):
         content = [{"type": "image"}, {"type": "text", "text": prompt}]
-        talk = [{"role": "user", "content": content}]
-        text = processor.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)
-        return processor(images=[[each] for each in frames], text=[text] * len(frames), return_tensors="pt")
+        messages = [{"role": "user", "content": content}]
+        text = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        return processor(images=[[frame] for frame in frames], text=[text] * len(frames), return_tensors="pt")
     if prompt or getattr(processor, "num_query_tokens", None):  # BLIP-2 puts its image tokens into the text
         return processor(images=frames, text=[prompt] * len(frames), return_tensors="pt")
     return processor(images=frames, return_tensors="pt")
 
 
-def _describe(
+def _generate(
     model: Any,  # noqa: ANN401 - transformers' own classes share no type
     processor: Any,  # noqa: ANN401
     tokenizer: Any,  # noqa: ANN401

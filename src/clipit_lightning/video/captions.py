@@ -2,22 +2,46 @@
 
 JSON: a list, or an object with a list under ``captions``, of ``{"time": 12.5, "text": "a dog runs"}`` or
 ``{"start": 12.5, "end": 14, "text": "a dog runs"}``; times are seconds from the start of the video.
-Subtitles: ``.srt`` and ``.vtt``, see ``subtitles.py``.
+
+Subtitles: SubRip (``.srt``) and WebVTT (``.vtt``, https://www.w3.org/TR/webvtt1), read by pysubs2, in any encoding.
+Markup and entities are taken out, lines of a cue are joined. pysubs2 takes a damaged line of times for text of the cue
+before it, so times are checked first; and it knows neither names and comments nor times within a cue of WebVTT.
 """
 
+import html
 import json
 import math
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pysubs2 import SSAFile
+from pysubs2.formats.subrip import SubripFormat
+from pysubs2.formats.webvtt import WebVTTFormat
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.video.subtitles import Cue, decode_text, parse_cues
+
+KINDS = (".json", ".srt", ".vtt")
+"""Types of files that captions are read from."""
 
 _EXAMPLE = '{"time": 12.5, "text": "a dog runs"}'
+_TIME_LINE = "00:00:01,000 --> 00:00:02,500"
+_LIKE_TIMES = re.compile(
+    r"\s*\d+:\d+(:\d+[.,]\d+ *-|.*-->)"
+)  # a clock at the line's start, and an arrow or half of one
+_TIME_IN_CUE = re.compile(r"<\d[\d:.]*>")
+
+
+class Cue(NamedTuple):
+    """A text and the seconds that it holds for."""
+
+    start: float
+    end: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -35,20 +59,59 @@ def read_captions(path: Path) -> Captions:
     Raises:
         UserError: The file is missing, damaged (the message names the line or the entry) or holds no caption.
     """
-    kind = path.suffix.lower()
-    if kind not in (".json", ".srt", ".vtt"):
-        raise UserError(f"{path}: captions are read from .json, .srt and .vtt, not from {kind or 'a file of no type'}")
-    try:
-        text = decode_text(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}; check the path") from error
-    except ValueError as error:
-        raise UserError(f"{path}: {error}; save it as UTF-8 text") from error
-    cues = _json_cues(path, text) if kind == ".json" else parse_cues(path, text, vtt=kind == ".vtt")
+    text = read_text(path, "captions", KINDS)
+    if path.suffix.lower() == ".json":
+        cues = [_json_cue(*entry) for entry in json_entries(path, text, "captions")]
+    else:
+        cues = _subtitle_cues(path, text, WebVTTFormat if path.suffix.lower() == ".vtt" else SubripFormat)
     if not cues:
         raise UserError(f"{path}: it holds no caption; remove it or write one, as {_EXAMPLE} in a .json")
-    cues = sorted(cues, key=lambda cue: (cue.start, cue.end))
-    return Captions(tuple(cue.text for cue in cues), tuple(cue.start for cue in cues), tuple(cue.end for cue in cues))
+    starts, ends, texts = zip(*sorted(cues, key=lambda cue: (cue.start, cue.end)), strict=True)
+    return Captions(texts, starts, ends)
+
+
+def read_text(path: Path, what: str, kinds: Sequence[str]) -> str:
+    """Text of a user's file of unknown encoding: by its byte order mark, else UTF-8, else Latin-1.
+
+    Args:
+        path: The file.
+        what: What it holds, in the plural, for messages.
+        kinds: Types that it may have, such as ``.json``.
+
+    Raises:
+        UserError: It has another type, is missing, or is no text.
+    """
+    kind = path.suffix.lower()
+    if kind not in kinds:
+        raise UserError(f"{path}: {what} are read from {', '.join(kinds)}, not from {kind or 'a file of no type'}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}; check the path") from error
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", "replace")
+    if b"\0" in content:
+        raise UserError(f"{path}: not a text file; save it as UTF-8 text")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def json_entries(path: Path, text: str, name: str) -> Iterator[tuple[str, Any]]:
+    """The entries of a JSON list, or of one under ``name`` of an object, each after where it stands, for messages.
+
+    Raises:
+        UserError: It is not JSON, or no such list.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: line {getattr(error, 'lineno', 1)}: not JSON ({error})") from error
+    entries = content.get(name) if isinstance(content, dict) else content
+    if not isinstance(entries, list):
+        raise UserError(f"{path}: it should be a list of {name}, or an object with one under `{name}`")
+    return ((f"{path}: {name.removesuffix('s')} {number}", entry) for number, entry in enumerate(entries, 1))
 
 
 def frames_to_caption(shots: NDArray[np.int64], picks: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -87,19 +150,7 @@ def _evenly(length: int, count: int) -> NDArray[np.int64]:
     return (2 * np.arange(count, dtype=np.int64) + 1) * length // (2 * count)
 
 
-def _json_cues(path: Path, text: str) -> list[Cue]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", 1)
-        raise UserError(f"{path}: line {line}: not JSON ({error}); write entries as {_EXAMPLE}") from error
-    entries = content.get("captions") if isinstance(content, dict) else content
-    if not isinstance(entries, list):
-        raise UserError(f"{path}: it should be a list of captions, or an object with one under `captions`")
-    return [_entry(f"{path}: caption {number}", entry) for number, entry in enumerate(entries, 1)]
-
-
-def _entry(where: str, entry: Any) -> Cue:  # noqa: ANN401 - whatever JSON holds
+def _json_cue(where: str, entry: Any) -> Cue:  # noqa: ANN401 - whatever JSON holds
     text = entry.get("text") if isinstance(entry, dict) else None
     if not isinstance(text, str) or not text.strip():
         raise UserError(f"{where} has no text; write it as {_EXAMPLE}")
@@ -111,3 +162,30 @@ def _entry(where: str, entry: Any) -> Cue:  # noqa: ANN401 - whatever JSON holds
     if end < start:
         raise UserError(f"{where} ends ({end}) before it starts ({start}); times are seconds")
     return Cue(float(start), float(end), " ".join(text.split()))
+
+
+def _subtitle_cues(path: Path, text: str, form: type[SubripFormat]) -> list[Cue]:
+    lines = re.split(r"\r\n|\r|\n", text)  # not splitlines: Latin-1 files hold bytes that it takes for line ends
+    vtt = form is WebVTTFormat
+    if vtt and not lines[0].startswith("WEBVTT"):
+        raise UserError(f"{path}: line 1: a .vtt file starts with WEBVTT; name it .srt if it is SubRip")
+    number_of_next = ["", "1"]  # pysubs2 takes a number at the end of a cue for the number of the next one
+    kept, in_cue = list[str](), not vtt
+    for number, line in enumerate(lines, 1):
+        clocks = form.TIMESTAMP.findall(line)
+        if len(clocks) == 2:
+            start, end = (form.timestamp_to_ms(clock) for clock in clocks)
+            if end < start:
+                raise UserError(f"{path}: line {number}: the cue ends before it starts: {line.strip()[:60]!r}")
+            if vtt:
+                in_cue = True
+                kept += number_of_next
+        elif _LIKE_TIMES.match(line):
+            raise UserError(f"{path}: line {number}: not a time line: {line.strip()[:60]!r}; write it as {_TIME_LINE}")
+        elif vtt and not line.strip():
+            in_cue = False  # up to the next line of times: a name, a comment, a style
+        if in_cue:
+            kept.append(_TIME_IN_CUE.sub("", line))
+    events = SSAFile.from_string("\n".join(kept + number_of_next), "vtt" if vtt else "srt")
+    texts = [" ".join(html.unescape(event.plaintext).split()) for event in events]
+    return [Cue(event.start / 1000, event.end / 1000, text) for event, text in zip(events, texts, strict=True) if text]

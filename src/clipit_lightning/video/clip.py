@@ -66,8 +66,7 @@ class ClipEncoder:
             UserError: The model overflows in its precision.
         """
         check_frames(frames)
-        parts = [self._image_batch(batch) for batch in _batches(frames, self._batch_size)]
-        return self._joined(parts)
+        return self._joined([self._image_batch(batch) for batch in _batches(frames, self._batch_size)])
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
         """Features of texts, unit norm: (texts, features). What is longer than the model's context is cut off.
@@ -110,8 +109,8 @@ class ClipEncoder:
             features = torch.nn.functional.normalize(call(**inputs).float(), dim=-1)  # (frames or texts, features)
             return np.asarray(features.cpu().numpy(), dtype=np.float32)
 
-    def _joined(self, parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        features = np.concatenate(parts) if parts else np.zeros((0, self.feature_dim), np.float32)
+    def _joined(self, batches: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        features = np.concatenate(batches) if batches else np.zeros((0, self.feature_dim), np.float32)
         if not np.isfinite(features).all():
             raise UserError(f"{self.name} overflows in {self._dtype}; choose precision bf16 or fp32")
         return features

@@ -16,9 +16,8 @@ for in the cache folder first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +25,6 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.video.preprocess import Preprocessing, check_frames, fit
 from clipit_lightning.video.pretrained import Precision, choose_device, choose_precision, library_versions
-
-if TYPE_CHECKING:
-    from clipit_lightning.video.clip import Backbone
 
 KINDS = ("open_clip:MODEL/PRETRAINED", "hf:NAME_OR_FOLDER", "hsv")
 """The forms of an encoder's name, for help and messages."""
@@ -91,7 +87,7 @@ class HsvEncoder:
         return np.concatenate(batches) if batches else np.zeros((0, self.feature_dim), np.float32)
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
-        """Refuse: colours have no language.
+        """Raise: colours have no language.
 
         Raises:
             UserError: Always.
@@ -113,10 +109,12 @@ class HsvEncoder:
         images = fit(frames, self.preprocessing).permute(0, 2, 3, 1).numpy()  # (frames, size, size, 3)
         hue, saturation, value, chroma = hsv(images)
         hue_bin = np.where(chroma < self.grey, self.hues, hue * self.hues // 6).astype(np.int64)
-        bins = [hue_bin] + [(each.astype(np.int64) * self.levels) >> 8 for each in (saturation, value)]
+        bins = [hue_bin] + [(channel.astype(np.int64) * self.levels) >> 8 for channel in (saturation, value)]
         widths = (self.hues + 1, self.levels, self.levels)
-        parts = [self._histograms(each, width) for each, width in zip(bins, widths, strict=True)]
-        shares = np.concatenate(parts, axis=2).reshape(len(frames), -1)  # (frames, cells * bins), each third sums to 1
+        histograms = [self._histograms(channel, width) for channel, width in zip(bins, widths, strict=True)]
+        shares = np.concatenate(histograms, axis=2).reshape(
+            len(frames), -1
+        )  # (frames, cells * bins), each third sums to 1
         return np.sqrt(shares / (len(widths) * self.cells**2)).astype(np.float32)
 
     def _histograms(self, bins: NDArray[np.int64], width: int) -> NDArray[np.float64]:
@@ -167,22 +165,11 @@ def make_encoder(name: str, device: str = "auto", precision: Precision = "fp32",
         near = get_close_matches(kind, ("open_clip", "hf", "hsv"), n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(f"no encoder {name!r}: {hint}there are {', '.join(KINDS)}")
-    return _clip_encoder(name, kind, device, precision, batch_size)
-
-
-def _clip_encoder(name: str, kind: str, device: str, precision: Precision, batch_size: int) -> Encoder:
     from clipit_lightning.video.clip import ClipEncoder
+    from clipit_lightning.video.hugging_face import load_transformers
+    from clipit_lightning.video.open_clip import load_open_clip
 
     on = choose_device(device)
     dtype = choose_precision(precision, on)
-    return ClipEncoder(name, _loader(kind)(name), on, dtype, batch_size)
-
-
-def _loader(kind: str) -> Callable[[str], Backbone]:
-    if kind == "open_clip":
-        from clipit_lightning.video.open_clip import load_open_clip
-
-        return load_open_clip
-    from clipit_lightning.video.hugging_face import load_transformers
-
-    return load_transformers
+    backbone = load_open_clip(name) if kind == "open_clip" else load_transformers(name)
+    return ClipEncoder(name, backbone, on, dtype, batch_size)

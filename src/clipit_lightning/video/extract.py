@@ -6,11 +6,11 @@ are decoded in a second pass, because the shots that they are spread by are know
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +26,19 @@ from clipit_lightning.video.pretrained import library_versions
 from clipit_lightning.video.reader import VideoInfo, VideoReader
 
 N_CAPTIONS = 7
-"""Frames that a captioner describes; the number in the implementations of CLIP-It known to us."""
+"""Frames that a captioner is given; the number in the implementations of CLIP-It known to us."""
 
-_AHEAD = 2  # batches that are decoded while the encoder works on one
-_BATCH_BYTES = 64_000_000  # whole frames are large: a batch of them is cut here
+AHEAD = 2
+"""Batches that are decoded while the encoder works on one."""
+BATCH_BYTES = 64_000_000
+"""Whole frames are large: a batch of them is cut here."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Description:
-    """What is known of one raw video: the steps with their features, the shots, the captions."""
+class VideoFeatures:
+    """One raw video: the steps with their features, the shots, the captions."""
 
     info: VideoInfo
     frame_times: NDArray[np.float64]
@@ -57,7 +61,7 @@ class Description:
     """How all this was made, as a store records it."""
 
 
-def describe(
+def extract_features(
     path: Path,
     encoder: Encoder,
     stride: int | None = None,
@@ -65,10 +69,9 @@ def describe(
     captioner: Captioner | None = None,
     n_captions: int = N_CAPTIONS,
     texts: Captions | None = None,
-    say: Callable[[str], None] | None = None,
     batch_size: int = 32,
     progress: Callable[[float], None] | None = None,
-) -> Description:
+) -> VideoFeatures:
     """Decode, encode, cut into shots and caption one video. The same input gives the same result.
 
     Shots are cut by kernel temporal segmentation of the features, ceil(n_frames / 150) of them.
@@ -78,10 +81,9 @@ def describe(
         encoder: Of its frames, and of captions where it has language.
         stride: Take every frame whose number it divides, instead of ``rate``.
         rate: Take frames per second.
-        captioner: Describes ``n_captions`` frames, spread over the video by its shots.
+        captioner: Captions ``n_captions`` frames, spread over the video by its shots.
         n_captions: How many.
         texts: The user's captions or subtitles, all of them; instead of a captioner.
-        say: Takes one line about damage to the file, where there is any.
         batch_size: Frames that are handed to the encoder at once; as in ``make_encoder``.
         progress: Takes the seconds of the video that are encoded, after each batch.
 
@@ -91,19 +93,17 @@ def describe(
     reader = VideoReader(path)
     geometry = _geometry(encoder)
     steps, features = [], []
-    for batch in _ahead(_batches(sample_frames(reader, geometry, stride, rate), batch_size)):
-        features.append(encoder.encode_images(batch.images))
-        steps += batch.steps
+    for batch in ahead(_batches(sample_frames(reader, geometry, stride, rate), batch_size)):
+        features.append(encoder.encode_images(_images(batch)))
+        steps += [(sample.number, sample.time) for sample in batch]
         if progress:
             progress(steps[-1][1])
     info, joined = reader.info(), np.concatenate(features)  # (steps, features)
-    if info.warning and say:
-        say(info.warning)
     picks = np.array([number for number, _ in steps], dtype=np.int64)
     shots = change_points(joined, picks, info.n_frames).astype(np.int64)  # (shots, 2)
     captions, starts = _captions(info, shots, picks, captioner, n_captions, texts)
     speaks = bool(captions) and not isinstance(encoder, HsvEncoder)
-    return Description(
+    return VideoFeatures(
         info=info,
         frame_times=reader.times,
         picks=picks,
@@ -120,7 +120,7 @@ def describe(
 def provenance(
     encoder: Encoder, stride: int | None, rate: float, captioner: Captioner | None, n_captions: int, texts: bool
 ) -> dict[str, str]:
-    """How a description is made, in words: equal settings on equal versions have equal words."""
+    """How features are made, in words: equal settings on equal versions have equal words."""
     made = {
         "tool": f"clipit_lightning {__version__}",
         **encoder.provenance(),
@@ -132,40 +132,34 @@ def provenance(
     return made | (captioner.provenance() if captioner and not texts else {})
 
 
-class _Batch(NamedTuple):
-    """Frame numbers and seconds of some frames, and the frames (frames, height, width, 3)."""
-
-    steps: list[tuple[int, float]]
-    images: NDArray[np.uint8]
-
-
 def _geometry(encoder: Encoder) -> Geometry | None:
     """What the decoder scales to: where a model crops less than it resizes to, the encoder cuts the rest."""
     preprocessing = encoder.preprocessing
     return None if preprocessing.mode == "native" else Geometry(preprocessing.side, preprocessing.mode)
 
 
-def _batches(samples: Iterable[Sample], size: int) -> Iterator[_Batch]:
+def _batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
     """Frames in batches of one picture size: whole frames may change theirs in the middle of a video."""
     waiting: list[Sample] = []
     for sample in samples:
-        full = len(waiting) == size or (len(waiting) + 1) * sample.image.nbytes > _BATCH_BYTES
+        full = len(waiting) == size or (len(waiting) + 1) * sample.image.nbytes > BATCH_BYTES
         if waiting and (full or sample.image.shape != waiting[0].image.shape):
-            yield _batch(waiting)
+            yield waiting
             waiting = []
         waiting.append(sample)
     if waiting:
-        yield _batch(waiting)
+        yield waiting
 
 
-def _batch(samples: list[Sample]) -> _Batch:
-    return _Batch([(each.number, each.time) for each in samples], np.stack([each.image for each in samples]))
+def _images(batch: Sequence[Sample]) -> NDArray[np.uint8]:
+    """The pictures of a batch, (frames, height, width, 3)."""
+    return np.stack([sample.image for sample in batch])
 
 
-def _ahead(batches: Iterator[_Batch]) -> Iterator[_Batch]:
+def ahead(batches: Iterator[T]) -> Iterator[T]:
     """The same batches, made by a thread that runs ahead; an error of the thread is raised here."""
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
-        waiting = deque(pool.submit(next, batches, None) for _ in range(_AHEAD))
+        waiting = deque(pool.submit(next, batches, None) for _ in range(AHEAD))
         try:
             while (batch := waiting.popleft().result()) is not None:
                 waiting.append(pool.submit(next, batches, None))
@@ -183,24 +177,17 @@ def _captions(
     texts: Captions | None,
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Captions and the seconds at which they start, in time order."""
+    timed: list[tuple[str, float]] = []
     if texts is not None:
-        found = [(text, start) for text, start in zip(texts.texts, texts.starts, strict=True) if start < info.duration]
-        if not found:
+        timed = [(text, start) for text, start in zip(texts.texts, texts.starts, strict=True) if start < info.duration]
+        if not timed:
             raise UserError(
                 f"{info.path}: its captions start at {texts.starts[0]:.1f} s, after its end at {info.duration:.1f} s; "
                 "are they of another video?"
             )
     elif captioner is not None:
-        found = _described(info.path, picks[frames_to_caption(shots, picks, n_captions)], captioner)
-    else:
-        found = []
-    return tuple(text for text, _ in found), np.array([start for _, start in found], dtype=np.float64)
-
-
-def _described(path: Path, frame_numbers: NDArray[np.int64], captioner: Captioner) -> list[tuple[str, float]]:
-    """A model's captions of some frames; a frame of which it says nothing has none."""
-    found = []
-    for batch in _batches(whole_frames(path, frame_numbers.tolist()), captioner.batch_size):
-        texts = captioner.caption(batch.images)
-        found += [(text, time) for text, (_, time) in zip(texts, batch.steps, strict=True) if text]
-    return found
+        frames = whole_frames(info.path, picks[frames_to_caption(shots, picks, n_captions)].tolist())
+        for batch in _batches(frames, captioner.batch_size):
+            timed += zip(captioner.caption(_images(batch)), (sample.time for sample in batch), strict=True)
+        timed = [(text, time) for text, time in timed if text]  # where the model writes nothing there is no caption
+    return tuple(text for text, _ in timed), np.array([start for _, start in timed], dtype=np.float64)

@@ -24,7 +24,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.video.reader import Frame, VideoInfo, VideoReader
+from clipit_lightning.video.reader import Frame, VideoReader
 
 STRIDE = 15
 """The field's sampling: every 15th frame."""
@@ -83,32 +83,12 @@ def sampling_name(stride: int | None = None, rate: float = RATE) -> str:
     return f"every frame number divisible by {stride}" if stride else f"first frame at or after each 1/{rate:g} s"
 
 
-def probe(path: Path) -> VideoInfo:
-    """Decode a video once and say what is in it.
-
-    Raises:
-        UserError: It cannot be read as a video; the line names the file and what to do.
-    """
-    return VideoReader(path).info()
-
-
-def frame_times(path: Path) -> NDArray[np.float64]:
-    """Seconds at which each frame is shown, from the file's start, strictly increasing, (frames,).
-
-    Raises:
-        UserError: It cannot be read as a video.
-    """
-    reader = VideoReader(path)
-    reader.info()
-    return reader.times
-
-
 def shot_seconds(shots: Shots, times: NDArray[np.floating], duration: float) -> list[tuple[float, float]]:
     """When shots begin and end, in seconds: a shot lasts until the frame after its last one is shown.
 
     Args:
         shots: First and last frame number of each shot, inclusive.
-        times: Seconds at which each frame is shown, as ``frame_times`` gives them, (frames,).
+        times: Seconds at which each frame is shown, (frames,).
         duration: Seconds at which the last frame ends.
     """
     ends = np.append(times[1:], duration)  # (frames,)
@@ -153,17 +133,17 @@ def thumbnails(path: Path, frame_numbers: Iterable[int], width: int) -> dict[int
     Raises:
         UserError: The file cannot be read as a video, or ends before one of the frames.
     """
-    wanted, found, scale = set(frame_numbers), dict[int, bytes](), _Scaler()
+    wanted, pictures, scale = set(frame_numbers), dict[int, bytes](), _Scaler()
     for frame in VideoReader(path) if wanted else ():
         if frame.number in wanted:
             shown = _shown_size(frame)
             height = max(1, min(round(width * shown[1] / shown[0]), _WIDEST * width))
-            found[frame.number] = _jpeg(scale(frame.picture, width, height))
-        if len(found) == len(wanted):
-            return found
-    if missing := sorted(wanted - set(found)):
+            pictures[frame.number] = _jpeg(scale(frame.picture, width, height))
+        if len(pictures) == len(wanted):
+            return pictures
+    if missing := sorted(wanted - set(pictures)):
         raise UserError(f"{path}: there is no frame {missing[0]}; was it made for another file?")
-    return found
+    return pictures
 
 
 def orientation(picture: VideoFrame) -> tuple[bool, bool, bool]:
@@ -175,7 +155,7 @@ def orientation(picture: VideoFrame) -> tuple[bool, bool, bool]:
     side: Any = picture.side_data.get("DISPLAYMATRIX")
     if side is None:
         return False, False, False
-    a, b, _, c, d = (int(each) for each in np.frombuffer(side, dtype=np.int32)[:5])
+    a, b, _, c, d = np.frombuffer(side, dtype=np.int32)[:5].tolist()
     if abs(b) + abs(c) > abs(a) + abs(d):
         return True, c < 0, b < 0
     return False, a < 0, d < 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     import torch
 
 _LOCAL = "a local folder as `hf:/path/to/folder`"
-_INTERPOLATIONS: dict[int, Interpolation] = {
-    2: "bilinear",
-    3: "bicubic",
-}  # the numbers of Pillow, which the configuration files hold
+_INTERPOLATIONS: dict[int, Interpolation] = {2: "bilinear", 3: "bicubic"}  # by Pillow's numbers, as in the files
+T = TypeVar("T")
 
 
 def load_transformers(name: str) -> Backbone:
@@ -34,36 +33,35 @@ def load_transformers(name: str) -> Backbone:
     wanted = name.removeprefix("hf:")
     if not wanted:
         raise UserError(f"{name}: name a model on the hub, as hf:openai/clip-vit-base-patch32, or {_LOCAL}")
-    if not is_local(wanted):
-        return pretrained.from_cache_or_hub(name, partial(_build, name, wanted), _LOCAL)
-    folder, options = local_model(name, wanted)
-    return pretrained.from_disk(name, folder, partial(_build, name, str(folder), **options))
+    return load(name, partial(_build, name), _LOCAL)
 
 
-def is_local(wanted: str) -> bool:
-    """Whether a name means a folder or file here: by its form, or because there is one, as transformers has it."""
-    return pretrained.looks_like_path(wanted) or Path(wanted).exists()
+def load(name: str, build: Callable[..., T], instead: str) -> T:
+    """Load from a folder or file here, by the form of the name or because there is one; else from cache or hub.
 
-
-def local_model(name: str, path: str) -> tuple[Path, dict[str, Any]]:
-    """The folder of a local model, and what to tell transformers where a certain weights file in it is named.
+    Args:
+        name: A name on the hub, a folder, or a weights file in its folder; with or without ``hf:``.
+        build: Called with the folder or the name on the hub, and options of ``load_model``.
+        instead: How to name a local copy, for messages.
 
     Raises:
-        UserError: It does not exist, or has no ``config.json``.
+        UserError: There is no such model here, or it does not load.
     """
-    found = Path(path).expanduser()
-    if not found.exists():
-        raise UserError(f"{name}: no such file or folder: {found}")
-    folder = found if found.is_dir() else found.parent
+    wanted = name.removeprefix("hf:")
+    if not (pretrained.looks_like_path(wanted) or Path(wanted).exists()):
+        return pretrained.from_cache_or_hub(name, partial(build, wanted), instead)
+    path = pretrained.existing_path(name, wanted)
+    folder = path if path.is_dir() else path.parent
     if not (folder / "config.json").is_file():
         raise UserError(f"{name}: {folder} has no config.json; transformers needs the folder of a saved model")
-    if found.is_dir() or found.name == "model.safetensors":
-        return folder, {}
-    if found.name == "pytorch_model.bin":
-        return folder, {"use_safetensors": False}
-    if found.suffix != ".safetensors":
-        raise UserError(f"{name}: {found.name} should be model.safetensors, pytorch_model.bin or another .safetensors")
-    return folder, {"weights_file": found.name}
+    options: dict[str, Any] = {}
+    if path.name == "pytorch_model.bin":
+        options = {"use_safetensors": False}
+    elif path.is_file() and path.suffix != ".safetensors":
+        raise UserError(f"{name}: {path.name} should be model.safetensors, pytorch_model.bin or another .safetensors")
+    elif path.is_file() and path.name != "model.safetensors":
+        options = {"weights_file": path.name}
+    return pretrained.from_disk(name, folder, partial(build, str(folder), **options))
 
 
 def load_model(
@@ -73,7 +71,7 @@ def load_model(
     weights_file: str | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """Load a model of transformers whole: a weight that the file lacks would be random, so it is refused.
+    """Load a model of transformers whole: a weight that the file lacks would be random, so it is an error.
 
     Raises:
         UserError: The file lacks weights, or has them in another shape.
@@ -83,7 +81,7 @@ def load_model(
     config = AutoConfig.from_pretrained(wanted)
     config.transformers_weights = weights_file
     model, report = auto_class.from_pretrained(wanted, config=config, output_loading_info=True, **options)
-    if absent := sorted(report["missing_keys"]) + sorted(str(each) for each in report["mismatched_keys"]):
+    if absent := sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"])):
         raise UserError(
             f"{name}: the weights lack {len(absent)} that {type(model).__name__} needs, such as {absent[0]}; they are "
             "of another architecture or cut short"
@@ -125,7 +123,7 @@ def preprocessing_of(processor: Any) -> Preprocessing:  # noqa: ANN401 - any ima
     squash = sizes == {"height": side, "width": side}
     interpolation = _INTERPOLATIONS.get(processor.resample)
     usual = (
-        all(getattr(processor, each, False) for each in ("do_resize", "do_rescale", "do_normalize"))
+        all(getattr(processor, name, False) for name in ("do_resize", "do_rescale", "do_normalize"))
         and not getattr(processor, "do_pad", False)
         and (squash or (cropped and sizes == {"shortest_edge": side}))
         and (not cropped or crop.get("width") == size)

@@ -24,7 +24,7 @@ _LOCAL = "a local copy as `open_clip:MODEL//path/to/pretrained.safetensors` or `
 
 
 def load_open_clip(name: str) -> Backbone:
-    """Load what stands behind ``open_clip:``; ``encoders.make_encoder`` says which forms there are.
+    """Load what stands behind ``open_clip:``; ``encoders.py`` lists the forms.
 
     A tag's activation is used even where the model's configuration names another (open_clip only warns, and
     ``ViT-B-32/openai`` is then computed with the wrong one).
@@ -36,7 +36,7 @@ def load_open_clip(name: str) -> Backbone:
     if wanted.startswith("hf-hub:"):
         return pretrained.from_cache_or_hub(name, partial(_build, wanted), _LOCAL)
     if pretrained.looks_like_path(wanted):
-        folder = _existing(name, wanted)
+        folder = pretrained.existing_path(name, wanted)
         if not (folder / "open_clip_config.json").is_file():
             raise UserError(f"{name}: {folder} has no open_clip_config.json; with the weights alone, name {_LOCAL}")
         _weights_in(name, folder)
@@ -44,16 +44,15 @@ def load_open_clip(name: str) -> Backbone:
     model, _, tag = wanted.partition("/")
     _check_model(name, model)
     if "/" in tag or tag.endswith(_WEIGHT_FILES):
-        found = _existing(name, tag)
-        file = _weights_in(name, found) if found.is_dir() else found
-        return _from_file(name, model, file)
+        path = pretrained.existing_path(name, tag)
+        return _from_file(name, model, _weights_in(name, path) if path.is_dir() else path)
     config = _tag(name, model, tag)
     return pretrained.from_cache_or_hub(name, partial(_from_tag, model, config), _LOCAL)
 
 
 def _from_file(name: str, model: str, file: Path) -> Backbone:
     """Weights from a file; the tokenizer of some models (SigLIP) comes from the cache or the hub even so."""
-    load = partial(_build, model, pretrained=str(file), force_preprocess_cfg=_usual_preprocessing(model))
+    load = partial(_build, model, pretrained=str(file), force_preprocess_cfg=usual_preprocessing(model))
     if _tokenizer_is_remote(model):
         return pretrained.from_cache_or_hub(name, load, _LOCAL)
     return pretrained.from_disk(name, file, load)
@@ -103,25 +102,18 @@ def _own_transform(transform: Callable[[Any], torch.Tensor], frames: NDArray[np.
     return {"images": torch.stack([transform(Image.fromarray(frame)) for frame in frames])}
 
 
-def _existing(name: str, path: str) -> Path:
-    found = Path(path).expanduser()
-    if not found.exists():
-        raise UserError(f"{name}: no such file or folder: {found}")
-    return found
-
-
 def _weights_in(name: str, folder: Path) -> Path:
     """The weights file of a folder: open_clip's own name first, else the only one, .safetensors first."""
     if not folder.is_dir():
-        raise UserError(f"{name}: {folder} is a file; say of which model: {_LOCAL}")
-    files = sorted(each for each in folder.iterdir() if each.suffix in _WEIGHT_FILES)
-    safe = [each for each in files if each.suffix == ".safetensors"]
-    own = [each for each in safe + files if each.stem in ("open_clip_model", "open_clip_pytorch_model")]
+        raise UserError(f"{name}: {folder} is a file; name its model too: {_LOCAL}")
+    files = sorted(file for file in folder.iterdir() if file.suffix in _WEIGHT_FILES)
+    safe = [file for file in files if file.suffix == ".safetensors"]
+    own = [file for file in safe + files if file.stem in ("open_clip_model", "open_clip_pytorch_model")]
     for choice in (own[:1], safe, files):
         if len(choice) == 1:
             return choice[0]
-    found = ", ".join(each.name for each in files) or "none"
-    raise UserError(f"{name}: {folder} should hold one weights file ({', '.join(_WEIGHT_FILES)}), it holds {found}")
+    held = ", ".join(file.name for file in files) or "none"
+    raise UserError(f"{name}: {folder} should hold one weights file ({', '.join(_WEIGHT_FILES)}), it holds {held}")
 
 
 def _check_model(name: str, model: str) -> None:
@@ -146,14 +138,14 @@ def _tag(name: str, model: str, tag: str) -> dict[str, Any]:
     return config
 
 
-def _usual_preprocessing(model: str) -> dict[str, Any]:
+def usual_preprocessing(model: str) -> dict[str, Any]:
     """The preprocessing of a model's tags where they agree, for weights without one; open_clip's default else."""
     import open_clip
 
     configs = [open_clip.get_pretrained_cfg(model, tag) for tag in open_clip.list_pretrained_tags_by_model(model)]
     keys = ("mean", "std", "interpolation", "resize_mode")
-    found = {tuple(config.get(key) for key in keys) for config in configs}
-    return dict(zip(keys, found.pop(), strict=True)) if len(found) == 1 else {}
+    usual = {tuple(config.get(key) for key in keys) for config in configs}
+    return dict(zip(keys, usual.pop(), strict=True)) if len(usual) == 1 else {}
 
 
 def _tokenizer_is_remote(model: str) -> bool:

@@ -66,12 +66,12 @@ class Preprocessing:
             return "the model's own transform"
         sides = "both sides" if self.mode == "squash" else "the shorter side"
         crop = "" if self.mode == "squash" and self.side == self.size else f", centre crop {self.size}"
-        mean, std = (",".join(f"{value:.6g}" for value in each) for each in (self.mean, self.std))
+        mean, std = (",".join(f"{value:.6g}" for value in values) for values in (self.mean, self.std))
         return f"resize {sides} to {self.side}, {self.interpolation} with antialias{crop}, mean {mean}, std {std}"
 
 
 def check_frames(frames: NDArray[np.uint8]) -> None:
-    """Refuse what is not (frames, height, width, 3) in uint8.
+    """Check that frames are (frames, height, width, 3) in uint8.
 
     Raises:
         ValueError: The array has another shape or type; this is a fault of the caller, not of a user.
@@ -137,7 +137,7 @@ def normalise(
     """
     import torch
 
-    moments = (preprocessing.mean, preprocessing.std)
-    mean, std = (torch.tensor(each, device=device).view(1, -1, 1, 1) for each in moments)  # (1, 3, 1, 1)
+    moments = torch.tensor([preprocessing.mean, preprocessing.std], device=device)  # (2, 3)
+    mean, std = moments.view(2, 1, 3, 1, 1)  # (1, 3, 1, 1) each
     values = images.to(device).to(torch.float32, memory_format=torch.contiguous_format)
     return values.mul_(preprocessing.scale / std).sub_(mean / std).to(dtype or torch.float32)

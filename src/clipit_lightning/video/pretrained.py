@@ -60,9 +60,8 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
         return named[precision]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    capabilities: dict[str, object] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # newer than the oldest torch that we take
+    # get_capabilities is newer than the oldest torch that we take
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return torch.bfloat16 if device.type == "cpu" and capabilities.get("amx_bf16") else torch.float32
 
 
@@ -84,29 +83,36 @@ def library_versions(*names: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error that says something, for a message of one line."""
+    """The first line of an error that is not empty, for a message of one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".:;") if lines else type(error).__name__
 
 
 def looks_like_path(name: str) -> bool:
-    """Whether a name means a place on disk whatever lies there; ``OWNER/NAME`` does not."""
+    """Whether a name means a path whatever lies there; ``OWNER/NAME`` does not."""
     return name.startswith(("/", "./", "../", "~")) or name in (".", "..")
 
 
-def from_disk(name: str, what: Path, load: Callable[[], T]) -> T:
+def existing_path(name: str, path: str) -> Path:
+    """The file or folder of a local model; ``~`` is the user's home.
+
+    Raises:
+        UserError: It does not exist.
+    """
+    expanded = Path(path).expanduser()
+    if not expanded.exists():
+        raise UserError(f"{name}: no such file or folder: {expanded}")
+    return expanded
+
+
+def from_disk(name: str, path: Path, load: Callable[[], T]) -> T:
     """Load from a file or folder, without network and in silence.
 
     Raises:
         UserError: It is damaged, of another architecture, or would need code or the network; the message says which.
     """
-    try:
-        with quiet(), _offline():
-            return load()
-    except UserError:
-        raise
-    except Exception as error:  # the libraries raise a dozen types here, from KeyError to UnpicklingError
-        raise UserError(f"{name}: {what} cannot be loaded: {_reason(error)}") from error
+    with _one_line(f"{name}: {path} cannot be loaded"), _offline():
+        return load()
 
 
 def from_cache_or_hub(name: str, load: Callable[[], T], instead: str) -> T:
@@ -129,7 +135,7 @@ def from_cache_or_hub(name: str, load: Callable[[], T], instead: str) -> T:
             return load()
     except UserError:
         raise
-    except Exception as error:  # whatever the reason, a download may mend it; if not, that one is reported
+    except Exception as error:  # whatever the reason, a download may fix it; if not, that one is reported
         cached = error
     if not _hub_answers():
         lack = "its weights are not in the cache" if isinstance(cached, OSError) else _reason(cached)
@@ -138,24 +144,27 @@ def from_cache_or_hub(name: str, load: Callable[[], T], instead: str) -> T:
             f"network and copy {constants.HF_HUB_CACHE} from there, or name {instead}"
         ) from cached
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # else transformers asks the hub to convert, aside
+    with _one_line(f"{name} cannot be loaded from {constants.ENDPOINT}"):
+        return load()
+
+
+@contextmanager
+def _one_line(what: str) -> Iterator[None]:
+    """Silence the libraries, and make one line of an error: they raise a dozen types, KeyError to UnpicklingError."""
     try:
         with quiet():
-            return load()
+            yield
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{name} cannot be loaded from {constants.ENDPOINT}: {_reason(error)}") from error
+        raise UserError(f"{what}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
     """Say in one line what is wrong with weights, and what to do."""
     text, kind = str(error), type(error).__name__
-    if (
-        "loading state_dict" in text
-        or "size mismatch" in text
-        or "mismatched sizes" in text
-        or kind == "AssertionError"
-    ):
+    shapes = ("loading state_dict", "size mismatch", "mismatched sizes")
+    if kind == "AssertionError" or any(words in text for words in shapes):
         return "the weights are of another architecture; name the model that they were trained as"
     if "eights only load failed" in text or "weights_only" in text:  # torch: "Weights only load failed"
         return "the file is damaged or holds more than weights, which is never run; save the weights as .safetensors"

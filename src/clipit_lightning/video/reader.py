@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -29,7 +30,7 @@ _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a sequential decode of a video found; headers are not trusted."""
+    """Facts of a video from a sequential decode; headers are not trusted."""
 
     path: Path
     n_frames: int
@@ -103,11 +104,11 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     Raises:
         UserError: There is no video stream, or none with a known codec.
     """
-    streams = [each for each in container.streams.video if not each.disposition & _COVERS]
+    streams = [stream for stream in container.streams.video if not stream.disposition & _COVERS]
     if not streams:
         what = "only sound" if container.streams.audio else "neither pictures nor sound"
         raise UserError(f"{path}: no video in it, {what}; give a file with a video stream")
-    if not (known := [each for each in streams if each.codec_context is not None]):
+    if not (known := [stream for stream in streams if stream.codec_context is not None]):
         raise UserError(f"{path}: its video codec is not known here; convert it to H.264")
     best = container.streams.best("video")
     return best if best in known else known[0]
@@ -116,7 +117,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
 class VideoReader:
     """One sequential decode of a video, frame by frame; never more than a few frames in memory.
 
-    Iterating yields every frame. Afterwards ``info()`` and ``times`` say what was found. All cores decode. At the first
+    Iterating yields every frame. Afterwards ``info()`` and ``times`` are complete. All cores decode. At the first
     sign of damage the reader starts again on one core and passes over what it has given, because FFmpeg's frame threads
     lose and repair other frames than one thread does: a damaged file too has the same frames on every machine.
 
@@ -142,7 +143,7 @@ class VideoReader:
             yield from (frame for frame in self._decode(threads=1) if frame.number >= given)
 
     def info(self) -> VideoInfo:
-        """What the last complete pass found; makes a pass where there was none.
+        """Facts of the last complete pass; makes a pass where there was none.
 
         Raises:
             UserError: The file cannot be read as a video.
@@ -150,8 +151,7 @@ class VideoReader:
         if self._info is None:
             for _ in self:
                 pass
-        assert self._info is not None  # a complete pass sets it or raises
-        return self._info
+        return cast("VideoInfo", self._info)  # a complete pass sets it or raises
 
     def _decode(self, threads: int) -> Iterator[Frame]:
         with open_video(self.path) as container:
@@ -251,7 +251,7 @@ def _packets(container: InputContainer, stream: VideoStream, count: _Count) -> "
 
 
 class _Clock:
-    """Times of the frames in seconds from the file's start; missing and backward timestamps go on at the mean rate."""
+    """Times of the frames in seconds from the file's start; missing and backward ones continue at the mean rate."""
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self.times: list[float] = []
@@ -293,6 +293,6 @@ def _gaps(times: NDArray[np.float64], end: float, promised: float | None) -> int
 def _tagged_end(stream: VideoStream) -> float | None:
     """Seconds at which Matroska's tag says that the stream ends."""
     with suppress(ValueError):  # no tag, or another one
-        parts = stream.metadata.get("DURATION", "").split(":")
-        return sum(float(part) * unit for part, unit in zip(parts, (3600, 60, 1), strict=True))
+        clock = stream.metadata.get("DURATION", "").split(":")
+        return sum(float(number) * unit for number, unit in zip(clock, (3600, 60, 1), strict=True))
     return None

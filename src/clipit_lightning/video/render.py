@@ -1,13 +1,11 @@
-"""Write a summary as a video to watch, and as a cut list for editors.
+"""Write a summary as a video to watch.
 
 The written file is H.264 and AAC in MP4, 8 bits 4:2:0, its index at the front: what every browser and phone plays.
 Frames are upright, keep their own duration, and are the chosen ones to the frame. Sound is cut at the same times to the
 sample, with silence where the source has none: both streams are equally long. The same input gives the same bytes.
 """
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -68,41 +66,6 @@ def render_summary(source: Path, shots: Shots, to: Path) -> Rendered:
                 return _write(container, source, runs, to)
         except av.FFmpegError as error:
             raise UserError(f"cannot write {to}: {error.strerror}; free space or choose another folder") from error
-
-
-def cut_list_csv(shots: Shots, seconds: Sequence[tuple[float, float]]) -> str:
-    """The shots as CSV: a line each with its frames (inclusive) and its seconds in the source."""
-    file = io.StringIO()
-    lines = csv.writer(file, lineterminator="\n")
-    lines.writerow(["shot", "start_frame", "end_frame", "start_seconds", "end_seconds"])
-    for number, ((first, last), (start, end)) in enumerate(zip(shots, seconds, strict=True), 1):
-        lines.writerow([number, first, last, f"{start:.6f}", f"{end:.6f}"])
-    return file.getvalue()
-
-
-def cut_list_edl(seconds: Sequence[tuple[float, float]], fps: float, clip: str, has_audio: bool = True) -> str:
-    """The shots as an edit decision list (CMX 3600) with non-drop-frame timecodes, which editing programs import.
-
-    Args:
-        seconds: Start and end of each shot in the source.
-        fps: Frames per second of the editor's timeline; a timecode counts frames of that rate, 30 a second for 29.97.
-        clip: File name of the source.
-        has_audio: Whether the cuts hold for sound too.
-    """
-    lines = [f"TITLE: {Path(clip).stem}", "FCM: NON-DROP FRAME", ""]
-    at = 0
-    for number, (start, end) in enumerate(seconds, 1):
-        first, after = round(start * fps), round(end * fps)
-        codes = (_timecode(each, fps) for each in (first, after, at, at + after - first))
-        lines += [f"{number:03d}  AX       {'AA/V' if has_audio else 'V':<5} C        {' '.join(codes)}"]
-        lines += [f"* FROM CLIP NAME: {Path(clip).name}", ""]
-        at += after - first
-    return "\n".join(lines)
-
-
-def _timecode(frame: int, fps: float) -> str:
-    second, rest = divmod(frame, max(1, round(fps)))
-    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}:{rest:02d}"
 
 
 def _runs(shots: Shots, source: Path) -> list[tuple[int, int]]:
@@ -264,7 +227,7 @@ class _Sound:
 def _blocks(
     file: InputContainer, stream: AudioStream, rate: int, layout: str, start: float
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Sound as (position in samples from time 0, samples (channels, count)); what cannot be decoded is left out."""
+    """Sound as (position in samples from time 0, samples (channels, count)); what cannot be decoded is omitted."""
     resampler, kind = AudioResampler("fltp", layout, rate), ""
     position, expected, unit = 0, 0.0, float(stream.time_base or 0)
     for frame in _audio_frames(file, stream):
