@@ -338,7 +338,7 @@ def test_a_result_that_cannot_be_read_is_the_failure_of_its_run_alone(
     caplog.clear()
     failed = run_grid(grid.runs, folder, 1)
     assert list(failed) == [grid.runs[0].name]
-    assert str(results[0]) in failed[grid.runs[0].name]
+    assert str(results[0].parent) in failed[grid.runs[0].name]
     assert caplog.messages[1] == f"[1/2] {grid.runs[0].name} FAILED: {failed[grid.runs[0].name]}"
     assert caplog.messages[2].startswith(f"[2/2] {grid.runs[1].name}: tau ")
 

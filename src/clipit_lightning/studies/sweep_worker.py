@@ -17,7 +17,12 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, StorageInternalError
+from optuna.exceptions import (
+    DuplicatedStudyError,
+    ExperimentalWarning,
+    StorageInternalError,
+    UpdateFinishedTrialError,
+)
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
@@ -106,7 +111,10 @@ def work(search: Search) -> None:
                     return
                 if done + running < search.wanted and not exhausted:
                     study.sampler = _sampler(search, len(trials))
-                    study.optimize(partial(_run_trial, search, turn), n_trials=1, catch=(Exception,))
+                    try:
+                        study.optimize(partial(_run_trial, search, turn), n_trials=1, catch=(Exception,))
+                    except (ValueError, UpdateFinishedTrialError) as error:  # it was silent, and another worker took it
+                        log.info(f"the trial is not this worker's any more: {error}")
                     _check_failures(shown_trials(study))
                     continue
             time.sleep(_POLL)
