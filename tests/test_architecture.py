@@ -72,8 +72,8 @@ def test_functions_are_short():
     assert not wrong
 
 
-def private(name: str | None) -> bool:
-    return bool(name) and name.startswith("_") and not name.endswith("__")
+def private(name: object) -> bool:
+    return str(name).startswith("_") and not str(name).endswith("__")
 
 
 def private_names_used(node: ast.AST, defined: set[str]) -> Iterator[str]:
@@ -83,7 +83,7 @@ def private_names_used(node: ast.AST, defined: set[str]) -> Iterator[str]:
     if isinstance(node, ast.ImportFrom) and str(node.module).startswith("clipit_lightning"):
         yield from (alias.name for alias in node.names if private(alias.name))
     if isinstance(node, ast.Constant) and str(node.value).startswith("clipit_lightning."):
-        yield from (name for name in node.value.split(".") if private(name))
+        yield from (name for name in str(node.value).split(".") if private(name))
 
 
 def test_tests_reach_no_private_name():

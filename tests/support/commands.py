@@ -8,6 +8,8 @@ from pathlib import Path
 from clipit_lightning.cli.main import main
 
 CLIPIT = [sys.executable, "-m", "clipit_lightning.cli.main"]
+PATIENCE = 600
+"""Seconds after which a process is taken for hanging, on a machine however busy."""
 QUICK = [
     *("optim.epochs=2", "model.width=8", "model.heads=2", "data.batch_size=4", "data.folds=2"),
     *("trainer.accelerator=cpu", "model.dropout=0", "model.input_dropout=0"),
@@ -22,7 +24,7 @@ def environment():
     return inherited | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def clipit(*words, timeout=180, cwd=None):
+def clipit(*words, timeout=PATIENCE, cwd=None):
     """Run `clipit` to its end; returns what it printed and its status."""
     return subprocess.run(
         [*CLIPIT, *map(str, words)],

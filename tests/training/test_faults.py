@@ -11,9 +11,10 @@ import time
 import pandas as pd
 import pytest
 
+from clipit_lightning.cli.main import main
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.training.train import run
-from tests.support.commands import QUICK, clipit, environment, start, train_here
+from tests.support.commands import PATIENCE, QUICK, environment, start, train_here
 
 pytestmark = pytest.mark.distributed
 WORDS = ["optim.epochs=6", "model.dropout=0.5", "model.input_dropout=0.2"]
@@ -49,10 +50,25 @@ def undisturbed(stores, tmp_path_factory):
     return folder
 
 
-def wait_for(condition, process):
-    """Wait until something is true of a process that runs."""
-    until = time.monotonic() + 120
-    while not condition():
+@pytest.fixture
+def begin():
+    """Start `clipit`; it does not outlive the test."""
+    processes = []
+
+    def call(*words, **options):
+        processes.append(start(*words, **options))
+        return processes[-1]
+
+    yield call
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def wait_for_an_epoch(folder, process):
+    """Wait until a run has saved its first epoch."""
+    until = time.monotonic() + PATIENCE
+    while not (folder / "folds/0/last.ckpt").exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -83,11 +99,11 @@ def test_killed_at_ten_moments_it_ends_with_the_same_results(undisturbed, stores
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_it_says_so_and_continues_later(undisturbed, stores, tmp_path, number):
-    process = start("train", *QUICK, *WORDS, f"data.root={stores}", f"output={tmp_path / 'run'}")
-    wait_for((tmp_path / "run/folds/0/last.ckpt").exists, process)
+def test_told_to_stop_it_says_so_and_continues_later(undisturbed, stores, tmp_path, begin, number):
+    process = begin("train", *QUICK, *WORDS, f"data.root={stores}", f"output={tmp_path / 'run'}")
+    wait_for_an_epoch(tmp_path / "run", process)
     process.send_signal(number)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
     assert said.strip().splitlines()[-1] == "clipit: interrupted; the same command continues where it stopped"
     assert "Traceback" not in said
@@ -95,11 +111,13 @@ def test_told_to_stop_it_says_so_and_continues_later(undisturbed, stores, tmp_pa
     assert compared(tmp_path / "run") == compared(undisturbed)
 
 
-def test_a_disk_that_fills_up_is_one_line_and_the_run_continues_when_there_is_room(undisturbed, stores, tmp_path):
+def test_a_disk_that_fills_up_is_one_line_and_the_run_continues_when_there_is_room(
+    undisturbed, stores, tmp_path, begin
+):
     """No file may grow beyond 20 kB: what is written first fits, a checkpoint does not."""
     words = ["train", *QUICK, *WORDS, f"data.root={stores}", f"output={tmp_path / 'run'}"]
-    process = start(*words, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)))
-    _, said = process.communicate(timeout=120)
+    process = begin(*words, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)))
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert said.startswith("clipit: cannot write ")
     assert said.count("\n") == 1
@@ -109,13 +127,12 @@ def test_a_disk_that_fills_up_is_one_line_and_the_run_continues_when_there_is_ro
     assert compared(tmp_path / "run") == compared(undisturbed)
 
 
-def test_a_second_process_in_the_same_folder_is_refused_and_the_first_goes_on(stores, tmp_path):
+def test_a_second_process_in_the_same_folder_is_refused_and_the_first_goes_on(stores, tmp_path, begin, capsys):
     words = [*QUICK, "optim.epochs=500", "data.fold=0", f"data.root={stores}", f"output={tmp_path / 'run'}"]
-    first = start("train", *words)
-    wait_for((tmp_path / "run/folds/0/last.ckpt").exists, first)
-    second = clipit("train", *words)
-    assert second.returncode == 2
-    assert f"another process (process {first.pid}) runs in this folder" in second.stderr
+    first = begin("train", *words)
+    wait_for_an_epoch(tmp_path / "run", first)
+    assert main(["train", *words]) == 2
+    assert f"another process (process {first.pid}) runs in this folder" in capsys.readouterr().err
     assert first.poll() is None
     first.kill()
     first.communicate()
@@ -130,10 +147,10 @@ def test_a_second_process_in_the_same_folder_is_refused_and_the_first_goes_on(st
     assert epochs
 
 
-def test_a_group_that_is_told_to_stop_leaves_nobody_behind(stores, tmp_path):
+def test_a_group_that_is_told_to_stop_leaves_nobody_behind(stores, tmp_path, begin):
     words = [*QUICK, "optim.epochs=500", f"data.root={stores}", f"output={tmp_path / 'run'}", "trainer.devices=2"]
-    process = start("train", *words, start_new_session=True)
-    wait_for((tmp_path / "run/folds/0/last.ckpt").exists, process)
+    process = begin("train", *words, start_new_session=True)
+    wait_for_an_epoch(tmp_path / "run", process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)  # ends only when all who hold the pipes have ended
+    process.communicate(timeout=PATIENCE)  # ends only when all who hold the pipes have ended
     assert process.returncode != 0

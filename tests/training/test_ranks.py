@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.commands import CLIPIT, QUICK, clipit, environment, train, train_here
+from tests.support.commands import CLIPIT, PATIENCE, QUICK, clipit, environment, train, train_here
 
 pytestmark = pytest.mark.distributed
 OUTPUTS = ("per_video.csv", "scores.json")
@@ -107,7 +107,7 @@ def test_two_machines_meet_by_torchrun(one, stores, tmp_path):
         )
         for node in range(2)
     ]
-    said = [agent.communicate(timeout=180) for agent in agents]
+    said = [agent.communicate(timeout=PATIENCE) for agent in agents]
     assert [agent.returncode for agent in agents] == [0, 0], said
     assert "Kendall tau" in said[0][0]
     assert not said[1][0], "only the first process speaks"
