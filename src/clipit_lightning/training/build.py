@@ -1,7 +1,6 @@
 """Where configuration meets classes: the datamodule, measures and task of a configuration, and its protocol."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from clipit_lightning.training.scorers import make_scorer, recipe
 from clipit_lightning.training.task import SummarizationTask
 
 DEFAULT_ROOT = "data"
-Say = Callable[[str], None]
 _LINE = "=" * 100
 _MINI_BANNER = f"""{_LINE}
 MINIATURE: no real data under data/, so this run uses a small synthetic benchmark (data=mini).
