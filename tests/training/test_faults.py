@@ -132,7 +132,7 @@ def test_a_second_process_in_the_same_folder_is_refused_and_the_first_goes_on(st
     first = begin("train", *words)
     wait_for_an_epoch(tmp_path / "run", first)
     assert main(["train", *words]) == 2
-    assert f"another process (process {first.pid}) runs in this folder" in capsys.readouterr().err
+    assert f"run: another process (process {first.pid} on " in capsys.readouterr().err
     assert first.poll() is None
     first.kill()
     first.communicate()
