@@ -142,9 +142,10 @@ def test_ctrl_c_is_a_clean_stop(tmp_path, distributed_files):
     clipit("data", "import", str(distributed_files), cwd=tmp_path)
     command = [sys.executable, "-u", "-m", "clipit_lightning.cli.main", "train", "optim.epochs=2000", "output=run"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "run/folds/0/last.ckpt").exists() and time.monotonic() < deadline:
+    checkpoint, deadline = tmp_path / "run/folds/0/last.ckpt", time.monotonic() + 300
+    while not checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.2)
+    assert checkpoint.exists(), "training did not begin"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
