@@ -62,11 +62,7 @@ def _parse_word(word: str) -> DictConfig:
 
 
 def _update(merged: DictConfig, difference: DictConfig, where: str = "") -> None:
-    """Put each value of a difference into a whole configuration.
-
-    Raises:
-        UserError: A key is unknown, or a value is of another type.
-    """
+    """Put each value of a difference into a whole configuration."""
     keys = config_keys()
     for name, value in flatten(cast(dict[str, Any], OmegaConf.to_container(difference))).items():
         if name not in keys:
@@ -84,7 +80,7 @@ def _update(merged: DictConfig, difference: DictConfig, where: str = "") -> None
 
 
 def save_config(config: Config, path: Path) -> None:
-    """Write the whole configuration as YAML, atomically; the file is a valid argument for the next run."""
+    """Write the whole configuration as YAML, atomically; a valid argument for the next run."""
     write_text(path, OmegaConf.to_yaml(OmegaConf.structured(config)))
 
 

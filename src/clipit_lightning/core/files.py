@@ -18,7 +18,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place, synced to disk, when the block ends well.
 
     Raises:
-        UserError: The folder cannot be made or written to (no permission, disk full, a file in its place).
+        UserError: The folder cannot be made or written to.
     """
     temporary: Path | None = None
     try:
@@ -74,14 +74,8 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
 def read_typed(path: Path, kind: type[Typed], problem: str, way_out: str) -> Typed:
     """Read the JSON file ``path`` as a value of a type that pydantic knows, such as a model or a dataclass.
 
-    Args:
-        path: The file.
-        kind: The type.
-        problem: What an error says of a file that holds something else, before the first wrong value.
-        way_out: What an error advises.
-
     Raises:
-        UserError: The file cannot be read, or holds something else.
+        UserError: The file cannot be read, or holds something else: ``problem``, the first wrong value, ``way_out``.
     """
     from pydantic import TypeAdapter, ValidationError  # takes a tenth of a second to import
 
@@ -96,21 +90,13 @@ def read_typed(path: Path, kind: type[Typed], problem: str, way_out: str) -> Typ
 
 
 def refuse_no_file(path: Path) -> None:
-    """Refuse what would be read for ever: a pipe, a device.
-
-    Raises:
-        ValueError: The path is there, and is neither a file nor a folder.
-    """
+    """Raise a ValueError for what would be read for ever: a pipe, a device."""
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ValueError("it is not a file")
 
 
 def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; of a name that stands twice, the first value would be lost in silence.
-
-    Raises:
-        ValueError: A name stands twice.
-    """
+    """An object of JSON; a ValueError for a name that stands twice, whose first value would be lost in silence."""
     named = dict(pairs)
     if len(named) < len(pairs):
         twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))

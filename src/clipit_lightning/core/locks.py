@@ -22,12 +22,8 @@ class HeldError(UserError):
 def run_lock(folder: Path, patience: float = 0.2) -> Iterator[None]:
     """Hold the folder's lock; the system releases it when the process ends, however it ends.
 
-    The lock is a file beside the folder, so that an empty or a foreign folder stays as it is.
-
-    Args:
-        folder: What is locked.
-        patience: Seconds to wait while another process holds it; by default enough for `is_held`, which holds it for a
-            moment.
+    The lock is a file beside the folder, so that an empty or a foreign folder stays as it is. ``patience`` are seconds
+    to wait while another process holds it; by default enough for `is_held`, which holds it for a moment.
 
     Raises:
         HeldError: Another process holds it.
@@ -59,10 +55,8 @@ def is_held(folder: Path) -> bool:
     try:
         with run_lock(folder, patience=0):
             return False
-    except HeldError:
-        return True
-    except UserError:
-        return False
+    except UserError as error:
+        return isinstance(error, HeldError)
 
 
 def _holder(path: Path) -> str:

@@ -47,9 +47,6 @@ class Pool:
         size: How many may run at once; the GPUs are shared out among so many.
         logs: Folder of their logs, which are called ``NAME.txt``; None leaves the terminal to them.
         threads: Of each process; None for torch's default.
-
-    Raises:
-        UserError: The folder cannot be made.
     """
 
     def __init__(self, size: int, logs: Path | None, threads: int | None = 1) -> None:

@@ -8,35 +8,29 @@ A healthy torchvision, or one that fails for another reason, is left as it is.
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 
 _SYMPTOM = "operator torchvision::nms does not exist"
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
-class _RepairingLoader(Loader):
-    """Loads torchvision with its own loader, and a second time after a repair where that is needed."""
-
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
+class _RepairingLoader(SourceFileLoader):
+    """Loads torchvision, and a second time after a repair where that is needed."""
 
     def exec_module(self, module: ModuleType) -> None:
         try:
-            self._loader.exec_module(module)
+            super().exec_module(module)
         except RuntimeError as error:
             if str(error) != _SYMPTOM:
                 raise
             _declare_missing_operators()
-            self._loader.exec_module(module)
+            super().exec_module(module)
 
 
 class _TorchvisionFinder(MetaPathFinder):
-    """Finds torchvision where it lies, and puts the repairing loader around its loader."""
+    """Finds torchvision where it lies, and gives it the repairing loader."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -44,8 +38,8 @@ class _TorchvisionFinder(MetaPathFinder):
         if fullname != "torchvision":
             return None
         spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _RepairingLoader(spec.loader)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _RepairingLoader(spec.loader.name, spec.loader.path)
         return spec
 
 

@@ -18,7 +18,6 @@ class _Loader(yaml.SafeLoader):
     """A safe loader that raises for a key that stands twice, whose first value would be lost in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Make a dictionary of a node."""
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         if len(mapping) < len(node.value):
             raise ValueError(f"a key stands twice near line {node.start_mark.line + 1}")
@@ -30,12 +29,7 @@ def _parse(text: str) -> Any:  # noqa: ANN401 - whatever stands in the file
 
 
 def read_yaml(path: Path, missing: str, parse: Callable[[str], Any] = _parse) -> Any:  # noqa: ANN401
-    """The content of a file.
-
-    Args:
-        path: The file.
-        missing: What is said after its name when it does not exist.
-        parse: Makes something of its text; raises `ValueError` or `yaml.YAMLError`.
+    """The content of a file; ``missing`` is said after its name when it does not exist.
 
     Raises:
         UserError: It is missing or no YAML, or a key stands twice in one mapping; names the line where one is known.

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import config_hash
@@ -42,35 +43,16 @@ def resolve_root(config: Config, announce: bool = True) -> str:
 def datamodule(config: Config) -> SummarizationDataModule:
     """The datamodule of a configuration whose root is resolved."""
     data = config.data
+    common: dict[str, Any] = {
+        "root": data.root or DEFAULT_ROOT,
+        "seed": config.seed,
+        "validate_on_test": config.selection == "best-on-test",
+        **{name: getattr(data, name) for name in ("family", "batch_size", "workers")},
+    }
     if has_queries(data.dataset):
-        return QueryDataModule(
-            data.dataset,
-            root=data.root or DEFAULT_ROOT,
-            family=data.family,
-            sentence=data.sentence,
-            language=data.captions > 0,
-            batch_size=data.batch_size,
-            workers=data.workers,
-            seed=config.seed,
-            validate_on_test=config.selection == "best-on-test",
-        )
-    return AnnotatedDataModule(
-        data.dataset,
-        root=data.root or DEFAULT_ROOT,
-        setting=data.setting,
-        sources=data.sources,
-        family=data.family,
-        folds=data.folds,
-        fold_seed=data.fold_seed,
-        validation=data.validation,
-        captions=data.captions,
-        caption_source=data.caption_source,
-        batch_size=data.batch_size,
-        workers=data.workers,
-        preload_mb=data.preload_mb,
-        seed=config.seed,
-        validate_on_test=config.selection == "best-on-test",
-    )
+        return QueryDataModule(data.dataset, sentence=data.sentence, language=data.captions > 0, **common)
+    names = ("setting", "sources", "folds", "fold_seed", "validation", "captions", "caption_source", "preload_mb")
+    return AnnotatedDataModule(data.dataset, **common, **{name: getattr(data, name) for name in names})
 
 
 def measures(config: Config) -> Measures:

@@ -19,11 +19,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Checkpoints appear whole: killed while it writes, a run still has the epoch before."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ANN401
-        """Write a checkpoint to a file beside ``path`` and let it take its place.
-
-        It is made in memory first: where a disk is full, torch's own writer says something else.
-        """
-        buffer = io.BytesIO()
+        """Write a checkpoint to a file beside ``path`` and let it take its place."""
+        buffer = io.BytesIO()  # where a disk is full, torch's own writer says something else
         torch.save(checkpoint, buffer)
         with atomic_path(Path(path)) as temporary:
             temporary.write_bytes(buffer.getbuffer())
@@ -32,8 +29,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class FoldCheckpoint(ModelCheckpoint):
     """Lightning's, in a folder that may be moved or copied between two starts.
 
-    Lightning keeps absolute paths, forgets the best score where they differ, and would test the best epoch of the
-    folder that was copied.
+    Lightning keeps absolute paths, and would test the best epoch of the folder that was copied.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -52,11 +48,10 @@ def read_checkpoint(path: Path, weights: Mapping[str, Tensor] | None = None) -> 
 
     Args:
         path: The file.
-        weights: Of the task that its weights are for; names and shapes must be the same.
+        weights: Those that its weights are for; names and shapes must be the same.
 
     Returns:
-        What Lightning and the task wrote: ``state_dict``, ``epoch``, ``validation``, ``scorer`` (its name and options)
-        and the states to resume from.
+        ``state_dict``, ``epoch``, ``validation``, ``scorer`` (its name and options) and the states to resume from.
 
     Raises:
         UserError: It is damaged, or not a checkpoint of such a task.
@@ -90,12 +85,10 @@ def _check_content(checkpoint: Any) -> None:  # noqa: ANN401 - whatever stood in
         raise ValueError("some weights are not finite")
     if not isinstance(epoch, int) or epoch < 0:
         raise ValueError("epoch is no number of an epoch")
-    if not isinstance(validation, dict) or not all(map(_is_finite, validation.values())):
+    if not isinstance(validation, dict) or not all(
+        isinstance(value, int | float) and math.isfinite(value) for value in validation.values()
+    ):
         raise ValueError("validation holds other things than finite numbers")
-
-
-def _is_finite(value: Any) -> bool:  # noqa: ANN401 - whatever stood in the file
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _check_weights(saved: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:

@@ -38,15 +38,6 @@ def fit(
     Every process solves the same equations; only the scoring of the validation part is shared. It takes seconds, so
     that an interrupted fit starts again.
 
-    Args:
-        task: The task around the scorer whose weights are fitted.
-        config: The run's configuration.
-        datamodule: Its data, at the fold.
-        path: Folder of the fold.
-        processes: Those that fit together.
-        loggers: Take a row for each strength.
-        watch: Called after each validation.
-
     Returns:
         The checkpoint, whose ``epoch`` is the position of its strength in ``model.alphas``.
 
@@ -130,11 +121,8 @@ def _second_moments(scorer: RidgeScorer, batch: Batch) -> Tensor:
 def solve(sums: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     """Weights that minimize the sum of squared errors plus ``alpha`` times their squared norm, and the offset.
 
-    Inputs are centred by their mean over all steps, so that the offset is not held back.
-
-    Args:
-        sums: What ``second_moments`` returned.
-        alpha: Strength of the regularization, above 0.
+    ``sums`` are those of ``second_moments``. Inputs are centred by their mean over all steps, so that the offset is not
+    held back.
 
     Returns:
         Weights, (inputs,), and offset, (); 64-bit.

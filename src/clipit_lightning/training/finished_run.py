@@ -23,9 +23,9 @@ class FinishedRun:
     config: Config
     result: RunResult
     rows: pd.DataFrame
-    """The metrics of every tested video, or query: ``video`` (``query``), ``fold``, and the metrics."""
+    """As ``Run.rows`` reads them."""
     scores: dict[str, list[float]]
-    """Step scores by id of a video or query."""
+    """As ``Run.scores`` reads them."""
     store: Store
     """The store of the target, with the annotations that the run was measured against."""
 
@@ -42,11 +42,7 @@ class FinishedRun:
 
 
 def read_finished_run(path: Path, root: Path | None = None) -> FinishedRun:
-    """Read a run.
-
-    Args:
-        path: Its folder.
-        root: Folder of the stores; by default the one that the run read.
+    """Read a run from its folder, with the stores in ``root``, by default where the run read them.
 
     Raises:
         UserError: There is no run, it is not finished or tested nothing, a file is damaged, or the store is missing or

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 from lightning.pytorch.callbacks import LambdaCallback
-from lightning.pytorch.loggers import WandbLogger
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
@@ -34,10 +33,7 @@ def run_fold(
     watch: Watch | None = None,
     device: int | None = None,
 ) -> FoldResult:
-    """Train and test one fold, or read its result where an earlier run finished it.
-
-    Nothing is tested with ``test=false``.
-    """
+    """Train and, but for ``test=false``, test one fold, or read its result where an earlier run finished it."""
     path = run.fold(index)
     finished = processes.first(lambda: run.fold_result(index))
     if finished is not None:
@@ -88,23 +84,17 @@ def _chosen(config: Config, epoch: int) -> str:
 
 
 def _tell_wandb(trainer: L.Trainer, fold: FoldResult) -> None:
-    if not any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
-        return
-    from clipit_lightning.training.wandb import FoldLogger, log_fold  # wandb takes a second to import
-
     for logger in trainer.loggers:
-        if isinstance(logger, FoldLogger):
-            log_fold(logger, fold)
+        from clipit_lightning.training.wandb import FoldLogger, log_fold  # wandb takes a second to import
+
+        log_fold(cast(FoldLogger, logger), fold)
 
 
 def _test(trainer: L.Trainer, task: SummarizationTask, datamodule: SummarizationDataModule) -> dict[str, Any]:
     trainer.test(task, datamodule=datamodule, verbose=False)
     rows = task.test_rows()
-    return {
-        "metrics": means(rows, task.measures.names),
-        "per_video": rows.to_dict("records"),
-        "scores": task.scores,
-    }
+    metrics = means(rows, task.measures.names)
+    return {"metrics": metrics, "per_video": rows.to_dict("records"), "scores": task.scores}
 
 
 def _fit(
@@ -112,7 +102,9 @@ def _fit(
 ) -> None:
     """Train, from the last epoch of an interrupted run where there is one."""
     last = path / "last.ckpt"
-    resumes = processes.first(lambda: _can_resume(last, task))
+    resumes = processes.first(last.exists)
+    if resumes:  # says what is wrong before Lightning would
+        processes.first(lambda: bool(read_checkpoint(last, task.state_dict())))
     began: list[bool] = []
     trainer.callbacks.append(LambdaCallback(on_train_start=lambda *_: began.append(True)))  # type: ignore[attr-defined]
     try:
@@ -122,10 +114,3 @@ def _fit(
             raise
         # Lightning could not resume the state of an optimizer, a schedule, a loop or a callback.
         raise unreadable(last, error) from error
-
-
-def _can_resume(last: Path, task: SummarizationTask) -> bool:
-    if not last.exists():
-        return False
-    read_checkpoint(last, task.state_dict())  # says what is wrong before Lightning would
-    return True

@@ -21,12 +21,6 @@ from clipit_lightning.training.trainer import quiet_lightning
 def train_apart(config: Config, folder: Run, indices: Sequence[int], protocol: Protocol) -> list[FoldResult]:
     """Train and test folds, ``trainer.devices`` at once; the results are those of one process.
 
-    Args:
-        config: The run's configuration, with its root resolved.
-        folder: The run's folder, opened.
-        indices: Which folds.
-        protocol: The run's protocol.
-
     Raises:
         UserError: A fold failed, or its process was killed; finished folds are kept.
     """

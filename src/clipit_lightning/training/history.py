@@ -15,10 +15,7 @@ class History(Callback):
 
     Lightning computes an epoch's means of the losses after the checkpoints at the end of its validation, and a
     resumed run does not train that epoch again. So this callback takes means of its own. Lightning calls checkpoint
-    callbacks last: what they save, and ``metrics.csv``, hold their epoch.
-
-    Args:
-        path: Folder of the fold.
+    callbacks last: what they save, and ``metrics.csv`` in the folder of the fold, hold their epoch.
     """
 
     def __init__(self, path: Path) -> None:

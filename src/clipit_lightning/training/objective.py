@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -13,12 +14,8 @@ from clipit_lightning.training.run import Run
 class RunningObjective:
     """Validation of a run's folds so far, each by the epoch that would be selected now.
 
-    With the last epoch of the last fold it is what `result.json` has under ``validation``.
-
-    Args:
-        selection: `val` for the best epoch, `last` for the last.
-        monitor: The metric that chooses the epoch.
-        folder: Of a run that is resumed: what its folds reached is read from it.
+    With the last epoch of the last fold it is what `result.json` has under ``validation``. ``monitor`` is the metric
+    that chooses the epoch; what the folds of a resumed run reached is read from its ``folder``.
     """
 
     def __init__(self, selection: str, monitor: str, folder: Path | None = None) -> None:
@@ -31,11 +28,7 @@ class RunningObjective:
             self.by_fold |= {number: means for number, means in reached.items() if means}
 
     def update(self, fold: int, validation: dict[str, float]) -> dict[str, float]:
-        """Add an epoch's means over the validation part.
-
-        Returns:
-            Means over the folds so far, by metric.
-        """
+        """Add an epoch's means over the validation part; returns the means over the folds so far, by metric."""
         before = self.by_fold.get(fold)
         better = before is None or validation[self.monitor] > before[self.monitor]  # the first of equal ones stays
         if better or self.selection == "last":
@@ -55,8 +48,7 @@ def _reached(run: Run, fold: int) -> dict[str, float] | None:
         if result := run.fold_result(fold):
             return result.validation
         best = run.fold(fold) / "best.ckpt"
-        validation: dict[str, float] = read_checkpoint(best if best.exists() else best.with_name("last.ckpt"))[
-            "validation"
-        ]
-        return validation
+        return cast(
+            dict[str, float], read_checkpoint(best if best.exists() else best.with_name("last.ckpt"))["validation"]
+        )
     return None

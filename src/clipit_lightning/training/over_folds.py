@@ -30,16 +30,7 @@ def run_result(
     folds: Sequence[FoldResult],
     seconds: float,
 ) -> RunResult:
-    """Make the result of a run.
-
-    Args:
-        name: Of the run.
-        config: Its configuration.
-        datamodule: Its data.
-        protocol: How the numbers were made.
-        folds: What each fold reached.
-        seconds: How long it took.
-    """
+    """Make the result of a run, which took so many seconds, from what each fold reached."""
     store, measures = datamodule.stores[protocol.dataset].attributes, build.measures(config)
     return RunResult(
         run=name,
@@ -92,10 +83,8 @@ def _summary(fold: FoldResult) -> FoldSummary:
     tested: dict[str, Any] = {"videos": rows["video"].nunique()}
     if "query" in rows:
         videos = rows.groupby("video", sort=False)
-        tested |= {
-            "queries": len(rows),
-            "per_video": {str(video): means(group, list(METRICS)) for video, group in videos},
-        }
+        tested["queries"] = len(rows)
+        tested["per_video"] = {str(video): means(group, list(METRICS)) for video, group in videos}
     return FoldSummary(fold=fold.fold, epoch=fold.epoch, validation=fold.validation, **tested)
 
 

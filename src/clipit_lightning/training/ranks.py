@@ -20,11 +20,7 @@ T = TypeVar("T")
 
 
 class Processes:
-    """The processes of a run.
-
-    Args:
-        fabric: What started them; None where there is only this one.
-    """
+    """The processes of a run, with what started them; None where there is only this one."""
 
     def __init__(self, fabric: L.Fabric | None = None) -> None:
         self._fabric = fabric

@@ -22,11 +22,7 @@ class _Saved(BaseModel):
 
 def protocol_content(protocol: Protocol) -> dict[str, Any]:
     """A protocol as files hold it: its identifiers, which readers compute again, before its values."""
-    return {
-        "identifier": protocol.identifier,
-        "evaluation": protocol.evaluation_identifier,
-        **asdict(protocol),
-    }
+    return {"identifier": protocol.identifier, "evaluation": protocol.evaluation_identifier, **asdict(protocol)}
 
 
 def _check_row(row: dict[str, str | int | float]) -> dict[str, str | int | float]:
@@ -86,9 +82,8 @@ class FoldSummary(_Saved):
     epoch: int | None
     validation: dict[str, float] | None
     videos: int
-    """Tested videos."""
+    """How many were tested."""
     queries: int | None = None
-    """Tested queries, of a benchmark that has some."""
     per_video: dict[str, dict[str, float]] = {}
     """Means over the queries of each video, by metric."""
 
@@ -97,7 +92,6 @@ class RunResult(_Saved):
     """What a run reached, the content of its ``result.json``."""
 
     run: str
-    """Name of its folder."""
     method: str
     dataset: str
     setting: str
@@ -127,9 +121,5 @@ class RunResult(_Saved):
 
 
 def read_result(path: Path) -> RunResult:
-    """Read the result of a run.
-
-    Raises:
-        UserError: The file is damaged, or not a result of a run.
-    """
+    """Read the result of a run; a ``UserError`` where the file is damaged, or not a result of a run."""
     return read_typed(path, RunResult, "not a result of clipit train", "restore it or remove it")

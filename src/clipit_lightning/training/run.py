@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from clipit_lightning.core.config import Config, LoggerConfig
+from clipit_lightning.core.config import Config, LoggerConfig, TrainerConfig
 from clipit_lightning.core.config_files import differences, load_config, save_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_typed, refuse_no_file, write_json, write_text
@@ -19,9 +19,8 @@ from clipit_lightning.training.result import FoldResult, RunResult, read_result
 class Run:
     """The folder of a run, and all that reads and writes its files.
 
-    Args:
-        path: The folder. Beside the files that have a name here it holds ``folds/<n>/`` with ``last.ckpt``, the
-            selected ``best.ckpt``, ``metrics.csv`` and ``result.json``.
+    Beside the files that have a name here it holds ``folds/<n>/`` with ``last.ckpt``, the selected ``best.ckpt``,
+    ``metrics.csv`` and ``result.json``. A file that is missing where it is read, or damaged, is a ``UserError``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,10 +38,7 @@ class Run:
         return self.path / "folds" / str(index)
 
     def open(self, config: Config, protocol: Protocol) -> RunResult | None:
-        """Make the folder, or resume where an interrupted run left it.
-
-        Returns:
-            The result, where the same run is already finished; else None.
+        """Make the folder, or resume where an interrupted run left it; the result where the same run is finished.
 
         Raises:
             UserError: The folder holds another run, or something that is not a run.
@@ -54,16 +50,14 @@ class Run:
         if self.config_file.exists():
             self._check_same_run(config, protocol)
             return self.result() if self.result_file.exists() else None
-        if self.path.exists() and not all(self._is_of_a_start(path) for path in self.path.iterdir()):
+        # What a run leaves that is killed before its configuration is written.
+        of_a_start = (f".{self.protocol_file.name}.", f".{self.config_file.name}.")
+        others = [path for path in self.path.glob("*") if not path.name.startswith(of_a_start)]
+        if set(others) - {self.protocol_file}:
             raise UserError(f"output: {self.path} holds files but no run; name an empty or a new folder")
         write_json(self.protocol_file, {"identifier": protocol.identifier, **vars(protocol)})
         save_config(replace(config, output=None, overwrite=False), self.config_file)
         return None
-
-    def _is_of_a_start(self, path: Path) -> bool:
-        """Whether a run leaves this file when it is killed before its configuration is written."""
-        beginnings = (f".{self.protocol_file.name}.", f".{self.config_file.name}.")
-        return path == self.protocol_file or path.name.startswith(beginnings)
 
     def _check_same_run(self, config: Config, protocol: Protocol) -> None:
         changed = differences(_what_stays(self.config()), _what_stays(config))
@@ -90,30 +84,18 @@ class Run:
         write_json(self.fold(result.fold) / "result.json", result.content())
 
     def config(self) -> Config:
-        """Read the configuration.
-
-        Raises:
-            UserError: There is no run, or the file is damaged.
-        """
+        """Read the configuration."""
         if not self.config_file.exists():
             raise UserError(f"{self.path}: no run here (config.yaml); see `ls runs`")
         return load_config([self.config_file])
 
     def protocol(self) -> Protocol:
-        """Read the protocol.
-
-        Raises:
-            UserError: The file is missing or damaged.
-        """
+        """Read the protocol."""
         way_out = "restore it, or overwrite=true throws the run away"
         return read_typed(self.protocol_file, Protocol, "not the protocol of a run", way_out)
 
     def result(self) -> RunResult:
-        """Read the result.
-
-        Raises:
-            UserError: There is no run, it is not finished, or the file is damaged.
-        """
+        """Read the result."""
         if self.result_file.exists():
             return read_result(self.result_file)
         self.config()
@@ -122,32 +104,20 @@ class Run:
         )
 
     def fold_result(self, index: int) -> FoldResult | None:
-        """Read what a fold reached; None where it is not finished.
-
-        Raises:
-            UserError: The file is damaged.
-        """
+        """Read what a fold reached; None where it is not finished."""
         path = self.fold(index) / "result.json"
         if not path.exists():
             return None
         return read_typed(path, FoldResult, "not the result of a fold", f"remove {path.parent} to train it anew")
 
     def scores(self) -> dict[str, list[float]]:
-        """Read the step scores of every tested video or query, by id.
-
-        Raises:
-            UserError: The run tested nothing, or the file is damaged.
-        """
+        """Read the step scores of every tested video or query, by id."""
         if not self.scores_file.exists():
             raise UserError(f"{self.path}: the run tested nothing, so that it has no scores; train it with test=true")
         return read_typed(self.scores_file, dict[str, list[float]], "not scores by video", "restore it")
 
     def rows(self) -> pd.DataFrame:
-        """Read the metrics of every tested video, or query: ``video`` (``query``), ``fold``, and the metrics.
-
-        Raises:
-            UserError: The file is missing or damaged.
-        """
+        """Read the metrics of every tested video, or query: ``video`` (``query``), ``fold``, and the metrics."""
         path, types = self.per_video_file, dict.fromkeys(METRICS, "float64") | {"video": "str", "query": "str"}
         try:
             refuse_no_file(path)
@@ -165,13 +135,6 @@ class Run:
 
 def _what_stays(config: Config) -> Config:
     """A configuration without what may change between an interrupted run and its continuation."""
-    return replace(
-        config,
-        data=replace(config.data, workers=0, preload_mb=0),
-        trainer=replace(
-            config.trainer, progress=True, devices=1, num_nodes=1, strategy="auto", parallel="batch", compile=False
-        ),
-        logger=LoggerConfig(),
-        output=None,
-        overwrite=False,
-    )
+    data = replace(config.data, workers=0, preload_mb=0)
+    trainer = TrainerConfig(accelerator=config.trainer.accelerator, precision=config.trainer.precision)
+    return replace(config, data=data, trainer=trainer, logger=LoggerConfig(), output=None, overwrite=False)

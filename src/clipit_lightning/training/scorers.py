@@ -15,11 +15,7 @@ from clipit_lightning.training.checkpoints import read_checkpoint
 
 
 def scorer_class(name: str) -> type[Scorer]:
-    """The class that ``model.name`` names.
-
-    Raises:
-        UserError: There is none.
-    """
+    """The class that ``model.name`` names; a ``UserError`` where there is none."""
     try:
         return models.scorer_class(name)
     except ValueError as error:

@@ -1,7 +1,7 @@
 """The task of training, validating and testing a scorer with its losses and metrics."""
 
 import math
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import lightning as L
 import numpy as np
@@ -18,6 +18,8 @@ from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.models.losses import SummaryLoss
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
 
+T = TypeVar("T")
+
 
 class SummarizationTask(L.LightningModule):
     """Trains a scorer with the losses, and measures its scores by a benchmark's rules.
@@ -26,7 +28,7 @@ class SummarizationTask(L.LightningModule):
         scorer: What is trained.
         recipe: Name and options that the scorer was made from, as plain values; kept in every checkpoint.
         loss: The weighted terms.
-        measures: What the scores of items are measured with.
+        measures: What scores are measured with.
         lr: Peak learning rate of AdamW.
         weight_decay: Its decoupled weight decay.
         warmup: Share of the steps over which the rate rises, before a cosine to 0.
@@ -100,13 +102,16 @@ class SummarizationTask(L.LightningModule):
 
     def _stop_not_finite(self, batch: Batch) -> None:
         """Stop, on every rank: the others would wait for one that stopped."""
-        names: list[list[str]] = [[self.items.ids[number] for number in batch.number.tolist()]]
-        if self.trainer.world_size > 1:
-            own, names = names[0], [[]] * self.trainer.world_size
-            torch.distributed.all_gather_object(names, own)
+        names = self._of_all_ranks([self.items.ids[number] for number in batch.number.tolist()])
         items = ", ".join(dict.fromkeys(name for of_rank in names for name in of_rank))
         kind = UserError if self.global_rank == 0 else SaidElsewhereError
         raise kind(f"the loss is not finite at step {self.global_step} ({items}); lower optim.lr")
+
+    def _of_all_ranks(self, own: T) -> list[T]:
+        gathered = [own] * self.trainer.world_size
+        if self.trainer.world_size > 1:
+            torch.distributed.all_gather_object(gathered, own)
+        return gathered
 
     @property
     def items(self) -> SummarizationDataModule:
@@ -144,11 +149,7 @@ class SummarizationTask(L.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Gather the scores of all ranks, in the order of the items."""
-        by_rank: list[dict[str, list[float]]] = [self.scores]
-        if self.trainer.world_size > 1:
-            by_rank = [{} for _ in range(self.trainer.world_size)]
-            torch.distributed.all_gather_object(by_rank, self.scores)
-        together = {name: scores for of_rank in by_rank for name, scores in of_rank.items()}
+        together = {name: scores for of_rank in self._of_all_ranks(self.scores) for name, scores in of_rank.items()}
         self.scores = {name: together[name] for name in self.items.ids if name in together}
 
     def on_validation_epoch_end(self) -> None:

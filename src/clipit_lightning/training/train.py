@@ -30,10 +30,6 @@ from clipit_lightning.training.trainer import Watch, handle_sigterm, quiet_light
 def run(config: Config, watch: Watch | None = None) -> RunResult:
     """Train and test all folds of a configuration, resuming where an interrupted run stopped.
 
-    Args:
-        config: What to run.
-        watch: Called after each validation.
-
     Raises:
         UserError: Data are missing or unsound, the output folder holds another run or is in use, or training failed in
             a way that the user can fix.

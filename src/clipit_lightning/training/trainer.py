@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.callbacks import Callback, LambdaCallback, WeightAveraging
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
 from lightning.pytorch.strategies import DDPStrategy, Strategy
@@ -49,7 +49,7 @@ def make_trainer(
         protocol: Its protocol.
         fold: Number of the fold.
         validates: Whether the fold has a validation part, after which checkpoints are written.
-        device: Which device to use where folds are spread over several; by default all that are configured.
+        device: Which one to use where folds are spread over several; by default all that are configured.
         watch: Called after each validation.
     """
     # Two, because lightning's save_last follows the best: it writes only when there is a new one. Both at the end of
@@ -62,7 +62,7 @@ def make_trainer(
     callbacks: list[Callback] = [History(path), *([last] if config.selection == "last" else [best, last])]
     if config.optim.ema:
         callbacks.append(WeightAveraging(avg_fn=partial(moving_average, decay=config.optim.ema)))
-    callbacks += [StopOnSigterm()] if watch is None else [StopOnSigterm(), Watcher(fold, watch)]
+    callbacks.append(_hooks(fold, watch))
     loggers: list[Logger] = []
     if config.logger.wandb != "off":
         from clipit_lightning.training.wandb import make_logger  # wandb takes a second to import
@@ -77,7 +77,8 @@ def make_trainer(
         gradient_clip_val=config.optim.clip or None,
         callbacks=callbacks,
         logger=loggers,
-        plugins=_plugins(),
+        # Runs resume from their last epoch by themselves; experiments/slurm has the script that requeues them.
+        plugins=[AtomicCheckpointIO(), *([SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else [])],
         log_every_n_steps=1,
         num_sanity_val_steps=0,
         deterministic="warn",
@@ -100,35 +101,18 @@ def _devices(config: Config, device: int | None) -> dict[str, Any]:
     return {"devices": chosen.devices, "num_nodes": chosen.num_nodes, "strategy": strategy}
 
 
-def _plugins() -> list[Any]:
-    plugins: list[Any] = [AtomicCheckpointIO()]
-    if SLURMEnvironment.detect():
-        # Runs resume from their last epoch by themselves; experiments/slurm has the script that requeues them.
-        plugins.append(SLURMEnvironment(auto_requeue=False))
-    return plugins
+def _hooks(fold: int, watch: Watch | None) -> Callback:
+    """Stops on SIGTERM as on Ctrl-C, and passes the means of each validation on."""
 
-
-class Watcher(Callback):
-    """Passes the means of each validation on."""
-
-    def __init__(self, fold: int, watch: Watch) -> None:
-        self.fold, self.watch = fold, watch
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Lightning calls it after each validation."""
-        self.watch(self.fold, trainer.current_epoch, dict(cast(SummarizationTask, pl_module).validation))
-
-
-class StopOnSigterm(Callback):
-    """SIGTERM stops like Ctrl-C; Lightning's own handler talks to ranks inside a signal, where they may not listen."""
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Lightning has set its handlers by now, and sets the old ones again in the end."""
+    def stop_on_sigterm(*_: object) -> None:
+        # Lightning's own handler, set by now, talks to ranks inside a signal, where they may not listen.
         handle_sigterm(interrupt)
 
-    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Testing sets Lightning's handlers, too."""
-        handle_sigterm(interrupt)
+    def pass_on(trainer: L.Trainer, task: L.LightningModule) -> None:
+        if watch is not None:
+            watch(fold, trainer.current_epoch, dict(cast(SummarizationTask, task).validation))
+
+    return LambdaCallback(on_train_start=stop_on_sigterm, on_test_start=stop_on_sigterm, on_validation_end=pass_on)
 
 
 def handle_sigterm(handler: Any) -> None:  # noqa: ANN401 - what ``signal.getsignal`` returns
@@ -151,10 +135,11 @@ def quiet_lightning() -> None:
     """Lightning's hints on hardware and workers are noise here; its warnings stay."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-    warnings.filterwarnings("ignore", message=".*accumulate the metric across devices.*")  # ours are gathered before
-    warnings.filterwarnings("ignore", message=".*across ranks is zero.*")  # a family of folds may have no validation
-    warnings.filterwarnings(
-        "ignore", message=".*treespec, LeafSpec.*"
-    )  # lightning 2.6 calls what torch 2.13 deprecates
+    for noise in (
+        "does not have many workers",
+        "exists and is not empty",
+        "accumulate the metric across devices",  # ours are gathered before
+        "across ranks is zero",  # a family of folds may have no validation
+        "treespec, LeafSpec",  # lightning 2.6 calls what torch 2.13 deprecates
+    ):
+        warnings.filterwarnings("ignore", message=f".*{noise}.*")

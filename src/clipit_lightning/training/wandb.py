@@ -4,7 +4,6 @@ No account and no network are needed: `offline` writes files that `wandb sync` u
 it with one line. Keys of the account are read by wandb alone, and are in no file of a run.
 """
 
-import netrc
 import os
 import sys
 import urllib.error
@@ -16,12 +15,13 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import pandas as pd
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+from wandb.errors import AuthenticationError
+from wandb.sdk.lib import wbauth
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.files import write_text
@@ -42,15 +42,8 @@ class FoldLogger(WandbLogger):
     """Lightning's logger for one fold.
 
     In a sweep all folds of a trial share its one run: curves stand under ``fold<n>/``, and ``validation/<metric>``, the
-    mean over the folds so far, is what the sweep looks at.
-
-    Args:
-        fold: Number of the fold.
-        run: The run to log to; None on other processes than the first, and where wandb itself fails.
-        objective: Of the trial, in a sweep; else None.
-        checkpoint: Of the selected epoch, to be uploaded; None for no upload.
-        project: Name of the project.
-        folder: Where the run's files lie.
+    mean over the folds so far, is what the sweep looks at. There is no `run` on other processes than the first, and
+    where wandb itself fails; an `objective` only in a sweep; a `checkpoint`, of the selected epoch, only to upload it.
     """
 
     LOGGER_JOIN_CHAR = "/"
@@ -86,24 +79,14 @@ class FoldLogger(WandbLogger):
 
 
 def make_logger(config: Config, path: Path, run_name: str, protocol: Protocol, fold: int) -> FoldLogger | None:
-    """The logger of a fold, with a run that goes on where an interrupted one stopped.
+    """The logger of a fold, with a run that goes on where an interrupted one stopped; None where wandb is off.
 
-    Args:
-        config: Of the run; all of it is saved.
-        path: Folder of the fold; the run's identifier is kept in its `wandb_id.txt`.
-        run_name: Name of the run.
-        protocol: Its identifier is the group.
-        fold: Number of the fold.
-
-    Returns:
-        The logger; None where ``logger.wandb`` is off.
+    The run's identifier is kept in `wandb_id.txt` in ``path``, the folder of the fold.
     """
     if config.logger.wandb == "off":
         return None
-    given = {
-        "group": protocol.identifier,
-        "tags": [protocol.dataset, protocol.setting, protocol.data, config.model.name],
-    }
+    tags = [protocol.dataset, protocol.setting, protocol.data, config.model.name]
+    given = {"group": protocol.identifier, "tags": tags}
     checkpoint = path / ("last.ckpt" if config.selection == "last" else "best.ckpt")
     objective = None
     if sweep_trial() is None:
@@ -112,8 +95,9 @@ def make_logger(config: Config, path: Path, run_name: str, protocol: Protocol, f
     else:
         folder = path.parent.parent
         run, objective = _trial_of_sweep(config, folder, name=run_name, job_type="trial", **given)
-    checkpoint_wanted = checkpoint if config.logger.artifacts else None
-    return FoldLogger(fold, run, objective, checkpoint_wanted, config.logger.project, folder)
+    return FoldLogger(
+        fold, run, objective, checkpoint if config.logger.artifacts else None, config.logger.project, folder
+    )
 
 
 def _trial_of_sweep(
@@ -186,7 +170,7 @@ def _mode(config: Config) -> str:
 def online_problem() -> str | None:
     """What keeps this machine from wandb's server, in words: no key or no network; None where nothing does."""
     server = str(wandb.setup().settings.base_url).rstrip("/")
-    if not _has_key(urlparse(server).hostname or ""):
+    if not _has_key(server):
         return "no API key (WANDB_API_KEY, or `wandb login`)"
     try:
         urllib.request.urlopen(f"{server}/healthz", timeout=ASK_SECONDS).close()  # heeds the proxies of the environment
@@ -197,13 +181,11 @@ def online_problem() -> str | None:
     return None
 
 
-def _has_key(host: str) -> bool:
+def _has_key(server: str) -> bool:
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
-    for name in filter(None, (os.environ.get("NETRC"), "~/.netrc", "~/_netrc")):
-        with suppress(OSError, netrc.NetrcParseError):
-            if netrc.netrc(Path(name).expanduser()).authenticators(host):
-                return True
+    with suppress(AuthenticationError):
+        return bool(wbauth.read_netrc_auth(host=server))
     return False
 
 
@@ -228,12 +210,7 @@ def _reason(error: Exception) -> str:
 
 @rank_zero_only
 def log_fold(logger: FoldLogger, fold: FoldResult) -> None:
-    """Add a finished fold: summary, table of videos, score plots, checkpoint; ends its run, if it is its own.
-
-    Args:
-        logger: Of the fold.
-        fold: What it reached.
-    """
+    """Add a finished fold: summary, table of videos, score plots, checkpoint; ends its run, if it is its own."""
     prefix, run = f"fold{logger.fold}/" if logger.objective else "", logger.run
     if run is None:
         return
@@ -264,13 +241,7 @@ def _score_plot(video: str, scores: list[float]) -> Any:  # noqa: ANN401 - wandb
 
 @rank_zero_only
 def log_run(config: Config, path: Path, result: RunResult) -> None:
-    """Add the result over all folds: as a run of its own beside those of the folds, in a sweep to the trial's run.
-
-    Args:
-        config: Of the run.
-        path: Its folder; the identifier is kept in `wandb_id.txt`.
-        result: What it reached.
-    """
+    """Add the result over all folds: as a run of its own beside those of the folds, in a sweep to the trial's run."""
     if config.logger.wandb == "off":
         return
     run, _ = _TRIALS.pop(sweep_trial() or "", (None, None))
