@@ -50,19 +50,16 @@ class DataConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        n_folds = 1 if self.setting == "transfer" else self.folds
-        known = (
-            self.fold is None or self.fold < n_folds or self.family != "kfold"
-        )  # other families have their own number
+        n_folds = 1 if self.setting == "transfer" else self.folds  # of kfold; other families have their own number
+        known = self.fold is None or self.fold < n_folds or self.family != "kfold"
         require(known, "data.fold", f"is {self.fold}; there are folds 0 to {n_folds - 1}")
         if self.sources is None:
             return
         key = "data.sources"
         for source in self.sources:
             require(source != self.dataset, key, f"{source} is the target; name other benchmarks")
-        require(
-            self.setting != "canonical", key, "the canonical setting has none; say data.setting=augmented or transfer"
-        )
+        has_sources = self.setting != "canonical"
+        require(has_sources, key, "the canonical setting has none; say data.setting=augmented or transfer")
         require(bool(self.sources), key, "is empty; name at least one benchmark")
         require(len(set(self.sources)) == len(self.sources), key, "names a benchmark twice")
 
@@ -215,16 +212,10 @@ class TrainerConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.precision != "16-mixed" or self.accelerator != "cpu",
-            "trainer.precision",
-            "16-mixed needs a GPU; bf16-mixed runs on a CPU too",
-        )
-        require(
-            self.parallel == "batch" or self.num_nodes == 1,
-            "trainer.parallel",
-            "folds is for one machine; on several start one job for each data.fold, or share batches",
-        )
+        can_run = self.precision != "16-mixed" or self.accelerator != "cpu"
+        require(can_run, "trainer.precision", "16-mixed needs a GPU; bf16-mixed runs on a CPU too")
+        way_out = "folds is for one machine; on several start one job for each data.fold, or share batches"
+        require(self.parallel == "batch" or self.num_nodes == 1, "trainer.parallel", way_out)
 
 
 @dataclass(frozen=True)

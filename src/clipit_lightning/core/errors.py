@@ -2,14 +2,14 @@
 
 
 class UserError(Exception):
-    """Something the user can mend. The message is one line: what is wrong, and what to do."""
+    """Something the user can fix. The message is one line: what is wrong, and what to do."""
 
 
 class SaidElsewhereError(UserError):
-    """The same on a process of a group whose first process says it: this one ends in silence."""
+    """A UserError that the first process of a group says: this process ends in silence."""
 
 
 def require(condition: bool, key: str, message: str) -> None:
-    """Refuse a value, in one line that names its key as it is typed."""
+    """Check a value; the error is one line that names its key as it is typed."""
     if not condition:
         raise UserError(f"{key}: {message}")

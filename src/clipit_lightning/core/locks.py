@@ -35,7 +35,11 @@ def run_lock(folder: Path, patience: float = 0.2) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(poll_interval=0.02)
     except Timeout as error:
-        raise HeldError(f"{folder}: another process ({_holder(path)}) {HELD}; wait, or give output=FOLDER") from error
+        holder = ""
+        with suppress(OSError):
+            holder = path.read_text(encoding="utf-8", errors="replace")[:100].strip()
+        message = f"{folder}: another process ({holder or 'unknown'}) {HELD}; wait, or give output=FOLDER"
+        raise HeldError(message) from error
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"cannot write {path}: {reason}; free space or choose another folder") from error
@@ -57,9 +61,3 @@ def is_held(folder: Path) -> bool:
             return False
     except UserError as error:
         return isinstance(error, HeldError)
-
-
-def _holder(path: Path) -> str:
-    with suppress(OSError):
-        return path.read_text(encoding="utf-8", errors="replace")[:100].strip() or "unknown"
-    return "unknown"

@@ -79,14 +79,9 @@ class Pool:
         all_gpus: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Start a process.
+        """Start a process that reads ``payload`` from its standard input, with more variables in its environment.
 
-        Args:
-            name: Of the process and its log.
-            command: What is started.
-            payload: What it reads from its standard input.
-            all_gpus: It sees all GPUs, as it shares itself between several.
-            environment: Variables that it has beside those of this process.
+        With ``all_gpus`` it sees all GPUs, since it shares itself between several.
         """
         number = min(set(range(self.size)) - {number for number, _ in self._running.values()})
         gpu = None if all_gpus else self._gpus[number]

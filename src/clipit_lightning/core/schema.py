@@ -61,11 +61,7 @@ class Section:
     """Base of the sections: fields with a type, perhaps limits, and a sentence under each."""
 
     def __post_init__(self) -> None:
-        """Check the limits of numbers, and that texts are plain.
-
-        Raises:
-            UserError: A value is not allowed; the message names its key as it is typed.
-        """
+        """Check the limits of numbers, and that texts are plain; a UserError names the key as it is typed."""
         for key in keys_of(type(self)):
             value = getattr(self, key.name.rpartition(".")[2])
             for item in value if isinstance(value, list) else [value]:

@@ -65,16 +65,13 @@ def check_plain(text: str) -> None:
     for event in yaml.parse(text):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         value = event.value if isinstance(event, ScalarEvent) else ""
-        problem = ""
-        if depth > _DEEPEST:
-            problem = f"more than {_DEEPEST} levels"
-        elif isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-            problem = "anchors and aliases are not read; write the value out"
-        elif getattr(event, "tag", None):
-            problem = "tags are not read; write the plain value"
-        elif "${" in value or value == "???":
-            problem = "${...} and ??? are not read; write the value out"
-        elif len(value) > _WIDEST:
-            problem = f"a value of {len(value)} characters"
-        if problem:
+        has_alias = isinstance(event, AliasEvent) or getattr(event, "anchor", None)
+        problems = {
+            f"more than {_DEEPEST} levels": depth > _DEEPEST,
+            "anchors and aliases are not read; write the value out": has_alias,
+            "tags are not read; write the plain value": getattr(event, "tag", None),
+            "${...} and ??? are not read; write the value out": "${" in value or value == "???",
+            f"a value of {len(value)} characters": len(value) > _WIDEST,
+        }
+        for problem in filter(problems.get, problems):
             raise ValueError(f"line {event.start_mark.line + 1 if event.start_mark else 1}: {problem}")

@@ -29,11 +29,7 @@ LONG = 200_000
 
 
 def open_store(dataset: str, root: Path) -> Store:
-    """The store of a data set, checked.
-
-    Raises:
-        UserError: It is missing or unsound.
-    """
+    """The store of a data set, checked; a UserError where it is missing or unsound."""
     store = Store(root / f"{dataset}.h5")
     if not store.path.exists():
         raise UserError(f"missing: {store.path} ({BENCHMARKS[dataset].how_to_get}); then `clipit data import FOLDER`")
@@ -68,8 +64,7 @@ def evaluate_scores(
         dataset: The data set they are for.
         root: Folder of the stores.
         preset: Name of a published protocol, or ``default``; the only one for queries.
-        folds: A family of folds, a file of folds, or ``all``; by default the preset's, and ``all`` under ``default``.
-            Queries have none.
+        folds: A family or file of folds, or ``all``; by default the preset's, and ``all`` under ``default``.
         draws: Draws of the rows with chance; by default 20, and 5 where a video is so long that each takes seconds.
 
     Returns:
@@ -133,26 +128,21 @@ def _evaluate_queries(path: Path, dataset: str, root: Path, draws: int) -> dict[
 
 
 def format_evaluation(evaluation: dict[str, Any], details: bool = False) -> str:
-    """An evaluation as a table for a terminal, percent but for correlations.
+    """What `evaluate_scores` returned as a table for a terminal, percent but for correlations.
 
-    Args:
-        evaluation: What `evaluate_scores` returned.
-        details: Add a row for every video or query.
+    With ``details`` a row for every video or query follows.
     """
-    rules, draws = evaluation["rules"], evaluation["draws"]
+    rules, draws, head = evaluation["rules"], evaluation["draws"], f"{evaluation['dataset']}, "
     if "queries" in evaluation:
-        head = (
-            f"{evaluation['dataset']}, {evaluation['queries']} queries, best {100 * rules['budget']:g} % of shots, "
-            "semantic matching"
-        )
+        head += f"{evaluation['queries']} queries, best {100 * rules['budget']:g} % of shots, semantic matching"
         note = f"± standard deviation of {draws} draws; drop: F1 lost when queries of a video are exchanged"
         if evaluation["other_lengths"]:
             note += f"\nNOTE: {evaluation['other_lengths']} predictions have another number of shots than the rules say"
     else:
-        head = (
-            f"{evaluation['dataset']}, {evaluation['videos']} videos, folds {evaluation['folds']}, protocol "
-            f"{evaluation['preset']}: F1 {rules['f1']} over annotators, correlation {rules['correlation']}, budget "
-            f"{rules['rounding']} {100 * rules['budget']:g} %, shot {rules['shot_value']}, {rules['solver']}"
+        head += (
+            f"{evaluation['videos']} videos, folds {evaluation['folds']}, protocol {evaluation['preset']}: F1 "
+            f"{rules['f1']} over annotators, correlation {rules['correlation']}, budget {rules['rounding']} "
+            f"{100 * rules['budget']:g} %, shot {rules['shot_value']}, {rules['solver']}"
         )
         note = (
             f"[ ] 95 % bootstrap interval over videos; ± standard deviation of {draws} random draws; "
@@ -195,12 +185,8 @@ def _table(rows: Sequence[Mapping[Any, Any]]) -> str:
 def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | None = None) -> dict[str, pd.DataFrame]:
     """Floors and ceilings of a data set under every correlation rule; F1 mean and max stand in every table.
 
-    Args:
-        dataset: The data set.
-        root: Folder of the stores.
-        draws: Draws of the rows with chance.
-        keep: Folder to write ``<dataset>-<hash of the annotations>.json`` to, from where the leaderboard takes its
-            rows.
+    ``keep`` is a folder to write ``<dataset>-<hash of the annotations>.json`` to, from where the leaderboard takes its
+    rows.
 
     Returns:
         A table of `floors` by name of the rule; of a benchmark with queries, the table of `query_floors` under

@@ -12,7 +12,7 @@ def f1_scores(summary: NDArray[np.integer], user_summary: NDArray[np.integer]) -
         user_summary: 0/1 frames of each annotator, (annotators, frames).
 
     Returns:
-        F1 with each annotator, 0 to 1, (annotators,). An empty summary on either side gives 0, never NaN.
+        0 to 1, (annotators,). An empty summary on either side gives 0, never NaN.
 
     Raises:
         ValueError: The lengths differ.

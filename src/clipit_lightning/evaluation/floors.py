@@ -26,7 +26,7 @@ from clipit_lightning.evaluation.rules import (
 from clipit_lightning.summary.key_shots import budget_frames, chosen_to_frames, shot_lengths
 
 Choice = Callable[[QueryItem, int, np.random.Generator], Shots]
-"""Chooses so many shots of an item of a benchmark with queries, perhaps by chance; positions counted from 0."""
+"""Chooses so many shots of an item of a benchmark with queries, perhaps by chance."""
 
 
 def floors(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 0) -> pd.DataFrame:
@@ -40,12 +40,7 @@ def floors(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 
     - ``mean-annotator``: the mean importance as scores: the ceiling of a scorer.
 
     Annotators agree on the steps or frames of the correlation rule, with their ratings or summaries (`annotators`).
-
-    Args:
-        videos: The videos of a data set, with annotations.
-        rules: How scores become numbers.
-        draws: Number of random draws, at least 2.
-        seed: Of the random scores.
+    There are at least 2 draws.
 
     Returns:
         A row a scorer: ``name``, the means over videos of ``f1``, ``f1_mean``, ``f1_max``, ``kendall_tau`` and
@@ -54,7 +49,6 @@ def floors(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 
 
     Raises:
         UserError: The rules need annotations that a video lacks, or there is no video.
-        ValueError: There are fewer than 2 draws.
     """
     _check(videos, draws)
     chance = random_draws(videos, rules, draws, seed)
@@ -78,7 +72,7 @@ def _check(videos: Sequence[Video] | Sequence[QueryVideo], draws: int) -> None:
         raise UserError("there is no video to measure floors on")
 
 
-def random_draws(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 0) -> pd.DataFrame:
+def random_draws(videos: Sequence[Video], rules: Rules, draws: int, seed: int) -> pd.DataFrame:
     """Means over videos of uniform random step scores, a row a draw, a column a metric."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame(
@@ -108,11 +102,7 @@ def uniform_summary(video: Video, rules: Rules) -> NDArray[np.uint8]:
 
 
 def measure_quietly(video: Video, scores: NDArray[np.floating], rules: Rules) -> dict[str, float]:
-    """`measure` where constant scores need no warning, and F1 is needed.
-
-    Raises:
-        UserError: The store lacks the annotators' summaries, or what the correlation needs.
-    """
+    """`measure` where constant scores need no warning, and F1 is needed."""
     user_summaries(video)  # without them there is no F1
     with warnings.catch_warnings(action="ignore", category=ConstantScoresWarning):  # a short random row may be constant
         return measure(video, scores, rules)
@@ -156,31 +146,23 @@ def query_floors(videos: Sequence[QueryVideo], rules: QueryRules, draws: int = 1
     - ``oracle``: shots of the oracle summary by chance; where it is too short, all, and others by chance: the ceiling
       of a prediction of this length.
 
-    Args:
-        videos: All videos of the benchmark.
-        rules: How many shots are taken.
-        draws: Draws of the rows with chance, at least 2.
-        seed: Of the draws.
+    There are at least 2 draws of the rows with chance.
 
     Returns:
         A row a choice: ``name``; ``f1``, ``precision`` and ``recall``, means over a video's queries, then over videos;
         ``f1_std`` and so on, the standard deviation over draws (0 without chance); and ``<key>``, the mean F1 of each
         video, with ``<key>_std``. 0 to 1.
-
-    Raises:
-        UserError: There is no video.
-        ValueError: There are fewer than 2 draws.
     """
     _check(videos, draws)
-    choices: dict[str, tuple[Choice, int]] = {
-        "random": (_random, draws),
-        "uniform": (_evenly, 1),
-        "both-concepts": (_both_concepts, draws),
-        "oracle": (_oracle, draws),
+    choices: dict[str, Choice] = {
+        "random": lambda item, count, rng: rng.choice(item.n_steps, count, replace=False),
+        "uniform": lambda item, count, rng: np.unique(np.linspace(0, item.n_steps - 1, count).astype(np.int64)),
+        "both-concepts": _both_concepts,
+        "oracle": lambda item, count, rng: np.argsort(-(item.oracle + rng.random(item.n_steps)))[:count],
     }
     rows = []
-    for name, (choice, times) in choices.items():
-        rng = np.random.default_rng(seed)
+    for name, choice in choices.items():
+        times, rng = 1 if name == "uniform" else draws, np.random.default_rng(seed)
         drawn = pd.DataFrame([_draw(videos, choice, rules, rng) for _ in range(times)])
         spread = drawn.std(ddof=1) if times > 1 else 0 * drawn.iloc[0]
         rows.append({"name": name, **drawn.mean(), **{f"{key}_std": value for key, value in spread.items()}})
@@ -200,18 +182,6 @@ def _draw(
     return _mean(rows) | by_video
 
 
-def _random(item: QueryItem, count: int, rng: np.random.Generator) -> Shots:
-    return rng.choice(item.n_steps, count, replace=False)
-
-
-def _evenly(item: QueryItem, count: int, rng: np.random.Generator) -> Shots:
-    return np.unique(np.linspace(0, item.n_steps - 1, count).astype(np.int64))
-
-
 def _both_concepts(item: QueryItem, count: int, rng: np.random.Generator) -> Shots:
     held = item.video.tags[:, item.video.queries[item.query]].sum(axis=1)  # (shots,) concepts of the query
     return np.argsort(-(held + rng.random(item.n_steps)))[:count]
-
-
-def _oracle(item: QueryItem, count: int, rng: np.random.Generator) -> Shots:
-    return np.argsort(-(item.oracle + rng.random(item.n_steps)))[:count]

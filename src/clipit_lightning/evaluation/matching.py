@@ -27,14 +27,10 @@ class Match(NamedTuple):
 
 
 def tag_iou(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Intersection over union of the tags of every pair of shots; two shots without tags have 0.
-
-    Args:
-        ours: 1 where a shot shows a concept, (shots, concepts).
-        theirs: 1 where one of other shots shows a concept, (others, concepts).
+    """Intersection over union of 0/1 tags, (shots, concepts) and (others, concepts), of every pair of shots.
 
     Returns:
-        0 to 1, (shots, others).
+        0 to 1, (shots, others); two shots without tags have 0.
     """
     one, other = ours.astype(np.float64), theirs.astype(np.float64)
     shared = one @ other.T  # (shots, others)
@@ -82,14 +78,8 @@ def query_drops(video: QueryVideo, chosen: Mapping[int, Shots]) -> dict[int, flo
     """How much F1 a query loses when its prediction is replaced by that of another query of the same video.
 
     The mean over all others: what shuffling the queries within a video costs, without chance. A scorer that ignores the
-    query has exactly 0; below 0, other queries' predictions fit better.
-
-    Args:
-        video: The video.
-        chosen: The predicted shots of queries, by position of the query.
-
-    Returns:
-        F1 of the own prediction less the mean F1 of the others', by query; 0 where there is no other query.
+    query has exactly 0; below 0, other queries' predictions fit better. By position of the query, as the shots; 0 where
+    there is no other query.
     """
     drops = {}
     for query in chosen:

@@ -63,11 +63,7 @@ class ItemMetric(Metric):
             return self._table()
 
     def compute(self) -> dict[str, Tensor]:
-        """Mean of each column over items, float64.
-
-        Raises:
-            ValueError: No item was added.
-        """
+        """Mean of each column over items, float64."""
         table = self._table()
         if table.empty:
             raise ValueError(f"{type(self).__name__}: no item was added")
@@ -87,11 +83,7 @@ class ItemMetric(Metric):
 
 
 class AnnotatorMeasures(ItemMetric):
-    """F1 and rank correlations of videos with annotators.
-
-    Args:
-        rules: How scores of a benchmark's videos become numbers, by its name.
-    """
+    """F1 and rank correlations of videos with annotators, by the rules that a benchmark's name stands for."""
 
     names = ANNOTATOR_METRICS
     monitor = "kendall_tau"
@@ -111,11 +103,7 @@ class AnnotatorMeasures(ItemMetric):
 
 
 class QueryMeasures(ItemMetric):
-    """Semantic matching of videos with queries, and how much the query matters.
-
-    Args:
-        rules: How the scores of a query become shots.
-    """
+    """Semantic matching of videos with queries, and how much the query matters."""
 
     names = QUERY_METRICS
     monitor = "f1"

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MetricName:
-    """How one metric is written."""
+    """How one metric is written: on a page, and as the head of a table's column."""
 
     label: str
-    """Its name on a page."""
     column: str
-    """Its name as the head of a table's column."""
     factor: float = 100.0
     """What its value, a fraction in every file, is multiplied by for printing: 100 where the field prints percent."""
     digits: int = 1

@@ -17,7 +17,6 @@ class Preset:
     correlation: dict[str, str]
     """What it correlates, by data set; the default rule where the code computes none."""
     about: str
-    """What the code does, in a sentence."""
 
 
 PRESETS: dict[str, Preset] = {

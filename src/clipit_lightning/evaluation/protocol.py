@@ -75,11 +75,7 @@ def evaluation_differences(one: Protocol, other: Protocol) -> list[str]:
 
 
 def rules_of(chosen: ProtocolConfig, dataset: str, target: str) -> Rules:
-    """The rules for a video of a benchmark: as chosen for the target; sources always keep their own conventions.
-
-    Raises:
-        UserError: There is no such correlation rule.
-    """
+    """The rules for a video of a benchmark: as chosen for the target; sources always keep their own conventions."""
     names = ("default", *CORRELATION_RULES)
     wrong = f"is {chosen.correlation}; it must be one of {', '.join(names)}"
     require(chosen.correlation in names, "protocol.correlation", wrong)
@@ -99,11 +95,7 @@ def query_rules_of(chosen: ProtocolConfig, dataset: str) -> QueryRules:
 
 
 def check_contradictions(config: Config) -> None:
-    """Check that the benchmark has what the configuration asks for, before any data are read.
-
-    Raises:
-        UserError: The configuration contradicts the kind of its benchmark.
-    """
+    """Check that the benchmark has what the configuration asks for, before any data are read."""
     data, selects = config.data, config.selection == "val"
     check_names(data.dataset, data.sources)
     no_part = "val needs a validation part, and {} leaves none; say selection=last"
@@ -137,16 +129,7 @@ def check_contradictions(config: Config) -> None:
 def make_protocol(
     config: Config, sources: tuple[str, ...], folds: Sequence[Fold], data: str, annotations_hash: str, data_hash: str
 ) -> Protocol:
-    """The protocol of a configuration whose preset is applied.
-
-    Args:
-        config: The run's configuration.
-        sources: Benchmarks that train beside the target.
-        folds: All folds, also where only one is run.
-        data: ``real`` or ``mini``.
-        annotations_hash: Hash of the target's annotations.
-        data_hash: Hash of the contents of the stores.
-    """
+    """The protocol of a configuration whose preset is applied, with all its folds, also where only one is run."""
     dataset = config.data.dataset
     return Protocol(
         dataset=dataset,

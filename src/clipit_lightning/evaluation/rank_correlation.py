@@ -81,13 +81,6 @@ def kendall_tau_b(one: Ranked, other: Ranked) -> float:
 
     (concordant - discordant) / sqrt((pairs - ties in one) (pairs - ties in other)), Kendall, "The treatment of ties in
     ranking problems" (1945). Counted in whole numbers from the table of levels, O(values + levels * levels).
-
-    Args:
-        one: A row, (values,).
-        other: Another of the same length, (values,).
-
-    Returns:
-        -1 to 1.
     """
     cells = len(one.counts) * len(other.counts)
     if cells > min(MAX_CELLS, CELLS_PER_VALUE * len(one.level)):
@@ -100,15 +93,7 @@ def kendall_tau_b(one: Ranked, other: Ranked) -> float:
 
 
 def spearman_rho(one: Ranked, other: Ranked) -> float:
-    """Spearman's rho of two rows of which neither is constant: Pearson's correlation of their average ranks.
-
-    Args:
-        one: A row, (values,).
-        other: Another of the same length, (values,).
-
-    Returns:
-        -1 to 1.
-    """
+    """Spearman's rho of two rows of which neither is constant: Pearson's correlation of their average ranks."""
     ours, theirs = _centred_ranks(one), _centred_ranks(other)  # (levels,) each
     covariance = float(ours[one.level] @ theirs[other.level])
     scale = math.sqrt(float(one.counts @ ours**2)) * math.sqrt(float(other.counts @ theirs**2))

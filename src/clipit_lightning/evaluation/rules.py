@@ -28,29 +28,19 @@ class ConstantScoresWarning(UserWarning):
 
 
 def user_summaries(video: Video) -> NDArray[np.uint8]:
-    """The annotators' 0/1 summaries of a video, (annotators, frames).
-
-    Raises:
-        UserError: The store holds none.
-    """
+    """The annotators' 0/1 summaries of a video, (annotators, frames); a UserError where the store holds none."""
     if video.user_summary is None:
         raise UserError(f"{video.id}: the store has no annotators' summaries; import them (`clipit data import`)")
     return video.user_summary
 
 
 def ratings_or_summaries(video: Video) -> Values:
-    """Each annotator's ratings, (annotators, steps), or, of benchmarks that have none, summary, (annotators, frames).
-
-    Raises:
-        UserError: The store does not hold them.
-    """
+    """Each annotator's ratings, (annotators, steps); of benchmarks that have none, summary, (annotators, frames)."""
     if video.user_scores is not None:
         return video.user_scores
     if BENCHMARKS[video.dataset].has_ratings:
-        raise UserError(
-            f"{video.id}: the store has no annotators' ratings; import them (`clipit data import` finds "
-            "ydata-tvsum50.mat)"
-        )
+        problem = "the store has no annotators' ratings; import them (`clipit data import` finds ydata-tvsum50.mat)"
+        raise UserError(f"{video.id}: {problem}")
     return user_summaries(video)
 
 
@@ -69,7 +59,6 @@ class CorrelationRule:
     annotators: Callable[[Video], Values]
     """Values of each annotator of a video, (annotators, steps) or (annotators, frames)."""
     about: str
-    """The rule in a sentence."""
     of_mean: bool = False
     """Whether the only reference is the annotators' mean; otherwise each annotator is one."""
 
@@ -141,9 +130,7 @@ def measure(video: Video, scores: NDArray[np.floating], rules: Rules) -> dict[st
         ValueError: There is neither a score for each step nor one for each frame, or a score is not finite.
     """
     if len(scores) not in (video.n_steps, video.n_frames):
-        raise ValueError(
-            f"{video.id}: {len(scores)} scores fit neither {video.n_steps} steps nor {video.n_frames} frames"
-        )
+        raise ValueError(f"{video.id}: {len(scores)} scores, expected {video.n_steps} or {video.n_frames}")
     summary = rules.summary(video, scores)  # (frames,)
     agreement = dict.fromkeys(("f1", "f1_mean", "f1_max"), math.nan)
     if video.user_summary is not None:
@@ -152,21 +139,17 @@ def measure(video: Video, scores: NDArray[np.floating], rules: Rules) -> dict[st
 
 
 def correlate(video: Video, scores: NDArray[np.floating], summary: NDArray[np.integer], rule: str) -> Correlation:
-    """Rank correlations of a video's scores, or of its summary, with the references of a rule.
+    """Rank correlations of a video's scores, or of the summary that they give, with the references of a rule.
 
     Args:
         video: Its annotations.
         scores: Step scores, (steps,), or frame scores, (frames,).
-        summary: The 0/1 summary, (frames,), that they give.
+        summary: The 0/1 summary, (frames,).
         rule: A name in `CORRELATION_RULES`.
 
     Returns:
         The means over references. Constant scores have correlation 0 under every rule, and so has a summary that holds
         no frame or every frame; both with a ``ConstantScoresWarning`` that names the video.
-
-    Raises:
-        UserError: The store lacks annotations that the rule needs.
-        ValueError: A value is not finite.
     """
     chosen = CORRELATION_RULES[rule]
     constant = np.ptp(_aligned(scores, video, on_frames=False)) == 0
@@ -182,14 +165,7 @@ def correlate(video: Video, scores: NDArray[np.floating], summary: NDArray[np.in
 
 
 def references(video: Video, rule: str) -> Values:
-    """What a video is correlated with under a rule: each annotator, or their mean.
-
-    Returns:
-        (references, steps), or (references, frames) under a rule on frames.
-
-    Raises:
-        UserError: The store lacks annotations that the rule needs.
-    """
+    """What a video is correlated with under a rule: each annotator, or their mean; shaped as `annotators`."""
     rows = annotators(video, rule)
     return rows.mean(axis=0, dtype=np.float64)[None] if CORRELATION_RULES[rule].of_mean else rows
 

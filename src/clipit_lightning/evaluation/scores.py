@@ -56,7 +56,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_npz(path: Path) -> dict[str, Any]:
     with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+        return dict(file)
 
 
 def _read_hdf5(path: Path) -> dict[str, Any]:
@@ -76,11 +76,7 @@ def _read_member(file: h5py.File, name: str) -> NDArray[Any]:
 
 
 def numbers(values: Any) -> Scores:  # noqa: ANN401 - whatever stood in a file
-    """Numbers of any kind, but not what numpy would make numbers of: texts, truths, complex numbers.
-
-    Raises:
-        ValueError: There is something else.
-    """
+    """Numbers of any kind; a ValueError for what numpy would make numbers of: texts, truths, complex numbers."""
     array = np.asarray(values)
     if array.size and (array.dtype.kind not in "iuf" or (isinstance(values, list) and _has_truths(values))):
         raise ValueError("numbers are needed")
@@ -110,13 +106,8 @@ def match_scores(
 ) -> list[tuple[Video, Scores]]:
     """Join scores with videos by key (``video_7``), id (``tvsum/video_7``), or name (a YouTube id, a SumMe title).
 
-    Args:
-        scores: As read.
-        videos: All videos of the data set.
-        needed: Ids of the videos that the folds test.
-
     Returns:
-        These videos in their order, each with its scores, (steps,) or (frames,).
+        The videos whose ids are needed, in their order, each with its scores, (steps,) or (frames,).
 
     Raises:
         UserError: A video is unknown, is given twice, has neither a score for each step nor for each frame, or is
@@ -139,16 +130,7 @@ def _plain(name: str) -> str:
 
 
 def _names_by_id(ids: Mapping[str, str | None], what: str, example: str) -> dict[str, str]:
-    """The name in a file for each id.
-
-    Args:
-        ids: Id of the video or query that each name in the file stands for; None where there is none.
-        what: A ``video`` or a ``query``.
-        example: A name.
-
-    Raises:
-        UserError: A name is unknown, or an id is named twice.
-    """
+    """The name in a file for each id, from the id that each name stands for; None where there is no such ``what``."""
     names: dict[str, str] = {}
     for name, id in ids.items():
         if id is None:
@@ -211,10 +193,8 @@ def _chosen(where: str, prediction: Any, item: QueryItem, rules: QueryRules) -> 
         raise UserError(f"{where}: a row of finite numbers is needed")
     if not shots:
         if len(row) != item.n_steps:
-            raise UserError(
-                f"{where}: {len(row)} scores, expected {item.n_steps}, one for each shot; chosen shots are written as "
-                '{"shots": [...]}'
-            )
+            problem = f"{len(row)} scores, expected {item.n_steps}, one for each shot"
+            raise UserError(f'{where}: {problem}; chosen shots are written as {{"shots": [...]}}')
         return rules.choose(row)
     if not len(row) or (row != np.floor(row)).any() or row.min() < 1 or row.max() > item.n_steps:
         raise UserError(f"{where}: shots are whole numbers from 1 to {item.n_steps}, at least one")

@@ -22,13 +22,7 @@ def _as_numbers(row: "pd.Series[float]") -> dict[str, float]:
 
 
 def bootstrap_interval(values: Sequence[float], seed: int = 0, resamples: int = 10_000) -> tuple[float, float]:
-    """Percentile interval (95 %) of a mean over videos: videos are drawn again, with replacement.
-
-    Args:
-        values: One value a video.
-        seed: Of the draws.
-        resamples: Number of draws.
-    """
+    """Percentile interval (95 %) of a mean over videos, each with a value: they are drawn again, with replacement."""
     array = np.asarray(values, dtype=np.float64)
     rng = np.random.default_rng(seed)
     means = array[rng.integers(0, len(array), size=(resamples, len(array)))].mean(axis=1)  # (resamples,)

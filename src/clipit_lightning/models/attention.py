@@ -10,14 +10,8 @@ from torch.nn import functional
 def sinusoidal_positions(steps: int, width: int, device: torch.device | None = None) -> Tensor:
     """Sine and cosine positions of Vaswani et al. 2017, section 3.5, for any number of steps.
 
-    They are computed when needed and not stored, so that no video is too long. Sines fill the first half of
-    the features and cosines the second (the paper interleaves them; a linear layer cannot tell the
-    difference).
-
-    Args:
-        steps: Number of positions.
-        width: Number of features of a position.
-        device: Where to put the result.
+    Computed when needed and not stored, so that no video is too long. Sines fill the first half of the features and
+    cosines the second (the paper interleaves them; a linear layer cannot tell the difference).
 
     Returns:
         Positions in [-1, 1], (steps, width).
@@ -34,13 +28,8 @@ class MultiHeadAttention(nn.Module):
     With dropout of the attention weights, PyTorch falls back to an implementation that holds the (steps, steps)
     weights of every head in memory, which a video of 10,000 steps does not allow.
 
-    Args:
-        width: Number of features of queries, keys and values.
-        heads: Number of heads.
-        head_size: Number of features of a head; by default `heads` must divide `width`.
-        bias: Whether the linear layers have biases.
-        dropout: Probability of dropping an attention weight.
-        scale: What energies are multiplied with; by default one over the root of the size of a head.
+    A head has `head_size` features, by default `width` over `heads`; energies are multiplied with `scale`, by default
+    one over the root of the size of a head.
 
     Raises:
         ValueError: `heads` does not divide `width`.
@@ -104,11 +93,6 @@ class LanguageGuidedAttention(nn.Module):
 
     Residual and norm keep the frame. Captions, or the phrases of a query, must be separate tokens: **with one single
     token the softmax is constant**, and every step of the video gets the same vector added, whatever the step shows.
-
-    Args:
-        width: Number of features of steps and text tokens.
-        heads: Number of heads; must divide `width`.
-        dropout: Probability with which a feature of what language adds is dropped.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:

@@ -14,16 +14,8 @@ class ClipItScorer(Scorer):
     Steps and text tokens (a video's captions, or a query's phrases) are projected to `width`; language-guided
     attention adds to each step what the text says; an encoder and a decoder over the attended steps lead to one linear
     head for the score and one that reconstructs the features. Ours are the scale of the features, to the norm of a
-    vector of ones, and the place of norms, before attention and feed-forward.
-
-    Args:
-        feature_dim: Number of features of a step.
-        text_dim: Number of features of a text token.
-        width: Number of features inside.
-        heads: Heads of every attention; must divide `width`.
-        encoder_layers: Layers of the encoder; at least 0.
-        decoder_layers: Layers of the decoder; at least 0. Without, the encoder's output is scored.
-        dropout: Probability of dropping a feature of what any layer adds, and of what the score head reads.
+    vector of ones, and the place of norms, before attention and feed-forward. `dropout` is the probability of dropping
+    a feature of what any layer adds, and of what the score head reads.
 
     Raises:
         ValueError: `heads` does not divide `width`.

@@ -13,36 +13,18 @@ from clipit_lightning.models.transformer import FrameScoringTransformer
 class ClipItPlusScorer(Scorer):
     """CLIP-It (see ``ClipItScorer``) with what few training videos need: the paper's network learns 20 to 40 by heart.
 
-    All of it is ours, and each addition can be switched off:
+    All of it is ours, and each addition can be switched off. Windows are sizes in steps, odd.
 
     - `width` may be far below CLIP's 512, and image and text features may differ in number.
     - The step's projection sees means over its surroundings too (`windows`), and a few cues (see `step_cues`).
-    - With `linear_path`, a linear layer on the same inputs adds to the logit. It starts at 0.
+      `feature_gain` multiplies the features beside the cues; below 1 the cues are learned first.
+    - With `linear_path`, a linear layer on the same inputs adds to the logit. It starts at 0; with `transformer_gain`,
+      the factor of the transformer's logit, below 1 it learns first.
     - With `alike_gain` above 0, the logits are means over the steps of the video that look alike (see `alike_mean`),
       judged by means over `alike_window` steps, when the scorer does not train: what is shown again is as important
       as before. Training through these means measured worse.
     - With `score_window` above 1, the logits are means over that many steps: annotators rate whole shots.
     - With `peak_window` above 1, peaks of the logits stand above all other steps when the scorer does not train.
-
-    Args:
-        feature_dim: Number of features of a step.
-        text_dim: Number of features of a text token.
-        width: Number of features inside.
-        heads: Heads of every attention; must divide `width`.
-        encoder_layers: Layers of the encoder; at least 0.
-        decoder_layers: Layers of the decoder; at least 0. Without, the encoder's output is scored.
-        dropout: Probability of dropping a feature of what any layer adds, and of what the score head reads.
-        input_dropout: Probability of dropping an input feature.
-        feature_gain: What features are multiplied with beside cues; at 1 entries of both are of one size, below 1 the
-            cues are learned first.
-        windows: Sizes in steps, odd, of the surroundings that the input shows beside the step itself.
-        linear_path: Whether a linear layer on the inputs adds to the logit.
-        transformer_gain: What the transformer's logit is multiplied with; below 1 the linear path learns first.
-        alike_gain: How sharply steps that look alike are told from others, see `alike_mean`; 0 leaves logits alone.
-        alike_window: Size in steps, odd, of the surroundings by whose mean features steps are compared for it.
-        score_window: Size in steps, odd, of the surroundings over which logits are averaged; 1 for none.
-        peak_window: Size in steps, odd, of the surroundings of which the best step is preferred (`prefer_peaks`); 1
-            for none.
 
     Raises:
         ValueError: `heads` does not divide `width`, or the size of a surrounding is not odd.
@@ -75,9 +57,7 @@ class ClipItPlusScorer(Scorer):
         if not all(size % 2 for size in (*windows, *sizes.values())):
             named = ", ".join(f"{name} ({size})" for name, size in sizes.items())
             raise ValueError(f"windows ({list(windows)}), {named} must be odd: a step is their middle")
-        self.feature_gain = feature_gain
-        self.transformer_gain = transformer_gain
-        self.windows = tuple(windows)
+        self.feature_gain, self.transformer_gain, self.windows = feature_gain, transformer_gain, tuple(windows)
         self.alike_gain, self.alike_window = alike_gain, alike_window
         self.score_window, self.peak_window = score_window, peak_window
         # Only features of one encoder can be compared before anything is learned.

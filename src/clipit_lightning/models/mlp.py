@@ -10,12 +10,6 @@ class MlpScorer(Scorer):
     """A perceptron of two layers from the unit-norm features of a step to its score.
 
     It knows neither text nor other steps: what a scorer with attention gains over it, attention gains.
-
-    Args:
-        feature_dim: Number of features of a step.
-        text_dim: Number of features of a text token; any will do.
-        width: Number of hidden features.
-        dropout: Probability of dropping a hidden feature.
     """
 
     title = "MLP"

@@ -23,14 +23,6 @@ class PglSumScorer(Scorer):
     Where the heads do not divide the features, a head has as many as the quotient rounded up: the linear layer after
     the heads leads back to the features whatever their number. Attention weights have dropout, as in the authors' code:
     while it trains, the (heads, steps, steps) weights of a video are in memory.
-
-    Args:
-        feature_dim: Number of features of a step.
-        text_dim: Number of features of a text token; any will do.
-        global_heads: Heads of the global attention.
-        local_heads: Heads of each local attention.
-        segments: Number of segments of a video.
-        dropout: Probability of dropping an attention weight, and a feature before each norm.
     """
 
     title = "PGL-SUM"
@@ -88,12 +80,7 @@ def energy_positions(steps: int, width: int, device: torch.device | None = None)
 
     Row p has ``sin(p / 10000^(2i / width))`` in column 2i and its cosine in column 2i + 1: the first steps
     of two videos have the same, whatever their lengths. (The authors' code leaves the last column of an odd number of
-    steps at 0.)
-
-    Args:
-        steps: Number of steps.
-        width: Number of features of a step, the paper's D.
-        device: Where to put the result.
+    steps at 0.) ``width`` is the number of features of a step, the paper's D.
 
     Returns:
         Between -1 and 1, (steps, steps).

@@ -11,13 +11,7 @@ from clipit_lightning.models.scorer import Scorer, ScorerOutput
 class RandomScorer(Scorer):
     """Uniform random scores, the same for a video in every batch, order, padding and process.
 
-    The chance of a video follows from `seed` and its features alone. It has nothing to learn, and no
-    parameter.
-
-    Args:
-        feature_dim: Number of features of a step; any will do.
-        text_dim: Number of features of a text token; any will do.
-        seed: Draws other scores.
+    The chance of a video follows from `seed` and its features alone. It has nothing to learn, and no parameter.
     """
 
     title = "Random"

@@ -20,12 +20,6 @@ class RidgeScorer(Scorer):
     `score_window` steps, since annotators rate whole shots.
 
     Nothing in it learns by gradients: a fit in closed form reads `inputs` and gives the weights to `set_weights`.
-
-    Args:
-        feature_dim: Number of features of a step.
-        text_dim: Number of features of a text token.
-        windows: Sizes in steps, odd, of the surroundings that the inputs show.
-        score_window: Size in steps, odd, of the surroundings over which logits are averaged.
     """
 
     title = "Linear"
@@ -50,13 +44,7 @@ class RidgeScorer(Scorer):
         self.register_buffer("offset", torch.zeros(()))
 
     def inputs(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What the regression reads.
-
-        Args:
-            features: Features of the steps, (videos, steps, features): a video an item, or one that all share.
-            step_mask: True where a step is real, (items, steps).
-            text: Features of the text tokens, (items, tokens, features).
-            text_mask: True where a token is real, (items, tokens).
+        """What the regression reads of the arguments of `forward`.
 
         Returns:
             Features and their means over each window, (videos, steps, (1 + windows) * features), and cues, (items,
@@ -70,12 +58,7 @@ class RidgeScorer(Scorer):
         return torch.cat([seen, *around], dim=2), CUE_GAIN * cues
 
     def set_weights(self, weights: Tensor, offset: Tensor) -> None:
-        """Take the result of a fit.
-
-        Args:
-            weights: One for each input, those of features first, (inputs,).
-            offset: Added to every logit, ().
-        """
+        """Take the result of a fit: weights of the inputs, those of features first, (inputs,), and offset, ()."""
         features = self.feature_weights.numel()
         of_features, of_cues = weights[:features], weights[features:]
         self.feature_weights.copy_(of_features.view_as(self.feature_weights))

@@ -7,16 +7,12 @@ from torch import Tensor, nn
 
 
 class ScorerOutput(NamedTuple):
-    """Scores of steps; both fields are 0 where a step is padding.
-
-    Attributes:
-        logits: Importance of each step before the sigmoid, (items, steps).
-        reconstruction: The features of each step as the scorer reconstructs them, in the units of its input,
-            (items, steps, features); None from a scorer that does not reconstruct them.
-    """
+    """Scores of steps; both fields are 0 where a step is padding."""
 
     logits: Tensor
+    """Importance of each step before the sigmoid, (items, steps)."""
     reconstruction: Tensor | None
+    """The features of each step in the units of the input, (items, steps, features), where they are reconstructed."""
 
     @property
     def scores(self) -> Tensor:

@@ -8,14 +8,8 @@ from clipit_lightning.models.attention import MultiHeadAttention, sinusoidal_pos
 class FrameScoringTransformer(nn.Module):
     """Encoder and decoder of CLIP-It (section 3.2) with sinusoidal positions of any length.
 
-    The decoder's input are the attended steps, as the encoder's.
-
-    Args:
-        width: Number of features of a step.
-        heads: Heads of every attention; must divide `width`.
-        encoder_layers: Layers of the encoder; at least 0.
-        decoder_layers: Layers of the decoder; at least 0. Without, the encoder's output is returned.
-        dropout: Probability of dropping a feature of what any layer adds.
+    The decoder's input are the attended steps, as the encoder's. Either may have no layer; without a decoder the
+    encoder's output is returned. `dropout` is the probability of dropping a feature of what any layer adds.
     """
 
     def __init__(self, width: int, heads: int, encoder_layers: int, decoder_layers: int, dropout: float) -> None:
@@ -28,15 +22,7 @@ class FrameScoringTransformer(nn.Module):
         self.decoder_norm = nn.LayerNorm(width)
 
     def forward(self, attended: Tensor, step_mask: Tensor) -> Tensor:
-        """Let the steps of every item look at each other.
-
-        Args:
-            attended: What language-guided attention gave, (items, steps, width).
-            step_mask: True where a step is real, (items, steps).
-
-        Returns:
-            (items, steps, width).
-        """
+        """Let the attended steps of every item, (items, steps, width), look at each other; of the same shape."""
         _, count, width = attended.shape
         placed = attended + sinusoidal_positions(count, width, attended.device)  # (items, steps, width)
         memory: Tensor = placed  # (items, steps, width)
@@ -56,12 +42,6 @@ class TransformerLayer(nn.Module):
     """One layer of the frame-scoring transformer: an encoder layer, or with `memory` a decoder layer.
 
     Pre-norm, unlike in Vaswani et al. 2017: it trains without a warm-up.
-
-    Args:
-        width: Number of features of a step.
-        heads: Number of heads; must divide `width`.
-        dropout: Probability of dropping a feature of what attention or feed-forward adds.
-        memory: Whether the layer also looks at the output of an encoder, which makes it a decoder layer.
     """
 
     def __init__(self, width: int, heads: int, dropout: float, memory: bool = False) -> None:
@@ -78,15 +58,8 @@ class TransformerLayer(nn.Module):
     def forward(self, steps: Tensor, step_mask: Tensor, memory: Tensor | None = None) -> Tensor:
         """Let the steps of a video look at each other, and at the encoder's.
 
-        No causal mask: a summary may depend on what comes later.
-
-        Args:
-            steps: (videos, steps, width).
-            step_mask: True where a step is real, (videos, steps).
-            memory: The encoder's output, (videos, steps, width); only for a layer made with `memory`.
-
-        Returns:
-            (videos, steps, width).
+        No causal mask: a summary may depend on what comes later. Steps, memory (the encoder's output) and the result
+        are (videos, steps, width).
         """
         normed = self.self_norm(steps)  # (videos, steps, width)
         steps = steps + self.dropout(self.self_attention(normed, normed, step_mask))  # (videos, steps, width)

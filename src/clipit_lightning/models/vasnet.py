@@ -12,11 +12,7 @@ SCALE = 0.06
 class Regressor(nn.Module):
     """From attended steps to logits: dropout and norm, a hidden layer with ReLU, dropout and norm, a linear layer.
 
-    VASNet's, which PGL-SUM took over.
-
-    Args:
-        width: Number of features of a step, and of the hidden layer.
-        dropout: Probability of dropping a feature before each norm.
+    VASNet's, which PGL-SUM took over. A step and the hidden layer have `width` features.
     """
 
     def __init__(self, width: int, dropout: float) -> None:
@@ -44,11 +40,6 @@ class VasNetScorer(Scorer):
 
     As in the authors' code, attention weights have dropout too: while it trains, the (steps, steps) weights of a video
     are in memory. Their code then sums over t where the paper's equation sums over i; here the equation stands.
-
-    Args:
-        feature_dim: Number of features of a step.
-        text_dim: Number of features of a text token; any will do.
-        dropout: Probability of dropping an attention weight, and a feature before each norm.
     """
 
     title = "VASNet"

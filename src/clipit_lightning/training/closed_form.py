@@ -96,10 +96,7 @@ def second_moments(scorer: RidgeScorer, batches: Iterable[Batch]) -> Tensor:
     """Sums over all real steps of all items of the products of every two of: a step's inputs, its target, and 1.
 
     The target is the importance, with mean 0 and variance 1 over each item, so that no item weighs more than another.
-    Features that items share are multiplied with each other once.
-
-    Returns:
-        Symmetric, 64-bit, (inputs + 2, inputs + 2).
+    Features that items share are multiplied with each other once. Symmetric, 64-bit, (inputs + 2, inputs + 2).
     """
     return cast(Tensor, sum(_second_moments(scorer, batch) for batch in batches))
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.store import Store
+from clipit_lightning.evaluation.evaluate import open_store
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
@@ -61,11 +62,11 @@ def read_finished_run(path: Path, root: Path | None = None) -> FinishedRun:
 
 
 def _same_store(path: Path, protocol: Protocol, root: Path) -> Store:
-    store = Store(root / f"{protocol.dataset}.h5")
-    if not store.path.exists():
-        raise UserError(f"{store.path}: the run's store is missing; name the folder that it lies in now: --root FOLDER")
-    if problems := store.check():
-        raise UserError(f"{store.path}: {problems[0]}; run `clipit data check --root {root}`")
+    path_of_store = root / f"{protocol.dataset}.h5"
+    if not path_of_store.exists():
+        way_out = "name the folder that it lies in now: --root FOLDER"
+        raise UserError(f"{path_of_store}: the run's store is missing; {way_out}")
+    store = open_store(protocol.dataset, root)
     if (now := store.annotations_hash()) != protocol.annotations_hash:
         raise UserError(
             f"{store.path}: has other annotations than the run {path} was measured against (now {now}, then "

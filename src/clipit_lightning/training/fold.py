@@ -72,15 +72,12 @@ def fold_line(config: Config, fold: FoldResult, names: Sequence[str]) -> str:
     reached = fold.metrics if config.test else fold.validation or {}
     words = [] if config.test else ["validation"]
     words += [f"{name} {reached[name]:.3f}" for name in names if name in reached]
-    words += [] if fold.epoch is None else [f"({_chosen(config, fold.epoch)}, selection {config.selection})"]
+    if fold.epoch is not None:
+        chosen = f"epoch {fold.epoch + 1} of {config.optim.epochs}"
+        if scorer_class(config.model.name).selects == "alpha":
+            chosen = f"alpha {config.model.alphas[fold.epoch]:g}"
+        words.append(f"({chosen}, selection {config.selection})")
     return f"fold {fold.fold}: " + "  ".join(words)
-
-
-def _chosen(config: Config, epoch: int) -> str:
-    """What was selected: an epoch, or where nothing is trained by epochs, the strength at that place."""
-    if scorer_class(config.model.name).selects == "alpha":
-        return f"alpha {config.model.alphas[epoch]:g}"
-    return f"epoch {epoch + 1} of {config.optim.epochs}"
 
 
 def _tell_wandb(trainer: L.Trainer, fold: FoldResult) -> None:

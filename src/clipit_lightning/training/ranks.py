@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 import lightning as L
 import torch
@@ -37,17 +37,15 @@ class Processes:
         """
         if self._fabric is None:
             return function()
-        outcome: tuple[Any, str] = (None, "")
-        if self.rank == 0:
-            try:
-                outcome = (function(), "")
-            except UserError as error:
-                outcome = (None, str(error))
-        value, problem = self._fabric.broadcast(outcome)
+        value, problem = None, ""
+        try:
+            value = function() if self.rank == 0 else None
+        except UserError as error:
+            problem = str(error)
+        value, problem = self._fabric.broadcast((value, problem))
         if problem:
             raise UserError(problem) if self.rank == 0 else SaidElsewhereError(problem)
-        result: T = value
-        return result
+        return cast(T, value)
 
     def stop(self) -> None:
         """End the processes that this one started, where it stops before its time."""
@@ -58,11 +56,7 @@ class Processes:
 
 
 def start(config: TrainerConfig) -> Processes:
-    """Start, or meet, the processes of a run that shares batches.
-
-    Raises:
-        UserError: torchrun started another number of processes than the configuration says.
-    """
+    """Start, or meet, the processes of a run that shares batches; torchrun must have started as many as configured."""
     wanted = config.devices * config.num_nodes
     _check_number(config, os.environ)
     if wanted == 1 or config.parallel == "folds":

@@ -45,7 +45,7 @@ class FoldResult(_Saved):
     epoch: int | None
     """The selected one, from 0; None for a scorer that does not train."""
     validation: dict[str, float] | None
-    """What it reached: means over the validation part, by metric."""
+    """Its means over the validation part, by metric."""
     metrics: dict[str, float]
     """Means over the test part; empty where nothing was tested."""
     per_video: list[Row]

@@ -23,24 +23,14 @@ def scorer_class(name: str) -> type[Scorer]:
 
 
 def check_scorer(config: Config) -> None:
-    """Check that the scorer exists and can be trained as configured, before any data are read.
-
-    Raises:
-        UserError: There is no such scorer, or it cannot learn without labels, or not with this selection.
-    """
-    scorer = scorer_class(config.model.name)
+    """Check that the scorer exists and can be trained as configured, before any data are read."""
+    name, chosen = config.model.name, config.selection
+    fits_labels = scorer_class(name).fit == "closed form"
     if supervision_of(config) == "unsupervised":
-        require(
-            scorer.fit != "closed form",
-            "model.name",
-            f"{config.model.name} is fitted to annotations; give loss.keyframe or loss.correlation a weight",
-        )
-        require(
-            config.selection == "last",
-            "selection",
-            f"{config.selection} chooses the epoch by annotations, which training without labels must not; "
-            "say selection=last",
-        )
+        way_out = "is fitted to annotations; give loss.keyframe or loss.correlation a weight"
+        require(not fits_labels, "model.name", f"{name} {way_out}")
+        way_out = "chooses the epoch by annotations, which training without labels must not; say selection=last"
+        require(chosen == "last", "selection", f"{chosen} {way_out}")
 
 
 def supervision_of(config: Config) -> Literal["supervised", "unsupervised", "none"]:
@@ -68,11 +58,7 @@ def recipe(config: Config, feature_dim: int, text_dim: int) -> dict[str, Any]:
 
 
 def from_recipe(recipe: dict[str, Any]) -> Scorer:
-    """Make a scorer from what ``recipe`` returned.
-
-    Raises:
-        UserError: There is no such scorer, or its constructor takes other options.
-    """
+    """Make a scorer from what ``recipe`` returned; a UserError where its constructor takes other options."""
     made, options = scorer_class(recipe["name"]), recipe["options"]
     try:
         signature(made).bind(**options)
@@ -85,11 +71,7 @@ def from_recipe(recipe: dict[str, Any]) -> Scorer:
 
 
 def read_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
-    """Read the scorer of a checkpoint, ready to score, and the options that it was made with.
-
-    Raises:
-        UserError: The file is damaged or of an earlier version, or the class of the scorer is not there.
-    """
+    """Read the scorer of a checkpoint, ready to score, and the options that it was made with."""
     checkpoint = read_checkpoint(path)
     weights = checkpoint["state_dict"]
     state = {key.removeprefix("scorer."): weights[key] for key in weights if key.startswith("scorer.")}

@@ -87,31 +87,19 @@ def make_logger(config: Config, path: Path, run_name: str, protocol: Protocol, f
         return None
     tags = [protocol.dataset, protocol.setting, protocol.data, config.model.name]
     given = {"group": protocol.identifier, "tags": tags}
-    checkpoint = path / ("last.ckpt" if config.selection == "last" else "best.ckpt")
-    objective = None
-    if sweep_trial() is None:
-        folder = path
+    run, objective, trial, folder = None, None, sweep_trial(), path
+    if trial is None:
         run = _begin(config, folder, name=f"{run_name}-fold{fold}", job_type="fold", **given)
     else:
         folder = path.parent.parent
-        run, objective = _trial_of_sweep(config, folder, name=run_name, job_type="trial", **given)
-    return FoldLogger(
-        fold, run, objective, checkpoint if config.logger.artifacts else None, config.logger.project, folder
-    )
-
-
-def _trial_of_sweep(
-    config: Config,
-    folder: Path,
-    **given: Any,  # noqa: ANN401 - arguments of `wandb.init`
-) -> tuple[wandb.Run | None, RunningObjective]:
-    """The run of a trial, which all its folds share, and what it reports."""
-    trial = str(sweep_trial())
-    if trial not in _TRIALS:
-        measures = QueryMeasures if has_queries(config.data.dataset) else AnnotatorMeasures
-        objective = RunningObjective(config.selection, measures.monitor, folder)
-        _TRIALS[trial] = (_begin(config, folder, **given), objective)
-    return _TRIALS[trial]
+        if trial not in _TRIALS:
+            measures = QueryMeasures if has_queries(config.data.dataset) else AnnotatorMeasures
+            objective = RunningObjective(config.selection, measures.monitor, folder)
+            _TRIALS[trial] = (_begin(config, folder, name=run_name, job_type="trial", **given), objective)
+        run, objective = _TRIALS[trial]
+    selected = path / ("last.ckpt" if config.selection == "last" else "best.ckpt")
+    checkpoint = selected if config.logger.artifacts else None
+    return FoldLogger(fold, run, objective, checkpoint, config.logger.project, folder)
 
 
 def sweep_trial() -> str | None:
@@ -234,8 +222,7 @@ def log_fold(logger: FoldLogger, fold: FoldResult) -> None:
 def _score_plot(video: str, scores: list[float]) -> Any:  # noqa: ANN401 - wandb's chart
     """Scores over steps, thinned to some hundred points."""
     every = max(1, -(-len(scores) // POINTS))
-    points: list[Any] = [[step, scores[step]] for step in range(0, len(scores), every)]
-    table = wandb.Table(data=points, columns=["step", "score"])
+    table = wandb.Table(data=list(enumerate(scores))[::every], columns=["step", "score"])
     return wandb.plot.line(table, "step", "score", title=f"Scores of {video}")
 
 
