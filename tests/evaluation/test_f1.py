@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from clipit_lightning.evaluation.f1 import f1_scores
 from clipit_lightning.evaluation.rules import Rules, f1_of_summary
@@ -24,14 +23,3 @@ def test_equals_precision_and_recall_counted_frame_by_frame():
         for convention, value in (("mean", mean), ("max", best)):
             f1 = f1_of_summary(ours, users, Rules(convention, "per-annotator"))
             assert f1 == {"f1": value, "f1_mean": mean, "f1_max": best}, case
-
-
-def test_empty_summaries_on_either_side_are_zero():
-    users = np.array([[0, 0, 0], [1, 0, 1]], np.uint8)
-    assert f1_scores(np.zeros(3, np.uint8), users).tolist() == [0.0, 0.0]
-    assert f1_scores(np.ones(3, np.uint8), users).tolist() == [0.0, pytest.approx(0.8)]
-
-
-def test_another_length_is_an_error():
-    with pytest.raises(ValueError, match="does not fit"):
-        f1_scores(np.zeros(3, np.uint8), np.zeros((2, 4), np.uint8))

@@ -62,12 +62,6 @@ def test_a_video_with_constant_scores_is_named(stores):
     assert metric.compute()["kendall_tau"] == 0
 
 
-def test_without_an_item_there_is_no_mean():
-    for metric in (AnnotatorMeasures(rules_of), QueryMeasures(QueryRules())):
-        with pytest.raises(ValueError, match="no item"), pytest.warns(UserWarning, match="compute"):
-            metric.compute()
-
-
 def test_all_but_the_metrics_starts_without_torch():
     code = """
 import importlib, pkgutil, sys

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.floors import query_floors
 from clipit_lightning.evaluation.matching import QueryRules
@@ -50,10 +49,3 @@ def test_rows_and_columns_on_small_videos(stores):
     assert table.loc["random", "f1_std"] > 0
     by_video = table.loc["random", VIDEOS].mean()
     assert table.loc["random", "f1"] == pytest.approx(by_video)
-
-
-def test_wrong_calls_are_refused(stores):
-    with pytest.raises(ValueError, match="at least 2"):
-        query_floors(Store(stores / "qfvs.h5").read_queries(), QueryRules(), draws=1)
-    with pytest.raises(UserError, match="no video"):
-        query_floors([], QueryRules())

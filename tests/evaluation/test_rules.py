@@ -10,21 +10,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.protocol import rules_of
 from clipit_lightning.evaluation.rules import (
     CORRELATION_RULES,
     ConstantScoresWarning,
-    CorrelationRule,
     Rules,
     correlate,
     measure,
     references,
 )
-from clipit_lightning.summary.knapsack import greedy
 
 CASES = 200
 
@@ -141,29 +137,12 @@ def test_a_rule_that_lacks_its_annotations_is_one_line():
         assert references(video, "mean-annotator").tolist() == [video.gtscore.tolist()]
 
 
-def test_scores_of_another_length_are_an_error():
-    video = draw(np.random.default_rng(0), "summe")
-    with pytest.raises(ValueError, match="summe/video_1"):
-        measure(video, np.zeros(video.n_frames + 1), Rules("max", "all-frames"))
-
-
 def test_without_summaries_there_is_a_correlation_and_no_f1():
     video, rules = draw(np.random.default_rng(9), "tvsum"), Rules("mean", "mean-annotator")
     scores = np.random.default_rng(2).random(video.n_steps)
     measured = measure(replace(video, user_summary=None), scores, rules)
     assert {name for name, value in measured.items() if math.isnan(value)} == {"f1", "f1_mean", "f1_max"}
     assert measured["kendall_tau"] == measure(video, scores, rules)["kendall_tau"] != 0
-
-
-def test_another_rule_is_a_row(monkeypatch):
-    """The best of the annotators at each step."""
-    best = CorrelationRule("steps", lambda video: video.user_scores.max(axis=0)[None], "Scores with the best rating.")
-    monkeypatch.setitem(CORRELATION_RULES, "highest-rating", best)
-    video = draw(np.random.default_rng(9), "tvsum")
-    scores = np.random.default_rng(2).random(video.n_steps)
-    rules = rules_of(ProtocolConfig(correlation="highest-rating"), "tvsum", "tvsum")
-    expected = stats.kendalltau(scores, video.user_scores.max(axis=0)).statistic
-    assert measure(video, scores, rules)["kendall_tau"] == pytest.approx(expected)
 
 
 def test_benchmarks_name_rules_that_there_are():
@@ -221,12 +200,3 @@ def test_summary_rules_equal_their_text(shot_value, rounding, solver):
             assert worth == pytest.approx(best_worth(values, lengths, limit), abs=1e-9), case
         empty += not chosen
     assert 20 < empty < CASES - 20
-
-
-def test_greedy_goes_by_value_per_weight_passes_over_and_breaks_ties_by_order():
-    assert greedy(np.array([6.0, 5, 5]), np.array([6, 4, 4]), 8).tolist() == [False, True, True]
-    assert greedy(np.array([4.0, 30, 2]), np.array([2, 20, 1]), 3).tolist() == [True, False, True]  # no room for one
-    assert greedy(np.array([1.0, 1, 1]), np.array([1, 1, 1]), 2).tolist() == [True, True, False]
-    assert not greedy(np.array([0.0, -1]), np.array([1, 1]), 5).any()
-    with pytest.raises(ValueError, match="finite"):
-        greedy(np.array([np.inf]), np.array([1]), 1)

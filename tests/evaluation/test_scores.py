@@ -90,7 +90,6 @@ def test_frame_scores_that_repeat_step_scores_give_the_same_numbers(videos, scor
         (lambda scores: scores | {"video_2": [float("nan")] * 5}, r"video_2: score 0 is NaN or infinite"),
         (lambda scores: scores | {"video_2": [[1.0, 2.0], [3.0, 4.0]]}, r"video_2: scores have shape \(2, 2\)"),
         (lambda scores: scores | {"video_2": ["a"]}, "video_2: scores must be a list of numbers"),
-        (lambda scores: scores | {"video_2": {"x": 1}}, "video_2: scores must be a list of numbers"),
         (lambda scores: scores | {"tvsum/video_2": scores["video_2"]}, "tvsum/video_2 is given twice"),
         (lambda scores: {"video_2": scores["video_2"]}, "scores are missing for 9 videos: tvsum/video_1, "),
         (lambda scores: {}, "holds no video"),

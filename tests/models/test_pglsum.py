@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from clipit_lightning.models.attention import MultiHeadAttention
-from clipit_lightning.models.pglsum import PglSumScorer, energy_positions
+from clipit_lightning.models.pglsum import PglSumScorer
 from tests.models.test_vasnet import regress
 from tests.support.batches import make_batch
 
@@ -75,8 +75,3 @@ def test_the_default_has_the_papers_sizes() -> None:
     local = [each for each in scorer.local if isinstance(each, MultiHeadAttention)]
     assert [each.heads for each in local] == [4] * 4
     assert [tuple(each.query.weight.shape) for each in local] == [(256, 1024)] * 4
-
-
-def test_positions_do_not_depend_on_the_length() -> None:
-    assert torch.equal(energy_positions(30, 8)[:7, :7], energy_positions(7, 8))
-    assert energy_positions(30, 8).abs().max() <= 1

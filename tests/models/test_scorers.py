@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clipit_lightning.models import SCORERS, scorer_class
-from clipit_lightning.models.scorer import Scorer, ScorerOutput
+from clipit_lightning.models.scorer import Scorer
 from tests.support.batches import FEATURES, check_items_may_share_a_video, check_padding_has_no_influence, make_batch
 
 SMALL = {"width": 8, "heads": 2, "linear_path": True}
@@ -60,11 +60,6 @@ def test_text_matters_to_a_scorer_that_reads_language(scorer: Scorer, text_dim: 
     assert difference > 1e-2 if scorer.reads_language else difference == 0
     turned = scorer(features, step_mask, text.flip(1), text_mask).logits
     torch.testing.assert_close(turned, logits, rtol=1e-4, atol=1e-5)
-
-
-def test_scores_lie_between_0_and_1() -> None:
-    output = ScorerOutput(torch.tensor([[-200.0, 0.0, 200.0]]), None)
-    torch.testing.assert_close(output.scores, torch.tensor([[0.0, 0.5, 1.0]]))
 
 
 @pytest.mark.parametrize(

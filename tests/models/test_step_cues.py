@@ -97,13 +97,6 @@ def test_alike_mean_weighs_real_steps_by_a_softmax_of_their_cosines(gain: float,
         np.testing.assert_allclose(found[row, real, 0], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_alike_mean_without_gain_is_the_mean_of_the_video() -> None:
-    values, features, step_mask = make_looks()
-    found = alike_mean(values, features, step_mask, 0.0)
-    for row, real in enumerate(step_mask):
-        torch.testing.assert_close(found[row, real], values[row, real].mean().expand(int(real.sum()), 1))
-
-
 def test_items_that_share_a_video_share_their_weights_only() -> None:
     values, features, step_mask = make_looks((9, 9, 9, 9))
     shared = alike_mean(values, features[:1], step_mask, 3.0)

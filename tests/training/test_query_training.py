@@ -102,12 +102,10 @@ def test_three_train_and_the_last_epoch_is_tested(stores, tmp_path):
             ["data.setting=transfer"],
             r"data\.setting: transfer needs other benchmarks.*leaves one video out.*2/1/1 or 3/1",
         ),
-        (["data.setting=augmented"], r"data\.setting: augmented needs"),
         (["data.family=kfold"], r"data\.family: kfold has no folds of qfvs; say data\.family=2/1/1 or 3/1"),
         (["data.family=3/1"], r"selection: val needs a validation part"),
         (["data.fold=4"], r"data\.fold: is 4; there are folds 0 to 3"),
         (["protocol.solver=greedy"], r"protocol\.solver: is for benchmarks with annotators"),
-        (["protocol.preset=csta"], r"protocol\.preset: is for benchmarks with annotators"),
         (["data.dataset=tvsum"], r"data\.family=2/1/1: is for benchmarks with queries"),
         (
             ["data.dataset=summe", "data.family=kfold", "data.sentence=true"],
@@ -135,15 +133,3 @@ def test_queries_scored_together_have_the_scores_they_have_alone(stores):
             alone = task(collate([(number, item)], module.text, module.text_dim)).scores[0]
             torch.testing.assert_close(together[row], alone, atol=1e-5, rtol=0)
             torch.testing.assert_close(padded[row, : item.n_steps], alone, atol=1e-5, rtol=0)
-
-
-def test_frames_are_projected_once_for_all_queries_of_a_batch(stores):
-    config = load_config([CONFIGS / "qfvs.yaml"], [*SMALL, f"data.root={stores}"])
-    module = build.datamodule(config)
-    module.setup()
-    task = build.task(config, module.feature_dim, module.text_dim)
-    seen = []
-    task.scorer.frame_projection.register_forward_hook(lambda _, given, out: seen.append(given[0].shape))
-    batch = collate([(number, module.item(number)) for number in range(4)], module.text, module.text_dim)
-    assert task(batch).scores.shape == (4, 120)
-    assert seen == [(1, 120, 12)]

@@ -132,6 +132,6 @@ def test_torchrun_with_another_number_of_processes_is_refused(stores, tmp_path, 
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(
-        UserError, match=r"started 8 processes, 4 on this machine; say trainer\.devices=4 trainer\.num_nodes=2"
+        UserError, match=r"started 8 processes, 4 on this machine; give trainer\.devices=4 trainer\.num_nodes=2"
     ):
         start(TrainerConfig(devices=2))

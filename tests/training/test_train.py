@@ -173,21 +173,6 @@ def test_settings_train(train, setting):
     assert len(tested) == (10 if setting == "transfer" else 5)
 
 
-def test_sources_are_part_of_the_protocol(train):
-    words = ("data.setting=transfer", "model.name=random")
-    named, _ = train(*words, "data.sources=[summe]", output="named")
-    every, _ = train(*words, output="every")
-    assert named["protocol"]["sources"] == ["summe"]
-    assert named["protocol"]["identifier"] != every["protocol"]["identifier"]
-
-
-def test_the_last_epoch_is_tested_where_that_is_asked_for(train):
-    result, _ = train("selection=last", "data.fold=1", "optim.epochs=3")
-    assert [fold["epoch"] for fold in result["folds"]] == [2]
-    assert result["metrics"]["f1"]["std"] is None
-    assert set(result["folds"][0]["validation"]) == set(ANNOTATOR_METRICS)
-
-
 def test_random_trains_nothing(train):
     result, folder = train("model.name=random")
     assert result["parameters"] == 0
