@@ -66,11 +66,8 @@ def _update(merged: DictConfig, difference: DictConfig, where: str = "") -> None
     keys = config_keys()
     for name, value in flatten(cast(dict[str, Any], OmegaConf.to_container(difference))).items():
         if name not in keys:
-            similar = (
-                [key for key in keys if key.startswith(f"{name}.")]
-                or [key for key in keys if key.endswith(f".{name}")]
-                or get_close_matches(name, keys, 1)
-            )
+            inside = [key for key in keys if key.startswith(f"{name}.")]
+            similar = inside or [key for key in keys if key.endswith(f".{name}")] or get_close_matches(name, keys, 1)
             hint = f"did you mean {similar[0]}?" if similar else "`clipit train --help` lists the keys"
             raise UserError(f"{where}{name}: no such key; {hint}")
         try:
@@ -90,15 +87,9 @@ def config_hash(config: Config) -> str:
     Where the stores lie is omitted too: the protocol has a hash of what is in them. So are the seed and the choice of
     a fold: runs that differ only in them are repetitions.
     """
-    same = replace(
-        config,
-        data=replace(config.data, root=None, fold=None, workers=0, preload_mb=0),
-        trainer=TrainerConfig(precision=config.trainer.precision),
-        logger=LoggerConfig(),
-        seed=0,
-        output=None,
-        overwrite=False,
-    )
+    data = replace(config.data, root=None, fold=None, workers=0, preload_mb=0)
+    trainer = TrainerConfig(precision=config.trainer.precision)
+    same = replace(config, data=data, trainer=trainer, logger=LoggerConfig(), seed=0, output=None, overwrite=False)
     return hashlib.sha256(json.dumps(asdict(same), sort_keys=True).encode()).hexdigest()[:8]
 
 

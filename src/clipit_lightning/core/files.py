@@ -49,7 +49,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
-    """Write ``value`` to ``path`` as indented JSON, atomically. NaN is refused: no result holds one."""
+    """Write ``value`` to ``path`` as indented JSON, atomically; a ValueError for NaN, which no result holds."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 

@@ -41,12 +41,8 @@ class Pool:
     """Starts processes and ends those that still run when its block is left, however that happens.
 
     Each has a session of its own: of Ctrl-C the parent hears alone, and ends its children in order. On Linux children
-    also end when the parent is killed.
-
-    Args:
-        size: How many may run at once; the GPUs are shared out among so many.
-        logs: Folder of their logs, which are called ``NAME.txt``; None leaves the terminal to them.
-        threads: Of each process; None for torch's default.
+    also end when the parent is killed. The GPUs are shared out among ``size`` processes, the most that run at once,
+    each with so many threads (None for torch's default). Logs are called ``NAME.txt``; without, the terminal is theirs.
     """
 
     def __init__(self, size: int, logs: Path | None, threads: int | None = 1) -> None:

@@ -37,13 +37,11 @@ class Bounds(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A key of the configuration."""
+    """A key of the configuration as it is typed, such as ``optim.lr``, and what it takes: ``a number, above 0``."""
 
     name: str
-    """As it is typed, such as ``optim.lr``."""
     bounds: Bounds | None
     allowed: str
-    """What it takes, such as ``a number, above 0``."""
 
 
 def limits(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - numbers, and whether they are odd

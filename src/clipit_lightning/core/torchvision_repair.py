@@ -1,9 +1,8 @@
 """Make a torchvision whose compiled operators do not match torch importable.
 
 A CPU build of torch beside the registry's torchvision has no ``torchvision::nms``; then ``import torchvision`` fails,
-and with it lightning, torchmetrics, timm, open_clip and transformers' CLIP, none of which call that operator here.
-Where the import fails with exactly that error, the missing operator schemas are declared and the import is done again.
-A healthy torchvision, or one that fails for another reason, is left as it is.
+and with it lightning, open_clip and transformers' CLIP, none of which call that operator here. Where the import fails
+with exactly that error, the missing operator schemas are declared and the import is done again.
 """
 
 import sys
@@ -32,12 +31,8 @@ class _RepairingLoader(SourceFileLoader):
 class _TorchvisionFinder(MetaPathFinder):
     """Finds torchvision where it lies, and gives it the repairing loader."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname != "torchvision":
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name == "torchvision" else None
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _RepairingLoader(spec.loader.name, spec.loader.path)
         return spec

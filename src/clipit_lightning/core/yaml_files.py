@@ -10,8 +10,8 @@ from yaml import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEve
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import refuse_no_file
 
-_LONGEST = 1_000_000  # bytes, far more than anybody writes
-_DEEPEST, _WIDEST = 10, 1000  # levels, and characters of a value: far more than a configuration has
+# Bytes, levels, and characters of a value: far more than a configuration has.
+_LONGEST, _DEEPEST, _WIDEST = 1_000_000, 10, 1000
 
 
 class _Loader(yaml.SafeLoader):
@@ -53,13 +53,10 @@ def reason_of(error: Exception) -> str:
 
 
 def check_plain(text: str) -> None:
-    """Check that a text is no more than keys and values, before anything is made of it.
+    """Check that a text is no more than keys and values, before anything is made of it; a ValueError names the line.
 
     A tag may ask for any class, aliases of aliases may ask for any memory, and an interpolation may copy the
     environment, with its passwords, into the saved configuration.
-
-    Raises:
-        ValueError: It is more; names the line.
     """
     depth = 0
     for event in yaml.parse(text):

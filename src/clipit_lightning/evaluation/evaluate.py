@@ -61,7 +61,7 @@ def evaluate_scores(
 
     Args:
         path: The scores (`read_scores`), or predictions for queries (`read_predictions`).
-        dataset: The data set they are for.
+        dataset: What they are for.
         root: Folder of the stores.
         preset: Name of a published protocol, or ``default``; the only one for queries.
         folds: A family or file of folds, or ``all``; by default the preset's, and ``all`` under ``default``.
@@ -191,9 +191,6 @@ def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | Non
     Returns:
         A table of `floors` by name of the rule; of a benchmark with queries, the table of `query_floors` under
         ``none``.
-
-    Raises:
-        UserError: The store is missing, unsound, or lacks annotations that a rule needs.
     """
     store = open_store(dataset, root)
     if BENCHMARKS[dataset].kind == "queries":

@@ -46,9 +46,7 @@ class FoldCheckpoint(ModelCheckpoint):
 def read_checkpoint(path: Path, weights: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
     """Read a checkpoint; only tensors and plain values are allowed in it, so that a foreign one can do no harm.
 
-    Args:
-        path: The file.
-        weights: Those that its weights are for; names and shapes must be the same.
+    Where the task's ``weights`` are given, those of the checkpoint must have their names and shapes.
 
     Returns:
         ``state_dict``, ``epoch``, ``validation``, ``scorer`` (its name and options) and the states to resume from.

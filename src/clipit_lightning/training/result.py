@@ -63,11 +63,10 @@ class OverFolds(_Saved):
 
 
 class Validation(_Saved, extra="allow"):
-    """What the selected epochs reached on the validation parts: under the name of each metric its ``OverFolds``."""
+    """What the epochs that ``monitor`` chose reached on the validation parts, by the name of each metric."""
 
     __pydantic_extra__: dict[str, OverFolds | None] = Field(init=False)
     monitor: str
-    """The metric that chooses the epoch."""
 
     @property
     def metrics(self) -> dict[str, OverFolds]:

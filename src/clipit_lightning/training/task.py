@@ -24,16 +24,8 @@ T = TypeVar("T")
 class SummarizationTask(L.LightningModule):
     """Trains a scorer with the losses, and measures its scores by a benchmark's rules.
 
-    Args:
-        scorer: What is trained.
-        recipe: Name and options that the scorer was made from, as plain values; kept in every checkpoint.
-        loss: The weighted terms.
-        measures: What scores are measured with.
-        lr: Peak learning rate of AdamW.
-        weight_decay: Its decoupled weight decay.
-        warmup: Share of the steps over which the rate rises, before a cosine to 0.
-        crop: Train on a random window of this many steps of each video; 0 for whole videos.
-        seed: Dropout of an epoch follows from this and the epoch, so that a resumed run equals an undisturbed one.
+    Every checkpoint keeps the recipe, name and options that the scorer was made from, as plain values. Dropout of an
+    epoch follows from the seed and the epoch, so that a resumed run equals an undisturbed one.
     """
 
     def __init__(
@@ -42,11 +34,11 @@ class SummarizationTask(L.LightningModule):
         recipe: dict[str, Any],
         loss: SummaryLoss,
         measures: Measures,
-        lr: float = 1e-3,
-        weight_decay: float = 1e-2,
-        warmup: float = 0.1,
-        crop: int = 0,
-        seed: int = 0,
+        lr: float,
+        weight_decay: float,
+        warmup: float,
+        crop: int,
+        seed: int,
     ) -> None:
         super().__init__()
         self.scorer, self.recipe, self.loss, self.measures = scorer, recipe, loss, measures

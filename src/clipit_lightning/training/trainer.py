@@ -35,22 +35,15 @@ def make_trainer(
     path: Path,
     run_name: str,
     protocol: Protocol,
-    fold: int = 0,
-    validates: bool = True,
-    device: int | None = None,
-    watch: Watch | None = None,
+    fold: int,
+    validates: bool,
+    device: int | None,
+    watch: Watch | None,
 ) -> tuple[L.Trainer, FoldCheckpoint]:
     """The trainer of one fold, and its callback that keeps the selected epoch.
 
-    Args:
-        config: The run's configuration.
-        path: Folder of the fold.
-        run_name: Name of the run.
-        protocol: Its protocol.
-        fold: Number of the fold.
-        validates: Whether the fold has a validation part, after which checkpoints are written.
-        device: Which one to use where folds are spread over several; by default all that are configured.
-        watch: Called after each validation.
+    ``path`` is the folder of the fold. Where it validates, checkpoints are written after its validation. A ``device``
+    is named where folds are spread over several; by default all that are configured are used.
     """
     # Two, because lightning's save_last follows the best: it writes only when there is a new one. Both at the end of
     # the validation: by default the best would be written later, and the last would not know the best of its epoch.
