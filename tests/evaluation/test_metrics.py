@@ -7,7 +7,7 @@ import pytest
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.matching import QueryRules, measure_query
 from clipit_lightning.evaluation.metrics import AnnotatorMeasures, QueryMeasures
-from clipit_lightning.evaluation.rules import ConstantScoresWarning, Rules, measure
+from clipit_lightning.evaluation.rules import Rules, measure
 
 RULES = Rules("mean", "per-annotator")
 SHARES = pytest.mark.parametrize(
@@ -52,14 +52,6 @@ def test_rows_are_those_of_measure(stores):
     item = Store(stores / "qfvs.h5").read_queries()[0].items()[1]
     chosen = QueryRules(budget=0.1).choose(scores(item, 1))
     assert rows_of(stores, "qfvs", (1,))[1] == [{"index": 1, **measure_query(item, chosen)._asdict()}]
-
-
-def test_a_video_with_constant_scores_is_named(stores):
-    video = Store(stores / "tvsum.h5").read(["video_3"])[0]
-    metric = AnnotatorMeasures(rules_of)
-    with pytest.warns(ConstantScoresWarning, match="tvsum/video_3"):
-        metric.update(0, video, np.full(video.n_steps, 0.5))
-    assert metric.compute()["kendall_tau"] == 0
 
 
 def test_all_but_the_metrics_starts_without_torch():

@@ -11,7 +11,6 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.evaluate import evaluate_scores
 from clipit_lightning.evaluation.rank_correlation import rank_correlation
 from clipit_lightning.evaluation.scores import match_scores, read_scores
-from clipit_lightning.evaluation.statistics import bootstrap_interval
 
 
 @pytest.fixture
@@ -116,15 +115,6 @@ def test_pickles_in_npz_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", video_1=np.array([{"a": 1}], dtype=object))
     with pytest.raises(UserError, match="cannot be read"):
         read_scores(tmp_path / "x.npz")
-
-
-def test_the_interval_covers_the_true_mean_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    inside = 0
-    for _ in range(200):
-        low, high = bootstrap_interval(rng.normal(size=40).tolist(), resamples=400)
-        inside += low <= 0 <= high
-    assert 170 <= inside <= 199
 
 
 def test_the_command_prints_tables_and_json(scores, stores, tmp_path, capsys):

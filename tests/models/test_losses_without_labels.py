@@ -94,18 +94,6 @@ def test_items_that_share_a_video_are_as_items_with_a_copy_each() -> None:
     torch.testing.assert_close(terms_of(copies | {"features": values["features"][1:2]}), terms_of(copies))
 
 
-def test_text_beside_the_frames_in_the_space_counts_as_text_among_them() -> None:
-    """A gap between the two, as CLIP's, adds the same to the similarity of every step, and changes nothing."""
-    values = make_values()
-    steps = torch.nn.functional.normalize(values["features"], dim=2)
-    wide = torch.nn.functional.pad(steps, (0, 1))  # one more direction, in which only text has a share
-    text = torch.nn.functional.normalize(values["text"], dim=2)
-    rest = (values["logits"], values["step_mask"])
-    near = language_loss(*rest, steps, text, values["text_mask"], SHARPNESS)
-    aside = torch.nn.functional.pad(text, (0, 1), value=math.sqrt(3))  # its norm is 2, so that cosines are halved
-    torch.testing.assert_close(language_loss(*rest, wide, aside, values["text_mask"], 2 * SHARPNESS), near)
-
-
 def test_the_optimum_is_the_ratio_of_the_densities() -> None:
     values = make_values()
     steps, mask = LENGTHS[0], torch.ones(1, LENGTHS[0], dtype=torch.bool)

@@ -72,15 +72,6 @@ def test_generic_scores_equal_the_written_rule():
     np.testing.assert_allclose(generic_scores(features, picks, shots), expected, atol=1e-9)
 
 
-def test_a_scene_that_comes_again_counts_once():
-    features, picks, shots, _ = video(10, 10, 10, 10, 10, 10)
-    features[40:50] = features[0:10]
-    means = generic_scores(features, picks, shots).reshape(6, 10).mean(axis=1)
-    assert means.argmax() == 0
-    assert means[4] < means.mean()
-    assert means[0] > means[4] + 0.3
-
-
 @pytest.mark.parametrize("n_steps", [1, 2, 3])
 def test_short_and_constant_videos_have_scores_in_the_middle(n_steps):
     features = np.full((n_steps, 4), 0.5, dtype=np.float32)
