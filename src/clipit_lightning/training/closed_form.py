@@ -40,9 +40,6 @@ def fit(
 
     Returns:
         The checkpoint, whose ``epoch`` is the position of its strength in ``model.alphas``.
-
-    Raises:
-        UserError: A strength is too small for the equations to have a solution in 64-bit numbers.
     """
     alphas, last = config.model.alphas, config.selection == "last"
     scorer = cast(RidgeScorer, task.scorer)  # or one with its `inputs` and `set_weights`
@@ -125,7 +122,7 @@ def solve(sums: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
         Weights, (inputs,), and offset, (); 64-bit.
 
     Raises:
-        UserError: ``alpha`` is too small.
+        UserError: ``alpha`` is too small for the equations to have a solution in 64-bit numbers.
     """
     count = sums[-1, -1]
     mean, mean_target = sums[:-2, -1] / count, sums[-2, -1] / count  # (inputs,) and ()

@@ -109,5 +109,4 @@ def _fit(
     except Exception as error:
         if began or not resumes or isinstance(error, UserError | OSError):
             raise
-        # Lightning could not resume the state of an optimizer, a schedule, a loop or a callback.
-        raise unreadable(last, error) from error
+        raise unreadable(last, error) from error  # the state of an optimizer, a schedule, a loop or a callback

@@ -222,7 +222,8 @@ def log_fold(logger: FoldLogger, fold: FoldResult) -> None:
 def _score_plot(video: str, scores: list[float]) -> Any:  # noqa: ANN401 - wandb's chart
     """Scores over steps, thinned to some hundred points."""
     every = max(1, -(-len(scores) // POINTS))
-    table = wandb.Table(data=list(enumerate(scores))[::every], columns=["step", "score"])
+    points: list[Any] = list(enumerate(scores))
+    table = wandb.Table(data=points[::every], columns=["step", "score"])
     return wandb.plot.line(table, "step", "score", title=f"Scores of {video}")
 
 
