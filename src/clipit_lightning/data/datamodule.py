@@ -41,8 +41,7 @@ class ItemDataset(Dataset[tuple[int, Item]]):
 
 
 def _together(part: tuple[list[tuple[int, Item]], float], text: Text, text_dim: int) -> Batch:
-    items, share = part
-    return collate(items, text, text_dim, share)
+    return collate(part[0], text, text_dim, part[1])
 
 
 class SummarizationDataModule(L.LightningDataModule, ABC):
@@ -101,8 +100,7 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         self._read()
 
     def _check_stores_exist(self) -> None:
-        missing = {name: store.path for name, store in self.stores.items() if not store.path.exists()}
-        if not missing:
+        if not (missing := {name: store.path for name, store in self.stores.items() if not store.path.exists()}):
             return
         ways = "; ".join(f"{path} ({BENCHMARKS[name].how_to_get})" for name, path in missing.items())
         advice = f"missing: {ways}. Get the files, then `clipit data import FOLDER --to {self.root}`"

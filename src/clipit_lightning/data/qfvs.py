@@ -7,9 +7,8 @@ compared by what its shots show, not by which they are (``evaluation/matching.py
 
 Distributed as ``Oracle_summaries/P0x/A_B_oracle.txt`` (shot numbers counted **from 1**, a line each),
 ``Dense_per_shot_tags/P0x/P0x.txt`` (a line a shot, concepts separated by commas), ``Dictionary.txt`` (the concepts),
-and ``Tags.mat`` (the same tags as 0/1, which published evaluation code reads). In the distribution, ``Tags.mat`` lacks
-the last tag of the last shot of P01, P02 and P03; apart from the last shot the two must agree here. Licence: research
-use.
+and ``Tags.mat`` (the tags as 0/1, which published evaluation code reads; as distributed, it lacks the last tag of the
+last shot of P01, P02 and P03; apart from the last shot the two must agree here). Licence: research use.
 """
 
 import re
@@ -22,18 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data import qfvs_annotations as distributed
 from clipit_lightning.data.benchmark import Benchmark, QueryImport, Source
-from clipit_lightning.data.qfvs_annotations import (
-    CONCEPTS,
-    VIDEOS,
-    concept,
-    join_tags,
-    query_of,
-    read_dense_tags,
-    read_oracle,
-    read_sentences,
-    read_tags_mat,
-)
+from clipit_lightning.data.qfvs_annotations import CONCEPTS, VIDEOS
 from clipit_lightning.data.query_video import QueryVideo
 
 _OURS = re.compile(r"qfvs_?(.*)", re.IGNORECASE)
@@ -44,8 +34,6 @@ Floats = NDArray[np.float32]
 
 @dataclass
 class _Files:
-    """What lies there of QFVS."""
-
     oracles: dict[str, list[Path]] = field(default_factory=dict)
     """Oracle files by video."""
     dense: dict[str, Path] = field(default_factory=dict)
@@ -78,7 +66,11 @@ def _find(paths: Iterable[Path]) -> _Files:
 def _find_features(path: Path, files: _Files) -> None:
     """Note a file with features: ``qfvs_<features>.h5`` with a group a video, or UniVTG's ``P0x_<features>.h5``."""
     if match := _OURS.fullmatch(path.stem):
-        held = _names_in(path)
+        try:
+            with h5py.File(path, "r") as file:
+                held = set(file)
+        except OSError as error:
+            raise UserError(f"{path}: not a readable HDF5 file, perhaps cut short; download it again") from error
         if videos := [key for key in VIDEOS if key in held]:
             files.features[match[1] or "unnamed"] = dict.fromkeys(videos, path)
         files.texts += [path] if "concept_features" in held else []
@@ -87,11 +79,9 @@ def _find_features(path: Path, files: _Files) -> None:
 
 
 def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport:
-    """Join features and annotations into videos with queries.
+    """Join features and annotations into videos with queries, from all files under the searched folders.
 
-    Args:
-        paths: All files under the searched folders.
-        features: Which features to take where there are several.
+    ``features`` are those to take where there are several.
 
     Raises:
         UserError: Annotations or the concepts' embeddings are missing, files are damaged or contradict each other.
@@ -105,9 +95,9 @@ def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport
         raise UserError(
             f"qfvs: no oracle summaries of {', '.join(missing)} (Oracle_summaries/P0x/*_oracle.txt); {QFVS.how_to_get}"
         )
-    mat = read_tags_mat(files.tags_mat) if files.tags_mat else {}
-    sentences = read_sentences(files.sentences) if files.sentences else {}
-    sentence_features = _read_sentence_features(files.texts)
+    mat = distributed.read_tags_mat(files.tags_mat) if files.tags_mat else {}
+    sentences = distributed.read_sentences(files.sentences) if files.sentences else {}
+    embedded = _read_sentence_features(files.texts)
     notices: list[str] = []
     videos = []
     for key in VIDEOS:
@@ -115,9 +105,8 @@ def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport
         oracles = sorted(files.oracles[key])
         if len(oracles) != QFVS.n_queries:
             notices.append(f"{key} has {len(oracles)} of {QFVS.n_queries} queries")
-        queries = [query_of(path) for path in oracles]
+        queries = [distributed.query_of(path) for path in oracles]
         told = [sentences.get((key, *query), "") for query in queries]
-        has_features = set(told) <= set(sentence_features)
         video = QueryVideo(
             dataset=QFVS.name,
             key=key,
@@ -126,26 +115,20 @@ def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport
             concepts=CONCEPTS,
             queries=np.array(queries, dtype=np.int64),
             query_features=np.stack([texts[list(query)] for query in queries]),
-            oracle=np.stack([read_oracle(path, len(tags)) for path in oracles]),
+            oracle=np.stack([distributed.read_oracle(path, len(tags)) for path in oracles]),
             shot_seconds=QFVS.shot_seconds,
             sentences=tuple(told) if all(told) else (),
-            sentence_features=np.stack([sentence_features[sentence] for sentence in told]) if has_features else None,
+            sentence_features=np.stack([embedded[sentence] for sentence in told]) if {*told} <= {*embedded} else None,
         )
         videos.append(video)
     return QueryImport(videos, name, notices)
 
 
 def _read_tags(key: str, files: _Files, mat: dict[str, NDArray[np.uint8]], notices: list[str]) -> NDArray[np.uint8]:
-    if key not in files.dense:
-        if key not in mat:
-            raise UserError(
-                f"qfvs: no tags of {key} (Dense_per_shot_tags/{key}/{key}.txt or Tags.mat); {QFVS.how_to_get}"
-            )
-        return mat[key]
-    dense = read_dense_tags(files.dense[key])
-    if key not in mat:
-        return dense
-    tags = join_tags(key, dense, mat[key])
+    if key not in files.dense and key not in mat:
+        raise UserError(f"qfvs: no tags of {key} (Dense_per_shot_tags/{key}/{key}.txt or Tags.mat); {QFVS.how_to_get}")
+    dense = distributed.read_dense_tags(files.dense[key]) if key in files.dense else mat[key]
+    tags = distributed.join_tags(key, dense, mat.get(key, dense))
     if (tags != dense).any():
         notices.append(f"Tags.mat lacks {int((tags != dense).sum())} tag of {key}'s last shot, as distributed")
     return tags
@@ -197,14 +180,14 @@ def _read_shots(path: Path, key: str) -> Floats:
 
 
 def _read_concepts(source: Path, paths: list[Path]) -> Floats:
-    """The embeddings of the 48 concepts, in our order: of the features' own file, else of the first that has them."""
+    """Embeddings of the concepts, (48, features), of the features' own file, else of the first that has them."""
     if not paths:
         raise UserError(
             f"{source}: no embeddings of the concepts; put `concepts` (48,) and `concept_features` (48, size), made by "
             "the text side of the same encoder, into this file or into a file qfvs_<name>.h5 beside it"
         )
     with h5py.File(source if source in paths else paths[0], "r") as file:
-        names = [concept(name) for name in _texts(file["concepts"])]
+        names = [distributed.concept(name) for name in _texts(file["concepts"])]
         rows = np.asarray(file["concept_features"], np.float32)  # (concepts, features)
     if sorted(names) != sorted(CONCEPTS) or len(rows) != len(names):
         raise ValueError(f"concepts has {len(names)} names, concept_features {len(rows)} rows, expected the 48")
@@ -219,14 +202,6 @@ def _read_sentence_features(paths: list[Path]) -> dict[str, Floats]:
                 rows = np.asarray(file["sentence_features"], np.float32)  # (sentences, features)
                 return dict(zip(_texts(file["sentences"]), rows, strict=True))
     return {}
-
-
-def _names_in(path: Path) -> set[str]:
-    try:
-        with h5py.File(path, "r") as file:
-            return set(file)
-    except OSError as error:
-        raise UserError(f"{path}: not a readable HDF5 file, perhaps cut short; download it again") from error
 
 
 def _texts(array: h5py.Dataset) -> list[str]:

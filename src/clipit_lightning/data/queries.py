@@ -1,6 +1,6 @@
 """The datamodule of benchmarks with queries: QFVS."""
 
-from typing import cast
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class QueryDataModule(SummarizationDataModule):
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The query's phrases, and its sentence where asked for, (tokens, features)."""
-        return cast(QueryItem, item).text(self.sentence) if self.has_text else None
+        return item.text(self.sentence) if self.has_text and isinstance(item, QueryItem) else None
 
     def _training_batches(self, numbers: list[int]) -> SharedBatchSampler:
         """Queries of one video together."""
@@ -74,23 +74,16 @@ class QueryDataModule(SummarizationDataModule):
 
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
         """Queries of one video together, in order."""
-        batches: list[list[int]] = []
-        for position, number in enumerate(numbers):
-            last = batches[-1] if batches else []
-            same = last and self.item(numbers[last[0]]).video is self.item(number).video
-            if same and len(last) < self.batch_size:
-                last.append(position)
-            else:
-                batches.append([position])
-        return batches
+        size = self.batch_size
+        of_videos = groupby(range(len(numbers)), key=lambda position: self.item(numbers[position]).video.key)
+        listed = [list(positions) for _, positions in of_videos]
+        return [positions[at : at + size] for positions in listed for at in range(0, len(positions), size)]
 
 
 def leave_one_out(items: dict[str, tuple[str, ...]], validate: bool) -> list[Fold]:
     """One fold a video, which tests it; with ``validate``, the next video validates (the first after the last).
 
-    Args:
-        items: The items of each video, by the video's id.
-        validate: Whether a video validates.
+    ``items`` are the items of each video, by the video's id.
 
     Raises:
         UserError: No video is left to train on.

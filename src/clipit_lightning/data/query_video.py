@@ -1,6 +1,6 @@
 """``QueryVideo``: a video that is summarized once for every query, and ``QueryItem``: the video with one query."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -43,11 +43,6 @@ class QueryVideo:
     def n_steps(self) -> int:
         """Number of shots."""
         return len(self.features)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of its arrays."""
-        return sum(getattr(getattr(self, field.name), "nbytes", 0) for field in fields(self))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -97,10 +92,7 @@ class QueryItem:
         """1 at the oracle's shots, (shots,)."""
         return self.oracle.astype(np.float32)
 
-    @property
-    def gtsummary(self) -> NDArray[np.float32]:
-        """1 at the oracle's shots, (shots,)."""
-        return self.oracle.astype(np.float32)
+    gtsummary = gtscore
 
     @property
     def oracle(self) -> NDArray[np.uint8]:
@@ -109,10 +101,7 @@ class QueryItem:
         return row
 
     def text(self, sentence: bool = False) -> NDArray[np.float32]:
-        """The text tokens of the query: the embeddings of its phrases, (tokens, features).
-
-        Args:
-            sentence: Add the embedding of the whole sentence as a token.
+        """The embeddings of the query's phrases, and of its ``sentence`` where asked for, (tokens, features).
 
         Raises:
             ValueError: The sentence is asked for, and the video has no embeddings of sentences.
