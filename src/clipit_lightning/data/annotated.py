@@ -1,7 +1,7 @@
 """The datamodule of benchmarks with annotators: TVSum, SumMe, and the sources beside them."""
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import benchmark_names
-from clipit_lightning.data.batches import BucketBatchSampler, Item, caption_tokens
+from clipit_lightning.data.batches import Item, bucket_batches, caption_tokens, cut
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
@@ -75,8 +75,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         extra = [video for name in self.sources for video in ids[name]]
         self.folds = self._make_folds(ids[self.target], extra)
         if sum(store.nbytes() for store in self.stores.values()) <= self.preload_mb * 1e6:
-            videos = [video for store in self.stores.values() for video in store.read()]
-            self._videos = dict(enumerate(videos))
+            self._videos = dict(enumerate(video for store in self.stores.values() for video in store.read()))
         self._measure()
 
     def _make_folds(self, target: list[str], sources: list[str]) -> list[Fold]:
@@ -98,13 +97,12 @@ class AnnotatedDataModule(SummarizationDataModule):
         """Set the sizes of features and captions, in which the stores must not differ."""
         firsts = [store.read(store.video_keys()[:1])[0] for store in self.stores.values()]
         sizes = {video.dataset: video.features.shape[1] for video in firsts}
-        if len(set(sizes.values())) > 1:
-            raise UserError(f"{self.root}: features differ in size: {sizes}; import the same features for all")
         texts = {
             video.dataset: video.caption_features.shape[1] for video in firsts if video.caption_features is not None
         }
-        if len(set(texts.values())) > 1:
-            raise UserError(f"{self.root}: caption features differ in size: {texts}; import the same for all")
+        for what, of_stores in (("features", sizes), ("caption features", texts)):
+            if len(set(of_stores.values())) > 1:
+                raise UserError(f"{self.root}: {what} differ in size: {of_stores}; import the same for all")
         self.feature_dim = next(iter(sizes.values()))
         self.has_text = bool(texts) and self.captions > 0
         self.text_dim = next(iter(texts.values()), self.feature_dim)
@@ -136,10 +134,10 @@ class AnnotatedDataModule(SummarizationDataModule):
             others |= {self.ids[video]: giver for video, giver in zip(ring, ring[1:] + ring[:1], strict=True)}
         return others
 
-    def _training_batches(self, numbers: list[int]) -> BucketBatchSampler:
-        """Videos of similar length together."""
-        return BucketBatchSampler([self.item(number).n_steps for number in numbers], self.batch_size, self.seed)
+    def _training_batches(self, numbers: list[int]) -> Callable[[int], list[list[int]]]:
+        lengths = [self.item(number).n_steps for number in numbers]
+        return partial(bucket_batches, lengths, self.batch_size, self.seed)
 
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
         """One by one: no padding to score."""
-        return [[position] for position in range(len(numbers))]
+        return cut(list(range(len(numbers))), 1)

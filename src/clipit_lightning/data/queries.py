@@ -1,12 +1,14 @@
 """The datamodule of benchmarks with queries: QFVS."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.batches import Item, SharedBatchSampler
+from clipit_lightning.data.batches import Item, cut, shared_batches
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.query_video import QueryItem
@@ -68,16 +70,14 @@ class QueryDataModule(SummarizationDataModule):
         """The query's phrases, and its sentence where asked for, (tokens, features)."""
         return item.text(self.sentence) if self.has_text and isinstance(item, QueryItem) else None
 
-    def _training_batches(self, numbers: list[int]) -> SharedBatchSampler:
-        """Queries of one video together."""
-        return SharedBatchSampler([self.item(number).video.id for number in numbers], self.batch_size, self.seed)
+    def _training_batches(self, numbers: list[int]) -> Callable[[int], list[list[int]]]:
+        videos = [self.item(number).video.id for number in numbers]
+        return partial(shared_batches, videos, self.batch_size, self.seed)
 
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
         """Queries of one video together, in order."""
-        size = self.batch_size
         of_videos = groupby(range(len(numbers)), key=lambda position: self.item(numbers[position]).video.key)
-        listed = [list(positions) for _, positions in of_videos]
-        return [positions[at : at + size] for positions in listed for at in range(0, len(positions), size)]
+        return [batch for _, positions in of_videos for batch in cut(list(positions), self.batch_size)]
 
 
 def leave_one_out(items: dict[str, tuple[str, ...]], validate: bool) -> list[Fold]:
