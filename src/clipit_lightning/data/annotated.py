@@ -24,7 +24,6 @@ class AnnotatedDataModule(SummarizationDataModule):
 
     Args:
         target: Name of the benchmark that is tested on.
-        root: Folder of the stores.
         setting: Which videos train.
         sources: Benchmarks beside the target in the augmented and transfer settings; by default all others.
         family: ``kfold``, the name of a published family of folds, or a file that lists folds.
@@ -34,11 +33,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         captions: Caption tokens a video.
         caption_source: What they are: the video's ``own`` captions; or, for ablations, those of ``another`` video of
             its benchmark, always the same one, or its own ``fused`` to their mean, one token.
-        batch_size: Videos a training batch.
-        workers: Processes that read batches.
         preload_mb: Hold all videos in memory where they take at most this many megabytes.
-        seed: Seed of the order of training batches.
-        validate_on_test: See ``SummarizationDataModule``.
+        root, batch_size, workers, seed, validate_on_test: See ``SummarizationDataModule``.
     """
 
     def __init__(
@@ -81,16 +77,13 @@ class AnnotatedDataModule(SummarizationDataModule):
     def _make_folds(self, target: list[str], sources: list[str]) -> list[Fold]:
         if self.family == "kfold":
             return make_folds(target, sources, self.setting, self.n_folds, self.validation, self.fold_seed)
-        name = self.target
         if Path(self.family).suffix:
-            names = {video.name: video.key for video in self.stores[name].read() if video.name}
-            family = read_fold_file(Path(self.family), name, names)
-            if family.setting != self.setting:
-                raise UserError(
-                    f"data.family: {self.family} lists {family.setting} folds, not data.setting={self.setting}"
-                )
+            names = {video.name: video.key for video in self.stores[self.target].read() if video.name}
+            family = read_fold_file(Path(self.family), self.target, names)
+            if (setting := family.setting) != self.setting:
+                raise UserError(f"data.family: {self.family} lists {setting} folds, not data.setting={self.setting}")
         else:
-            family = load_family(self.family, name, self.setting)
+            family = load_family(self.family, self.target, self.setting)
         return folds_of_family(family, target, sources, self.validation, self.fold_seed)
 
     def _measure(self) -> None:

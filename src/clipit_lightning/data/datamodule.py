@@ -48,9 +48,7 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
     folds: list[Fold]
     """Ids of the items that train, validate and test, fold by fold."""
     feature_dim: int
-    """Size of a step's features."""
     text_dim: int
-    """Size of a text token."""
     has_text: bool
     """Whether items have text tokens."""
     rank: int

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.benchmark import Annotation, QueryImport, Summaries
+from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import IMPORTANCE
 from clipit_lightning.data.store import Store, group_arrays, natural_order, write_store
 from clipit_lightning.data.video import Video
@@ -101,7 +102,6 @@ def import_distributed(
 
 
 def _write(name: str, videos: list[Video], attributes: dict[str, str], path: Path) -> ImportRow:
-    write_store(path, videos, attributes)
     expected = BENCHMARKS[name].n_videos
     annotations = f"summaries {_count(video.user_summary is not None for video in videos)}"
     if BENCHMARKS[name].has_ratings:
@@ -113,23 +113,29 @@ def _write(name: str, videos: list[Video], attributes: dict[str, str], path: Pat
         shots=str(sum(len(video.change_points) for video in videos)),
         annotations=annotations,
         captions=_count(video.caption_features is not None for video in videos),
-        result=_soundness(path),
+        result=_written(path, videos, attributes),
     )
 
 
 def _write_queries(name: str, read: QueryImport, path: Path) -> ImportRow:
     if not read.videos:
         return ImportRow(name, result=f"missing ({read.missing}): {BENCHMARKS[name].how_to_get}")
-    write_store(path, read.videos, {"dataset": name, "features": read.features, "data": "real"})
-    queries = sum(len(video.queries) for video in read.videos)
+    sound = _written(path, read.videos, {"dataset": name, "features": read.features, "data": "real"})
     return ImportRow(
         dataset=name,
         videos=str(len(read.videos)),
         features=f"{read.features} ({read.videos[0].features.shape[1]})",
         shots=str(sum(video.n_steps for video in read.videos)),
-        annotations=f"oracle summaries of {queries} queries",
-        result="; ".join([_soundness(path), *read.notices]),
+        annotations=f"oracle summaries of {sum(len(video.queries) for video in read.videos)} queries",
+        result="; ".join([sound, *read.notices]),
     )
+
+
+def _written(path: Path, videos: list[Video] | list[QueryVideo], attributes: dict[str, str]) -> str:
+    """Write a store, and tell whether it is sound."""
+    write_store(path, videos, attributes)
+    problems = Store(path).check()
+    return f"{path}, sound" if not problems else f"{path}, {len(problems)} problems: run `clipit data check`"
 
 
 def _field_name(path: Path) -> re.Match[str] | None:
@@ -187,11 +193,6 @@ def _check_same_content(path: Path, features: str, force: bool) -> None:
         raise UserError(
             f"{path} holds other features ({there}, not {features}); give another folder with --to, or --force"
         )
-
-
-def _soundness(path: Path) -> str:
-    problems = Store(path).check()
-    return f"{path}, sound" if not problems else f"{path}, {len(problems)} problems: run `clipit data check`"
 
 
 def _count(flags: Iterable[bool]) -> str:

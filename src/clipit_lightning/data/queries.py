@@ -21,15 +21,10 @@ class QueryDataModule(SummarizationDataModule):
     video i + 1 and trains on the others; ``3/1`` trains on all others and validates on none.
 
     Args:
-        target: Name of the benchmark.
-        root: Folder of the stores.
         family: ``2/1/1`` or ``3/1``.
         sentence: Give the whole sentence of a query as a text token beside its phrases.
         language: False omits all text tokens.
-        batch_size: Queries a batch.
-        workers: Processes that read batches.
-        seed: Seed of the order of training batches.
-        validate_on_test: See ``SummarizationDataModule``.
+        target, root, batch_size, workers, seed, validate_on_test: See ``SummarizationDataModule``.
     """
 
     def __init__(

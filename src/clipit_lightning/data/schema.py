@@ -19,11 +19,9 @@ class Array:
     shape: tuple[str | int, ...] = ()
     """Its dimensions. Arrays agree in dimensions of one name, but for those in ``_FREE``."""
     required: bool = False
-    """Whether every group holds it."""
     stored: DTypeLike | None = None
     """Type as which it is written; by default as it is."""
     packed: bool = False
-    """Whether it is written compressed."""
     binary: bool = False
     """Whether it holds 0 and 1 alone."""
 
