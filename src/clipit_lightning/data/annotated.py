@@ -65,7 +65,6 @@ class AnnotatedDataModule(SummarizationDataModule):
         self._videos: dict[int, Video] = {}
 
     def _read(self) -> None:
-        """Make the folds, and hold the videos in memory where they fit."""
         ids = {name: [f"{name}/{key}" for key in store.video_keys()] for name, store in self.stores.items()}
         self.ids = [video for of_store in ids.values() for video in of_store]
         extra = [video for name in self.sources for video in ids[name]]
@@ -102,10 +101,8 @@ class AnnotatedDataModule(SummarizationDataModule):
 
     def item(self, number: int) -> Video:
         """The video of a number, from memory or from its store."""
-        if number in self._videos:
-            return self._videos[number]
         name, key = self.ids[number].split("/", 1)
-        return self.stores[name].read([key])[0]
+        return self._videos.get(number) or self.stores[name].read([key])[0]
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The video's captions, (captions, features)."""

@@ -82,7 +82,7 @@ def _download(file: RemoteFile, target: Path) -> None:
     part = target.with_name(f"{target.name}.part")
     retries = Retry(ATTEMPTS - 1, connect=1, status_forcelist=_BUSY, raise_on_status=False, backoff_factor=PAUSE)
     with requests.Session() as session:
-        session.adapters = dict.fromkeys(("https://", "http://"), HTTPAdapter(max_retries=retries))
+        session.adapters.update(dict.fromkeys(("https://", "http://"), HTTPAdapter(max_retries=retries)))
         try:
             for _ in range(ATTEMPTS):
                 if _receive(session, file, part):
