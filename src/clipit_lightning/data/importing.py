@@ -90,8 +90,8 @@ def import_distributed(
         )
     chosen = {name: attributes["features"] for name, (_, attributes) in annotated.items()}
     chosen |= {name: read.features for name, read in queries.items() if read.videos}
-    for name, its_features in chosen.items():
-        _check_same_content(to / f"{name}.h5", its_features, force)
+    for name, its_features in chosen.items() if not force else ():
+        _check_same_content(to / f"{name}.h5", its_features)
     rows = [
         _write(name, *annotated[name], to / f"{name}.h5")
         if name in annotated
@@ -188,8 +188,8 @@ def _join(name: str, path: Path, files: DistributedFiles) -> tuple[list[Video], 
     return videos, {"dataset": name, "features": _features_name(path), "data": data}
 
 
-def _check_same_content(path: Path, features: str, force: bool) -> None:
-    if path.exists() and not force and (there := Store(path).attributes.get("features", "unnamed")) != features:
+def _check_same_content(path: Path, features: str) -> None:
+    if path.exists() and (there := Store(path).attributes.get("features", "unnamed")) != features:
         raise UserError(
             f"{path} holds other features ({there}, not {features}); give another folder with --to, or --force"
         )

@@ -105,21 +105,20 @@ def read_oracle(path: Path, n_shots: int) -> NDArray[np.uint8]:
     """
     oracle = np.zeros(n_shots, dtype=np.uint8)
     for line, text in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        problem = ""
-        if not text.strip():
+        if not (word := text.strip()):
             continue
-        if not (word := text.strip()).removeprefix("-").isdecimal():
+        shot = int(word) if word.removeprefix("-").isdecimal() else None
+        if shot is None:
             problem = f"{word!r} is no shot number; unpack it again"
-        elif not 1 <= int(word) <= n_shots:
-            problem = (
-                f"shot {word}, but shots count from 1 to {n_shots}: the file is of another version, or was written "
-                "counting from 0"
-            )
-        elif oracle[int(word) - 1]:
-            problem = f"shot {word} stands twice; unpack it again"
-        if problem:
-            raise UserError(f"{path}: line {line}: {problem}")
-        oracle[int(word) - 1] = 1
+        elif not 1 <= shot <= n_shots:
+            versions = "of another version, or was written counting from 0"
+            problem = f"shot {shot}, but shots count from 1 to {n_shots}: the file is {versions}"
+        elif oracle[shot - 1]:
+            problem = f"shot {shot} stands twice; unpack it again"
+        else:
+            oracle[shot - 1] = 1
+            continue
+        raise UserError(f"{path}: line {line}: {problem}")
     if not oracle.any():
         raise UserError(f"{path}: holds no shot; unpack it again")
     return oracle

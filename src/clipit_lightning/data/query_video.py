@@ -61,6 +61,7 @@ class QueryItem:
     video: QueryVideo
     query: int
     """Position of the query in the video's ``queries``."""
+    is_annotated = True  # every query has an oracle summary
 
     @property
     def dataset(self) -> str:
@@ -81,11 +82,6 @@ class QueryItem:
     def n_steps(self) -> int:
         """Number of shots."""
         return self.video.n_steps
-
-    @property
-    def is_annotated(self) -> bool:
-        """Every query has an oracle summary."""
-        return True
 
     @property
     def gtscore(self) -> NDArray[np.float32]:

@@ -117,14 +117,7 @@ def storage_problems(
     """Why arrays must not even be read: they are missing, elsewhere, of another kind, or larger than their file.
 
     A link or an array with its bytes in another file can lead anywhere on the reader's machine, and a few bytes can
-    declare terabytes.
-
-    Args:
-        group: What should be the group of a video.
-        required: Arrays that must be there.
-        numbers: Arrays that hold numbers.
-        texts: Arrays that hold texts.
-        only: Arrays that will be read; by default all that are there.
+    declare terabytes. ``numbers`` and ``texts`` are arrays that hold these, ``only`` those that will be read (or all).
     """
     if not isinstance(group, h5py.Group):
         return ["is an array, not the group of a video"]
