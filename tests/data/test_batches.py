@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from clipit_lightning.data.batches import BucketBatchSampler, caption_tokens, collate, crop, spread
+from clipit_lightning.data.batches import bucket_batches, caption_tokens, collate, crop, shared_batches, spread
 from clipit_lightning.data.store import Store
 
 
@@ -28,41 +28,32 @@ def test_padding_is_at_the_end_and_masked(stores):
         np.testing.assert_array_equal(batch.importance[row, : video.n_steps], video.gtscore)
 
 
-def test_no_captions_at_all_make_an_empty_token_axis(stores):
-    videos = Store(stores / "tvsum.h5").read(["video_1"])
-    batch = collate([(0, videos[0])], partial(caption_tokens, captions=0), text_dim=8)
-    assert batch.text.shape == (1, 0, 8)
-    assert batch.text_mask.shape == (1, 0)
-
-
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 50])
 def test_every_video_comes_once_an_epoch_in_an_order_of_seed_and_epoch(batch_size):
     lengths = np.random.default_rng(0).integers(10, 900, 41).tolist()
-    sampler = BucketBatchSampler(lengths, batch_size, seed=3)
-    first = list(sampler)
+    first, again, other = (bucket_batches(lengths, batch_size, 3, epoch) for epoch in (0, 0, 1))
     assert sorted(position for batch in first for position in batch) == list(range(41))
-    assert len(first) == len(sampler)
-    assert first == list(BucketBatchSampler(lengths, batch_size, seed=3))
-    sampler.sampler.set_epoch(1)
-    assert list(sampler) != first
+    assert first == again != other
+    assert batch_size in (1, 50) or {frozenset(batch) for batch in first} != {frozenset(batch) for batch in other}
 
 
 def test_neighbours_in_a_batch_are_of_similar_length():
     lengths = np.random.default_rng(0).integers(10, 900, 64).tolist()
     padded = sum(
-        max(lengths[position] for position in batch) * len(batch) for batch in BucketBatchSampler(lengths, 8, seed=0)
+        max(lengths[position] for position in batch) * len(batch) for batch in bucket_batches(lengths, 8, 0, 0)
     )
     unsorted = sum(max(lengths[start : start + 8]) * 8 for start in range(0, 64, 8))
     assert padded < 0.8 * unsorted
 
 
-def test_a_small_data_set_has_other_batches_each_epoch():
-    sampler = BucketBatchSampler(list(range(100, 116)), 5, seed=0)
-    epochs = set()
-    for epoch in range(4):
-        sampler.sampler.set_epoch(epoch)
-        epochs.add(frozenset(frozenset(batch) for batch in sampler))
-    assert len(epochs) == 4
+def test_batches_of_items_share_a_video_and_differ_between_epochs():
+    of_items = [video for video, count in (("a", 7), ("b", 5)) for _ in range(count)]
+    first, again, other = (shared_batches(of_items, 3, 1, epoch) for epoch in (0, 0, 1))
+    assert sorted(position for batch in first for position in batch) == list(range(12))
+    assert all(len({of_items[position] for position in batch}) == 1 for batch in first)
+    assert len(first) == 5
+    assert first == again
+    assert {frozenset(batch) for batch in first} != {frozenset(batch) for batch in other}
 
 
 def test_a_crop_is_a_window_of_each_longer_video(stores):

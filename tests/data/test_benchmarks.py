@@ -2,20 +2,13 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS, benchmark_names, check_names, has_queries
+from clipit_lightning.data import BENCHMARKS, check_names
 from clipit_lightning.data.annotated import AnnotatedDataModule
 from clipit_lightning.data.benchmark import Benchmark, Ratings
 from clipit_lightning.data.importing import import_distributed
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.evaluate import baseline_tables
 from tests.support import synthetic
-
-
-def test_names_by_kind():
-    assert benchmark_names() == ["tvsum", "summe", "qfvs", "ovp", "youtube"]
-    assert benchmark_names("annotated") == ["tvsum", "summe", "ovp", "youtube"]
-    assert benchmark_names(targets=True) == ["tvsum", "summe", "qfvs"]
-    assert [name for name in BENCHMARKS if has_queries(name)] == ["qfvs"]
 
 
 def test_unknown_names_are_one_line_with_the_known_ones():
@@ -27,11 +20,6 @@ def test_unknown_names_are_one_line_with_the_known_ones():
         check_names("ovp")
     with pytest.raises(UserError, match=r"^data.sources: kinetics is unknown; there are tvsum, summe, ovp, youtube$"):
         check_names("tvsum", ["kinetics"])
-
-
-@pytest.mark.parametrize("name", benchmark_names("annotated"))
-def test_every_benchmark_has_as_many_numbers_as_videos(name):
-    assert len(BENCHMARKS[name].numbers) == BENCHMARKS[name].n_videos
 
 
 def test_a_benchmark_of_ones_own_is_a_reader_and_a_line(tmp_path, monkeypatch):

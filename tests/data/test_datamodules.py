@@ -6,6 +6,8 @@ import pytest
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.datamodules import SumMeDataModule, TVSumDataModule
+from clipit_lightning.data.importing import import_distributed
+from tests.support.synthetic import write_field_file
 
 
 @pytest.mark.parametrize("preload_mb", [0, 1000])
@@ -33,12 +35,6 @@ def test_augmented_takes_all_other_benchmarks(stores, name, make):
     assert {video.split("/")[0] for video in module.folds[0].test} == {name}
 
 
-def test_sources_can_be_named(stores):
-    module = SumMeDataModule(root=str(stores), setting="transfer", sources=["tvsum"])
-    module.setup()
-    assert {video.split("/")[0] for video in module.folds[0].train} == {"tvsum"}
-
-
 def test_missing_stores_are_listed_with_how_to_get_them(stores, tmp_path):
     for name in ("tvsum", "summe"):
         shutil.copy(stores / f"{name}.h5", tmp_path)
@@ -57,9 +53,6 @@ def test_an_unsound_store_stops_before_training(stores, tmp_path):
 
 
 def test_stores_of_different_features_do_not_mix(stores, tmp_path):
-    from clipit_lightning.data.importing import import_distributed
-    from tests.support.synthetic import write_field_file
-
     shutil.copy(stores / "tvsum.h5", tmp_path)
     write_field_file(tmp_path / "src/eccv16_dataset_summe_clip.h5", features=5)
     import_distributed([tmp_path / "src"], tmp_path)
@@ -76,10 +69,7 @@ def test_text_may_be_of_another_video_or_fused(stores):
     for module in modules.values():
         module.setup()
     count = len(modules["own"].ids)
-    own, another, fused = (
-        [modules[text].text(modules[text].item(number)) for number in range(count)]
-        for text in ("own", "another", "fused")
-    )
+    own, another, fused = ([module.text(module.item(number)) for number in range(count)] for module in modules.values())
     for number, tokens in enumerate(fused):
         np.testing.assert_allclose(tokens, own[number].mean(axis=0, keepdims=True), rtol=1e-6)
     givers = [next(giver for giver in range(count) if np.array_equal(own[giver], tokens)) for tokens in another]

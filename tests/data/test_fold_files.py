@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS, benchmark_names
-from clipit_lightning.data.fold_files import convert_fold_file, families, family_text, load_family, read_fold_file
+from clipit_lightning.data.fold_files import convert_fold_file, families, load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, FoldFamily, folds_of_family, make_folds
 from tests.support.synthetic import SHARED, needs_shared
 
@@ -59,7 +60,6 @@ EXPECTED = Fold(0, tuple(ids("tvsum", [1, 2])), (), tuple(ids("tvsum", [3])))
         [{"train_keys": ["video_1", "video_2"], "test_keys": ["video_3"]}],  # PGL-SUM, VASNet, MSVA
         [{"train_keys": [H5.format("tvsum", 2), H5.format("tvsum", 1)], "test_keys": [H5.format("tvsum", 3)]}],  # DSNet
         [{"train": ["eccv16_dataset_tvsum_google_pool5/video_1", "tvsum/video_2"], "test": ["video_3"]}],
-        [{"train": ["AwmHb44_ouw", "98MoyGZKHXc"], "test": ["-esJrBWj2d8"]}],
         [{"train": ["tvsum/AwmHb44_ouw", "video_2"], "test": [3], "val": [], "seed": 7}],
         {"train": [2, 1], "test": ["3"]},
         {"split0": {"train": [1, 2], "test": [3]}},
@@ -72,21 +72,15 @@ def test_json_layouts_give_the_same_folds(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "name"),
     [
-        "TVSum/split0/video_1,video_2/video_3\n",  # CSTA
-        "# train/test\n\n video_2, AwmHb44_ouw / -esJrBWj2d8  # the last\n",
-        "1,2/3",
+        ("TVSum/split0/video_1,video_2/video_3\n", "mine.txt"),  # CSTA
+        ("# train/test\n\n video_2, AwmHb44_ouw / -esJrBWj2d8  # the last\n", "mine.txt"),
+        (f"- test_keys: [{H5.format('tvsum', 3)}]\n  train_keys:\n  - {H5.format('tvsum', 1)}\n  - 2\n", "mine.yml"),
     ],
 )
-def test_txt_layouts_give_the_same_folds(tmp_path, content):
-    assert only_fold(write(tmp_path, content, "mine.txt")) == EXPECTED
-
-
-def test_yaml_is_read_with_the_published_paths(tmp_path):
-    lines = f"- test_keys:\n  - {H5.format('tvsum', 3)}\n  train_keys:\n"
-    lines += "".join(f"  - {H5.format('tvsum', number)}\n" for number in (1, 2))
-    assert only_fold(write(tmp_path, lines, "mine.yml")) == EXPECTED
+def test_txt_and_yaml_layouts_give_the_same_folds(tmp_path, content, name):
+    assert only_fold(write(tmp_path, content, name)) == EXPECTED
 
 
 def test_yaml_cannot_make_objects(tmp_path):
@@ -122,18 +116,12 @@ def test_the_setting_follows_from_what_trains(tmp_path):
 @pytest.mark.parametrize(
     ("fold", "message"),
     [
-        (
-            {"train": [1], "test": ["video_77"]},
-            "fold 1, test: video_77 is no video of tvsum; there are video_1 to video",
-        ),
-        ({"train": [1], "test": ["video_0"]}, "video_0 is no video"),
-        ({"train": ["nobody"], "test": [3]}, "fold 1, train: nobody is no video of tvsum"),
+        ({"train": [1], "test": ["video_77"]}, "fold 1, test: video_77 is no video of tvsum; there are video_1 to"),
         ({"train": ["youtube/video_22"], "test": [3]}, "youtube/video_22 is no video of youtube"),
         ({"train": ["cosum/video_1"], "test": [3]}, "cosum/video_1 names no benchmark"),
         ({"train": [True], "test": [3]}, "True is no video"),
-        ({"train": [None], "test": [3]}, "fold 1, train: a NoneType stands where"),
+        ({"train": [None], "test": [3]}, "fold 1, train: a NoneType is no video"),
         ({"train": [1, 3], "test": [3]}, "fold 1: tvsum/video_3 is in both train and test"),
-        ({"train": [1], "val": [3], "test": [3]}, "fold 1: tvsum/video_3 is in both validation and test"),
         ({"train": [1, "AwmHb44_ouw"], "test": [3]}, "fold 1: tvsum/video_1 is twice in train"),
         ({"train": [], "test": [3]}, "fold 1: the train part is empty or missing"),
         ({"train": [1]}, "fold 1: the test part is empty or missing; it has train"),
@@ -141,7 +129,6 @@ def test_the_setting_follows_from_what_trains(tmp_path):
         ({"train": [1], "train_keys": [2], "test": [3]}, "fold 1: train_keys is no part, or one given twice"),
         ({"train": [1], "test": ["ovp/video_3"]}, "fold 1: ovp/video_3 is tested, but these are folds of tvsum"),
         ({"train": "video_1", "test": [3]}, "fold 1, train: tvsum is not a list"),
-        ({"train": {"cosum": [1]}, "test": [3]}, "fold 1, train: cosum is not a list of videos, or no benchmark"),
         ({"train": [1], "test": [3], "dataset": "summe"}, "fold 1 is one of summe, not of tvsum"),
     ],
 )
@@ -153,11 +140,9 @@ def test_a_wrong_fold_is_named_with_its_wrong_video(tmp_path, fold, message):
     ("content", "name", "message"),
     [
         ("[1, 2", "mine.json", "not valid json"),
-        ("[" * 100_000, "mine.json", "not valid json"),
+        ("[" * 100_000, "mine.json", "not valid json"),  # too deep
         ("a: [1\nb: }", "mine.yaml", "not valid yaml"),
         ("", "mine.yaml", "none of the known layouts"),
-        ("", "mine.txt", "none of the known layouts"),
-        ([], "mine.json", "none of the known layouts"),
         ([["video_1"]], "mine.json", "none of the known layouts"),
         ({"scores": 3}, "mine.json", "none of the known layouts"),
         ("video_1,video_2", "mine.txt", "line 1 has 1 fields"),
@@ -172,11 +157,6 @@ def test_a_file_of_no_known_layout_is_refused(tmp_path, content, name, message):
 def test_files_that_cannot_be_read_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"cannot read .*absent\.json: No such file"):
         read_fold_file(tmp_path / "absent.json", "tvsum", {})
-    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="not valid txt"):
-        read_fold_file(tmp_path / "bytes.txt", "tvsum", {})
-    with pytest.raises(UserError, match="cosum: no such benchmark; there are tvsum, summe"):
-        read_fold_file(write(tmp_path, [{"train": [1], "test": [3]}]), "cosum", {})
 
 
 def test_the_hash_depends_on_the_folds_alone():
@@ -184,9 +164,6 @@ def test_the_hash_depends_on_the_folds_alone():
     turned = tuple(Fold(fold.index, fold.train[::-1], (), fold.test[::-1]) for fold in family.folds)
     assert FoldFamily("other", "tvsum", "canonical", "elsewhere", turned).content_hash == family.content_hash
     assert FoldFamily("csta", "tvsum", "canonical", "", family.folds[:4]).content_hash != family.content_hash
-    assert FoldFamily("csta", "tvsum", "canonical", "", family.folds[::-1]).content_hash != family.content_hash
-    assert len(family.content_hash) == 8
-    assert int(family.content_hash, 16) >= 0
     assert family.content_hash == "7cda70ea"  # stands in results: it must not change from one version to the next
 
 
@@ -196,11 +173,10 @@ def test_a_converted_file_reads_back_the_same(tmp_path):
         {"train": ["video_1", "ovp/video_3"], "test": [2, 11]},
     ]
     path, to = write(tmp_path, folds, "my folds.json"), tmp_path / "out" / "ours.json"
-    said = convert_fold_file(path, "tvsum", "augmented", None, {}, to, "a paper")
+    said = convert_fold_file(path, "tvsum", "augmented", to=to)
     original, converted = (read_fold_file(file, "tvsum", {}) for file in (path, to))
     assert original.folds == converted.folds
-    assert (converted.name, converted.source, converted.setting) == ("my-folds", "a paper", "augmented")
-    assert (original.name, original.source) == ("my-folds", "my folds.json")
+    assert (converted.name, converted.source, converted.setting) == ("my-folds", "my folds.json", "augmented")
     assert f"hash {original.content_hash}" in said
     assert (
         '{"train":{"ovp":[3],"tvsum":[9,10]},"validation":{"tvsum":[7],"youtube":[12]},"test":[1,2]},' in to.read_text()
@@ -276,10 +252,9 @@ def test_shipped_files_equal_a_fresh_conversion(name, dataset, setting, tmp_path
     shipped = load_family(name, dataset, setting)
     path = SHARED / "splits" / PUBLISHED[name, dataset, setting]
     assert shipped.source.endswith(f"/{path.name}")
-    said = convert_fold_file(path, dataset, setting, name, {}, tmp_path / "fresh.json", shipped.source)
-    assert said.startswith(f"{name}: 5 {setting} folds of {dataset}, hash {shipped.content_hash}")
-    assert read_fold_file(tmp_path / "fresh.json", dataset, {}) == shipped
-    assert (tmp_path / "fresh.json").read_text() == family_text(shipped)
+    convert_fold_file(path, dataset, setting, name, to=tmp_path / "fresh.json")
+    fresh = read_fold_file(tmp_path / "fresh.json", dataset, {})
+    assert replace(fresh, source=shipped.source) == shipped
 
 
 def others(dataset):
@@ -297,19 +272,7 @@ def test_a_family_keeps_its_tests_and_validates_on_a_fifth_of_the_targets_traini
         assert sorted((*fold.train, *fold.validation)) == sorted(listed.train)
         assert set(fold.validation).isdisjoint(fold.train)
     assert len({fold.validation for fold in folds}) == 5
-    assert folds_of_family(family, ids(dataset)[::-1], others(dataset)[::-1], 0.2, 0) == folds
     assert folds_of_family(family, ids(dataset), others(dataset), 0.2, 1) != folds
-
-
-def test_augmented_folds_of_dsnet_validate_as_its_canonical_ones():
-    canonical, augmented = (
-        folds_of_family(load_family("dsnet", "tvsum", setting), ids("tvsum"), others("tvsum"))
-        for setting in ("canonical", "augmented")
-    )
-    assert [fold.validation for fold in canonical] == [fold.validation for fold in augmented]
-    assert all(
-        set(more.train) == {*one.train, *others("tvsum")} for one, more in zip(canonical, augmented, strict=True)
-    )
 
 
 def test_dsnets_transfer_lists_are_one_partition_five_times_and_equal_ours():
@@ -318,12 +281,6 @@ def test_dsnets_transfer_lists_are_one_partition_five_times_and_equal_ours():
         assert len({(fold.train, fold.test) for fold in family.folds}) == 1
         folds = folds_of_family(family, ids(dataset), others(dataset), 0.2, 3)
         assert folds == make_folds(ids(dataset), others(dataset), "transfer", 5, 0.2, 3)
-
-
-def test_listed_validation_parts_are_used_and_not_carved():
-    fold = Fold(0, tuple(ids("tvsum", [1, 2])), tuple(ids("tvsum", [5])), tuple(ids("tvsum", [3])))
-    family = FoldFamily("ours", "tvsum", "canonical", "here", (fold,))
-    assert folds_of_family(family, ids("tvsum"), [], 0.5, 9) == [fold]
 
 
 def test_videos_that_the_stores_lack_are_named():
@@ -338,7 +295,9 @@ def test_videos_that_the_stores_lack_are_named():
     assert not any("summe/video_26" in (*fold.train, *fold.validation, *fold.test) for fold in more)
 
 
-def test_too_few_training_videos_to_validate_are_refused():
-    fold = Fold(0, tuple(ids("tvsum", [1, 2])), (), tuple(ids("tvsum", [3])))
+def test_listed_validation_parts_are_used_and_too_few_videos_to_carve_one_are_refused():
+    train, held, test = (tuple(ids("tvsum", numbers)) for numbers in ([1, 2], [5], [3]))
+    listed, unlisted = (FoldFamily("ours", "tvsum", "canonical", "", (Fold(0, train, v, test),)) for v in (held, ()))
+    assert folds_of_family(listed, ids("tvsum"), [], 0.5, 9) == list(listed.folds)
     with pytest.raises(UserError, match="2 training videos are too few to keep 2 for validation"):
-        folds_of_family(FoldFamily("ours", "tvsum", "canonical", "here", (fold,)), ids("tvsum"), [])
+        folds_of_family(unlisted, ids("tvsum"), [])

@@ -61,22 +61,15 @@ def test_missing_shots_summaries_and_importance_are_made(tmp_path, distributed_f
         for group in file.values():
             for name in ("change_points", "gtscore", "gtsummary", "user_summary"):
                 del group[name]
-    row = table([tmp_path], tmp_path / "to")["tvsum"]
+    rows = table([tmp_path], tmp_path / "to")
+    row = rows["tvsum"]
     assert "sound" in row.result
+    assert rows["summe"].result.startswith("missing: SumMe.zip (its GT folder) from https://")
     assert row.features == "clip (8)"
     video = Store(tmp_path / "to/tvsum.h5").read(["video_1"])[0]
     assert len(video.change_points) == -(-video.n_frames // 150)
     np.testing.assert_allclose(video.gtscore, (video.user_scores.mean(axis=0) - 1) / 4, atol=1e-6)
     assert video.user_summary.shape == (synthetic.ANNOTATORS, video.n_frames)
-
-
-def test_benchmarks_that_were_not_found_say_how_to_get_them(distributed_files, tmp_path):
-    only = tmp_path / "only"
-    only.mkdir()
-    shutil.copy(distributed_files / "eccv16_dataset_ovp_google_pool5.h5", only)
-    rows = table([only], tmp_path / "to")
-    assert "sound" in rows["ovp"].result
-    assert rows["tvsum"].result.startswith("missing: ydata-tvsum50.mat from https://")
 
 
 def test_several_feature_files_need_a_choice(distributed_files, tmp_path):
@@ -97,14 +90,6 @@ def test_several_feature_files_need_a_choice(distributed_files, tmp_path):
 FEATURES, RATINGS = "eccv16_dataset_tvsum_google_pool5.h5", "ydata-tvsum50.mat"
 
 
-def cut_ratings(folder):
-    (folder / RATINGS).write_bytes(b"cut short")
-
-
-def cut_features(folder):
-    (folder / FEATURES).write_bytes(b"cut short")
-
-
 def rate_otherwise(folder):
     synthetic.set_gtscore(folder / FEATURES, synthetic.tvsum_ratings(folder / FEATURES, seed=9))
 
@@ -114,19 +99,13 @@ def rate_longer_videos(folder):
     synthetic.write_tvsum_mat(folder / RATINGS, {key: np.pad(rows, ((0, 0), (0, 3))) for key, rows in ratings.items()})
 
 
-def rate_one_video_only(folder):
-    ratings = synthetic.tvsum_ratings(folder / FEATURES)
-    synthetic.write_tvsum_mat(folder / RATINGS, {"video_1": ratings["video_1"]})
-
-
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (cut_ratings, "not TVSum's annotations or damaged"),
-        (cut_features, "not a readable HDF5"),
+        (lambda folder: (folder / RATINGS).write_bytes(b"cut short"), "not TVSum's annotations or damaged"),
+        (lambda folder: (folder / FEATURES).write_bytes(b"cut short"), "not a readable HDF5"),
         (rate_otherwise, "not the mean of"),
         (rate_longer_videos, "frames, but its annotation"),
-        (rate_one_video_only, "video_2: the annotations have 1 videos, none of this key"),
     ],
 )
 def test_damaged_and_contradicting_files_are_one_line_and_nothing_is_written(damage, said, distributed_files, tmp_path):

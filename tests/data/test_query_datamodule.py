@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-import torch
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.batches import SharedBatchSampler, collate
 from clipit_lightning.data.datamodules import QFVSDataModule
 from clipit_lightning.data.queries import leave_one_out
 
@@ -14,15 +12,11 @@ def videos(ids):
     return sorted({item.split("/")[1] for item in ids})
 
 
-def test_every_video_is_tested_once_and_validates_once():
+def test_every_video_is_tested_once_and_validates_once_or_never():
     folds = leave_one_out(PARTS, validate=True)
     assert [videos(fold.test) for fold in folds] == [["P01"], ["P02"], ["P03"], ["P04"]]
     assert [videos(fold.validation) for fold in folds] == [["P02"], ["P03"], ["P04"], ["P01"]]
     assert [videos(fold.train) for fold in folds] == [["P03", "P04"], ["P01", "P04"], ["P01", "P02"], ["P02", "P03"]]
-    assert all(len(fold.test) == 2 for fold in folds)
-
-
-def test_three_train_where_none_validates():
     folds = leave_one_out(PARTS, validate=False)
     assert [fold.validation for fold in folds] == [()] * 4
     assert videos(folds[1].train) == ["P01", "P03", "P04"]
@@ -53,26 +47,7 @@ def test_batches_are_of_one_video_whose_features_stand_in_them_once(stores, work
                 np.testing.assert_array_equal(batch.keyframes[row], item.video.oracle[item.query])
             seen += [item.id for item in items]
         assert sorted(seen) == sorted(expected)
-
-
-def test_evaluation_is_in_order(stores):
-    module = QFVSDataModule(root=str(stores), batch_size=4)
-    module.setup()
-    numbers = [number for batch in module.test_dataloader() for number in batch.number.tolist()]
-    assert [module.ids[number] for number in numbers] == list(module.folds[0].test)
-
-
-def test_the_order_of_training_follows_from_seed_and_epoch():
-    of_items = [video for video, count in (("a", 7), ("b", 5)) for _ in range(count)]
-    sampler = SharedBatchSampler(of_items, 3, seed=1)
-    first = list(sampler)
-    assert len(first) == len(sampler) == 5
-    assert sorted(position for batch in first for position in batch) == list(range(12))
-    assert all(len({of_items[position] for position in batch}) == 1 for batch in first)
-    assert first == list(SharedBatchSampler(of_items, 3, seed=1))
-    sampler.sampler.set_epoch(1)
-    assert list(sampler) != first
-    assert {frozenset(batch) for batch in sampler} != {frozenset(batch) for batch in first}
+    assert seen == list(fold.test), "evaluation is in order"
 
 
 def test_language_can_be_left_away_and_sentences_need_embeddings(stores):
@@ -83,19 +58,3 @@ def test_language_can_be_left_away_and_sentences_need_embeddings(stores):
         QFVSDataModule(root=str(stores), sentence=True).setup()
     with pytest.raises(ValueError, match="no sentence_features"):
         module.item(0).text(sentence=True)
-
-
-def test_a_missing_store_says_how_to_get_it(tmp_path):
-    with pytest.raises(UserError, match=r"missing: .*qfvs\.h5 .*Oracle_summaries.*clipit data import"):
-        QFVSDataModule(root=str(tmp_path)).setup()
-
-
-def test_items_of_several_videos_are_padded(stores):
-    module = QFVSDataModule(root=str(stores))
-    module.setup()
-    items = [(number, module.item(number)) for number in (0, 5)]
-    batch = collate(items, module.text, module.text_dim)
-    assert batch.features.shape == (2, 160, 12)
-    assert batch.step_mask.sum(dim=1).tolist() == [120, 160]
-    assert not batch.features[0, 120:].any()
-    assert batch.features.dtype == torch.float32

@@ -27,24 +27,18 @@ DAMAGES = [
     ("features", lambda array: None, "has no features"),
     ("features", lambda array: array[:-1], "features have shape"),
     ("features", with_value(3, np.nan), "features have NaN or infinite values, first in row 3"),
-    ("features", with_value(0, np.inf), "features have NaN or infinite values, first in row 0"),
-    ("gtscore", lambda array: array[1:], "gtscore has shape"),
     ("gtscore", with_value(0, 1.5), "expected values from 0 to 1"),
     ("gtsummary", with_value(0, 0.5), "gtsummary has values other than 0 and 1"),
     ("picks", lambda array: array[::-1], "picks do not increase"),
     ("picks", lambda array: array + 100_000, "out of the video's"),
     ("picks", lambda array: array[:0], "picks have shape (0,)"),
     ("n_frames", lambda array: np.int64(0), "has 0 frames, expected 1 to"),
-    ("change_points", lambda array: array[:, :1], "change_points have shape"),
     ("change_points", lambda array: array[:-1], "shots cover frames 0 to"),
     ("change_points", lambda array: array + np.array([[0, 1]]), "overlap"),
     ("change_points", lambda array: np.delete(array, 1, axis=0), "there is a gap between shots 0 and 1"),
     ("change_points", lambda array: array[:, ::-1], "ends before it starts"),
     ("user_summary", lambda array: array[:, :-1], "user_summary has shape"),
-    ("user_summary", lambda array: array + 2, "user_summary has values other than 0 and 1"),
-    ("user_scores", lambda array: array[:, :-1], "user_scores have shape"),
     ("caption_features", lambda array: array[:-1], "caption_features have shape"),
-    ("caption_features", with_value(0, np.nan), "caption_features have NaN"),
 ]
 
 
@@ -52,10 +46,6 @@ DAMAGES = [
 def store(stores, tmp_path):
     shutil.copy(stores / "tvsum.h5", tmp_path / "tvsum.h5")
     return Store(tmp_path / "tvsum.h5")
-
-
-def test_a_sound_store_has_no_problems(store):
-    assert store.check() == []
 
 
 @pytest.mark.parametrize(("name", "change", "said"), DAMAGES, ids=[said[:30] for _, _, said in DAMAGES])

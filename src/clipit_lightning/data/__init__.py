@@ -15,12 +15,7 @@ BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (
 
 
 def benchmark_names(kind: Kind | None = None, targets: bool = False) -> list[str]:
-    """Names of the benchmarks, in the order of the registry.
-
-    Args:
-        kind: Those of one kind alone; by default of both.
-        targets: Those alone that a run can be tested on.
-    """
+    """Names of the benchmarks, in the order of the registry: of one kind or both, or of those that are tested on."""
     return [
         name
         for name, benchmark in BENCHMARKS.items()
@@ -34,11 +29,7 @@ def has_queries(dataset: str) -> bool:
 
 
 def check_names(dataset: str, sources: Sequence[str] | None = None) -> None:
-    """Check the benchmarks that a configuration names.
-
-    Args:
-        dataset: The benchmark that is tested on, ``data.dataset``.
-        sources: Benchmarks that train beside it, ``data.sources``.
+    """Check the benchmarks that a configuration names: ``data.dataset``, and ``data.sources`` that train beside it.
 
     Raises:
         UserError: There is no such benchmark.

@@ -1,7 +1,7 @@
 """The datamodule of benchmarks with annotators: TVSum, SumMe, and the sources beside them."""
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import benchmark_names
-from clipit_lightning.data.batches import BucketBatchSampler, Item, caption_tokens
+from clipit_lightning.data.batches import Item, bucket_batches, caption_tokens, cut
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
@@ -24,7 +24,6 @@ class AnnotatedDataModule(SummarizationDataModule):
 
     Args:
         target: Name of the benchmark that is tested on.
-        root: Folder of the stores.
         setting: Which videos train.
         sources: Benchmarks beside the target in the augmented and transfer settings; by default all others.
         family: ``kfold``, the name of a published family of folds, or a file that lists folds.
@@ -34,11 +33,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         captions: Caption tokens a video.
         caption_source: What they are: the video's ``own`` captions; or, for ablations, those of ``another`` video of
             its benchmark, always the same one, or its own ``fused`` to their mean, one token.
-        batch_size: Videos a training batch.
-        workers: Processes that read batches.
         preload_mb: Hold all videos in memory where they take at most this many megabytes.
-        seed: Seed of the order of training batches.
-        validate_on_test: See ``SummarizationDataModule``.
+        root, batch_size, workers, seed, validate_on_test: See ``SummarizationDataModule``.
     """
 
     def __init__(
@@ -69,52 +65,44 @@ class AnnotatedDataModule(SummarizationDataModule):
         self._videos: dict[int, Video] = {}
 
     def _read(self) -> None:
-        """Make the folds, and hold the videos in memory where they fit."""
         ids = {name: [f"{name}/{key}" for key in store.video_keys()] for name, store in self.stores.items()}
         self.ids = [video for of_store in ids.values() for video in of_store]
         extra = [video for name in self.sources for video in ids[name]]
         self.folds = self._make_folds(ids[self.target], extra)
         if sum(store.nbytes() for store in self.stores.values()) <= self.preload_mb * 1e6:
-            videos = [video for store in self.stores.values() for video in store.read()]
-            self._videos = dict(enumerate(videos))
+            self._videos = dict(enumerate(video for store in self.stores.values() for video in store.read()))
         self._measure()
 
     def _make_folds(self, target: list[str], sources: list[str]) -> list[Fold]:
         if self.family == "kfold":
             return make_folds(target, sources, self.setting, self.n_folds, self.validation, self.fold_seed)
-        name = self.target
         if Path(self.family).suffix:
-            names = {video.name: video.key for video in self.stores[name].read() if video.name}
-            family = read_fold_file(Path(self.family), name, names)
-            if family.setting != self.setting:
-                raise UserError(
-                    f"data.family: {self.family} lists {family.setting} folds, not data.setting={self.setting}"
-                )
+            names = {video.name: video.key for video in self.stores[self.target].read() if video.name}
+            family = read_fold_file(Path(self.family), self.target, names)
+            if (setting := family.setting) != self.setting:
+                raise UserError(f"data.family: {self.family} lists {setting} folds, not data.setting={self.setting}")
         else:
-            family = load_family(self.family, name, self.setting)
+            family = load_family(self.family, self.target, self.setting)
         return folds_of_family(family, target, sources, self.validation, self.fold_seed)
 
     def _measure(self) -> None:
         """Set the sizes of features and captions, in which the stores must not differ."""
         firsts = [store.read(store.video_keys()[:1])[0] for store in self.stores.values()]
         sizes = {video.dataset: video.features.shape[1] for video in firsts}
-        if len(set(sizes.values())) > 1:
-            raise UserError(f"{self.root}: features differ in size: {sizes}; import the same features for all")
         texts = {
             video.dataset: video.caption_features.shape[1] for video in firsts if video.caption_features is not None
         }
-        if len(set(texts.values())) > 1:
-            raise UserError(f"{self.root}: caption features differ in size: {texts}; import the same for all")
+        for what, of_stores in (("features", sizes), ("caption features", texts)):
+            if len(set(of_stores.values())) > 1:
+                raise UserError(f"{self.root}: {what} differ in size: {of_stores}; import the same for all")
         self.feature_dim = next(iter(sizes.values()))
         self.has_text = bool(texts) and self.captions > 0
         self.text_dim = next(iter(texts.values()), self.feature_dim)
 
     def item(self, number: int) -> Video:
         """The video of a number, from memory or from its store."""
-        if number in self._videos:
-            return self._videos[number]
         name, key = self.ids[number].split("/", 1)
-        return self.stores[name].read([key])[0]
+        return self._videos.get(number) or self.stores[name].read([key])[0]
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The video's captions, (captions, features)."""
@@ -136,10 +124,10 @@ class AnnotatedDataModule(SummarizationDataModule):
             others |= {self.ids[video]: giver for video, giver in zip(ring, ring[1:] + ring[:1], strict=True)}
         return others
 
-    def _training_batches(self, numbers: list[int]) -> BucketBatchSampler:
-        """Videos of similar length together."""
-        return BucketBatchSampler([self.item(number).n_steps for number in numbers], self.batch_size, self.seed)
+    def _training_batches(self, numbers: list[int]) -> Callable[[int], list[list[int]]]:
+        lengths = [self.item(number).n_steps for number in numbers]
+        return partial(bucket_batches, lengths, self.batch_size, self.seed)
 
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
         """One by one: no padding to score."""
-        return [[position] for position in range(len(numbers))]
+        return cut(list(range(len(numbers))), 1)

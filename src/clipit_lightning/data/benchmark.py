@@ -24,9 +24,8 @@ class RemoteFile:
     name: str
     """Name that the file gets here."""
     size: int | None = None
-    """Bytes; None where nobody published it and we could not measure it."""
+    """Bytes; None where nobody published it and we could not measure it, as of the checksum."""
     sha256: str | None = None
-    """Checksum, 64 lower-case hex digits; None as the size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +35,7 @@ class Source:
     name: str
     """Name on the command line."""
     title: str
-    """What it is, in a few words."""
     licence: str
-    """What its authors allow."""
     how_to_get: str
     """One line: where it is distributed if it cannot be downloaded from here, and what to do with the files."""
     files: tuple[RemoteFile, ...] = ()
@@ -57,20 +54,18 @@ FIELD_FEATURES = Source(
 
 @dataclass(frozen=True)
 class Ratings:
-    """One video's ratings as distributed."""
+    """One video's ratings as distributed, with its name or YouTube id."""
 
     name: str
-    """Name of the video, or its YouTube id."""
     ratings: NDArray[np.float32]
     """Ratings from 1 to 5, (annotators, frames)."""
 
 
 @dataclass(frozen=True)
 class Summaries:
-    """One video's summaries as distributed."""
+    """One video's summaries as distributed, with its name or YouTube id."""
 
     name: str
-    """Name of the video, or its YouTube id."""
     user_summary: NDArray[np.uint8]
     """1 where a frame is in an annotator's summary, (annotators, frames)."""
 
@@ -85,7 +80,7 @@ class QueryImport:
     videos: list[QueryVideo] = field(default_factory=list)
     """Its videos, joined; empty where something is missing."""
     features: str = ""
-    """Name of the features; empty where there are none."""
+    """Their name; empty where there are none."""
     notices: list[str] = field(default_factory=list)
     """What the user should know: what was omitted, what is incomplete."""
     missing: str = ""
@@ -99,17 +94,14 @@ class Benchmark:
     name: str
     """Name in commands, files and keys, such as ``tvsum``."""
     title: str
-    """Name as its authors write it."""
     kind: Kind
-    """What its videos have. Each room decides on it once."""
     n_videos: int
-    """Number of videos in the full distribution."""
     how_to_get: str
     """One line: where its annotations and features come from."""
     budget: float = 0.15
     """Largest share of a video's frames that its summary may take; with queries, the share of shots that it takes."""
     sources: tuple[Source, ...] = ()
-    """Where its files are distributed, for `clipit data fetch`."""
+    """For `clipit data fetch`."""
     is_target: bool = True
     """Whether it is tested on; else other benchmarks train on it."""
 
@@ -129,7 +121,6 @@ class Benchmark:
     n_queries: int = 0
     """Queries: number of queries of each video in the full distribution."""
     shot_seconds: float = 0.0
-    """Queries: length of a shot."""
     families: tuple[str, ...] = ()
     """Queries: its families of folds, the default first."""
     read_queries: Callable[[Sequence[Path], str | None], QueryImport] | None = None

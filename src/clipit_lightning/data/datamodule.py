@@ -2,9 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import numpy as np
@@ -14,35 +12,22 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
-from clipit_lightning.data.batches import Batch, Item, Part, SharedTraining, Text, collate, evaluation_parts
+from clipit_lightning.data.batches import Batch, Item, Part, TrainingParts, collate
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.store import Store
 
-Loader = DataLoader[tuple[int, Item]]
-"""Its data set holds items; what it yields, after ``collate``, is a ``Batch``."""
+Loader = DataLoader[Batch]
 
 
-class ItemDataset(Dataset[tuple[int, Item]]):
-    """Some of a datamodule's items, each with its number there."""
+class BatchDataset(Dataset[Batch]):
+    """Some of a datamodule's items; what is read at once is a rank's part of a batch."""
 
-    def __init__(self, numbers: Sequence[int], read: Callable[[int], Item]) -> None:
-        self.numbers, self.read = numbers, read
+    def __init__(self, module: "SummarizationDataModule", numbers: Sequence[int]) -> None:
+        self.module, self.numbers = module, numbers
 
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __getitem__(self, position: int) -> tuple[int, Item]:
-        number = self.numbers[position]
-        return number, self.read(number)
-
-    def __getitems__(self, part: Part) -> tuple[list[tuple[int, Item]], float]:
-        """A rank's part of a batch: its items, and their share (the name is torch's, for reading a batch at once)."""
-        return [self[position] for position in part.positions], part.share
-
-
-def _together(part: tuple[list[tuple[int, Item]], float], text: Text, text_dim: int) -> Batch:
-    items, share = part
-    return collate(items, text, text_dim, share)
+    def __getitem__(self, part: Part) -> Batch:
+        items = [(self.numbers[position], self.module.item(self.numbers[position])) for position in part.positions]
+        return collate(items, self.module.text, self.module.text_dim, part.share)
 
 
 class SummarizationDataModule(L.LightningDataModule, ABC):
@@ -63,9 +48,7 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
     folds: list[Fold]
     """Ids of the items that train, validate and test, fold by fold."""
     feature_dim: int
-    """Size of a step's features."""
     text_dim: int
-    """Size of a text token."""
     has_text: bool
     """Whether items have text tokens."""
     rank: int
@@ -93,23 +76,21 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         """
         if self.folds:
             return
-        self._check_stores_exist()
+        if missing := [store.path for store in self.stores.values() if not store.path.exists()]:
+            raise UserError(self._how_to_get(missing))
         for store in self.stores.values():
             if problems := store.check():
                 more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
                 raise UserError(f"{store.path}: {problems[0]}{more}; run `clipit data check --root {self.root}`")
         self._read()
 
-    def _check_stores_exist(self) -> None:
-        missing = {name: store.path for name, store in self.stores.items() if not store.path.exists()}
-        if not missing:
-            return
-        ways = "; ".join(f"{path} ({BENCHMARKS[name].how_to_get})" for name, path in missing.items())
+    def _how_to_get(self, missing: list[Path]) -> str:
+        ways = "; ".join(f"{path} ({BENCHMARKS[path.stem].how_to_get})" for path in missing)
         advice = f"missing: {ways}. Get the files, then `clipit data import FOLDER --to {self.root}`"
-        have = [name for name in self.sources if name not in missing]
-        if have and self.target not in missing:
-            advice += f", or train on those you have: data.sources=[{','.join(have)}]"
-        raise UserError(advice)
+        there = [name for name, store in self.stores.items() if store.path not in missing]
+        if there[1:] and there[0] == self.target:
+            advice += f", or train on those you have: data.sources=[{','.join(there[1:])}]"
+        return advice
 
     @abstractmethod
     def item(self, number: int) -> Item:
@@ -124,8 +105,8 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         """Set ``ids``, ``folds``, ``feature_dim``, ``text_dim`` and ``has_text``; the stores are sound."""
 
     @abstractmethod
-    def _training_batches(self, numbers: list[int]) -> Sampler[list[int]]:
-        """The order of training batches of items with these numbers."""
+    def _training_batches(self, numbers: list[int]) -> Callable[[int], list[list[int]]]:
+        """Gives the training batches of an epoch: positions in the items with these numbers."""
 
     @abstractmethod
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
@@ -135,34 +116,36 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         """Batches of the fold's training part in seeded order."""
         fold = self.folds[self.fold]
         numbers = self.numbers(fold.train + fold.validation if self.validate_on_test else fold.train)
-        return self._loader(numbers, SharedTraining(self._training_batches(numbers), self.rank, self.size))
+        return self._loader(numbers, TrainingParts(self._training_batches(numbers), self.rank, self.size))
 
     def val_dataloader(self) -> Loader | list[Loader]:
         """The fold's validation part, in order; no loader where it has none."""
         fold = self.folds[self.fold]
-        numbers = self.numbers(fold.test if self.validate_on_test else fold.validation)
-        return self._loader(numbers, self._evaluation_parts(numbers)) if numbers else []
+        held = fold.test if self.validate_on_test else fold.validation
+        return self._evaluation_loader(held) if held else []
 
     def test_dataloader(self) -> Loader:
         """The fold's test part, in order."""
-        numbers = self.numbers(self.folds[self.fold].test)
-        return self._loader(numbers, self._evaluation_parts(numbers))
+        return self._evaluation_loader(self.folds[self.fold].test)
 
-    def _evaluation_parts(self, numbers: list[int]) -> list[Part]:
-        return evaluation_parts(self._evaluation_batches(numbers), self.rank, self.size)
+    def _evaluation_loader(self, ids: Sequence[str]) -> Loader:
+        """A rank's whole batches: scores do not depend on the number of ranks.
+
+        A rank without one repeats the first: metrics know an item by its number and count it once, and a rank without
+        any batch would not take part in gathering.
+        """
+        numbers = self.numbers(ids)
+        batches = self._evaluation_batches(numbers)
+        own = batches[self.rank :: self.size] or batches[:1]
+        return self._loader(numbers, [Part(batch, 1.0) for batch in own])
 
     def numbers(self, ids: Sequence[str]) -> list[int]:
         """The numbers of items."""
         number = {item: index for index, item in enumerate(self.ids)}
         return [number[item] for item in ids]
 
-    def _loader(self, numbers: list[int], batches: Sampler[Part] | list[Part]) -> Loader:
+    def _loader(self, numbers: list[int], parts: Sampler[Part] | list[Part]) -> Loader:
         # A loader draws a seed for its workers when it makes an iterator. With a generator of its own, dropout does not
         # depend on whether that is before or after the epoch's seed, which differs in a run that continues.
-        options: dict[str, Any] = {
-            "collate_fn": partial(_together, text=self.text, text_dim=self.text_dim),
-            "num_workers": self.workers,
-            "generator": torch.Generator().manual_seed(self.seed),
-        }
-        options["batch_sampler"] = batches  # of parts, which our data set reads at once; torch's types know only lists
-        return DataLoader(ItemDataset(numbers, self.item), **options)
+        generator, dataset = torch.Generator().manual_seed(self.seed), BatchDataset(self, numbers)
+        return DataLoader(dataset, sampler=parts, batch_size=None, num_workers=self.workers, generator=generator)

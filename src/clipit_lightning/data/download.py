@@ -38,14 +38,7 @@ def fetch(name: str, to: Path) -> list[Path]:
     """Download a source's files into a folder, verify them, and unpack archives.
 
     What is there already and right is not downloaded again. A source without files is not an error: the log says where
-    its authors distribute it.
-
-    Args:
-        name: Name of the source.
-        to: Folder for the files; made where it is missing.
-
-    Returns:
-        A path for each file: the file, or the folder that it was unpacked to. Empty for a source without files.
+    its authors distribute it. Gives a path for each file: the file, or the folder that it was unpacked to.
 
     Raises:
         UserError: The name is unknown, the server or the connection fails, a file has the wrong content, an archive is
@@ -80,18 +73,16 @@ def _fetch_file(file: RemoteFile, to: Path) -> Path:
             unpack(target, folder)
             log.info(f"unpacked; {file.name} may be removed")
     except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"{target}: {reason}; free space or choose another folder, what came is kept") from error
+        advice = "free space or choose another folder, what came is kept"
+        raise UserError(f"{target}: {error.strerror or error}; {advice}") from error
     return folder
 
 
 def _download(file: RemoteFile, target: Path) -> None:
-    """Receive a file in as many attempts as are allowed, verify it, and give it its name."""
     part = target.with_name(f"{target.name}.part")
     retries = Retry(ATTEMPTS - 1, connect=1, status_forcelist=_BUSY, raise_on_status=False, backoff_factor=PAUSE)
     with requests.Session() as session:
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retries))
+        session.adapters.update(dict.fromkeys(("https://", "http://"), HTTPAdapter(max_retries=retries)))
         try:
             for _ in range(ATTEMPTS):
                 if _receive(session, file, part):
@@ -152,14 +143,12 @@ def _verify(path: Path, file: RemoteFile, state: str, remedy: str) -> None:
         content.seek(0)
         digest = hashlib.file_digest(content, "sha256").hexdigest()
         size = content.tell()
-    problem = ""
-    if head.startswith((b"<!doctype html", b"<html")):
-        problem = "is a web page instead of the file"
-    elif size != (file.size or size):
-        problem = f"has {size} bytes, not {file.size}"
-    elif digest != (file.sha256 or digest):
-        problem = f"has the sha256 {digest}, not {file.sha256}"
-    if problem:
+    problems = {
+        "is a web page instead of the file": head.startswith((b"<!doctype html", b"<html")),
+        f"has {size} bytes, not {file.size}": size != (file.size or size),
+        f"has the sha256 {digest}, not {file.sha256}": digest != (file.sha256 or digest),
+    }
+    for problem in [words for words, holds in problems.items() if holds]:
         raise UserError(f"{path} {state} {problem}; {remedy}")
     if file.sha256 is None:
         log.info(f"{file.name}: {size} bytes, sha256 {digest} (none is published to compare with: note it)")
@@ -181,9 +170,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 members = [(info.name, info.size) for info in packed]
         size, free = sum(size for _, size in members), shutil.disk_usage(archive.parent).free
         if out := [name for name, _ in members if name.startswith("/") or ".." in PurePosixPath(name).parts]:
-            raise UserError(
-                f"{archive}: {out[0][:100]!r} leads out of the folder; not unpacked, do not trust this file"
-            )
+            raise UserError(f"{archive}: {out[0][:100]!r} leads out of the folder; do not trust this file")
         if size > free:
             raise UserError(f"{archive}: unpacks to {size / 1e6:.0f} MB, {free / 1e6:.0f} MB are free; free space")
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:

@@ -38,7 +38,6 @@ class FoldFamily:
     dataset: str
     """The benchmark that is tested on."""
     setting: Setting
-    """Which videos train."""
     source: str
     """Where the lists come from: repository and file."""
     folds: tuple[Fold, ...]
@@ -61,14 +60,17 @@ def make_folds(
 ) -> list[Fold]:
     """The folds of the family ``kfold``: non-overlapping test parts that together hold every video once.
 
+    The transfer setting has one fold, whose test part is the whole target. The same videos and seed give the same
+    folds on every machine.
+
     Args:
         target: Ids of the target's videos.
         sources: Ids of the videos of all sources; unused in the canonical setting.
         setting: Which videos train.
-        n_folds: Number of folds; the transfer setting has one, whose test part is the whole target.
-        validation: Share of the training part that becomes the validation part, at least two videos; none for 0. In the
-            augmented setting it is carved from the target's videos, as in the canonical one.
-        seed: Seed of the partition. The same videos and seed give the same folds on every machine.
+        n_folds: Number of folds.
+        validation: Share of the training part that validates, at least two videos; none for 0. In the augmented setting
+            it is carved from the target's videos, as in the canonical one.
+        seed: Seed of the partition.
 
     Raises:
         UserError: There are too few videos.
@@ -106,10 +108,8 @@ def folds_of_family(
         family: The lists.
         target_ids: Ids of the target's videos in its store.
         source_ids: Ids of the videos of all sources in their stores.
-        validation: Share that becomes the validation part, at least two videos (none for 0): of the target's training
-            videos, or in the transfer setting of the sources', as in ``make_folds``. Unused where the family lists
-            validation parts.
-        seed: Seed of the carving. Train and test lists do not depend on it, except for what is carved.
+        validation: Share that validates, as in ``make_folds``. Unused where the family lists validation parts.
+        seed: Seed of the carving; nothing else depends on it.
 
     Raises:
         UserError: The stores lack videos that the family names, or too few train.
@@ -120,8 +120,8 @@ def folds_of_family(
             f"the {family.setting} folds of {family.name} on {family.dataset} name {len(missing)} videos that the "
             f"stores lack: {_short_list(missing)}; import them, or choose data.family=kfold"
         )
-    carved_of_target = family.setting != "transfer"
-    order = _shuffled([video for video in named if video.startswith(f"{family.dataset}/") == carved_of_target], seed)
+    of_target = family.setting != "transfer"  # what is carved
+    order = _shuffled([video for video in named if video.startswith(f"{family.dataset}/") == of_target], seed)
     distinct = list(dict.fromkeys((fold.train, fold.validation, fold.test) for fold in family.folds))
     folds = []
     for index, (train, held, test) in enumerate(distinct):

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS, benchmark_names
-from clipit_lightning.data.benchmark import Annotation, QueryImport, Ratings, Summaries
+from clipit_lightning.data.benchmark import Annotation, QueryImport, Summaries
+from clipit_lightning.data.query_video import QueryVideo
+from clipit_lightning.data.schema import IMPORTANCE
 from clipit_lightning.data.store import Store, group_arrays, natural_order, write_store
 from clipit_lightning.data.video import Video
-from clipit_lightning.summary import key_shots
+from clipit_lightning.summary.key_shots import key_shot_summary
 from clipit_lightning.summary.shots import change_points
-
-_ABSENT = np.empty(0, np.float32)
 
 
 @dataclass
@@ -72,11 +72,8 @@ def import_distributed(
 ) -> list[ImportRow]:
     """Join what lies under the sources into one store a benchmark, and tell what is there and what is missing.
 
-    Args:
-        sources: Files and folders to search.
-        to: Folder of the stores.
-        features: Which features to take where a benchmark has several files, such as ``google_pool5``.
-        force: Replace a store of other content.
+    ``features`` names those to take where a benchmark has several files, such as ``google_pool5``; ``force`` replaces a
+    store of other content.
 
     Raises:
         UserError: Nothing known lies there, files contradict each other or are damaged, or a store of other content
@@ -84,28 +81,27 @@ def import_distributed(
     """
     files = find_distributed(sources)
     annotated = {name: _join(name, _choose(name, paths, features), files) for name, paths in files.features.items()}
-    queries = {name: _read_queries(name, files, features) for name in benchmark_names("queries")}
+    readers = {name: benchmark.read_queries for name, benchmark in BENCHMARKS.items() if benchmark.read_queries}
+    queries = {name: read(files.paths, features) for name, read in readers.items()}
     if not annotated and not any(read.features for read in queries.values()):
-        looked = ", ".join(map(str, sources))
         raise UserError(
-            f"{looked}: no features found (eccv16_dataset_<data set>_<features>.h5, qfvs_<features>.h5); they are what "
-            "scorers read"
+            f"{', '.join(map(str, sources))}: no features found (eccv16_dataset_<data set>_<features>.h5, "
+            "qfvs_<features>.h5); they are what scorers read"
         )
     chosen = {name: attributes["features"] for name, (_, attributes) in annotated.items()}
     chosen |= {name: read.features for name, read in queries.items() if read.videos}
-    for name, its_features in chosen.items():
-        _check_same_content(to / f"{name}.h5", its_features, force)
-    rows = []
-    for name in benchmark_names("annotated"):
-        if name in annotated:
-            rows.append(_write(name, *annotated[name], to / f"{name}.h5"))
-        else:
-            rows.append(ImportRow(name, result=f"missing: {BENCHMARKS[name].how_to_get}"))
+    for name, its_features in chosen.items() if not force else ():
+        _check_same_content(to / f"{name}.h5", its_features)
+    rows = [
+        _write(name, *annotated[name], to / f"{name}.h5")
+        if name in annotated
+        else ImportRow(name, result=f"missing: {BENCHMARKS[name].how_to_get}")
+        for name in benchmark_names("annotated")
+    ]
     return [*rows, *(_write_queries(name, read, to / f"{name}.h5") for name, read in queries.items())]
 
 
 def _write(name: str, videos: list[Video], attributes: dict[str, str], path: Path) -> ImportRow:
-    write_store(path, videos, attributes)
     expected = BENCHMARKS[name].n_videos
     annotations = f"summaries {_count(video.user_summary is not None for video in videos)}"
     if BENCHMARKS[name].has_ratings:
@@ -117,30 +113,29 @@ def _write(name: str, videos: list[Video], attributes: dict[str, str], path: Pat
         shots=str(sum(len(video.change_points) for video in videos)),
         annotations=annotations,
         captions=_count(video.caption_features is not None for video in videos),
-        result=_soundness(path),
+        result=_written(path, videos, attributes),
     )
-
-
-def _read_queries(name: str, files: DistributedFiles, features: str | None) -> QueryImport:
-    read = BENCHMARKS[name].read_queries
-    if read is None:
-        raise NotImplementedError(f"{name} has no reader of its files")
-    return read(files.paths, features)
 
 
 def _write_queries(name: str, read: QueryImport, path: Path) -> ImportRow:
     if not read.videos:
         return ImportRow(name, result=f"missing ({read.missing}): {BENCHMARKS[name].how_to_get}")
-    write_store(path, read.videos, {"dataset": name, "features": read.features, "data": "real"})
-    queries = sum(len(video.queries) for video in read.videos)
+    sound = _written(path, read.videos, {"dataset": name, "features": read.features, "data": "real"})
     return ImportRow(
         dataset=name,
         videos=str(len(read.videos)),
         features=f"{read.features} ({read.videos[0].features.shape[1]})",
         shots=str(sum(video.n_steps for video in read.videos)),
-        annotations=f"oracle summaries of {queries} queries",
-        result="; ".join([_soundness(path), *read.notices]),
+        annotations=f"oracle summaries of {sum(len(video.queries) for video in read.videos)} queries",
+        result="; ".join([sound, *read.notices]),
     )
+
+
+def _written(path: Path, videos: list[Video] | list[QueryVideo], attributes: dict[str, str]) -> str:
+    """Write a store, and tell whether it is sound."""
+    write_store(path, videos, attributes)
+    problems = Store(path).check()
+    return f"{path}, sound" if not problems else f"{path}, {len(problems)} problems: run `clipit data check`"
 
 
 def _field_name(path: Path) -> re.Match[str] | None:
@@ -151,8 +146,7 @@ def _field_name(path: Path) -> re.Match[str] | None:
 
 def _benchmark_of(path: Path) -> str | None:
     """Benchmark of an HDF5 file in the field's layout; None for any other file."""
-    match = _field_name(path)
-    if match is None:
+    if not (match := _field_name(path)):
         return None
     try:
         with h5py.File(path, "r") as file:
@@ -170,10 +164,11 @@ def _features_name(path: Path) -> str:
 
 
 def _choose(name: str, paths: list[Path], features: str | None) -> Path:
-    chosen = [path for path in paths if features is None or _features_name(path) == features]
+    names = {path: _features_name(path) for path in paths}
+    chosen = [path for path in paths if features in (None, names[path])]
     if len(chosen) == 1:
         return chosen[0]
-    have = ", ".join(f"{_features_name(path)} ({path})" for path in paths)
+    have = ", ".join(f"{of_path} ({path})" for path, of_path in names.items())
     if chosen:
         raise UserError(f"{name}: several feature files: {have}; name one with --features NAME")
     raise UserError(f"{name}: no features called {features}; found {have}")
@@ -193,19 +188,11 @@ def _join(name: str, path: Path, files: DistributedFiles) -> tuple[list[Video], 
     return videos, {"dataset": name, "features": _features_name(path), "data": data}
 
 
-def _check_same_content(path: Path, features: str, force: bool) -> None:
-    if not path.exists() or force:
-        return
-    there = Store(path).attributes.get("features", "unnamed")
-    if there != features:
+def _check_same_content(path: Path, features: str) -> None:
+    if path.exists() and (there := Store(path).attributes.get("features", "unnamed")) != features:
         raise UserError(
             f"{path} holds other features ({there}, not {features}); give another folder with --to, or --force"
         )
-
-
-def _soundness(path: Path) -> str:
-    problems = Store(path).check()
-    return f"{path}, sound" if not problems else f"{path}, {len(problems)} problems: run `clipit data check`"
 
 
 def _count(flags: Iterable[bool]) -> str:
@@ -226,11 +213,11 @@ def complete_video(group: h5py.Group, dataset: str, key: str, annotations: Mappi
     """
     arrays = group_arrays(group)
     if "change_points" not in arrays:
-        shots = change_points(arrays["features"], arrays["picks"], arrays["n_frames"])
-        arrays["change_points"] = shots.astype(np.int64)
-    for name in ("gtscore", "gtsummary"):
-        arrays.setdefault(name, _ABSENT)
-    video = Video(dataset=dataset, key=key, **arrays)
+        arrays["change_points"] = change_points(arrays["features"], arrays["picks"], arrays["n_frames"]).astype(
+            np.int64
+        )
+    absent = dict.fromkeys(IMPORTANCE, np.empty(0, np.float32))
+    video = Video(dataset=dataset, key=key, **absent | arrays)
     if annotations:
         video = _with_annotation(video, _annotation_of(video, annotations))
     return _filled(video)
@@ -238,15 +225,15 @@ def complete_video(group: h5py.Group, dataset: str, key: str, annotations: Mappi
 
 def _annotation_of(video: Video, annotations: Mapping[str, Annotation]) -> Annotation:
     """The video's annotation: by name where the file has names, else by the order that the field's keys follow."""
-    if video.name:
-        # The field's SumMe file writes "Base_jumping" for the distribution's "Base jumping".
-        by_name = {_plain(annotation.name): annotation for annotation in annotations.values()}
-        if _plain(video.name) not in by_name:
-            raise UserError(f"{video.key}: {video.name} is not among the annotations")
-        return by_name[_plain(video.name)]
-    if video.key not in annotations:
-        raise UserError(f"{video.key}: the annotations have {len(annotations)} videos, none of this key")
-    return annotations[video.key]
+    if not video.name:
+        if video.key not in annotations:
+            raise UserError(f"{video.key}: the annotations have {len(annotations)} videos, none of this key")
+        return annotations[video.key]
+    # The field's SumMe file writes "Base_jumping" for the distribution's "Base jumping".
+    by_name = {_plain(annotation.name): annotation for annotation in annotations.values()}
+    if _plain(video.name) not in by_name:
+        raise UserError(f"{video.key}: {video.name} is not among the annotations")
+    return by_name[_plain(video.name)]
 
 
 def _plain(name: str) -> str:
@@ -254,7 +241,7 @@ def _plain(name: str) -> str:
 
 
 def _with_annotation(video: Video, annotation: Annotation) -> Video:
-    array = annotation.ratings if isinstance(annotation, Ratings) else annotation.user_summary
+    array = annotation.user_summary if isinstance(annotation, Summaries) else annotation.ratings
     if array.shape[1] != video.n_frames:
         raise UserError(
             f"{video.key}: {video.n_frames} frames, but its annotation ({annotation.name}) has {array.shape[1]}: "
@@ -274,16 +261,13 @@ def _filled(video: Video) -> Video:
     if not video.gtscore.size:
         if video.user_summary is None:
             raise KeyError("gtscore is missing, and there is no annotation to make it from")
-        mean = video.user_summary[:, video.picks].mean(axis=0)  # (steps,)
-        video = replace(video, gtscore=mean.astype(np.float32))
+        video = replace(video, gtscore=video.user_summary[:, video.picks].mean(axis=0).astype(np.float32))  # (steps,)
     if video.user_summary is None and video.user_scores is not None:
-        summaries = [_summary(video, scores) for scores in video.user_scores]
-        video = replace(video, user_summary=np.stack(summaries))
+        video = replace(video, user_summary=np.stack([_summary(video, scores) for scores in video.user_scores]))
     if not video.gtsummary.size:
-        at_picks = _summary(video, video.gtscore)[video.picks]  # (steps,)
-        video = replace(video, gtsummary=at_picks.astype(np.float32))
+        video = replace(video, gtsummary=_summary(video, video.gtscore)[video.picks].astype(np.float32))  # (steps,)
     return video
 
 
 def _summary(video: Video, scores: NDArray[np.floating]) -> NDArray[np.uint8]:
-    return key_shots.key_shot_summary(scores, video.picks, video.change_points, video.n_frames)
+    return key_shot_summary(scores, video.picks, video.change_points, video.n_frames)

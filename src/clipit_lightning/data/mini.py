@@ -1,25 +1,23 @@
 """The embedded miniature: small synthetic benchmarks in the layout of the real ones, for machines without data.
 
 It is a designed task, not noise. A world has concepts, each a direction in one embedding space that frames and
-captions share, with a base importance that holds in all benchmarks. A video is a chain of events, each showing
-one of a few concepts; it is *about* two of them, and its dense captions speak mostly of these. A step matters by its
-concept (what one linear layer on the features can learn), by whether the video is about it (what only the captions
-tell), and by whether its concept is new in the video (what only the context tells). Twenty or fifteen annotators see
-this with tastes and noise of their own. Numbers made on it say that code works, and nothing about real videos: they
-are labelled ``mini``.
+captions share, with a base importance. A video is a chain of events, each showing one concept; it is *about* two, and
+its dense captions speak mostly of these. A step matters by its concept (what one linear layer on the features can
+learn), by whether the video is about it (what only the captions tell), and by whether its concept is new in the video
+(what only the context tells). Annotators see this with tastes and noise of their own. Numbers made on it say that code
+works, and nothing about real videos: they are labelled ``mini``.
 
-The benchmark with queries is designed likewise. A video is a chain of events, each showing one to three of the world's
-concepts in every shot, with a few shots that lose one. A query is two concepts that appear. Its oracle summary has one
-shot of each event that shows a concept of the query, events with both first, until it is full. So a scorer must know
-what the query asks for (what chance and a scorer without language cannot), and must not take neighbours that show the
-same.
+With queries, each event shows one to three concepts in every shot, with a few shots that lose one. A query is two
+concepts that appear. Its oracle summary has one shot of each event that shows one of them, events with both first,
+until it is full. So a scorer must know what the query asks for (what chance and a scorer without language cannot), and
+must not take neighbours that show the same.
 """
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,28 +43,25 @@ _QUERY_SIZE, _QUERIES, _SHOTS, _ORACLE = 32, 12, 500, 14
 _GAP = 0.5  # captions lie beside frames in the space, as CLIP's do
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class _World:
+class _World(NamedTuple):
     directions: Floats  # (concepts, features)
     importance: Floats  # (concepts,)
     gap: Floats  # (features,)
-    names: tuple[str, ...]  # of the concepts
 
 
 def ensure_mini(root: Path) -> Path:
     """Make the miniature's stores under ``root`` unless they are there, and return ``root``.
 
-    Every machine and process makes the same content, and files appear whole, so that processes may do this side by
-    side.
+    Every machine makes the same content, and files appear whole, so that processes may do this side by side.
     """
     for dataset in (*SIZES, "qfvs"):
         path = root / f"{dataset}.h5"
         if not _is_current(path):
             videos = make_videos(dataset) if dataset in SIZES else make_query_videos()
-            attributes = {"dataset": dataset, "features": "mini", "data": "mini", "version": VERSION}
-            write_store(path, videos, attributes)
+            write_store(path, videos, {"dataset": dataset, "features": "mini", "data": "mini", "version": VERSION})
     return root
 
 
@@ -79,9 +74,9 @@ def _is_current(path: Path) -> bool:
 
 def make_videos(dataset: str) -> Iterator[Video]:
     """Generate the videos of one benchmark of the miniature, always the same."""
-    world, seed = _make_world(), _seed(dataset)
+    world = _make_world()
     for number in range(1, SIZES[dataset] + 1):
-        yield _make_video(world, dataset, f"video_{number}", np.random.default_rng((seed, number)))
+        yield _make_video(world, dataset, f"video_{number}", np.random.default_rng((_seed(dataset), number)))
 
 
 def _seed(name: str) -> int:
@@ -93,13 +88,12 @@ def _make_world() -> _World:
     directions = np.linalg.qr(rng.normal(size=(_SIZE, _CONCEPTS)))[0].T  # (concepts, features)
     gap = rng.normal(size=_SIZE)
     importance = rng.permutation(np.linspace(-1, 1, _CONCEPTS))
-    names = tuple(f"concept {letter}" for letter in _LETTERS)
-    return _World(directions, importance, _GAP * gap / np.linalg.norm(gap), names)
+    return _World(directions, importance, _GAP * gap / np.linalg.norm(gap))
 
 
 def _make_video(world: _World, dataset: str, key: str, rng: np.random.Generator) -> Video:
     cast = rng.choice(_CONCEPTS, size=6, replace=False)  # concepts that appear
-    about = cast[:2]  # those that the video is about
+    about = cast[:2]
     lengths = rng.integers(9, 17, size=rng.integers(9, 14))  # (events,) in steps
     shown = _draw_events(cast, len(lengths), rng)  # (events,) concept of each event
     concepts = np.repeat(shown, lengths)  # (steps,)
@@ -109,9 +103,11 @@ def _make_video(world: _World, dataset: str, key: str, rng: np.random.Generator)
     n_frames = int(len(concepts) * _STRIDE - rng.integers(0, _STRIDE))
     borders = np.append(0, np.cumsum(lengths)[:-1]) * _STRIDE
     shots = np.stack([borders, np.append(borders[1:], n_frames) - 1], axis=1)
-    opinions = _opinions(world, importance, concepts, _ANNOTATORS[dataset], rng)  # (annotators, steps)
-    captions, caption_features = _captions(world, cast, about, rng)
-    ratings = _ratings(opinions)  # (annotators, steps) from 1 to 5
+    opinions = _opinions(importance, concepts, _ANNOTATORS[dataset], rng)  # (annotators, steps)
+    captions, caption_features = _captions(world, cast, rng)
+    # Whole ratings, cut at each annotator's own quantiles: most steps are dull.
+    cuts = np.quantile(opinions, [0.4, 0.65, 0.82, 0.93], axis=1)  # (cuts, annotators)
+    ratings = 1.0 + (opinions[None] > cuts[:, :, None]).sum(axis=0)  # (annotators, steps) from 1 to 5
     rated = dataset == "tvsum"
     cut = [key_shot_summary(each, picks, shots, n_frames) for each in (ratings if rated else opinions - opinions.min())]
     user_summary = np.stack(cut)  # (annotators, frames)
@@ -133,7 +129,7 @@ def _make_video(world: _World, dataset: str, key: str, rng: np.random.Generator)
     )
 
 
-def _draw_events(cast: NDArray[np.int64], events: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _draw_events(cast: Ints, events: int, rng: np.random.Generator) -> Ints:
     """A concept for each event, never the same twice in a row."""
     shown = [int(rng.choice(cast))]
     while len(shown) < events:
@@ -141,46 +137,33 @@ def _draw_events(cast: NDArray[np.int64], events: int, rng: np.random.Generator)
     return np.array(shown)
 
 
-def _frames(
-    world: _World, shown: NDArray[np.int64], lengths: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.float32]:
+def _frames(world: _World, shown: Ints, lengths: Ints, rng: np.random.Generator) -> NDArray[np.float32]:
     """Unit-norm features: the concept's direction, the event's look and the step's noise, (steps, features)."""
     looks = world.directions[shown] + 0.6 * rng.normal(size=(len(shown), _SIZE)) / np.sqrt(_SIZE)  # (events, features)
     steps = np.repeat(looks, lengths, axis=0)
-    steps = steps + 0.6 * rng.normal(size=steps.shape) / np.sqrt(_SIZE)
-    unit: NDArray[np.float32] = (steps / np.linalg.norm(steps, axis=1, keepdims=True)).astype(np.float32)
+    return _unit(steps + 0.6 * rng.normal(size=steps.shape) / np.sqrt(_SIZE))
+
+
+def _unit(rows: Floats) -> NDArray[np.float32]:
+    unit: NDArray[np.float32] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     return unit
 
 
-def _captions(
-    world: _World, cast: NDArray[np.int64], about: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+def _captions(world: _World, cast: Ints, rng: np.random.Generator) -> tuple[tuple[str, ...], NDArray[np.float32]]:
     """8 to 12 captions; about a fifth speak of something else that appears."""
     count = int(rng.integers(8, 13))
-    told = np.where(rng.random(count) < 0.2, rng.choice(cast[2:], count), rng.choice(about, count))  # (captions,)
+    told = np.where(rng.random(count) < 0.2, rng.choice(cast[2:], count), rng.choice(cast[:2], count))  # (captions,)
     text = world.directions[told] + world.gap + 0.3 * rng.normal(size=(count, _SIZE)) / np.sqrt(_SIZE)
-    return (
-        tuple(f"The video shows {world.names[concept]}." for concept in told),
-        (text / np.linalg.norm(text, axis=1, keepdims=True)).astype(np.float32),
-    )
+    return tuple(f"The video shows concept {_LETTERS[concept]}." for concept in told), _unit(text)
 
 
-def _opinions(
-    world: _World, importance: Floats, concepts: NDArray[np.int64], annotators: int, rng: np.random.Generator
-) -> Floats:
+def _opinions(importance: Floats, concepts: Ints, annotators: int, rng: np.random.Generator) -> Floats:
     """What each annotator thinks of each step: the importance, a taste for concepts, and noise of 2-second parts."""
     taste = 0.6 * rng.normal(size=(annotators, _CONCEPTS))
     parts = -(-len(concepts) // 4)
     noise = np.repeat(0.6 * rng.normal(size=(annotators, parts)), 4, axis=1)[:, : len(concepts)]
     opinions: Floats = importance + taste[:, concepts] + noise
     return opinions
-
-
-def _ratings(opinions: Floats) -> Floats:
-    """Opinions as whole ratings from 1 to 5, cut at each annotator's own quantiles: most steps are dull."""
-    cuts = np.quantile(opinions, [0.4, 0.65, 0.82, 0.93], axis=1)  # (cuts, annotators)
-    ratings: Floats = 1.0 + (opinions[None] > cuts[:, :, None]).sum(axis=0)
-    return ratings
 
 
 def make_query_videos() -> Iterator[QueryVideo]:
@@ -193,7 +176,10 @@ def make_query_videos() -> Iterator[QueryVideo]:
 def _make_query_video(world: Floats, key: str, rng: np.random.Generator) -> QueryVideo:
     names = tuple(f"Concept{letter}" for letter in _LETTERS)
     cast = rng.choice(_CONCEPTS, size=9, replace=False)  # concepts that appear
-    event, shown = _events(cast, rng)  # (shots,) and (events, concepts)
+    event = np.repeat(np.arange(_SHOTS), rng.integers(3, 12, size=_SHOTS))[:_SHOTS]  # (shots,)
+    shown = np.zeros((int(event[-1]) + 1, _CONCEPTS), dtype=np.bool_)  # (events, concepts)
+    for row in shown:
+        row[rng.choice(cast, size=int(rng.integers(1, 4)), replace=False)] = True
     tags = shown[event] & (rng.random((_SHOTS, _CONCEPTS)) > 0.1)  # (shots, concepts)
     pairs = [pair for pair in combinations(sorted(cast.tolist()), 2) if shown[:, list(pair)].any(axis=0).all()]
     queries = np.array([pairs[number] for number in sorted(rng.choice(len(pairs), _QUERIES, replace=False))])
@@ -201,7 +187,7 @@ def _make_query_video(world: Floats, key: str, rng: np.random.Generator) -> Quer
     return QueryVideo(
         dataset="qfvs",
         key=key,
-        features=(looks / np.linalg.norm(looks, axis=1, keepdims=True)).astype(np.float32),
+        features=_unit(looks),
         tags=tags.astype(np.uint8),
         concepts=names,
         queries=queries,
@@ -212,19 +198,7 @@ def _make_query_video(world: Floats, key: str, rng: np.random.Generator) -> Quer
     )
 
 
-def _events(cast: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The event of each shot, (shots,), and what each event shows, (events, concepts)."""
-    lengths = rng.integers(3, 12, size=_SHOTS)
-    event = np.repeat(np.arange(_SHOTS), lengths)[:_SHOTS]
-    shown = np.zeros((int(event[-1]) + 1, _CONCEPTS), dtype=np.bool_)
-    for row in shown:
-        row[rng.choice(cast, size=int(rng.integers(1, 4)), replace=False)] = True
-    return event, shown
-
-
-def _oracle(
-    event: NDArray[np.int64], shown: NDArray[np.bool_], query: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.uint8]:
+def _oracle(event: Ints, shown: NDArray[np.bool_], query: Ints, rng: np.random.Generator) -> NDArray[np.uint8]:
     """One shot of each event that shows a concept of the query, events with both first, (shots,)."""
     held = shown[:, query].sum(axis=1)  # (events,)
     order = np.argsort(-(held + 0.9 * rng.random(len(held))))

@@ -7,14 +7,12 @@ compared by what its shots show, not by which they are (``evaluation/matching.py
 
 Distributed as ``Oracle_summaries/P0x/A_B_oracle.txt`` (shot numbers counted **from 1**, a line each),
 ``Dense_per_shot_tags/P0x/P0x.txt`` (a line a shot, concepts separated by commas), ``Dictionary.txt`` (the concepts),
-and ``Tags.mat`` (the same tags as 0/1, which published evaluation code reads). In the distribution, ``Tags.mat`` lacks
-the last tag of the last shot of P01, P02 and P03; apart from the last shot the two must agree here. Licence: research
-use.
+and ``Tags.mat`` (the tags as 0/1, which published evaluation code reads; as distributed, it lacks the last tag of the
+last shot of P01, P02 and P03; apart from the last shot the two must agree here). Licence: research use.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -22,18 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data import qfvs_annotations as distributed
 from clipit_lightning.data.benchmark import Benchmark, QueryImport, Source
-from clipit_lightning.data.qfvs_annotations import (
-    CONCEPTS,
-    VIDEOS,
-    concept,
-    join_tags,
-    query_of,
-    read_dense_tags,
-    read_oracle,
-    read_sentences,
-    read_tags_mat,
-)
+from clipit_lightning.data.qfvs_annotations import CONCEPTS, VIDEOS
 from clipit_lightning.data.query_video import QueryVideo
 
 _OURS = re.compile(r"qfvs_?(.*)", re.IGNORECASE)
@@ -42,82 +31,59 @@ _SEGMENTS = re.compile(rf"({'|'.join(VIDEOS)})_?(.*)")
 Floats = NDArray[np.float32]
 
 
-@dataclass
-class _Files:
-    """What lies there of QFVS."""
+def _find_features(paths: Sequence[Path]) -> tuple[dict[str, dict[str, Path]], list[Path]]:
+    """Every set of features by name, with the file of each video, and files with the concepts' embeddings.
 
-    oracles: dict[str, list[Path]] = field(default_factory=dict)
-    """Oracle files by video."""
-    dense: dict[str, Path] = field(default_factory=dict)
-    """``P0x.txt`` by video."""
-    tags_mat: Path | None = None
-    sentences: Path | None = None
-    features: dict[str, dict[str, Path]] = field(default_factory=dict)
-    """Every set of features by name: the file of each video."""
-    texts: list[Path] = field(default_factory=list)
-    """``qfvs_*.h5`` with the concepts' embeddings at the top."""
-
-
-def _find(paths: Iterable[Path]) -> _Files:
-    files = _Files()
-    for path in paths:
-        folder = path.parent.name
-        if path.name.endswith("_oracle.txt") and folder in VIDEOS:
-            files.oracles.setdefault(folder, []).append(path)
-        elif path.suffix == ".txt" and path.stem == folder and folder in VIDEOS:
-            files.dense[folder] = path
-        elif path.name == "Tags.mat":
-            files.tags_mat = path
-        elif path.name == "queries.json":
-            files.sentences = path
-        elif path.suffix.lower() in (".h5", ".hdf5"):
-            _find_features(path, files)
-    return files
-
-
-def _find_features(path: Path, files: _Files) -> None:
-    """Note a file with features: ``qfvs_<features>.h5`` with a group a video, or UniVTG's ``P0x_<features>.h5``."""
-    if match := _OURS.fullmatch(path.stem):
-        held = _names_in(path)
-        if videos := [key for key in VIDEOS if key in held]:
-            files.features[match[1] or "unnamed"] = dict.fromkeys(videos, path)
-        files.texts += [path] if "concept_features" in held else []
-    elif match := _SEGMENTS.fullmatch(path.stem):
-        files.features.setdefault(match[2] or "unnamed", {})[match[1]] = path
+    Files are ``qfvs_<features>.h5`` with a group a video, and UniVTG's ``P0x_<features>.h5``.
+    """
+    features: dict[str, dict[str, Path]] = {}
+    texts = []
+    for path in (path for path in paths if path.suffix.lower() in (".h5", ".hdf5")):
+        if match := _OURS.fullmatch(path.stem):
+            try:
+                with h5py.File(path, "r") as file:
+                    held = set(file)
+            except OSError as error:
+                raise UserError(f"{path}: not a readable HDF5 file, perhaps cut short; download it again") from error
+            if videos := [key for key in VIDEOS if key in held]:
+                features[match[1] or "unnamed"] = dict.fromkeys(videos, path)
+            texts += [path] if "concept_features" in held else []
+        elif match := _SEGMENTS.fullmatch(path.stem):
+            features.setdefault(match[2] or "unnamed", {})[match[1]] = path
+    return features, texts
 
 
 def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport:
-    """Join features and annotations into videos with queries.
+    """Join features and annotations into videos with queries, from all files under the searched folders.
 
-    Args:
-        paths: All files under the searched folders.
-        features: Which features to take where there are several.
+    ``features`` are those to take where there are several.
 
     Raises:
         UserError: Annotations or the concepts' embeddings are missing, files are damaged or contradict each other.
     """
-    files = _find(paths)
-    if not files.features or not files.oracles:
-        lacking = "oracle summaries" if files.features else "all"
-        return QueryImport(features=", ".join(files.features), missing="features" if files.oracles else lacking)
-    name, vectors, texts = _read_features(files, features)
-    if missing := [key for key in VIDEOS if key not in files.oracles]:
+    sets, with_texts = _find_features(paths)
+    oracles = {key: sorted(path for path in paths if path.match(f"{key}/*_oracle.txt")) for key in VIDEOS}
+    missing = [key for key in VIDEOS if not oracles[key]]
+    if not sets or missing == list(VIDEOS):
+        lacking = "oracle summaries" if sets else "all"
+        return QueryImport(features=", ".join(sets), missing=lacking if missing == list(VIDEOS) else "features")
+    name, vectors, texts = _read_features(sets, with_texts, features)
+    if missing:
         raise UserError(
             f"qfvs: no oracle summaries of {', '.join(missing)} (Oracle_summaries/P0x/*_oracle.txt); {QFVS.how_to_get}"
         )
-    mat = read_tags_mat(files.tags_mat) if files.tags_mat else {}
-    sentences = read_sentences(files.sentences) if files.sentences else {}
-    sentence_features = _read_sentence_features(files.texts)
+    files = {path.name: path for path in paths}
+    mat = distributed.read_tags_mat(files["Tags.mat"]) if "Tags.mat" in files else {}
+    sentences = distributed.read_sentences(files["queries.json"]) if "queries.json" in files else {}
+    embedded = _read_sentence_features(with_texts)
     notices: list[str] = []
     videos = []
     for key in VIDEOS:
-        tags = _read_tags(key, files, mat, notices)
-        oracles = sorted(files.oracles[key])
-        if len(oracles) != QFVS.n_queries:
-            notices.append(f"{key} has {len(oracles)} of {QFVS.n_queries} queries")
-        queries = [query_of(path) for path in oracles]
+        tags = _read_tags(key, [path for path in paths if path.match(f"{key}/{key}.txt")], mat, notices)
+        queries = [distributed.query_of(path) for path in oracles[key]]
+        if len(queries) != QFVS.n_queries:
+            notices.append(f"{key} has {len(queries)} of {QFVS.n_queries} queries")
         told = [sentences.get((key, *query), "") for query in queries]
-        has_features = set(told) <= set(sentence_features)
         video = QueryVideo(
             dataset=QFVS.name,
             key=key,
@@ -126,26 +92,22 @@ def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport
             concepts=CONCEPTS,
             queries=np.array(queries, dtype=np.int64),
             query_features=np.stack([texts[list(query)] for query in queries]),
-            oracle=np.stack([read_oracle(path, len(tags)) for path in oracles]),
+            oracle=np.stack([distributed.read_oracle(path, len(tags)) for path in oracles[key]]),
             shot_seconds=QFVS.shot_seconds,
             sentences=tuple(told) if all(told) else (),
-            sentence_features=np.stack([sentence_features[sentence] for sentence in told]) if has_features else None,
+            sentence_features=np.stack([embedded[sentence] for sentence in told]) if {*told} <= {*embedded} else None,
         )
         videos.append(video)
     return QueryImport(videos, name, notices)
 
 
-def _read_tags(key: str, files: _Files, mat: dict[str, NDArray[np.uint8]], notices: list[str]) -> NDArray[np.uint8]:
-    if key not in files.dense:
-        if key not in mat:
-            raise UserError(
-                f"qfvs: no tags of {key} (Dense_per_shot_tags/{key}/{key}.txt or Tags.mat); {QFVS.how_to_get}"
-            )
-        return mat[key]
-    dense = read_dense_tags(files.dense[key])
-    if key not in mat:
-        return dense
-    tags = join_tags(key, dense, mat[key])
+def _read_tags(
+    key: str, paths: Sequence[Path], mat: dict[str, NDArray[np.uint8]], notices: list[str]
+) -> NDArray[np.uint8]:
+    if not paths and key not in mat:
+        raise UserError(f"qfvs: no tags of {key} (Dense_per_shot_tags/{key}/{key}.txt or Tags.mat); {QFVS.how_to_get}")
+    dense = distributed.read_dense_tags(paths[-1]) if paths else mat[key]
+    tags = distributed.join_tags(key, dense, mat.get(key, dense))
     if (tags != dense).any():
         notices.append(f"Tags.mat lacks {int((tags != dense).sum())} tag of {key}'s last shot, as distributed")
     return tags
@@ -162,18 +124,20 @@ def _of_tagged_shots(key: str, features: Floats, n_shots: int, notices: list[str
     return features[:n_shots]
 
 
-def _read_features(files: _Files, wanted: str | None) -> tuple[str, dict[str, Floats], Floats]:
+def _read_features(
+    sets: dict[str, dict[str, Path]], with_texts: list[Path], wanted: str | None
+) -> tuple[str, dict[str, Floats], Floats]:
     """Name, shot features by video (shots, features), and the concepts' embeddings (48, features)."""
-    chosen = [name for name in files.features if wanted is None or name == wanted]
+    chosen = [name for name in sets if wanted is None or name == wanted]
     if len(chosen) != 1:
-        listed = ", ".join(f"{name} ({next(iter(paths.values()))})" for name, paths in files.features.items())
+        listed = ", ".join(f"{name} ({next(iter(paths.values()))})" for name, paths in sets.items())
         what = f"several sets of features: {listed}" if chosen else f"no features called {wanted}; found {listed}"
         raise UserError(f"qfvs: {what}; name one with --features NAME")
-    paths = files.features[chosen[0]]
+    paths = sets[chosen[0]]
     source = next(iter(paths.values()))
     try:
         vectors = {key: _read_shots(path, key) for key, path in paths.items()}
-        texts = _read_concepts(source, files.texts)
+        texts = _read_concepts(source, with_texts)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{source}: cannot be read ({error}); get it again") from error
     if missing := [key for key in VIDEOS if key not in vectors]:
@@ -197,14 +161,14 @@ def _read_shots(path: Path, key: str) -> Floats:
 
 
 def _read_concepts(source: Path, paths: list[Path]) -> Floats:
-    """The embeddings of the 48 concepts, in our order: of the features' own file, else of the first that has them."""
+    """Embeddings of the concepts, (48, features), of the features' own file, else of the first that has them."""
     if not paths:
         raise UserError(
             f"{source}: no embeddings of the concepts; put `concepts` (48,) and `concept_features` (48, size), made by "
             "the text side of the same encoder, into this file or into a file qfvs_<name>.h5 beside it"
         )
     with h5py.File(source if source in paths else paths[0], "r") as file:
-        names = [concept(name) for name in _texts(file["concepts"])]
+        names = [distributed.concept(name) for name in file["concepts"].asstr(errors="replace")[()]]
         rows = np.asarray(file["concept_features"], np.float32)  # (concepts, features)
     if sorted(names) != sorted(CONCEPTS) or len(rows) != len(names):
         raise ValueError(f"concepts has {len(names)} names, concept_features {len(rows)} rows, expected the 48")
@@ -217,20 +181,8 @@ def _read_sentence_features(paths: list[Path]) -> dict[str, Floats]:
         with h5py.File(path, "r") as file:
             if "sentences" in file and "sentence_features" in file:
                 rows = np.asarray(file["sentence_features"], np.float32)  # (sentences, features)
-                return dict(zip(_texts(file["sentences"]), rows, strict=True))
+                return dict(zip(file["sentences"].asstr(errors="replace")[()], rows, strict=True))
     return {}
-
-
-def _names_in(path: Path) -> set[str]:
-    try:
-        with h5py.File(path, "r") as file:
-            return set(file)
-    except OSError as error:
-        raise UserError(f"{path}: not a readable HDF5 file, perhaps cut short; download it again") from error
-
-
-def _texts(array: h5py.Dataset) -> list[str]:
-    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in array[()]]
 
 
 QFVS = Benchmark(

@@ -40,8 +40,7 @@ def concept(name: str) -> str:
 def read_dense_tags(path: Path) -> NDArray[np.uint8]:
     """Read the tags of a video's shots, a line a shot; an empty line within the file is a shot without tags.
 
-    Returns:
-        1 where a shot shows a concept, (shots, 48).
+    1 where a shot shows a concept, (shots, 48).
 
     Raises:
         UserError: A line names something that is no concept, or the file holds no shot.
@@ -60,10 +59,7 @@ def read_dense_tags(path: Path) -> NDArray[np.uint8]:
 
 
 def read_tags_mat(path: Path) -> dict[str, NDArray[np.uint8]]:
-    """Read ``Tags.mat``.
-
-    Returns:
-        1 where a shot shows a concept, (shots, 48), by video.
+    """Read ``Tags.mat``: 1 where a shot shows a concept, (shots, 48), by video.
 
     Raises:
         UserError: The file is damaged or is not QFVS's.
@@ -77,7 +73,7 @@ def read_tags_mat(path: Path) -> dict[str, NDArray[np.uint8]]:
         if len(tags) != len(VIDEOS) or any(rows.shape[1] != len(CONCEPTS) for rows in tags):
             raise ValueError(f"shapes {[rows.shape for rows in tags]}")
     except Exception as error:  # scipy raises many kinds for a damaged file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: not the tags of QFVS or damaged ({reason}); unpack it again") from error
     return {key: (rows > 0).astype(np.uint8) for key, rows in zip(VIDEOS, tags, strict=True)}
 
@@ -88,7 +84,7 @@ def join_tags(key: str, dense: NDArray[np.uint8], mat: NDArray[np.uint8]) -> NDA
     Raises:
         UserError: The two disagree in more than the last shot.
     """
-    if mat.shape != dense.shape:
+    if len(mat) != len(dense):
         raise UserError(f"{key}: Tags.mat has {len(mat)} shots, {key}.txt {len(dense)}: they are of different versions")
     if (differ := (mat != dense).any(axis=1))[:-1].any():
         raise UserError(
@@ -101,30 +97,28 @@ def join_tags(key: str, dense: NDArray[np.uint8], mat: NDArray[np.uint8]) -> NDA
 def read_oracle(path: Path, n_shots: int) -> NDArray[np.uint8]:
     """Read an oracle summary: shot numbers counted from 1, a line each.
 
-    An index off by one costs a prediction 33 to 48 points, so that a number out of 1 to ``n_shots`` is an error.
-
-    Returns:
-        1 at the oracle's shots, (shots,).
+    An index off by one costs a prediction 33 to 48 points, so that a number out of 1 to ``n_shots`` is an error. The
+    result is 1 at the oracle's shots, (shots,).
 
     Raises:
         UserError: A line is no number, a number is out of range or stands twice, or the file is empty.
     """
     oracle = np.zeros(n_shots, dtype=np.uint8)
     for line, text in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if not text.strip():
+        if not (word := text.strip()):
             continue
-        try:
-            shot = int(text)
-        except ValueError as error:
-            raise UserError(f"{path}: line {line}: {text.strip()!r} is no shot number; unpack it again") from error
-        if not 1 <= shot <= n_shots:
-            raise UserError(
-                f"{path}: line {line}: shot {shot}, but shots count from 1 to {n_shots}: the file is of another "
-                "version, or was written counting from 0"
-            )
-        if oracle[shot - 1]:
-            raise UserError(f"{path}: line {line}: shot {shot} stands twice; unpack it again")
-        oracle[shot - 1] = 1
+        shot = int(word) if word.removeprefix("-").isdecimal() else None
+        if shot is None:
+            problem = f"{word!r} is no shot number; unpack it again"
+        elif not 1 <= shot <= n_shots:
+            versions = "of another version, or was written counting from 0"
+            problem = f"shot {shot}, but shots count from 1 to {n_shots}: the file is {versions}"
+        elif oracle[shot - 1]:
+            problem = f"shot {shot} stands twice; unpack it again"
+        else:
+            oracle[shot - 1] = 1
+            continue
+        raise UserError(f"{path}: line {line}: {problem}")
     if not oracle.any():
         raise UserError(f"{path}: holds no shot; unpack it again")
     return oracle
@@ -141,7 +135,7 @@ def query_of(path: Path) -> tuple[int, int]:
         first, second = (CONCEPTS.index(concept(name)) for name in names)
     except ValueError as error:
         raise UserError(
-            f"{path}: the name should be two of the 48 concepts, as Car_Food_oracle.txt ({error})"
+            f"{path}: its name should be two of the 48 concepts, as Car_Food_oracle.txt ({error})"
         ) from error
     return first, second
 

@@ -1,12 +1,14 @@
 """The datamodule of benchmarks with queries: QFVS."""
 
-from typing import cast
+from collections.abc import Callable
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.batches import Item, SharedBatchSampler
+from clipit_lightning.data.batches import Item, cut, shared_batches
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.query_video import QueryItem
@@ -19,15 +21,10 @@ class QueryDataModule(SummarizationDataModule):
     video i + 1 and trains on the others; ``3/1`` trains on all others and validates on none.
 
     Args:
-        target: Name of the benchmark.
-        root: Folder of the stores.
         family: ``2/1/1`` or ``3/1``.
         sentence: Give the whole sentence of a query as a text token beside its phrases.
         language: False omits all text tokens.
-        batch_size: Queries a batch.
-        workers: Processes that read batches.
-        seed: Seed of the order of training batches.
-        validate_on_test: See ``SummarizationDataModule``.
+        target, root, batch_size, workers, seed, validate_on_test: See ``SummarizationDataModule``.
     """
 
     def __init__(
@@ -66,31 +63,22 @@ class QueryDataModule(SummarizationDataModule):
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The query's phrases, and its sentence where asked for, (tokens, features)."""
-        return cast(QueryItem, item).text(self.sentence) if self.has_text else None
+        return item.text(self.sentence) if self.has_text and isinstance(item, QueryItem) else None
 
-    def _training_batches(self, numbers: list[int]) -> SharedBatchSampler:
-        """Queries of one video together."""
-        return SharedBatchSampler([self.item(number).video.id for number in numbers], self.batch_size, self.seed)
+    def _training_batches(self, numbers: list[int]) -> Callable[[int], list[list[int]]]:
+        videos = [self.item(number).video.id for number in numbers]
+        return partial(shared_batches, videos, self.batch_size, self.seed)
 
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
         """Queries of one video together, in order."""
-        batches: list[list[int]] = []
-        for position, number in enumerate(numbers):
-            last = batches[-1] if batches else []
-            same = last and self.item(numbers[last[0]]).video is self.item(number).video
-            if same and len(last) < self.batch_size:
-                last.append(position)
-            else:
-                batches.append([position])
-        return batches
+        of_videos = groupby(range(len(numbers)), key=lambda position: self.item(numbers[position]).video.key)
+        return [batch for _, positions in of_videos for batch in cut(list(positions), self.batch_size)]
 
 
 def leave_one_out(items: dict[str, tuple[str, ...]], validate: bool) -> list[Fold]:
     """One fold a video, which tests it; with ``validate``, the next video validates (the first after the last).
 
-    Args:
-        items: The items of each video, by the video's id.
-        validate: Whether a video validates.
+    ``items`` are the items of each video, by the video's id.
 
     Raises:
         UserError: No video is left to train on.

@@ -1,6 +1,6 @@
 """``QueryVideo``: a video that is summarized once for every query, and ``QueryItem``: the video with one query."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -44,11 +44,6 @@ class QueryVideo:
         """Number of shots."""
         return len(self.features)
 
-    @property
-    def nbytes(self) -> int:
-        """Memory of its arrays."""
-        return sum(getattr(getattr(self, field.name), "nbytes", 0) for field in fields(self))
-
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Each query by the names of its concepts, as in the names of the oracle files: ``Car_Food``."""
@@ -66,6 +61,7 @@ class QueryItem:
     video: QueryVideo
     query: int
     """Position of the query in the video's ``queries``."""
+    is_annotated = True  # every query has an oracle summary
 
     @property
     def dataset(self) -> str:
@@ -88,19 +84,11 @@ class QueryItem:
         return self.video.n_steps
 
     @property
-    def is_annotated(self) -> bool:
-        """Every query has an oracle summary."""
-        return True
-
-    @property
     def gtscore(self) -> NDArray[np.float32]:
         """1 at the oracle's shots, (shots,)."""
         return self.oracle.astype(np.float32)
 
-    @property
-    def gtsummary(self) -> NDArray[np.float32]:
-        """1 at the oracle's shots, (shots,)."""
-        return self.oracle.astype(np.float32)
+    gtsummary = gtscore
 
     @property
     def oracle(self) -> NDArray[np.uint8]:
@@ -109,10 +97,7 @@ class QueryItem:
         return row
 
     def text(self, sentence: bool = False) -> NDArray[np.float32]:
-        """The text tokens of the query: the embeddings of its phrases, (tokens, features).
-
-        Args:
-            sentence: Add the embedding of the whole sentence as a token.
+        """The embeddings of the query's phrases, and of its ``sentence`` where asked for, (tokens, features).
 
         Raises:
             ValueError: The sentence is asked for, and the video has no embeddings of sentences.

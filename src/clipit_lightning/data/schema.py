@@ -1,6 +1,6 @@
 """The arrays of a video's group in a store, one table for each kind of benchmark, and what can be wrong with them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import h5py
@@ -19,11 +19,9 @@ class Array:
     shape: tuple[str | int, ...] = ()
     """Its dimensions. Arrays agree in dimensions of one name, but for those in ``_FREE``."""
     required: bool = False
-    """Whether every group holds it."""
     stored: DTypeLike | None = None
     """Type as which it is written; by default as it is."""
     packed: bool = False
-    """Whether it is written compressed."""
     binary: bool = False
     """Whether it holds 0 and 1 alone."""
 
@@ -90,12 +88,9 @@ def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
     possible: finite, steps in order within the video, shots that cover it without overlap or gap, queries that name
     concepts and have an oracle summary.
     """
-    if not isinstance(group, h5py.Group):
-        return ["is an array, not the group of a video"]
     layout = LAYOUTS[kind]
     numbers = [name for name, array in layout.items() if array.dtype is not str]
-    texts = [name for name in layout if name not in numbers]
-    if problems := storage_problems(group, required(group, kind), numbers, texts):
+    if problems := storage_problems(group, required(group, kind), numbers, layout.keys() - numbers):
         return problems
     if not is_annotated(group) and (there := [name for name in (*IMPORTANCE, *_ANNOTATORS) if name in group]):
         return [f"is marked as not annotated (annotations=none), but has {', '.join(there)}"]
@@ -114,22 +109,15 @@ def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
 
 def storage_problems(
     group: h5py.Group,
-    required: Sequence[str],
-    numbers: Sequence[str],
-    texts: Sequence[str],
-    only: Sequence[str] | None = None,
+    required: Collection[str],
+    numbers: Collection[str],
+    texts: Collection[str],
+    only: Collection[str] | None = None,
 ) -> list[str]:
     """Why arrays must not even be read: they are missing, elsewhere, of another kind, or larger than their file.
 
     A link or an array with its bytes in another file can lead anywhere on the reader's machine, and a few bytes can
-    declare terabytes.
-
-    Args:
-        group: What should be the group of a video.
-        required: Arrays that must be there.
-        numbers: Arrays that hold numbers.
-        texts: Arrays that hold texts.
-        only: Arrays that will be read; by default all that are there.
+    declare terabytes. ``numbers`` and ``texts`` are arrays that hold these, ``only`` those that will be read (or all).
     """
     if not isinstance(group, h5py.Group):
         return ["is an array, not the group of a video"]
@@ -138,7 +126,7 @@ def storage_problems(
     return [line for name in (group if only is None else only) for line in _array_problems(group, name, numbers, texts)]
 
 
-def _array_problems(group: h5py.Group, name: str, numbers: Sequence[str], texts: Sequence[str]) -> Iterator[str]:
+def _array_problems(group: h5py.Group, name: str, numbers: Collection[str], texts: Collection[str]) -> Iterator[str]:
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         yield f"{name} is a link, not an array in its place"
         return
@@ -168,11 +156,10 @@ def _shape_problems(group: h5py.Group, layout: Mapping[str, Array]) -> Iterator[
             continue
         shape = group[name].shape
         expected = [sizes.get(dimension, dimension) for dimension in array.shape]
-        fits = len(shape) == len(expected) and all(
-            length == wanted if isinstance(wanted, int) else length > 0
-            for length, wanted in zip(shape, expected, strict=True)
-        )
-        if not fits:
+        wanted = [
+            size if isinstance(size, int) else max(length, 1) for size, length in zip(expected, shape, strict=False)
+        ]
+        if len(shape) != len(expected) or list(shape) != wanted:
             yield f"{_have(name)} shape {shape}, expected ({', '.join(map(str, expected))})"
         else:
             named = zip(array.shape, shape, strict=True)
@@ -184,10 +171,8 @@ def _have(name: str) -> str:
 
 
 def _value_problems(name: str, array: NDArray[np.generic], layout: Array) -> Iterator[str]:
-    finite = np.isfinite(array)
-    if not finite.all():
-        row = int(np.argwhere(~finite)[0][0]) if array.ndim else 0
-        yield f"{_have(name)} NaN or infinite values, first in row {row}"
+    if not (finite := np.isfinite(np.atleast_1d(array))).all():
+        yield f"{_have(name)} NaN or infinite values, first in row {np.argwhere(~finite)[0][0]}"
     elif layout.binary and not np.isin(array, (0, 1)).all():
         yield f"{_have(name)} values other than 0 and 1"
     elif layout.dtype is np.int64:  # some files write whole numbers as floats
@@ -210,13 +195,13 @@ def _video_problems(arrays: Arrays) -> Iterator[str]:
 
 def _shot_problems(shots: NDArray[np.int64], n_frames: int) -> Iterator[str]:
     first, last = shots.T
-    if (last < first).any():
-        yield f"shot {int(np.argmax(last < first))} ends before it starts"
     step = first[1:] - last[:-1]
-    if (step < 1).any():
-        yield f"shots {int(np.argmax(step < 1))} and {int(np.argmax(step < 1)) + 1} overlap"
-    if (step > 1).any():
-        yield f"there is a gap between shots {int(np.argmax(step > 1))} and {int(np.argmax(step > 1)) + 1}"
+    for shot in np.flatnonzero(last < first)[:1]:
+        yield f"shot {shot} ends before it starts"
+    for shot in np.flatnonzero(step < 1)[:1]:
+        yield f"shots {shot} and {shot + 1} overlap"
+    for shot in np.flatnonzero(step > 1)[:1]:
+        yield f"there is a gap between shots {shot} and {shot + 1}"
     if first[0] != 0 or last[-1] != n_frames - 1:
         yield f"shots cover frames {first[0]} to {last[-1]}, the video has 0 to {n_frames - 1}"
 
@@ -234,6 +219,5 @@ def _query_problems(arrays: Arrays, concepts: Sequence[str]) -> Iterator[str]:
         yield f"queries name concepts out of 0 to {len(concepts) - 1}"
     elif len(np.unique(np.sort(queries, axis=1), axis=0)) < len(queries):  # in any order it is the same query
         yield "a query stands twice"
-    empty = ~arrays["oracle"].astype(bool).any(axis=1)  # (queries,)
-    if empty.any():
-        yield f"query {int(np.argmax(empty))} has an empty oracle summary"
+    for query in np.flatnonzero(~arrays["oracle"].astype(bool).any(axis=1))[:1]:
+        yield f"query {query} has an empty oracle summary"

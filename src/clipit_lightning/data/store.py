@@ -7,7 +7,7 @@ the video. The file's attributes name the benchmark (``dataset``), the features 
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class Store:
             return [QueryVideo(dataset=dataset, key=key, **_read(file, key, "queries")) for key in natural_order(file)]
 
     def check(self) -> list[str]:
-        """Say in plain words, a line each, what is wrong; nothing where all is well."""
+        """What is wrong in plain words, a line each; nothing where all is well."""
         try:
             with _open(self.path) as file:
                 keys = natural_order(file)
@@ -102,15 +102,12 @@ class Store:
         with _open(self.path) as file:
             return sum(array.nbytes for group in file.values() for array in group.values())
 
-    def content_hash(self) -> str:
-        """A short hash of every array of every video: the same content has the same hash, however it was written."""
-        return self._hash(())
-
     def annotations_hash(self) -> str:
         """A short hash of what predictions are measured against: annotations, picks, shots; not of features."""
-        return self._hash(ANNOTATIONS)
+        return self.content_hash(ANNOTATIONS)
 
-    def _hash(self, only: tuple[str, ...]) -> str:
+    def content_hash(self, only: Collection[str] = ()) -> str:
+        """A short hash of every array of every video, however it was written, or of arrays of some names."""
         digest = hashlib.sha256()
         with _open(self.path) as file:
             for key in natural_order(file):
@@ -128,15 +125,10 @@ def natural_order(file: Iterable[str]) -> list[str]:
 
 
 def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:
-    """What one group of a store holds, as fields of ``Video`` or ``QueryVideo``.
-
-    Raises:
-        UserError: There is no such group, an array is missing, or it cannot be read.
-    """
+    """What one group of a store holds, as fields of ``Video`` or ``QueryVideo``."""
     if key not in file:
-        raise UserError(
-            f"{file.filename}: no video {key}; it holds {len(file)} videos, such as {next(iter(file), '-')}"
-        )
+        have = f"{len(file)} videos, such as {next(iter(file), '-')}"
+        raise UserError(f"{file.filename}: no video {key}; it holds {have}")
     try:
         arrays = group_arrays(file[key], kind)
         if missing := [name for name in required(file[key], kind) if name not in arrays]:
@@ -168,20 +160,19 @@ def write_store(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attr
         file.attrs.update(attributes)
         for video in videos:
             group = file.create_group(video.key)
+            _write(group, video)
             if isinstance(video, Video):
-                _write(group, video, "annotated")
                 group["n_steps"] = video.n_steps
                 group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
             else:
-                _write(group, video, "queries")
                 file.attrs["layout"] = "queries"
 
 
-def _write(group: h5py.Group, video: Video | QueryVideo, kind: Kind) -> None:
+def _write(group: h5py.Group, video: Video | QueryVideo) -> None:
     skipped = () if isinstance(video, QueryVideo) or video.is_annotated else IMPORTANCE
     if skipped:
         group.attrs["annotations"] = "none"
-    for name, array in LAYOUTS[kind].items():
+    for name, array in LAYOUTS["annotated" if isinstance(video, Video) else "queries"].items():
         value = getattr(video, _FIELDS.get(name, name))
         if value is None or (array.shape and not len(value)) or name in skipped:
             continue
@@ -208,7 +199,6 @@ def _open(path: Path) -> h5py.File:
 
 
 def _size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
-    """Sizes in which sound videos of one store differ."""
     for name in ("features", "caption_features", "query_features", "sentence_features"):
         if len(sizes := {group[name].shape[-1] for group in groups if name in group}) > 1:
             yield f"{name} differ in size between videos: {sorted(sizes)}"

@@ -1,6 +1,6 @@
 """``Video``: one annotated video, the only form in which data leave the store."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,3 @@ class Video:
     def n_steps(self) -> int:
         """Number of steps."""
         return len(self.picks)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of its arrays."""
-        return sum(getattr(getattr(self, field.name), "nbytes", 0) for field in fields(self))
