@@ -30,9 +30,8 @@ KINDS = (".json", ".srt", ".vtt")
 
 _EXAMPLE = '{"time": 12.5, "text": "a dog runs"}'
 _TIME_LINE = "00:00:01,000 --> 00:00:02,500"
-_LIKE_TIMES = re.compile(
-    r"\s*\d+:\d+(:\d+[.,]\d+ *-|.*-->)"
-)  # a clock at the line's start, and an arrow or half of one
+# a clock at the line's start, and an arrow or half of one
+_LIKE_TIMES = re.compile(r"\s*\d+:\d+(:\d+[.,]\d+ *-|.*-->)")
 _TIME_IN_CUE = re.compile(r"<\d[\d:.]*>")
 
 
@@ -71,12 +70,7 @@ def read_captions(path: Path) -> Captions:
 
 
 def read_text(path: Path, what: str, kinds: Sequence[str]) -> str:
-    """Text of a user's file of unknown encoding: by its byte order mark, else UTF-8, else Latin-1.
-
-    Args:
-        path: The file.
-        what: What it holds, in the plural, for messages.
-        kinds: Types that it may have, such as ``.json``.
+    """Text of a user's file of ``what``, in the plural: by its byte order mark, else UTF-8, else Latin-1.
 
     Raises:
         UserError: It has another type, is missing, or is no text.
@@ -119,7 +113,7 @@ def frames_to_caption(shots: NDArray[np.int64], picks: NDArray[np.int64], count:
 
     With at least ``count`` shots, the middle step of evenly spread shots; with fewer, all shots, and more steps in the
     longer ones: each further step goes where steps per caption are most (d'Hondt's method), evenly inside the shot.
-    Shots without a step take no part.
+    Shots without a step take no part, and where none has one the video counts as a shot.
 
     Args:
         shots: First and last frame of each, (shots, 2).
@@ -127,7 +121,7 @@ def frames_to_caption(shots: NDArray[np.int64], picks: NDArray[np.int64], count:
         count: How many to caption.
 
     Returns:
-        Ascending indices of steps, ``min(count, steps)`` of them; all steps where no shot holds one.
+        Ascending indices of steps, ``min(count, steps)`` of them.
     """
     if not len(picks) or count < 1:
         return np.empty(0, dtype=np.int64)

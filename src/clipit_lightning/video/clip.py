@@ -16,8 +16,6 @@ from clipit_lightning.video.preprocess import Preprocessing, check_frames, fit, 
 if TYPE_CHECKING:
     import torch
 
-Transform = Callable[[NDArray[np.uint8]], Mapping[str, Any]]
-
 
 @dataclass(frozen=True)
 class Backbone:
@@ -32,7 +30,7 @@ class Backbone:
     """From tokens to features (texts, features)."""
     libraries: tuple[str, ...]
     """Distributions that compute the features."""
-    transform: Transform | None = None
+    transform: Callable[[NDArray[np.uint8]], Mapping[str, Any]] | None = None
     """The model's own transform, where the preprocessing is ``native``."""
 
 
@@ -54,13 +52,7 @@ class ClipEncoder:
         self.feature_dim = self.encode_texts(["a photo"]).shape[1]
 
     def encode_images(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features of frames, unit norm.
-
-        Args:
-            frames: RGB, uint8 (frames, height, width, 3): of the encoder's size, or any other.
-
-        Returns:
-            (frames, features).
+        """Features of RGB frames of any size, uint8 (frames, height, width, 3): unit norm, (frames, features).
 
         Raises:
             UserError: The model overflows in its precision.
@@ -69,12 +61,13 @@ class ClipEncoder:
         return self._joined([self._image_batch(batch) for batch in _batches(frames, self._batch_size)])
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
-        """Features of texts, unit norm: (texts, features). What is longer than the model's context is cut off.
+        """Features of texts, unit norm, (texts, features). What is longer than the model's context is cut off.
 
         Raises:
             UserError: The model overflows in its precision.
         """
-        return self._joined([self._text_batch(batch) for batch in _batches(texts, self._batch_size)])
+        tokens = map(self._backbone.tokenize, _batches(texts, self._batch_size))
+        return self._joined([self._unit(self._backbone.text_features, self._moved(batch)) for batch in tokens])
 
     def provenance(self) -> dict[str, str]:
         """What a store records: encoder, hash of its weights, preprocessing, precision, versions."""
@@ -93,9 +86,6 @@ class ClipEncoder:
             images = fit(frames, self.preprocessing)
             inputs = {"images": normalise(images, self.preprocessing, self._device, self._dtype)}
         return self._unit(self._backbone.image_features, inputs)
-
-    def _text_batch(self, texts: list[str]) -> NDArray[np.float32]:
-        return self._unit(self._backbone.text_features, self._moved(self._backbone.tokenize(texts)))
 
     def _moved(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs on the model's device; fractions in its precision, whole numbers (tokens, masks) as they are."""

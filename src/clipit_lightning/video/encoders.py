@@ -39,7 +39,7 @@ class Encoder(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """Size, resize, mean and std; a decoder may scale straight to it."""
+        """A decoder may scale straight to it."""
 
     @property
     def feature_dim(self) -> int:
@@ -53,11 +53,7 @@ class Encoder(Protocol):
         """RGB frames (frames, height, width, 3) to features of unit norm (frames, features)."""
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
-        """Texts to features of unit norm (texts, features), in the space of the frames.
-
-        Raises:
-            UserError: The encoder has no language.
-        """
+        """Texts to features of unit norm (texts, features), in the space of the frames; a UserError if it cannot."""
 
     def provenance(self) -> dict[str, str]:
         """What a store records beside ``name``: weights, preprocessing, precision, versions."""
@@ -66,12 +62,10 @@ class Encoder(Protocol):
 class HsvEncoder:
     """Colour histograms in the spirit of VSUMM; no weights, so nothing to download. An ``Encoder`` of images only.
 
-    VSUMM (de Avila et al., Pattern Recognition Letters 2011, section 3.2) describes a frame by the histogram of its
-    hue in 16 bins. Here saturation and value have 8 bins each beside it, grey pixels (whose hue is noise: less than
-    a tenth of full chroma) have one of their own, and each of 3 x 3 cells of the frame has its histograms, so that
-    the layout counts too: 9 x (16 + 1 + 8 + 8) = 297 features. Histograms sum to one and the features are their
-    square roots over a common norm: the scalar product of two frames is the mean Bhattacharyya coefficient of their
-    histograms, 1 where they are alike.
+    VSUMM (de Avila et al., Pattern Recognition Letters 2011, section 3.2) has the histogram of a frame's hue in 16
+    bins. Here are also 8 bins of saturation, 8 of value and one of grey pixels (whose hue is noise: less than a tenth
+    of full chroma), for each of 3 x 3 cells: 9 x (16 + 1 + 8 + 8) = 297 features, the square roots of shares. The
+    scalar product of two frames is the mean Bhattacharyya coefficient of their histograms, 1 where they are alike.
     """
 
     name = "hsv"
@@ -87,11 +81,7 @@ class HsvEncoder:
         return np.concatenate(batches) if batches else np.zeros((0, self.feature_dim), np.float32)
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
-        """Raise: colours have no language.
-
-        Raises:
-            UserError: Always.
-        """
+        """Raise a UserError: colours have no language."""
         raise UserError(f"encoder hsv has no language; for a query or captions choose {KINDS[0]} or {KINDS[1]}")
 
     def provenance(self) -> dict[str, str]:
@@ -112,9 +102,7 @@ class HsvEncoder:
         bins = [hue_bin] + [(channel.astype(np.int64) * self.levels) >> 8 for channel in (saturation, value)]
         widths = (self.hues + 1, self.levels, self.levels)
         histograms = [self._histograms(channel, width) for channel, width in zip(bins, widths, strict=True)]
-        shares = np.concatenate(histograms, axis=2).reshape(
-            len(frames), -1
-        )  # (frames, cells * bins), each third sums to 1
+        shares = np.concatenate(histograms, axis=2).reshape(len(frames), -1)  # (frames, cells * bins)
         return np.sqrt(shares / (len(widths) * self.cells**2)).astype(np.float32)
 
     def _histograms(self, bins: NDArray[np.int64], width: int) -> NDArray[np.float64]:
@@ -145,13 +133,9 @@ def hsv(
 
 
 def make_encoder(name: str, device: str = "auto", precision: Precision = "fp32", batch_size: int = 32) -> Encoder:
-    """Load the encoder of that name; the forms stand at the head of this module.
+    """Load the encoder of that name, whose forms stand at the head of this module.
 
-    Args:
-        name: ``open_clip:MODEL/PRETRAINED``, ``hf:NAME_OR_FOLDER`` or ``hsv``.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...; ``hsv`` always counts on the CPU.
-        precision: Of the model; ``auto`` is bf16 where the hardware has it (GPUs, CPUs with AMX).
-        batch_size: Frames or texts at once.
+    The device is ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...; ``hsv`` always counts on the CPU.
 
     Raises:
         UserError: The name, the device or the weights are not usable; the message says what to do.

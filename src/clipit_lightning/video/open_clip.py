@@ -32,6 +32,8 @@ def load_open_clip(name: str) -> Backbone:
     Raises:
         UserError: No such model, tag, file or folder; weights damaged, of another model, or not to be had.
     """
+    import open_clip  # type: ignore[import-untyped]
+
     wanted = name.removeprefix("open_clip:")
     if wanted.startswith("hf-hub:"):
         return pretrained.from_cache_or_hub(name, partial(_build, wanted), _LOCAL)
@@ -42,7 +44,9 @@ def load_open_clip(name: str) -> Backbone:
         _weights_in(name, folder)
         return pretrained.from_disk(name, folder, partial(_build, f"local-dir:{folder}"))
     model, _, tag = wanted.partition("/")
-    _check_model(name, model)
+    if model not in (known := open_clip.list_models()):
+        near = get_close_matches(model, known, n=4, cutoff=0.5) or known[:4]
+        raise UserError(f"{name}: open_clip has no model {model}; near it: {', '.join(near)}; it has {len(known)}")
     if "/" in tag or tag.endswith(_WEIGHT_FILES):
         path = pretrained.existing_path(name, tag)
         return _from_file(name, model, _weights_in(name, path) if path.is_dir() else path)
@@ -52,14 +56,17 @@ def load_open_clip(name: str) -> Backbone:
 
 def _from_file(name: str, model: str, file: Path) -> Backbone:
     """Weights from a file; the tokenizer of some models (SigLIP) comes from the cache or the hub even so."""
+    import open_clip
+
     load = partial(_build, model, pretrained=str(file), force_preprocess_cfg=usual_preprocessing(model))
-    if _tokenizer_is_remote(model):
+    text = open_clip.get_model_config(model)["text_cfg"]
+    if text.get("hf_tokenizer_name") or text.get("hf_model_name"):
         return pretrained.from_cache_or_hub(name, load, _LOCAL)
     return pretrained.from_disk(name, file, load)
 
 
 def _from_tag(model: str, config: dict[str, Any]) -> Backbone:
-    import open_clip  # type: ignore[import-untyped]
+    import open_clip
 
     return _build(
         model,
@@ -116,15 +123,6 @@ def _weights_in(name: str, folder: Path) -> Path:
     raise UserError(f"{name}: {folder} should hold one weights file ({', '.join(_WEIGHT_FILES)}), it holds {held}")
 
 
-def _check_model(name: str, model: str) -> None:
-    import open_clip
-
-    known = open_clip.list_models()
-    if model not in known:
-        near = get_close_matches(model, known, n=4, cutoff=0.5) or known[:4]
-        raise UserError(f"{name}: open_clip has no model {model}; near it: {', '.join(near)}; it has {len(known)}")
-
-
 def _tag(name: str, model: str, tag: str) -> dict[str, Any]:
     """What open_clip knows of pretrained weights: where they are, and their preprocessing."""
     import open_clip
@@ -146,10 +144,3 @@ def usual_preprocessing(model: str) -> dict[str, Any]:
     keys = ("mean", "std", "interpolation", "resize_mode")
     usual = {tuple(config.get(key) for key in keys) for config in configs}
     return dict(zip(keys, usual.pop(), strict=True)) if len(usual) == 1 else {}
-
-
-def _tokenizer_is_remote(model: str) -> bool:
-    import open_clip
-
-    text = open_clip.get_model_config(model)["text_cfg"]
-    return bool(text.get("hf_tokenizer_name") or text.get("hf_model_name"))

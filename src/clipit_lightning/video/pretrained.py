@@ -118,12 +118,8 @@ def from_disk(name: str, path: Path, load: Callable[[], T]) -> T:
 def from_cache_or_hub(name: str, load: Callable[[], T], instead: str) -> T:
     """Load by a name on the hub: from the cache folder, and only where that lacks something, from the network.
 
-    Whether the hub answers is asked once, with a short time-out, for the libraries try again and again.
-
-    Args:
-        name: The encoder's or caption model's name as the user gave it, for messages.
-        load: Calls the library.
-        instead: How to name a local copy, for the message.
+    Whether the hub answers is asked once, with a short time-out, for the libraries try again and again. ``name`` and
+    ``instead``, how to name a local copy, are for messages.
 
     Raises:
         UserError: Weights are neither in the cache nor to be had, or they do not load.

@@ -34,7 +34,6 @@ class VideoInfo:
 
     path: Path
     n_frames: int
-    """Frames that can be decoded."""
     fps: float
     """Mean frames per second."""
     duration: float
@@ -43,7 +42,6 @@ class VideoInfo:
     height: int
     """Pixels of an upright frame, as stored."""
     has_audio: bool
-    """Whether there is sound that can be decoded."""
     variable_rate: bool
     """Whether frames last differently long, by more than a container's rounding."""
     lost_frames: int
@@ -120,9 +118,6 @@ class VideoReader:
     Iterating yields every frame. Afterwards ``info()`` and ``times`` are complete. All cores decode. At the first
     sign of damage the reader starts again on one core and passes over what it has given, because FFmpeg's frame threads
     lose and repair other frames than one thread does: a damaged file too has the same frames on every machine.
-
-    Args:
-        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -176,7 +171,8 @@ class VideoReader:
     ) -> VideoInfo:
         stored, steps = (first.width, first.height), np.diff(self.times)
         width, height = stored[::-1] if 45 < abs(first.rotation) < 135 else stored
-        indexed = _indexed(container, stream)
+        # an MP4's header also counts what an edit list cuts
+        indexed = len(stream.index_entries) if "mp4" in container.format.name else stream.frames
         missing = max(0, indexed - count.packets) if indexed else _gaps(self.times, clock.end, _tagged_end(stream))
         return VideoInfo(
             path=self.path,
@@ -198,10 +194,7 @@ class _DamageError(Exception):
 
 @dataclass
 class _Count:
-    """What a pass met: packets, damaged packets, packets that gave an error, frames, damaged frames.
-
-    Strict: damage ends the pass.
-    """
+    """What a pass met: packets, damaged packets, errors, frames, damaged frames. Where strict, damage ends the pass."""
 
     strict: bool
     packets: int = 0
@@ -271,11 +264,6 @@ class _Clock:
         self.times.append(time)
         self.end = time + (picture.duration * self._unit or self._step)
         return time
-
-
-def _indexed(container: InputContainer, stream: VideoStream) -> int:
-    """Packets that the file's index names, 0 without one; an MP4's header also counts what an edit list cuts."""
-    return len(stream.index_entries) if "mp4" in container.format.name else stream.frames
 
 
 def _gaps(times: NDArray[np.float64], end: float, promised: float | None) -> int:
