@@ -85,13 +85,9 @@ def read_labels(path: Path) -> Labels:
 def annotation_of(
     segments: Sequence[Segment], name: str, frame_times: NDArray[np.float64], duration: float
 ) -> Annotation:
-    """The annotation that the segments of one video mean, frame by frame.
+    """The annotation that all segments of one video mean, frame by frame.
 
-    Args:
-        segments: All its segments.
-        name: Name of the video, which the annotation takes.
-        frame_times: Seconds at which each frame is shown, (frames,).
-        duration: Seconds at which the last frame ends.
+    Frames are shown at ``frame_times``, (frames,), and the last one until ``duration``, in seconds.
 
     Raises:
         UserError: A segment lies behind the end of the video or covers no frame of it; the message names its line.

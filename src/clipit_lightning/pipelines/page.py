@@ -1,8 +1,7 @@
 """The page to look at: one HTML file of its own for a summarized video, or for all videos of a run.
 
-Everything but the video files is inside the file: style, script, curves as SVG, key frames as data. It loads nothing
-from a network (its content security policy forbids it), works from ``file://``, and shows curves and tables without
-its script, too. Whatever is shown may come from users: the template escapes all of it.
+Everything but the video files is inside the file. It loads nothing from a network (its content security policy forbids
+it), works from ``file://``, and shows curves and tables without its script, too. The template escapes all texts.
 """
 
 import base64
@@ -27,27 +26,21 @@ _MOST_OPEN = 24  # chosen shots that are listed without being asked for
 
 @dataclass(frozen=True)
 class Curve:
-    """Scores over time."""
+    """Scores over time, both (steps,); times increase."""
 
     times: Numbers
-    """Increasing, (steps,)."""
     scores: Numbers
-    """(steps,)."""
     label: str = "Score"
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What annotators said over time: their mean, and a band around it."""
+    """What annotators said over time: their mean, and a band around it or none; all (steps,)."""
 
     times: Numbers
-    """Increasing, (steps,)."""
     mean: Numbers
-    """(steps,)."""
     low: Numbers | None = None
-    """Lower edge of the band, (steps,); None where there is no band."""
     high: Numbers | None = None
-    """Upper edge of the band, (steps,)."""
     label: str = "Annotators' mean"
     band_label: str = "one standard deviation"
 
@@ -61,17 +54,15 @@ class Shot:
     chosen: bool = False
     score: float | None = None
     text: str = ""
-    """A few words on what it shows, or why it was chosen."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A part of the video that is marked."""
+    """A part of the video that is marked; with a text it is listed, too, and can be clicked."""
 
     start: float
     end: float
     text: str = ""
-    """With a text it is listed, too, and can be clicked."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +84,11 @@ class KeyFrame:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number with its name."""
+    """A number with its name, as it is printed (``0.202 ± 0.008``), and as a table is sorted by it."""
 
     name: str
     text: str
-    """As it is printed: ``0.202 ± 0.008``."""
     value: float | None = None
-    """What a table is sorted by."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +102,7 @@ class VideoPage:
     shots: tuple[Shot, ...] = ()
     """All shots, in order."""
     source: str = ""
-    """Where it comes from, as text: a file name, an id."""
+    """Where it comes from, in words."""
     video: str | None = None
     """Address of the whole video for the player, relative to the page (``address``); None where there is none."""
     summary: str | None = None
@@ -123,7 +112,6 @@ class VideoPage:
     key_frames: tuple[KeyFrame, ...] = ()
     query: str | None = None
     facts: tuple[tuple[str, str], ...] = ()
-    """Label and value, such as the encoder."""
     metrics: tuple[Metric, ...] = ()
     """The same names in the same order for all videos of a page."""
     unit: Unit = "seconds"
@@ -164,7 +152,6 @@ class Page:
 
     title: str
     videos: tuple[VideoPage, ...]
-    """In the order in which they are first shown."""
     subtitle: str = ""
     notice: str | None = None
     """What nobody may overlook, such as that the data are synthetic."""
@@ -205,7 +192,7 @@ def write_page(page: Page, to: Path) -> None:
 
 
 def render_page(page: Page) -> str:
-    """The page's HTML."""
+    """The page as HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -215,14 +202,14 @@ def render_page(page: Page) -> str:
     )
     environment.filters |= {"moment": charts.moment, "jpeg": _jpeg_address}
     style, script = (loader.get_source(environment, name)[0] for name in ("page.css", "page.js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    digest = hashlib.sha256(script.encode()).digest()
     return environment.get_template("page.html").render(
         page=page,
         views=[_view(video) for video in page.videos],
         charts=[_chart(chart) for chart in page.charts],
         style=Markup(style),  # our own file, not a user's text
         script=Markup(script),
-        script_hash=f"sha256-{digest}",
+        script_hash=f"sha256-{base64.b64encode(digest).decode()}",
         size=(charts.WIDTH, charts.HEIGHT),
         version=__version__,
     )

@@ -52,8 +52,7 @@ def summarize(
 ) -> Path:
     """Summarize one video into a folder, ``FILES``. The same input gives the same bytes.
 
-    Each file is written atomically, the page last; other files in the folder stay. What the user should know is logged,
-    and the result.
+    Each file is written atomically, the page last, which is returned; other files in the folder stay.
 
     Args:
         video: The video.
@@ -67,9 +66,6 @@ def summarize(
         stride: Take every frame whose number it divides, instead of ``rate``.
         rate: Take frames per second.
         batch_size: Frames that are handed to the encoder at once.
-
-    Returns:
-        The page.
 
     Raises:
         UserError: The video cannot be read, encoder, query and run do not fit, the budget is less than a frame, or the

@@ -3,9 +3,8 @@
 JSON: a list, or an object with a list under ``captions``, of ``{"time": 12.5, "text": "a dog runs"}`` or
 ``{"start": 12.5, "end": 14, "text": "a dog runs"}``; times are seconds from the start of the video.
 
-Subtitles: SubRip (``.srt``) and WebVTT (``.vtt``, https://www.w3.org/TR/webvtt1), read by pysubs2, in any encoding.
-Markup and entities are taken out, lines of a cue are joined. pysubs2 takes a damaged line of times for text of the cue
-before it, so times are checked first; and it knows neither names and comments nor times within a cue of WebVTT.
+Subtitles: SubRip and WebVTT (https://www.w3.org/TR/webvtt1), read by pysubs2. It takes a damaged line of times for text
+of the cue before it, so times are checked first; and it knows neither names, comments nor times within a cue of WebVTT.
 """
 
 import html
@@ -15,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,6 @@ from pysubs2.formats.webvtt import WebVTTFormat
 from clipit_lightning.core.errors import UserError
 
 KINDS = (".json", ".srt", ".vtt")
-"""Types of files that captions are read from."""
 
 _EXAMPLE = '{"time": 12.5, "text": "a dog runs"}'
 _TIME_LINE = "00:00:01,000 --> 00:00:02,500"
@@ -34,13 +32,8 @@ _TIME_LINE = "00:00:01,000 --> 00:00:02,500"
 _LIKE_TIMES = re.compile(r"\s*\d+:\d+(:\d+[.,]\d+ *-|.*-->)")
 _TIME_IN_CUE = re.compile(r"<\d[\d:.]*>")
 
-
-class Cue(NamedTuple):
-    """A text and the seconds that it holds for."""
-
-    start: float
-    end: float
-    text: str
+Cue = tuple[float, float, str]
+"""Start, end, text."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,7 @@ def read_captions(path: Path) -> Captions:
         cues = _subtitle_cues(path, text, WebVTTFormat if path.suffix.lower() == ".vtt" else SubripFormat)
     if not cues:
         raise UserError(f"{path}: it holds no caption; remove it or write one, as {_EXAMPLE} in a .json")
-    starts, ends, texts = zip(*sorted(cues, key=lambda cue: (cue.start, cue.end)), strict=True)
+    starts, ends, texts = zip(*sorted(cues, key=lambda cue: cue[:2]), strict=True)
     return Captions(texts, starts, ends)
 
 
@@ -155,7 +148,7 @@ def _json_cue(where: str, entry: Any) -> Cue:  # noqa: ANN401 - whatever JSON ho
             raise UserError(f"{where}: its time is {value!r}, it should be seconds from 0; write it as {_EXAMPLE}")
     if end < start:
         raise UserError(f"{where} ends ({end}) before it starts ({start}); times are seconds")
-    return Cue(float(start), float(end), " ".join(text.split()))
+    return float(start), float(end), " ".join(text.split())
 
 
 def _subtitle_cues(path: Path, text: str, form: type[SubripFormat]) -> list[Cue]:
@@ -182,4 +175,4 @@ def _subtitle_cues(path: Path, text: str, form: type[SubripFormat]) -> list[Cue]
             kept.append(_TIME_IN_CUE.sub("", line))
     events = SSAFile.from_string("\n".join(kept + number_of_next), "vtt" if vtt else "srt")
     texts = [" ".join(html.unescape(event.plaintext).split()) for event in events]
-    return [Cue(event.start / 1000, event.end / 1000, text) for event, text in zip(events, texts, strict=True) if text]
+    return [(event.start / 1000, event.end / 1000, text) for event, text in zip(events, texts, strict=True) if text]

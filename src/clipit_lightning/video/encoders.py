@@ -33,21 +33,13 @@ KINDS = ("open_clip:MODEL/PRETRAINED", "hf:NAME_OR_FOLDER", "hsv")
 class Encoder(Protocol):
     """Frames and texts to features. The same input gives the same features on the same machine and versions."""
 
-    @property
-    def name(self) -> str:
-        """As the user chose it, and as a store records it."""
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """A decoder may scale straight to it."""
-
-    @property
-    def feature_dim(self) -> int:
-        """Features of a frame, and of a text."""
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights, whatever file they came from; of the definition where there are none."""
+    name: str
+    """As the user chose it, and as a store records it."""
+    preprocessing: Preprocessing
+    """A decoder may scale straight to it."""
+    feature_dim: int
+    fingerprint: str
+    """SHA-256 of the weights, whatever file they came from; of the definition where there are none."""
 
     def encode_images(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB frames (frames, height, width, 3) to features of unit norm (frames, features)."""

@@ -1,8 +1,7 @@
 """One raw video to all that a store or a summary needs: features of its steps, shots, captions, and their provenance.
 
-The video is decoded once, in sequence, by a thread that runs ahead of the encoder by a few batches; frames are dropped
-as soon as they are encoded, so that memory does not grow with the video beyond its features. A captioner's few frames
-are decoded in a second pass, because the shots that they are spread by are known only at the end of the first.
+The video is decoded once, by a thread that runs ahead of the encoder by a few batches. A captioner's few frames are
+decoded in a second pass, because the shots that they are spread by are known only at the end of the first.
 """
 
 from collections import deque

@@ -7,8 +7,7 @@ One definition of sampling, used wherever steps are made:
   frame that is the first for several targets is taken once. Containers round times to a millisecond, so half a
   millisecond short counts as at.
 
-Frames are decoded in sequence and never sought: seeking each sample decodes the frames from the last key frame on,
-again and again. Only sampled frames are scaled, in one step by swscale from the decoder's own format.
+Frames are decoded in sequence and never sought; only sampled frames are scaled, in one step by swscale.
 """
 
 import io

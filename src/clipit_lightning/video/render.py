@@ -1,8 +1,7 @@
 """Write a summary as a video to watch.
 
-The written file is H.264 and AAC in MP4, 8 bits 4:2:0, its index at the front: what every browser and phone plays.
-Frames are upright, keep their own duration, and are the chosen ones to the frame. Sound is cut at the same times to the
-sample, with silence where the source has none: both streams are equally long. The same input gives the same bytes.
+The file is H.264 and AAC in MP4, 8 bits 4:2:0, its index at the front: what every browser and phone plays. Sound is cut
+to the sample, with silence where the source has none, so that both streams are equally long.
 """
 
 from collections.abc import Iterator
