@@ -178,13 +178,8 @@ def test_of_the_closed_form_the_selected_strength_is_shown(named, tmp_path):
     words = [*QUICK, "model.name=linear", "model.alphas=[2e5,0.25]", "selection=last"]
     run(load_config([], [*words, f"data.root={named}", f"output={tmp_path / 'run'}"]))
     text = report(tmp_path / "run").read_text()
-    for shown in (
-        "Linear on TVSum",
-        "Selected alpha",
-        '<td class="number">0.25</td>',
-        "Selection of the alpha",
-        "place in model.alphas",
-    ):
+    assert '<td class="number">0.25</td>' in text
+    for shown in ("Linear on TVSum", "Selected alpha", "Selection of the alpha", "place in model.alphas"):
         assert shown in text
     assert "epoch" not in re.sub(r"<(style|script).*?</\1>", "", text, flags=re.DOTALL)
 
