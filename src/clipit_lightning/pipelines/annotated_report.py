@@ -43,7 +43,7 @@ def worst_stretches(scores: NDArray[np.floating], mean: NDArray[np.floating]) ->
     the difference, less what it is by chance, adds up to the most (maximum subarray), once for each direction; then the
     next one among the other steps, as long as there is one that differs by more than chance.
     """
-    ours, theirs = _ranks(scores), _ranks(mean)
+    ours, theirs = ((rankdata(values) - 0.5) / len(values) for values in (scores, mean))  # equal values share a rank
     free = np.ones(len(ours), dtype=bool)
     stretches: list[Stretch] = []
     for _ in range(STRETCHES):
@@ -55,12 +55,6 @@ def worst_stretches(scores: NDArray[np.floating], mean: NDArray[np.floating]) ->
         steps = slice(first, last + 1)
         stretches.append(Stretch(first, last, float(ours[steps].mean()), float(theirs[steps].mean())))
     return stretches
-
-
-def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Ranks between 0 and 1; equal values share the mean of their ranks, (steps,)."""
-    ranks: NDArray[np.float64] = (rankdata(values) - 0.5) / len(values)
-    return ranks
 
 
 def _largest_sum(gains: NDArray[np.float64]) -> tuple[float, int, int]:

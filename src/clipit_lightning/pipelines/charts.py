@@ -35,7 +35,7 @@ class Axis:
     def y(self, values: Numbers) -> NDArray[np.int64]:
         """Distance of each value from the picture's top, in units."""
         share = (self.high - np.asarray(values, dtype=np.float64)) / (self.high - self.low)
-        return _whole(share.clip(0, 1) * HEIGHT)
+        return np.rint(share.clip(0, 1) * HEIGHT).astype(np.int64)
 
     @property
     def ticks(self) -> list[tuple[float, str, int]]:
@@ -122,12 +122,7 @@ def ticks_of(length: float, unit: Unit) -> list[tuple[str, float]]:
 
 
 def _x(positions: Numbers, length: float) -> NDArray[np.int64]:
-    return _whole((np.asarray(positions, dtype=np.float64) / length).clip(0, 1) * WIDTH)
-
-
-def _whole(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    rounded: NDArray[np.int64] = np.rint(values).astype(np.int64)
-    return rounded
+    return np.rint((np.asarray(positions, dtype=np.float64) / length).clip(0, 1) * WIDTH).astype(np.int64)
 
 
 def _columns(x: Numbers, length: float) -> NDArray[np.int64]:

@@ -29,7 +29,6 @@ class Backbone:
     text_features: Callable[..., torch.Tensor]
     """From tokens to features (texts, features)."""
     libraries: tuple[str, ...]
-    """Distributions that compute the features."""
     transform: Callable[[NDArray[np.uint8]], Mapping[str, Any]] | None = None
     """The model's own transform, where the preprocessing is ``native``."""
 
@@ -70,7 +69,7 @@ class ClipEncoder:
         return self._joined([self._unit(self._backbone.text_features, self._moved(batch)) for batch in tokens])
 
     def provenance(self) -> dict[str, str]:
-        """What a store records: encoder, hash of its weights, preprocessing, precision, versions."""
+        """What a store records."""
         return {
             "encoder": self.name,
             "weights_sha256": self.fingerprint,

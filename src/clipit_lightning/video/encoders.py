@@ -17,7 +17,7 @@ for in the cache folder first.
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,9 +108,7 @@ class HsvEncoder:
         return np.asarray(histograms / histograms.sum(axis=2, keepdims=True), dtype=np.float64)
 
 
-def hsv(
-    images: NDArray[np.uint8],
-) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+def hsv(images: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
     """Hue (0 to below 6, 0 where grey), saturation, value and chroma (0 to 255) of RGB pixels (..., 3)."""
     high, low = images.max(axis=-1), images.min(axis=-1)
     chroma = high - low

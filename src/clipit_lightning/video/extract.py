@@ -36,24 +36,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class VideoFeatures:
-    """One raw video: the steps with their features, the shots, the captions in time order."""
+    """One raw video: when its frames are shown, the steps, the shots, the captions in time order; times are seconds.
+
+    ``picks`` are the frame numbers of the steps, ``change_points`` the first and last frame of each shot, inclusive.
+    Features have unit norm; those of captions are by the same encoder, None without captions or without its language.
+    """
 
     info: VideoInfo
-    frame_times: NDArray[np.float64]
-    """Seconds at which each frame is shown, (frames,)."""
-    picks: NDArray[np.int64]
-    """Frame number of each step, increasing, (steps,)."""
-    times: NDArray[np.float64]
-    """Seconds at which each step is shown, (steps,)."""
-    features: NDArray[np.float32]
-    """Frame features of unit norm, (steps, features)."""
-    change_points: NDArray[np.int64]
-    """First and last frame of each shot, inclusive, covering the video, (shots, 2)."""
+    frame_times: NDArray[np.float64]  # (frames,)
+    picks: NDArray[np.int64]  # (steps,)
+    times: NDArray[np.float64]  # (steps,)
+    features: NDArray[np.float32]  # (steps, features)
+    change_points: NDArray[np.int64]  # (shots, 2)
     captions: tuple[str, ...]
-    caption_times: NDArray[np.float64]
-    """Seconds at which each caption starts, (captions,)."""
-    caption_features: NDArray[np.float32] | None
-    """Their embeddings by the same encoder, (captions, features); None without captions or without its language."""
+    caption_times: NDArray[np.float64]  # (captions,)
+    caption_features: NDArray[np.float32] | None  # (captions, features)
     provenance: dict[str, str]
 
 

@@ -39,7 +39,6 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize_to: int = 0
-    """Side that the resize aims at, where that is more than ``size``; 0: it is ``size``."""
     interpolation: Interpolation = "bicubic"
     scale: float = 1 / 255
     """What a grey level is multiplied with before mean and std."""
@@ -48,7 +47,7 @@ class Preprocessing:
 
     @property
     def side(self) -> int:
-        """Side that the resize aims at, before the crop, pixels."""
+        """Side that the resize aims at, before the crop, pixels: ``size``, where ``resize_to`` is not more."""
         return self.resize_to or self.size
 
     def target(self, height: int, width: int) -> tuple[int, int]:

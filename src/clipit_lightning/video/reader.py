@@ -138,11 +138,7 @@ class VideoReader:
             yield from (frame for frame in self._decode(threads=1) if frame.number >= given)
 
     def info(self) -> VideoInfo:
-        """Facts of the last complete pass; makes a pass where there was none.
-
-        Raises:
-            UserError: The file cannot be read as a video.
-        """
+        """Facts of the last complete pass, or of one that is made now; a UserError where that is no video."""
         if self._info is None:
             for _ in self:
                 pass
