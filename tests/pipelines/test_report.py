@@ -189,15 +189,9 @@ def test_every_loss_has_a_title():
     assert set(LOSS_TITLES) == {field.name for field in fields(LossConfig)} - settings | {"total"}
 
 
-def damage_scores(run):
+def change_scores(run, change):
     scores = json.loads((run / "scores.json").read_text())
-    scores[next(iter(scores))] = [0.5]
-    (run / "scores.json").write_text(json.dumps(scores))
-
-
-def lose_a_video(run):
-    scores = json.loads((run / "scores.json").read_text())
-    scores.pop(next(iter(scores)))
+    change(scores, next(iter(scores)))
     (run / "scores.json").write_text(json.dumps(scores))
 
 
@@ -211,8 +205,8 @@ DAMAGES = {
     r"per_video.csv: not the table of a run": lambda run: (run / "per_video.csv").write_text(""),
     r"per_video.csv: .*fold is missing": lambda run: (run / "per_video.csv").write_text("a,b\n1,2\n"),
     r"per_video.csv: has no column": lambda run: (run / "per_video.csv").write_text("video,fold,f1\na,0,0.5\n"),
-    "1 scores, expected": damage_scores,
-    "not the videos of": lose_a_video,
+    "1 scores, expected": lambda run: change_scores(run, lambda scores, key: scores.update({key: [0.5]})),
+    "not the videos of": lambda run: change_scores(run, dict.pop),
     r"metrics.csv: cannot be read": lambda run: (run / "folds" / "1" / "metrics.csv").write_text('a\n"b,c\nd'),
 }
 

@@ -5,6 +5,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -23,8 +24,7 @@ from clipit_lightning.summary.budget import Budget, choose
 from clipit_lightning.summary.key_shots import key_shot_summary
 from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder, make_encoder
-from clipit_lightning.video.extract import VideoFeatures, extract_features
-from clipit_lightning.video.reader import VideoInfo
+from clipit_lightning.video.extract import extract_features
 from tests.support.commands import invoke
 from tests.support.tiny_models import OPEN_CLIP, clip_model, open_clip_model
 from tests.support.videos import ODD_VIDEOS, shown_number, write_video
@@ -75,26 +75,13 @@ def frames_of(path):
         return [shown_number(frame.to_ndarray(format="rgb24")) for frame in file.decode(video=0)]
 
 
-def described(lengths, rate=25.0, times=None, step=5):
-    """What is known of a video with shots of so many frames."""
-    n_frames = sum(lengths)
+def described(lengths, times=None):
+    """What is known of a video with shots of so many frames, and a step every fifth."""
     borders = np.cumsum([0, *lengths])
-    times = np.arange(n_frames) / rate if times is None else np.asarray(times)
-    end = float(times[-1] + 1 / rate)
-    info = VideoInfo(Path("a.mp4"), n_frames, n_frames / end, end, 64, 48, False, False, 0, 0)
-    picks = np.arange(0, n_frames, step)
-    return VideoFeatures(
-        info=info,
-        frame_times=times,
-        picks=picks,
-        times=times[picks],
-        features=np.ones((len(picks), 1), np.float32),
-        change_points=np.stack([borders[:-1], borders[1:] - 1], axis=1),
-        captions=(),
-        caption_times=np.empty(0),
-        caption_features=None,
-        provenance={},
-    )
+    times = np.arange(borders[-1]) / FPS if times is None else times
+    shots = np.stack([borders[:-1], borders[1:] - 1], axis=1)
+    picks = np.arange(0, borders[-1], 5)
+    return SimpleNamespace(picks=picks, change_points=shots, frame_times=times, duration=float(times[-1] + 1 / FPS))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +102,7 @@ def made(source, tmp_path_factory):
 
 
 def choose_shots(scores, video, budget, value="sum"):
-    return choose(scores, video.picks, video.change_points, video.frame_times, video.info.duration, budget, value)
+    return choose(scores, video.picks, video.change_points, video.frame_times, video.duration, budget, value)
 
 
 @pytest.mark.parametrize("budget", [0.1, 0.15, 0.29, 0.5, 1.0])
@@ -124,10 +111,10 @@ def test_with_the_evaluations_value_the_choice_is_the_evaluations(budget):
     video = described(generator.integers(5, 12, size=20).tolist())
     scores = generator.uniform(0.01, 1, size=len(video.picks))
     cut = choose_shots(scores, video, Budget(share=budget), "mean")
-    frames = np.zeros(video.info.n_frames)
+    frames = np.zeros(len(video.frame_times))
     for first, last in cut.shots[cut.chosen]:
         frames[first : last + 1] = 1
-    expected = key_shot_summary(scores, video.picks, video.change_points, video.info.n_frames, budget)
+    expected = key_shot_summary(scores, video.picks, video.change_points, len(frames), budget)
     np.testing.assert_array_equal(frames, expected)
     assert not cut.within_shot
 
@@ -158,10 +145,10 @@ def test_the_budget_is_kept_where_frames_last_differently_long(budget, seed):
     times = np.concatenate([[0.0], np.cumsum(generator.uniform(0.01, 0.12, size=119))])
     video = described(generator.multinomial(120, np.ones(9) / 9).tolist(), times=times)
     cut = choose_shots(generator.uniform(size=len(video.picks)), video, budget)
-    ends = np.append(times[1:], video.info.duration)
+    ends = np.append(times[1:], video.duration)
     rows = cut.shots[cut.chosen]
     length = sum(ends[last] - times[first] for first, last in rows)
-    assert 0 < length <= (budget.seconds or budget.share * video.info.duration) + 1e-6
+    assert 0 < length <= (budget.seconds or budget.share * video.duration) + 1e-6
     if budget.share:
         assert (rows[:, 1] - rows[:, 0] + 1).sum() <= budget.share * 120
 

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.video.captioner import Captioner, load_captioner
+from clipit_lightning.video.captioner import Captioner
 from clipit_lightning.video.captions import Captions
-from clipit_lightning.video.encoders import HsvEncoder, make_encoder
+from clipit_lightning.video.encoders import HsvEncoder
 from clipit_lightning.video.extract import AHEAD, ahead, extract_features
-from clipit_lightning.video.frames import sample_frames, whole_frames
+from clipit_lightning.video.frames import sample_frames
 from clipit_lightning.video.preprocess import Preprocessing
 from tests.support.synthetic import SHARED, needs_shared
-from tests.support.tiny_models import blip_model, naflex_model
 from tests.support.videos import ODD_VIDEOS, shown_number, write_video
 
 pytestmark = pytest.mark.slow
@@ -92,16 +91,6 @@ def test_the_encoder_cuts_what_its_model_crops_beyond_the_resize(video):
     assert set(encoder.shapes) == {(20, 64, 64, 3)}
 
 
-def test_models_of_the_libraries_extract_and_caption_a_video(video, tmp_path):
-    naflex_model(tmp_path / "naflex")
-    blip_model(tmp_path / "blip")
-    captioner = load_captioner(str(tmp_path / "blip"), "cpu", max_new_tokens=4)
-    found = extract_features(video, make_encoder(f"hf:{tmp_path}/naflex", "cpu"), captioner=captioner)
-    assert found.features.shape == (20, 32)
-    assert found.caption_features.shape == (len(found.captions), 32) == (7, 32)
-    assert len(found.provenance["weights_sha256"]) == len(found.provenance["caption_weights_sha256"]) == 64
-
-
 @pytest.mark.parametrize("name", ["turned_quarter.mp4", "anamorphic.mp4", "very_wide.mp4"])
 def test_whole_frames_are_upright_with_square_pixels_and_of_bounded_shape(tmp_path, name):
     path = ODD_VIDEOS[name](tmp_path / name)
@@ -109,13 +98,6 @@ def test_whole_frames_are_upright_with_square_pixels_and_of_bounded_shape(tmp_pa
     expected = {"turned_quarter.mp4": (48, 64), "anamorphic.mp4": (48, 128), "very_wide.mp4": (64, 2048)}[name]
     assert image.shape == (*expected, 3)
     assert image.flags.c_contiguous
-
-
-def test_whole_frames_by_number(video):
-    found = list(whole_frames(video, [200, 3, 77]))
-    assert [sample.number for sample in found] == [3, 77, 200]
-    assert [shown_number(sample.image) for sample in found] == [3, 77, 200]
-    assert list(whole_frames(video, [])) == []
 
 
 # --- captions

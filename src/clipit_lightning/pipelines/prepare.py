@@ -61,7 +61,7 @@ class Prepared:
     sound: bool
     """Whether nothing is wrong with it, as `clipit data check` sees it."""
     skipped: dict[str, str]
-    """Videos that are not in the store, with the reason."""
+    """Videos that are not in it, with the reason."""
 
 
 def prepare(
@@ -74,16 +74,15 @@ def prepare(
 ) -> Prepared | None:
     """Make a store of raw videos. An interrupted run is resumed by the same call, and ends with the same store.
 
+    All processes but the first return None; they are as in ``work_through``.
+
     Args:
         collection: The videos, with their annotations and captions.
         to: The store, ``.h5``.
         settings: How they are extracted.
-        processes: On this machine, each with an encoder, as in ``work_through``.
+        processes: On this machine, each with an encoder.
         force: Replace a store of other videos or settings, and write one again that is finished.
         keep: Keep the working folder, so that a store with other annotations or more videos is made from it.
-
-    Returns:
-        What was written; None in all processes but the first.
 
     Raises:
         UserError: No video could be extracted, settings are not usable, or a store of others would be replaced.

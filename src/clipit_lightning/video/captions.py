@@ -106,15 +106,8 @@ def frames_to_caption(shots: NDArray[np.int64], picks: NDArray[np.int64], count:
 
     With at least ``count`` shots, the middle step of evenly spread shots; with fewer, all shots, and more steps in the
     longer ones: each further step goes where steps per caption are most (d'Hondt's method), evenly inside the shot.
-    Shots without a step take no part, and where none has one the video counts as a shot.
-
-    Args:
-        shots: First and last frame of each, (shots, 2).
-        picks: Frame of each step, ascending, (steps,).
-        count: How many to caption.
-
-    Returns:
-        Ascending indices of steps, ``min(count, steps)`` of them.
+    Shots, (shots, 2), without a step take no part, and where none has one the video counts as a shot. Picks are the
+    frames of the steps, ascending, (steps,). The indices of ``min(count, steps)`` of them are returned, ascending.
     """
     if not len(picks) or count < 1:
         return np.empty(0, dtype=np.int64)

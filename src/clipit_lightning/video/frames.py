@@ -94,11 +94,7 @@ def sample_frames(
 ) -> Iterator[Sample]:
     """Decode a video in sequence and yield its sampled frames, upright, scaled for an encoder.
 
-    Args:
-        source: The file, or a reader of it, whose ``info()`` and ``times`` are complete afterwards.
-        geometry: The picture that the encoder takes; None is the whole frame as shown (height, width, 3), unscaled.
-        stride: Take every frame whose number it divides; instead of ``rate``.
-        rate: Take frames per second.
+    Without a geometry they are whole, as shown (height, width, 3). A reader as source is complete afterwards.
 
     Raises:
         UserError: The file cannot be read as a video, or the sampling makes no sense.

@@ -54,10 +54,8 @@ class VideoInfo:
         """One line about lost and damaged frames; nothing where all is well."""
         if not self.lost_frames and not self.damaged_frames:
             return None
-        return (
-            f"{self.path}: damaged or cut off: {self.lost_frames} frames are lost, {self.damaged_frames} of the other "
-            f"{self.n_frames} are damaged; copy it again if you have a whole one"
-        )
+        counts = f"{self.lost_frames} frames are lost, {self.damaged_frames} of the other {self.n_frames} are damaged"
+        return f"{self.path}: damaged or cut off: {counts}; copy it again if you have a whole one"
 
 
 @dataclass(frozen=True)
