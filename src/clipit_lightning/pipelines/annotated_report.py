@@ -26,14 +26,15 @@ _MOST_KEY_FRAMES = 8
 
 
 class Stretch(NamedTuple):
-    """Steps from ``first`` to ``last``, inclusive, where the model's ranks are all in all above or below."""
+    """Steps from ``first`` to ``last``, inclusive, where the model's ranks are all in all above or below.
+
+    The mean ranks of the predicted scores and of the annotators' mean are from 0 (lowest of the video) to 1.
+    """
 
     first: int
     last: int
     ours: float
-    """Mean rank of the predicted scores, 0 (lowest of the video) to 1."""
     theirs: float
-    """Mean rank of the annotators' mean, 0 to 1."""
 
 
 def worst_stretches(scores: NDArray[np.floating], mean: NDArray[np.floating]) -> list[Stretch]:

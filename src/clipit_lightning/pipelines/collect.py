@@ -49,7 +49,6 @@ class Collection:
     annotate: Callable[[Source, NDArray[np.float64], float], Annotation | None]
     """A video's annotation, from its frames' seconds (frames,) and its duration; None where nobody annotated it."""
     annotations_sha256: str
-    """Hash of all annotations; ``none`` without any."""
     has_captions: bool = False
     notes: tuple[str, ...] = ()
     """Lines on what is missing."""
@@ -103,11 +102,7 @@ def from_benchmark(dataset: str, root: Path) -> Collection:
 
 
 def files_by_name(folder: Path) -> dict[str, Path]:
-    """The videos in a folder, to any depth, by their plain name without type; of several an ``.mp4`` first.
-
-    Raises:
-        UserError: The folder does not exist, or holds no video.
-    """
+    """The videos in a folder, a UserError if none, by their plain name without type; of several an ``.mp4`` first."""
     files = sorted(_files(folder), key=lambda file: (file.suffix.lower() != ".mp4", file))
     return {plain_name(file.stem): file for file in reversed(files)}
 

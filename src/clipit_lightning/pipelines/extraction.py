@@ -81,11 +81,7 @@ def work_through(count: int, work: Callable[[int], None], processes: int = 1) ->
 
 @contextmanager
 def memory_checked(path: Path) -> Iterator[None]:
-    """Raise one line where the memory is too small: not the video's fault, and so no reason to skip it.
-
-    Raises:
-        UserError: The machine or its GPU ran out of memory.
-    """
+    """Raise a UserError where memory is too small: not the video's fault, and so no reason to skip it."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

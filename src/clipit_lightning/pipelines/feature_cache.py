@@ -8,7 +8,6 @@ start would take too long. Several processes may share the folder. A video that 
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,10 +72,6 @@ class FeatureCache:
         except (OSError, ValueError, KeyError, TypeError):
             return "its file changed or was not read while this ran; run the same command again"
 
-    def remove(self) -> None:
-        """Remove the working folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _failure(self, source: Source) -> Path:
         try:
             return self.path(source).with_suffix(".json")
@@ -85,11 +80,7 @@ class FeatureCache:
 
 
 def content_mark(source: Source) -> str:
-    """Size and hash of the first and last mebibyte of a video's file, and hash of the user's captions of it.
-
-    Raises:
-        UserError: The file cannot be read.
-    """
+    """Size and hash of the first and last mebibyte of a video's file, else a UserError, and hash of its captions."""
     digest = hashlib.sha256()
     try:
         size = source.path.stat().st_size

@@ -43,11 +43,7 @@ class Footage:
 
 
 def find_files(folder: Path | None, names: Mapping[str, str]) -> dict[str, Path]:
-    """The files of videos by their keys, in a folder to any depth: a file is called as the video, or as its key.
-
-    Raises:
-        UserError: The folder does not exist, or holds the file of none of the videos.
-    """
+    """The files of videos by their keys, in a folder, called as the video or its key; a UserError if there is none."""
     if folder is None:
         return {}
     if not folder.is_dir():
@@ -61,11 +57,7 @@ def find_files(folder: Path | None, names: Mapping[str, str]) -> dict[str, Path]
 
 
 def open_footage(path: Path, n_frames: int | None = None, duration: float | None = None) -> Footage:
-    """Decode a file once, which should have so many frames, or last so many seconds.
-
-    Raises:
-        UserError: It cannot be read, or is another video.
-    """
+    """Decode a file once; a UserError if it has not so many frames, or lasts not so many seconds, or cannot be read."""
     reader = VideoReader(path)
     info = reader.info()
     for has, wanted, what in ((info.n_frames, n_frames, "frames"), (info.duration, duration, "seconds")):

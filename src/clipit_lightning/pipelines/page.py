@@ -182,7 +182,6 @@ def write_page(page: Page, to: Path) -> None:
     """Write the page as one HTML file, atomically; the same page gives the same bytes.
 
     Raises:
-        UserError: The file cannot be written.
         ValueError: A curve holds a value that is not finite, or columns of a table differ between videos.
     """
     if len({tuple(metric.name for metric in video.metrics) for video in page.videos}) > 1:
@@ -200,7 +199,8 @@ def render_page(page: Page) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"moment": charts.moment, "jpeg": _jpeg_address}
+    environment.filters["moment"] = charts.moment
+    environment.filters["jpeg"] = lambda jpeg: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
     style, script = (loader.get_source(environment, name)[0] for name in ("page.css", "page.js"))
     digest = hashlib.sha256(script.encode()).digest()
     return environment.get_template("page.html").render(
@@ -270,7 +270,3 @@ def _chart(chart: LineChart) -> dict[str, Any]:
         tint = 100 - round(60 * number / max(1, len(chart.lines) - 1))  # percent of the accent colour
         lines.append({"label": line.label, "points": points(line, range(len(line.x))), "dot": dot, "tint": tint})
     return {"chart": chart, "axis": axis, "lines": lines, "first": f"{first:g}", "last": f"{last:g}"}
-
-
-def _jpeg_address(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()

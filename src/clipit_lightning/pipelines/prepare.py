@@ -7,6 +7,7 @@ frames, is omitted and named; then the working folder stays, so that the same co
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def prepare(
         return None
     prepared = _assemble(collection, cache, to, attributes)
     if not prepared.skipped and not keep:
-        cache.remove()
+        shutil.rmtree(folder, ignore_errors=True)
     return prepared
 
 

@@ -32,8 +32,7 @@ def report(run: Path, to: Path | None = None, videos: Path | None = None, root: 
     stores, by default the one that the run read.
 
     Raises:
-        UserError: There is no finished run, a file of it is damaged, the store is missing or has changed, or the page
-            cannot be written.
+        UserError: There is no finished run, a file of it is damaged, or the store is missing or has changed.
     """
     finished = read_finished_run(run, root)
     to = to or run / "report.html"

@@ -57,8 +57,7 @@ def summarize(
     of ``zero_shot.py`` does. Without a query a run may read captions, ``texts`` or by a captioner.
 
     Raises:
-        UserError: The video cannot be read, encoder, query and run do not fit, the budget is less than a frame, or the
-            folder cannot be written to.
+        UserError: The video cannot be read, encoder, query and run do not fit, or the budget is less than a frame.
     """
     _check_arguments(video, to, query)
     if run is not None:

@@ -75,12 +75,7 @@ class TrainedRun:
         return (several or [whole]) + ([whole] if self.config.data.sentence and several else [])
 
     def check(self, encoder: Encoder, query: str | None) -> None:
-        """Check that an encoder and a query fit what it was trained on.
-
-        Raises:
-            UserError: The weights, the preprocessing or the number of features are others; a query is given that has no
-                effect; or none is given where every summary had one.
-        """
+        """Raise a UserError where an encoder or a query, or none, does not fit what it was trained on."""
         made, given = self.result.store, encoder.provenance()  # the store says how features were made, where it knows
         named = made.get("encoder") or self.result.features
         other = [word for key, word in _SAME.items() if "encoder" in made and made.get(key) != given.get(key)]

@@ -63,11 +63,7 @@ def read_captions(path: Path) -> Captions:
 
 
 def read_text(path: Path, what: str, kinds: Sequence[str]) -> str:
-    """Text of a user's file of ``what``, in the plural: by its byte order mark, else UTF-8, else Latin-1.
-
-    Raises:
-        UserError: It has another type, is missing, or is no text.
-    """
+    """Text of a file of ``what``: by its byte order mark, else UTF-8, else Latin-1; a UserError if it is none."""
     kind = path.suffix.lower()
     if kind not in kinds:
         raise UserError(f"{path}: {what} are read from {', '.join(kinds)}, not from {kind or 'a file of no type'}")
@@ -86,11 +82,7 @@ def read_text(path: Path, what: str, kinds: Sequence[str]) -> str:
 
 
 def json_entries(path: Path, text: str, name: str) -> Iterator[tuple[str, Any]]:
-    """The entries of a JSON list, or of one under ``name`` of an object, each after where it stands, for messages.
-
-    Raises:
-        UserError: It is not JSON, or no such list.
-    """
+    """Entries of a JSON list, or of one under ``name`` of an object (else a UserError), each after where it stands."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -37,7 +37,8 @@ class ClipEncoder:
     """An image and a text encoder of the same weights, in batches, on any device. An ``Encoder``.
 
     Features are float32 and of unit norm, whatever the precision of the model. With bf16 or fp16 the whole
-    model is in it; in the tests' small models its features have a cosine above 0.999 with those of fp32.
+    model is in it; in the tests' small models its features have a cosine above 0.999 with those of fp32. A model that
+    overflows in its precision is a UserError.
     """
 
     def __init__(
@@ -51,20 +52,12 @@ class ClipEncoder:
         self.feature_dim = self.encode_texts(["a photo"]).shape[1]
 
     def encode_images(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features of RGB frames of any size, uint8 (frames, height, width, 3): unit norm, (frames, features).
-
-        Raises:
-            UserError: The model overflows in its precision.
-        """
+        """Features of RGB frames of any size, uint8 (frames, height, width, 3): unit norm, (frames, features)."""
         check_frames(frames)
         return self._joined([self._image_batch(batch) for batch in _batches(frames, self._batch_size)])
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
-        """Features of texts, unit norm, (texts, features). What is longer than the model's context is cut off.
-
-        Raises:
-            UserError: The model overflows in its precision.
-        """
+        """Features of texts, unit norm, (texts, features). What is longer than the model's context is cut off."""
         tokens = map(self._backbone.tokenize, _batches(texts, self._batch_size))
         return self._joined([self._unit(self._backbone.text_features, self._moved(batch)) for batch in tokens])
 

@@ -68,11 +68,7 @@ class Sample(NamedTuple):
 
 
 def sampling_name(stride: int | None = None, rate: float = RATE) -> str:
-    """The sampling in words, as a store records it.
-
-    Raises:
-        UserError: The stride is below 1, or the rate is not a positive number.
-    """
+    """The sampling in words, as a store records it; a UserError if the stride is below 1, or the rate not positive."""
     if stride is not None and stride < 1:
         raise UserError(f"stride {stride}: give a whole number of frames from 1 on, such as {STRIDE}")
     if stride is None and not 0 < rate < math.inf:
@@ -106,11 +102,7 @@ def sample_frames(
 
 
 def whole_frames(path: Path, frame_numbers: Iterable[int]) -> Iterator[Sample]:
-    """Yield some frames as shown, upright, unscaled, (height, width, 3), in order; one pass up to the last of them.
-
-    Raises:
-        UserError: The file cannot be read as a video.
-    """
+    """Yield some frames as shown, upright, unscaled, (height, width, 3), in order; one pass up to the last of them."""
     wanted = set(frame_numbers)
     for sample in _samples(VideoReader(path), None, lambda number, time: number in wanted) if wanted else ():
         yield sample

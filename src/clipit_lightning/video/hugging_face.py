@@ -27,8 +27,7 @@ def load_transformers(name: str) -> Backbone:
     """Load what stands behind ``hf:``: a name on the hub, a folder, or a weights file in its folder.
 
     Raises:
-        UserError: No such name, file or folder; not a model of images and text; weights damaged, of another
-            architecture, or not to be had.
+        UserError: No such model, or none of images and text; weights damaged, of another one, or not to be had.
     """
     return load(name, partial(_build, name), _LOCAL)
 
@@ -66,11 +65,7 @@ def load_model(
     weights_file: str | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """Load a model of transformers whole: a weight that the file lacks would be random, so it is an error.
-
-    Raises:
-        UserError: The file lacks weights, or has them in another shape.
-    """
+    """Load a model of transformers whole: a weight that the file lacks would be random, so it is a UserError."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(wanted)

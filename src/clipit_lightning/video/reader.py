@@ -72,11 +72,7 @@ class Frame:
 
 
 def open_video(path: Path) -> InputContainer:
-    """Open a local video file. Lists that name other files, and addresses, are not followed.
-
-    Raises:
-        UserError: There is no such file, or it is not one that FFmpeg can read.
-    """
+    """Open a local video file, else a UserError; lists that name other files, and addresses, are not followed."""
     if not path.exists():
         raise UserError(f"{path}: no such file; check the path")
     if path.is_dir():
@@ -95,11 +91,7 @@ def open_video(path: Path) -> InputContainer:
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream that a player would show; a cover picture is none.
-
-    Raises:
-        UserError: There is no video stream, or none with a known codec.
-    """
+    """The stream that a player would show, a UserError if there is none of a known codec; a cover picture is none."""
     streams = [stream for stream in container.streams.video if not stream.disposition & _COVERS]
     if not streams:
         what = "only sound" if container.streams.audio else "neither pictures nor sound"
