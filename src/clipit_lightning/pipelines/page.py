@@ -97,16 +97,15 @@ class VideoPage:
 
     title: str
     duration: float
-    """Length of the source, in ``unit``."""
     curve: Curve | None = None
     shots: tuple[Shot, ...] = ()
     """All shots, in order."""
     source: str = ""
     """Where it comes from, in words."""
     video: str | None = None
-    """Address of the whole video for the player, relative to the page (``address``); None where there is none."""
+    """Address of the whole video for the player, relative to the page (``address``)."""
     summary: str | None = None
-    """Address of the summary for the player: exactly the chosen shots, one after another."""
+    """Address of the summary: exactly the chosen shots, one after another."""
     annotators: Spread | None = None
     tracks: tuple[Track, ...] = ()
     key_frames: tuple[KeyFrame, ...] = ()
@@ -115,7 +114,7 @@ class VideoPage:
     metrics: tuple[Metric, ...] = ()
     """The same names in the same order for all videos of a page."""
     unit: Unit = "seconds"
-    """What all positions in the video are given in: frames where nobody knows how many there are in a second."""
+    """Of all positions and the duration: frames where nobody knows how many there are in a second."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ class Page:
     charts_note: str = ""
     tables: tuple[Table, ...] = ()
     noun: str = "videos"
-    """What ``videos`` are, in the plural: videos or queries."""
+    """What ``videos`` are: videos or queries."""
 
 
 def metrics_of(row: Mapping[Any, Any]) -> tuple[Metric, ...]:

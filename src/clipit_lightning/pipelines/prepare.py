@@ -162,11 +162,10 @@ def _check_replaceable(to: Path, present: dict[str, str], wanted: dict[str, str]
 
 @dataclass(frozen=True)
 class _Extraction:
-    """Extracts videos by their number and keeps them. One video that cannot be read stops nothing."""
+    """Extracts videos by their number, if not done, and keeps them. One video that cannot be read stops nothing."""
 
     sources: Sequence[Source]
     todo: frozenset[int]
-    """Numbers of the videos that are not in the cache yet."""
     cache: FeatureCache
     encoder: Encoder
     captioner: Captioner | None

@@ -30,13 +30,12 @@ Row = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run, whose scorers score other videos; ``read_trained_run`` reads it."""
+    """A finished run, whose scorers, by the numbers of their folds, score other videos."""
 
     path: Path
     config: Config
     result: RunResult
     scorers: dict[int, Scorer]
-    """The scorer of each fold that takes part, by its number."""
     feature_dim: int
     text_dim: int
 
@@ -100,10 +99,7 @@ class TrainedRun:
     def scores(self, features: NDArray[np.float32], text: NDArray[np.float32] | None) -> Row:
         """Scores from features of the steps, (steps, features), and of text, (tokens, features) or None.
 
-        They are the mean over the folds, between 0 and 1, (steps,).
-
-        Raises:
-            UserError: Text features do not fit, or a score is not finite.
+        They are the mean over the folds, between 0 and 1, (steps,). What does not fit or is not finite is a UserError.
         """
         tokens = torch.zeros(0, self.text_dim) if text is None else torch.from_numpy(text)  # (tokens, features)
         if tokens.shape[1] != self.text_dim:

@@ -67,7 +67,7 @@ class HsvEncoder:
     fingerprint = "hsv-1:128:3x3:16+1:8:8:26"  # there are no weights; a change of the numbers above changes this
 
     def encode_images(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Histograms of frames: (frames, 297), unit norm."""
+        """Histograms of frames, (frames, 297), unit norm."""
         check_frames(frames)
         batches = [self._batch(frames[start : start + 32]) for start in range(0, len(frames), 32)]
         return np.concatenate(batches) if batches else np.zeros((0, self.feature_dim), np.float32)
