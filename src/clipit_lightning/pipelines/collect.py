@@ -155,7 +155,8 @@ def _labelled(sources: Iterable[Source], labels: Labels) -> dict[str, tuple[Segm
     """The segments of videos by their names, by whichever word the labels call them."""
     labelled: dict[str, tuple[Segment, ...]] = {}
     for word, segments in labels.videos.items():
-        names = sorted({each.name for each in sources if word in (each.name, each.path.name, each.path.stem)})
+        named = [source for source in sources if word in (source.name, source.path.name, source.path.stem)]
+        names = sorted({source.name for source in named})
         if len(names) != 1:
             what = f"several videos are called {word}: {_some(names)}" if names else f"no video called {word}"
             raise UserError(f"{segments[0].where}: {what}; there are {_some([source.name for source in sources])}")
