@@ -6,17 +6,11 @@ import pytest
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.pipelines.collect import from_files
-from clipit_lightning.pipelines.extraction import Process, own_device, this_process, work_through
+from clipit_lightning.pipelines.extraction import Process, own_device, this_process
 from clipit_lightning.pipelines.prepare import Settings, prepare
 from tests.support.videos import write_video
 
 pytestmark = pytest.mark.slow
-
-
-def test_one_process_does_all_in_order():
-    done = []
-    work_through(5, done.append)
-    assert done == [0, 1, 2, 3, 4]
 
 
 def free_port():

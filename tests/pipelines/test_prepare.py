@@ -94,8 +94,7 @@ def test_a_store_of_raw_videos_is_sound_and_names_where_it_is_from(videos, caplo
         direct = extract_features(videos / f"{video.name}.mp4", make_encoder("hsv"), rate=5.0)
         for name in ("features", "picks", "change_points"):
             np.testing.assert_array_equal(getattr(video, name), getattr(direct, name))
-    assert store.attributes["dataset"] == "mine"
-    assert store.attributes["data"] == "real"
+    assert (store.attributes["dataset"], store.attributes["data"]) == ("mine", "real")
     assert store.attributes["features"] == store.attributes["encoder"] == "hsv"
     assert "1/5 s" in store.attributes["sampling"]
     assert {"weights_sha256", "preprocessing", "tool", "decoding", "captions"} <= set(store.attributes)

@@ -178,13 +178,8 @@ def test_of_the_closed_form_the_selected_strength_is_shown(named, tmp_path):
     words = [*QUICK, "model.name=linear", "model.alphas=[2e5,0.25]", "selection=last"]
     run(load_config([], [*words, f"data.root={named}", f"output={tmp_path / 'run'}"]))
     text = report(tmp_path / "run").read_text()
-    for shown in (
-        "Linear on TVSum",
-        "Selected alpha",
-        '<td class="number">0.25</td>',
-        "Selection of the alpha",
-        "place in model.alphas",
-    ):
+    assert '<td class="number">0.25</td>' in text
+    for shown in ("Linear on TVSum", "Selected alpha", "Selection of the alpha", "place in model.alphas"):
         assert shown in text
     assert "epoch" not in re.sub(r"<(style|script).*?</\1>", "", text, flags=re.DOTALL)
 
@@ -194,15 +189,9 @@ def test_every_loss_has_a_title():
     assert set(LOSS_TITLES) == {field.name for field in fields(LossConfig)} - settings | {"total"}
 
 
-def damage_scores(run):
+def change_scores(run, change):
     scores = json.loads((run / "scores.json").read_text())
-    scores[next(iter(scores))] = [0.5]
-    (run / "scores.json").write_text(json.dumps(scores))
-
-
-def lose_a_video(run):
-    scores = json.loads((run / "scores.json").read_text())
-    scores.pop(next(iter(scores)))
+    change(scores, next(iter(scores)))
     (run / "scores.json").write_text(json.dumps(scores))
 
 
@@ -216,8 +205,8 @@ DAMAGES = {
     r"per_video.csv: not the table of a run": lambda run: (run / "per_video.csv").write_text(""),
     r"per_video.csv: .*fold is missing": lambda run: (run / "per_video.csv").write_text("a,b\n1,2\n"),
     r"per_video.csv: has no column": lambda run: (run / "per_video.csv").write_text("video,fold,f1\na,0,0.5\n"),
-    "1 scores, expected": damage_scores,
-    "not the videos of": lose_a_video,
+    "1 scores, expected": lambda run: change_scores(run, lambda scores, key: scores.update({key: [0.5]})),
+    "not the videos of": lambda run: change_scores(run, dict.pop),
     r"metrics.csv: cannot be read": lambda run: (run / "folds" / "1" / "metrics.csv").write_text('a\n"b,c\nd'),
 }
 

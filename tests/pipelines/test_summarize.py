@@ -5,6 +5,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -23,11 +24,10 @@ from clipit_lightning.summary.budget import Budget, choose
 from clipit_lightning.summary.key_shots import key_shot_summary
 from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder, make_encoder
-from clipit_lightning.video.extract import VideoFeatures, extract_features
-from clipit_lightning.video.reader import VideoInfo
+from clipit_lightning.video.extract import extract_features
 from tests.support.commands import invoke
 from tests.support.tiny_models import OPEN_CLIP, clip_model, open_clip_model
-from tests.support.videos import NOT_VIDEOS, ODD_VIDEOS, shown_number, write_video
+from tests.support.videos import ODD_VIDEOS, shown_number, write_video
 
 pytestmark = pytest.mark.slow
 FPS = 25
@@ -56,10 +56,6 @@ def command(*words):
     return invoke("summarize", *words)
 
 
-def quiet(*words, **of):
-    return summarize(*words, **of)
-
-
 def read(folder):
     return json.loads((folder / "summary.json").read_text())
 
@@ -79,26 +75,13 @@ def frames_of(path):
         return [shown_number(frame.to_ndarray(format="rgb24")) for frame in file.decode(video=0)]
 
 
-def described(lengths, rate=25.0, times=None, step=5):
-    """What is known of a video with shots of so many frames."""
-    n_frames = sum(lengths)
+def described(lengths, times=None):
+    """What is known of a video with shots of so many frames, and a step every fifth."""
     borders = np.cumsum([0, *lengths])
-    times = np.arange(n_frames) / rate if times is None else np.asarray(times)
-    end = float(times[-1] + 1 / rate)
-    info = VideoInfo(Path("a.mp4"), n_frames, n_frames / end, end, 64, 48, False, False, 0, 0)
-    picks = np.arange(0, n_frames, step)
-    return VideoFeatures(
-        info=info,
-        frame_times=times,
-        picks=picks,
-        times=times[picks],
-        features=np.ones((len(picks), 1), np.float32),
-        change_points=np.stack([borders[:-1], borders[1:] - 1], axis=1),
-        captions=(),
-        caption_times=np.empty(0),
-        caption_features=None,
-        provenance={},
-    )
+    times = np.arange(borders[-1]) / FPS if times is None else times
+    shots = np.stack([borders[:-1], borders[1:] - 1], axis=1)
+    picks = np.arange(0, borders[-1], 5)
+    return SimpleNamespace(picks=picks, change_points=shots, frame_times=times, duration=float(times[-1] + 1 / FPS))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +94,7 @@ def source(tmp_path_factory):
 def made(source, tmp_path_factory):
     """Its summary, by its colours."""
     to = tmp_path_factory.mktemp("made")
-    quiet(source, to, HSV)
+    summarize(source, to, HSV)
     return to
 
 
@@ -119,7 +102,7 @@ def made(source, tmp_path_factory):
 
 
 def choose_shots(scores, video, budget, value="sum"):
-    return choose(scores, video.picks, video.change_points, video.frame_times, video.info.duration, budget, value)
+    return choose(scores, video.picks, video.change_points, video.frame_times, video.duration, budget, value)
 
 
 @pytest.mark.parametrize("budget", [0.1, 0.15, 0.29, 0.5, 1.0])
@@ -128,10 +111,10 @@ def test_with_the_evaluations_value_the_choice_is_the_evaluations(budget):
     video = described(generator.integers(5, 12, size=20).tolist())
     scores = generator.uniform(0.01, 1, size=len(video.picks))
     cut = choose_shots(scores, video, Budget(share=budget), "mean")
-    frames = np.zeros(video.info.n_frames)
+    frames = np.zeros(len(video.frame_times))
     for first, last in cut.shots[cut.chosen]:
         frames[first : last + 1] = 1
-    expected = key_shot_summary(scores, video.picks, video.change_points, video.info.n_frames, budget)
+    expected = key_shot_summary(scores, video.picks, video.change_points, len(frames), budget)
     np.testing.assert_array_equal(frames, expected)
     assert not cut.within_shot
 
@@ -162,10 +145,10 @@ def test_the_budget_is_kept_where_frames_last_differently_long(budget, seed):
     times = np.concatenate([[0.0], np.cumsum(generator.uniform(0.01, 0.12, size=119))])
     video = described(generator.multinomial(120, np.ones(9) / 9).tolist(), times=times)
     cut = choose_shots(generator.uniform(size=len(video.picks)), video, budget)
-    ends = np.append(times[1:], video.info.duration)
+    ends = np.append(times[1:], video.duration)
     rows = cut.shots[cut.chosen]
     length = sum(ends[last] - times[first] for first, last in rows)
-    assert 0 < length <= (budget.seconds or budget.share * video.info.duration) + 1e-6
+    assert 0 < length <= (budget.seconds or budget.share * video.duration) + 1e-6
     if budget.share:
         assert (rows[:, 1] - rows[:, 0] + 1).sum() <= budget.share * 120
 
@@ -191,36 +174,20 @@ def test_a_budget_below_a_frame_is_refused(budget):
         choose_shots(np.full(10, 0.5), described([30, 20]), budget)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("0.15", Budget(share=0.15)),
-        (".5", Budget(share=0.5)),
-        ("1", Budget(share=1.0)),
-        ("15%", Budget(share=0.15)),
-        ("30s", Budget(seconds=30)),
-        ("2m", Budget(seconds=120)),
-        ("1m30s", Budget(seconds=90)),
-        ("1h0.5S", Budget(seconds=3600.5)),
-    ],
-)
-def test_a_budget_is_a_share_or_a_time(text, expected):
-    assert parse_budget(text) == expected
+def test_a_budget_is_a_share_or_a_time():
+    for text, share in {"0.15": 0.15, ".5": 0.5, "1": 1.0, "15%": 0.15}.items():
+        assert parse_budget(text) == Budget(share=share)
+    for text, seconds in {"30s": 30, "2m": 120, "1m30s": 90, "1h0.5S": 3600.5}.items():
+        assert parse_budget(text) == Budget(seconds=seconds)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "0", "0s", "1.5", "30", "101%", "-1", "abc", "s", "nan", "1s30m", "9" * 400 + "s"]
-)
+@pytest.mark.parametrize("text", ["", "0s", "1.5", "30", "101%", "-1", "abc", "s", "nan", "1s30m", "9" * 400 + "s"])
 def test_what_is_no_budget_is_refused(text):
     with pytest.raises(UserError, match=r"--budget.*write a share such as 0\.15"):
         parse_budget(text)
 
 
 # --- what is written
-
-
-def test_all_files_are_written_and_no_other(made):
-    assert sorted(path.name for path in made.iterdir()) == sorted(FILES)
 
 
 def test_the_video_holds_the_chosen_shots_within_the_budget(made, source):
@@ -238,8 +205,7 @@ def test_the_video_holds_the_chosen_shots_within_the_budget(made, source):
 
 def test_the_json_says_what_was_scored_and_how(made):
     written = read(made)
-    assert written["video"]["file"] == "holiday.mp4"
-    assert written["video"]["n_frames"] == 250
+    assert (written["video"]["file"], written["video"]["n_frames"]) == ("holiday.mp4", 250)
     assert written["provenance"]["encoder"] == "hsv"
     assert written["budget"] == {"share": 0.15, "seconds": None}
     assert written["query"] is None
@@ -269,10 +235,10 @@ def test_the_page_plays_both_videos_and_shows_the_shots(made, source):
 
 def test_the_same_again_gives_the_same_bytes(made, source, tmp_path):
     to = made.parent / f"{made.name}-again"
-    quiet(source, to, HSV)
+    summarize(source, to, HSV)
     before = {name: (to / name).read_bytes() for name in FILES}
     (to / "notes.txt").write_text("mine")
-    quiet(source, to, HSV)
+    summarize(source, to, HSV)
     assert {name: (to / name).read_bytes() for name in FILES} == before
     assert (to / "notes.txt").read_text() == "mine"
     for name in ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl"):
@@ -284,7 +250,7 @@ def test_the_same_again_gives_the_same_bytes(made, source, tmp_path):
 
 @pytest.mark.parametrize("second", [1, 4, 8])
 def test_the_scene_that_fits_the_query_is_chosen(source, tmp_path, second):
-    quiet(source, tmp_path, Finder(), query=str(second * FPS), budget=Budget(seconds=1.0), rate=10.0)
+    summarize(source, tmp_path, Finder(), query=str(second * FPS), budget=Budget(seconds=1.0), rate=10.0)
     shown = frames_of(tmp_path / "summary.mp4")
     inside = [number for number in shown if second * FPS <= number < (second + 1) * FPS]
     assert len(inside) >= 0.8 * len(shown) > 0
@@ -292,14 +258,9 @@ def test_the_scene_that_fits_the_query_is_chosen(source, tmp_path, second):
     assert f'<q dir="auto">{second * FPS}</q>' in (tmp_path / "summary.html").read_text()
 
 
-@pytest.mark.parametrize("kind", ["open_clip", "hf"])
-def test_models_with_language_take_a_query(kind, source, tmp_path):
-    if kind == "hf":
-        clip_model(tmp_path / "model")
-        name = f"hf:{tmp_path / 'model'}"
-    else:
-        _, weights = open_clip_model(tmp_path / "model")
-        name = f"open_clip:{OPEN_CLIP}/{weights}"
+def test_models_with_language_take_a_query(source, tmp_path):
+    _, weights = open_clip_model(tmp_path / "model")
+    name = f"open_clip:{OPEN_CLIP}/{weights}"
     words = (source, "--encoder", name, "--query", "a cat and a dog", "--budget", "2s", "--to", tmp_path / "to")
     assert command(*words) == 0
     written = read(tmp_path / "to")
@@ -311,28 +272,32 @@ def test_models_with_language_take_a_query(kind, source, tmp_path):
 
 def test_hsv_has_no_language_for_a_query(source, tmp_path):
     with pytest.raises(UserError, match=r"hsv has no language.*open_clip:MODEL/PRETRAINED or hf:NAME"):
-        quiet(source, tmp_path / "to", HSV, query="a dog")
+        summarize(source, tmp_path / "to", HSV, query="a dog")
     assert not (tmp_path / "to").exists()
 
 
 # --- a trained run
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run on a small store of hsv features at five frames a second, and its root."""
-    root = tmp_path_factory.mktemp("trained")
+def trained_on(root, encoder, epochs, captions=None):
     lines = ["video,annotator,start,end,score"]
     for number in range(6):
         write_video(root / f"v{number}.mp4", 100, first=20 * number, audio=None)
         lines += [f"v{number},ann,0,1,1", f"v{number},ben,0.5,1.5,1"]
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
-    collection = replace(from_files([root], "mine", read_labels(root / "labels.csv")), dataset="summe")
-    prepare(collection, root / "summe.h5", Settings("hsv", rate=5.0))
-    words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2", "optim.epochs=2"]
+    collection = from_files([root], "mine", read_labels(root / "labels.csv"))
+    collection = with_captions(collection, captions) if captions else collection
+    prepare(replace(collection, dataset="summe"), root / "summe.h5", Settings(encoder, rate=5.0))
+    words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2"]
     words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
-    train(load_config([], words))
+    train(load_config([], [*words, f"optim.epochs={epochs}"]))
     return root
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on a small store of hsv features at five frames a second, and its root."""
+    return trained_on(tmp_path_factory.mktemp("trained"), "hsv", epochs=2)
 
 
 def scores(folder):
@@ -359,27 +324,27 @@ def test_a_run_gives_a_video_of_its_benchmark_the_scores_of_its_test(trained, tm
         fold = next(n for n in (0, 1) if key in folds[n]["scores"])
         video = trained / f"v{int(key.rpartition('_')[2]) - 1}.mp4"
         to = tmp_path / key.replace("/", "-")
-        quiet(video, to, HSV, run=read_trained_run(trained / "run", fold), rate=5.0, budget=Budget(share=0.5))
+        summarize(video, to, HSV, run=read_trained_run(trained / "run", fold), rate=5.0, budget=Budget(share=0.5))
         np.testing.assert_allclose(scores(to), row, atol=2e-6)
 
 
 def test_shots_are_worth_what_they_are_to_the_runs_protocol(trained, source, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(module, "choose", lambda *of: seen.append(of[-1]) or choose(*of))
-    quiet(source, tmp_path, HSV, run=read_trained_run(trained / "run"))
-    quiet(source, tmp_path, HSV)
+    summarize(source, tmp_path, HSV, run=read_trained_run(trained / "run"))
+    summarize(source, tmp_path, HSV)
     assert seen == ["mean", "sum"]
 
 
 def test_a_run_refuses_features_of_another_encoder(trained, source, tmp_path):
     run = read_trained_run(trained / "run")
     with pytest.raises(UserError, match=r"was trained on features 'hsv'; finder gives others .*give --encoder hsv"):
-        quiet(source, tmp_path, Finder(), run=run)
+        summarize(source, tmp_path, Finder(), run=run)
     other = Finder()
     other.feature_dim = HSV.feature_dim
     other.fingerprint = "another"
     with pytest.raises(UserError, match=r"gives others .other definition."):
-        quiet(source, tmp_path, other, run=run)
+        summarize(source, tmp_path, other, run=run)
 
 
 def test_a_run_without_language_refuses_a_query(trained, source, tmp_path):
@@ -414,7 +379,7 @@ def test_a_run_on_queries_takes_the_phrases_that_it_was_trained_with(asked):
 
 def test_a_run_on_queries_wants_one(asked, source, tmp_path):
     with pytest.raises(UserError, match="was trained to summarize by a query; give one with --query"):
-        quiet(source, tmp_path, Finder(), run=asked)
+        summarize(source, tmp_path, Finder(), run=asked)
 
 
 @pytest.fixture(scope="module")
@@ -422,29 +387,16 @@ def captioned(tmp_path_factory):
     """A run on features and captions of a small CLIP."""
     root = tmp_path_factory.mktemp("captioned")
     clip_model(root / "model")
-    lines = ["video,annotator,start,end,score"]
     (root / "captions").mkdir()
     for number in range(6):
-        write_video(root / f"v{number}.mp4", 75, first=25 * number, audio=None)
         cues = [{"time": 0.5, "text": "a cat"}, {"time": 2, "text": f"a dog {'x' * number}"}]
         (root / "captions" / f"v{number}.json").write_text(json.dumps(cues))
-        lines += [f"v{number},ann,0,1,1", f"v{number},ben,0.5,1.5,1"]
-    (root / "labels.csv").write_text("\n".join(lines) + "\n")
-    collection = from_files([root], "mine", read_labels(root / "labels.csv"))
-    collection = replace(with_captions(collection, root / "captions"), dataset="summe")
-    prepare(collection, root / "summe.h5", Settings(f"hf:{root / 'model'}", rate=5.0))
-    words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2", "optim.epochs=1"]
-    words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
-    train(load_config([], words))
-    return root
+    return trained_on(root, f"hf:{root / 'model'}", 1, root / "captions")
 
 
 def test_a_run_with_language_reads_captions_or_a_query(captioned, source, tmp_path, caplog):
-    ways = {
-        "captions": ["--captions", captioned / "captions" / "v1.json"],
-        "query": ["--query", "a cat"],
-        "none": [],
-    }
+    file = captioned / "captions" / "v1.json"
+    ways = {"captions": ["--captions", file], "query": ["--query", "a cat"], "none": []}
     for name, words in ways.items():
         assert command(source, "--checkpoint", captioned / "run", *words, "--to", tmp_path / name) == 0
         assert ("was trained with captions; here it has none" in caplog.text) == (name == "none")
@@ -465,10 +417,7 @@ def test_a_run_refuses_other_weights_of_the_same_name(captioned, source, tmp_pat
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda run: (run / "config.yaml").unlink(), "no run here"),
         (lambda run: (run / "result.json").unlink(), "not finished; `clipit train"),
-        (lambda run: (run / "result.json").write_text("{"), "cannot read"),
-        (lambda run: (run / "result.json").write_text("[]"), "not a result of clipit train"),
         (lambda run: [each.unlink() for each in run.glob("folds/*/best.ckpt")], "no trained scorer"),
         (lambda run: (run / "folds/0/best.ckpt").write_bytes(b"PK"), "not a checkpoint that can be read"),
     ],
@@ -510,14 +459,10 @@ def test_the_video_itself_is_never_replaced(tmp_path):
     video = write_video(tmp_path / "summary.mp4")
     before = video.read_bytes()
     with pytest.raises(UserError, match="is the video itself"):
-        quiet(video, tmp_path, HSV)
-    assert video.read_bytes() == before
-
-
-def test_a_file_in_place_of_the_folder_is_refused(source, tmp_path):
-    (tmp_path / "to").write_text("mine")
+        summarize(video, tmp_path, HSV)
     with pytest.raises(UserError, match="is a file; name a folder"):
-        quiet(source, tmp_path / "to", HSV)
+        summarize(video, video, HSV)
+    assert video.read_bytes() == before
 
 
 def test_the_folder_is_named_by_the_video(source, tmp_path, monkeypatch):
@@ -528,7 +473,7 @@ def test_the_folder_is_named_by_the_video(source, tmp_path, monkeypatch):
 
 def test_odd_names_are_shown_and_break_nothing(tmp_path):
     video = write_video(tmp_path / os.fsdecode(b'a "b" <c>\n\xff.mp4'), 50, audio=None)
-    quiet(video, tmp_path / "to", HSV, budget=Budget(share=0.5))
+    summarize(video, tmp_path / "to", HSV, budget=Budget(share=0.5))
     assert "<c>" not in (tmp_path / "to" / "summary.html").read_text()
     assert len((tmp_path / "to" / "cuts.edl").read_text().splitlines()) == 2 + 3 * len(chosen(tmp_path / "to"))
 
@@ -538,7 +483,7 @@ def test_odd_and_damaged_videos_are_summarized(name, tmp_path, caplog):
     video = ODD_VIDEOS[name](tmp_path / name)
     if name == "single_frame.mp4":
         with pytest.raises(UserError, match="less than a frame"):
-            quiet(video, tmp_path / "to", HSV)
+            summarize(video, tmp_path / "to", HSV)
     whole = 1.0 if name in ("single_frame.mp4", "two_frames_with_sound.mp4") else 0.4
     summarize(video, tmp_path / "to", HSV, budget=Budget(share=whole))
     found, lengths = read(tmp_path / "to"), seconds_of(tmp_path / "to" / "summary.mp4")
@@ -552,13 +497,3 @@ def test_odd_and_damaged_videos_are_summarized(name, tmp_path, caplog):
     if info["warning"]:
         assert info["warning"] in caplog.messages
         assert "frames are lost" in (tmp_path / "to" / "summary.html").read_text()
-
-
-@pytest.mark.parametrize("name", NOT_VIDEOS)
-def test_what_is_no_video_is_refused_in_one_line(name, tmp_path):
-    video = NOT_VIDEOS[name](tmp_path / name)
-    with pytest.raises(UserError) as error:
-        command(video, "--encoder", "hsv", "--to", tmp_path / "to")
-    assert "\n" not in str(error.value)
-    assert name in str(error.value)
-    assert not (tmp_path / "to").exists()

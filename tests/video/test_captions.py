@@ -15,10 +15,8 @@ pytestmark = pytest.mark.slow
 
 
 def one_line(error, *parts):
-    message = str(error.value)
-    assert "\n" not in message
-    for part in parts:
-        assert part in message
+    assert "\n" not in str(error.value)
+    assert all(part in str(error.value) for part in parts), error.value
 
 
 def noise(frames=5, height=48, width=90):
@@ -156,15 +154,14 @@ def test_any_shots_give_as_many_different_steps_as_asked(seed):
     rng = np.random.default_rng(seed)
     shots = shots_of(*rng.integers(1, 90, size=rng.integers(1, 12)))
     picks = np.arange(0, shots[-1, 1] + 1, rng.integers(1, 40))
+    shot_of = np.searchsorted(shots[:, 1], picks)  # (steps,)
     for count in (1, 3, 7, 40):
         chosen = frames_to_caption(shots, picks, count)
         assert len(chosen) == min(count, len(picks))
         assert (np.diff(chosen) > 0).all()
         assert chosen.min() >= 0
-        assert chosen.max() < len(picks)
-        held = {int(np.searchsorted(shots[:, 1], picks[step])) for step in range(len(picks))}
-        used = {int(np.searchsorted(shots[:, 1], picks[step])) for step in chosen}
-        assert len(used) == min(count, len(held))  # no shot twice while another has none
+        # no shot twice while another has none
+        assert len(np.unique(shot_of[chosen])) == min(count, len(np.unique(shot_of)))
 
 
 # --- a user's captions
@@ -189,14 +186,11 @@ def test_json_captions_in_both_forms(tmp_path, content):
     ("text", "parts"),
     [
         ('[\n{"time": 1, "text": "a"},\n{"time" 2}\n]', ["line 3", "not JSON"]),
-        ("", ["line 1", "not JSON"]),
         ("[" * 100_000, ["not JSON"]),
-        ("3", ["should be a list"]),
         ('{"texts": []}', ["should be a list"]),
         ("[]", ["holds no caption"]),
         ('[{"time": 1, "text": "a"}, {"time": 1}]', ["caption 2 has no text"]),
         ('["a dog"]', ["caption 1 has no text"]),
-        ('[{"time": 1, "text": " "}]', ["caption 1 has no text"]),
         ('[{"text": "a"}]', ["caption 1", "time is None"]),
         ('[{"time": "1:30", "text": "a"}]', ["caption 1", "'1:30'", "seconds"]),
         ('[{"time": NaN, "text": "a"}]', ["caption 1", "nan"]),
@@ -242,12 +236,7 @@ def test_srt_with_faults_that_players_forgive(tmp_path):
         "10\n00:00:08,000 --> 00:00:09,000\n\n11\n00:00:10,000 --> 00:00:11,000\nborn in\n1984"
     )
     captions = read_captions(written(tmp_path / "a.srt", text))
-    assert captions.texts == (
-        "no number",
-        "overlaps",
-        "no empty line before text after an empty line",
-        "born in 1984",
-    )
+    assert captions.texts == ("no number", "overlaps", "no empty line before text after an empty line", "born in 1984")
     assert captions.starts == (1, 2, 3, 10)
     assert captions.ends == (2, 6, 4, 11)
 
@@ -290,8 +279,6 @@ def test_vtt_with_all_that_is_no_text(tmp_path):
         ("a.srt", "1\n00:00:01,000 --> 00:00:0x,000\na\n", ["line 2", "not a time line"]),
         ("a.srt", SRT + "\n3\n00:00:05,000 --", ["line 11", "not a time line"]),
         ("a.srt", "1\n00:00:05,000 --> 00:00:04,000\na\n", ["line 2", "ends before it starts"]),
-        ("a.srt", "once upon a time\n", ["holds no caption"]),
-        ("a.srt", "", ["holds no caption"]),
         ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\n<b></b>\n", ["holds no caption"]),
         ("a.srt", "\x00\x01\x02", ["not a text file"]),
         ("a.vtt", SRT, ["line 1", "WEBVTT"]),
@@ -305,9 +292,5 @@ def test_damaged_subtitles_name_the_line(tmp_path, name, text, parts):
     with pytest.raises(UserError) as error:
         read_captions(written(tmp_path / name, text))
     one_line(error, name, *parts)
-
-
-def test_a_missing_file_is_one_line(tmp_path):
-    with pytest.raises(UserError) as error:
+    with pytest.raises(UserError, match=r"cannot read .*none.srt"):
         read_captions(tmp_path / "none.srt")
-    one_line(error, "cannot read", "none.srt")

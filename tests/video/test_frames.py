@@ -4,31 +4,12 @@ import os
 import av
 import numpy as np
 import pytest
-import scipy.io
 from PIL import Image
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.video.frames import (
-    Geometry,
-    orientation,
-    sample_frames,
-    thumbnails,
-    upright,
-)
+from clipit_lightning.video.frames import Geometry, orientation, sample_frames, thumbnails, upright
 from clipit_lightning.video.reader import VideoReader
-from tests.support.synthetic import SHARED, needs_shared
-from tests.support.videos import (
-    DARK,
-    GREY,
-    NOT_VIDEOS,
-    ODD_VIDEOS,
-    REPEATED,
-    TURNS,
-    UNEVEN,
-    shown_number,
-    stored,
-    write_video,
-)
+from tests.support.videos import DARK, GREY, NOT_VIDEOS, ODD_VIDEOS, TURNS, UNEVEN, shown_number, stored, write_video
 
 pytestmark = pytest.mark.slow
 
@@ -63,16 +44,6 @@ def frame_times(path):
 
 def numbers(source):
     return [shown_number(sample.image) for sample in sample_frames(source, WHOLE, stride=1)]
-
-
-@needs_shared
-@pytest.mark.parametrize("name", ["playing_ball", "paluma_jump"])
-def test_frame_counts_agree_with_the_ground_truth(name):
-    truth = next(path for path in SHARED.rglob("GT/*.mat") if path.stem.lower() == name)
-    expected = int(scipy.io.loadmat(truth)["nFrames"].item())
-    info = probe(SHARED / "videos" / f"{name}.mp4")
-    assert info.n_frames == expected == {"playing_ball": 3120, "paluma_jump": 2574}[name]
-    assert info.warning is None
 
 
 @pytest.mark.parametrize("name", [name for name in ODD_VIDEOS if name not in DAMAGED])
@@ -149,7 +120,6 @@ def test_frames_do_not_depend_on_the_number_of_cores(odd, name, monkeypatch):
     ],
 )
 def test_times_of_frames(odd, name, times, within):
-    assert REPEATED[3] == REPEATED[2]
     assert frame_times(odd(name)) == pytest.approx(np.array(times), abs=within)
 
 

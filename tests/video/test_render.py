@@ -8,15 +8,7 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.video.frames import Geometry, sample_frames, shot_seconds
 from clipit_lightning.video.reader import VideoReader
 from clipit_lightning.video.render import render_summary
-from tests.support.videos import (
-    DARK,
-    GREY,
-    ODD_VIDEOS,
-    RATE,
-    UNEVEN,
-    shown_number,
-    write_video,
-)
+from tests.support.videos import DARK, GREY, ODD_VIDEOS, RATE, UNEVEN, shown_number, write_video
 
 pytestmark = pytest.mark.slow
 
@@ -181,12 +173,7 @@ def test_where_the_source_is_silent_there_is_silence(tmp_path, name, silent, lou
 
 @pytest.mark.parametrize(
     ("shots", "says"),
-    [
-        ([], "no shot"),
-        ([(70, 75)], "outside its 75 frames"),
-        ([(10, 5)], "empty"),
-        ([(10, 20), (15, 25)], "sort"),
-    ],
+    [([], "no shot"), ([(70, 75)], "outside its 75 frames"), ([(10, 5)], "empty"), ([(10, 20), (15, 25)], "sort")],
 )
 def test_impossible_shots_are_refused_and_nothing_is_lost(source, tmp_path, shots, says):
     to = tmp_path / "summary.mp4"

@@ -230,7 +230,7 @@ def _encoder(name: str | None, run: TrainedRun | None = None) -> str:
     """The encoder's name: the user's or the run's, never a default."""
     from clipit_lightning.video.encoders import KINDS
 
-    name = name or (run.made.get("encoder") if run else None)
+    name = name or (run.result.store.get("encoder") if run else None)
     if name is None:
         why = " (the run does not say which one it was trained with)" if run else ""
         raise UserError(f"--encoder: name one: {', '.join(KINDS)} (hsv needs no weights, and has no language){why}")

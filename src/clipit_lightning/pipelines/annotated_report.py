@@ -26,34 +26,28 @@ _MOST_KEY_FRAMES = 8
 
 
 class Stretch(NamedTuple):
-    """Steps from ``first`` to ``last``, inclusive, where the model's ranks are all in all above or below."""
+    """Steps from ``first`` to ``last``, inclusive, where the model's ranks are all in all above or below.
+
+    The mean ranks of the predicted scores and of the annotators' mean are from 0 (lowest of the video) to 1.
+    """
 
     first: int
     last: int
     ours: float
-    """Mean rank of the predicted scores, 0 (lowest of the video) to 1."""
     theirs: float
-    """Mean rank of the annotators' mean, 0 to 1."""
 
 
-def worst_stretches(scores: NDArray[np.floating], mean: NDArray[np.floating], most: int = STRETCHES) -> list[Stretch]:
-    """Where a model is most wrong: stretches whose ranks differ by the most, and for the longest.
+def worst_stretches(scores: NDArray[np.floating], mean: NDArray[np.floating]) -> list[Stretch]:
+    """Where a model is most wrong: stretches whose ranks differ by the most, and for the longest, the worst first.
 
-    Both rows are ranked within the video. The stretch is taken over which the difference, less what it is by chance,
-    adds up to the most (maximum subarray), once for each direction; then the next one among the other steps.
-
-    Args:
-        scores: Predicted scores, (steps,).
-        mean: The annotators' mean, (steps,).
-        most: Number of stretches.
-
-    Returns:
-        At most that many, the worst first; none where no step differs by more than chance.
+    Predicted scores and annotators' mean, (steps,) both, are ranked within the video. The stretch is taken over which
+    the difference, less what it is by chance, adds up to the most (maximum subarray), once for each direction; then the
+    next one among the other steps, as long as there is one that differs by more than chance.
     """
-    ours, theirs = _ranks(scores), _ranks(mean)
+    ours, theirs = ((rankdata(values) - 0.5) / len(values) for values in (scores, mean))  # equal values share a rank
     free = np.ones(len(ours), dtype=bool)
     stretches: list[Stretch] = []
-    for _ in range(most):
+    for _ in range(STRETCHES):
         gains = [np.where(free, sign * (ours - theirs) - BY_CHANCE, -np.inf) for sign in (1, -1)]
         gain, first, last = max(map(_largest_sum, gains))
         if gain <= 0:
@@ -62,12 +56,6 @@ def worst_stretches(scores: NDArray[np.floating], mean: NDArray[np.floating], mo
         steps = slice(first, last + 1)
         stretches.append(Stretch(first, last, float(ours[steps].mean()), float(theirs[steps].mean())))
     return stretches
-
-
-def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Ranks between 0 and 1; equal values share the mean of their ranks, (steps,)."""
-    ranks: NDArray[np.float64] = (rankdata(values) - 0.5) / len(values)
-    return ranks
 
 
 def _largest_sum(gains: NDArray[np.float64]) -> tuple[float, int, int]:
@@ -92,17 +80,9 @@ class _Scale:
     def times(self, frames: NDArray[np.integer]) -> NDArray[np.float64]:
         return self.footage.seconds(frames) if self.footage else np.asarray(frames, dtype=np.float64)
 
-    def length(self) -> float:
-        return self.footage.duration if self.footage else float(self.video.n_frames)
-
 
 def annotated_pages(run: FinishedRun, to: Path, folder: Path | None) -> Iterator[VideoPage]:
-    """The tested videos of a run, lowest Kendall tau first.
-
-    Args:
-        run: The run.
-        to: Where the page will lie.
-        folder: Video files.
+    """The tested videos of a run, lowest Kendall tau first, for a page at ``to``; a folder may hold video files.
 
     Raises:
         UserError: Scores do not fit the store, or the folder holds none of the videos.
@@ -136,11 +116,14 @@ def _page(
         except UserError as error:  # one bad file does not cost the report
             facts.append(("Video file", str(error)))
     scale = _Scale(video, footage)
+    # Several folds of a published family may test a video; the page shows the last, whose scores the run keeps.
+    more = f" (also tested in {', '.join(map(str, folds[:-1]))})" if folds[:-1] else ""
+    tested = f"fold {folds[-1]}{more}"
     shots = _shots(scale, scores, rules)
     return VideoPage(
         title=video.name or video.key,
-        source=f"{video.key}, {_folds(folds)}" if video.name else _folds(folds),
-        duration=scale.length(),
+        source=f"{video.key}, {tested}" if video.name else tested,
+        duration=footage.duration if footage else float(video.n_frames),
         unit="seconds" if footage else "frames",
         curve=Curve(scale.times(video.picks), scores, "Predicted score"),
         annotators=_spread(scale),
@@ -151,12 +134,6 @@ def _page(
         metrics=metrics_of(row),
         facts=tuple(facts),
     )
-
-
-def _folds(folds: list[int]) -> str:
-    """Several folds of a published family may test a video; the page shows the last, whose scores the run keeps."""
-    more = f" (also tested in {', '.join(map(str, folds[:-1]))})" if folds[:-1] else ""
-    return f"fold {folds[-1]}{more}"
 
 
 def _shots(scale: _Scale, scores: NDArray[np.float64], rules: Rules) -> tuple[Shot, ...]:

@@ -33,9 +33,9 @@ class Axis:
     high: float
 
     def y(self, values: Numbers) -> NDArray[np.int64]:
-        """Distance from the picture's top, in units, one for each value."""
+        """Distance of each value from the picture's top, in units."""
         share = (self.high - np.asarray(values, dtype=np.float64)) / (self.high - self.low)
-        return _whole(share.clip(0, 1) * HEIGHT)
+        return np.rint(share.clip(0, 1) * HEIGHT).astype(np.int64)
 
     @property
     def ticks(self) -> list[tuple[float, str, int]]:
@@ -57,11 +57,7 @@ class Axis:
 
 
 def axis_of(rows: Iterable[Numbers]) -> Axis:
-    """The axis that shows all values of some rows, with a little room at both ends.
-
-    Raises:
-        ValueError: A value is not finite.
-    """
+    """The axis that shows all values of some rows, with a little room at both ends; they must be finite."""
     values = np.concatenate([np.zeros(0), *(np.asarray(row, dtype=np.float64).ravel() for row in rows)])
     if not np.isfinite(values).all():
         raise ValueError("a curve holds a value that is not finite")
@@ -71,14 +67,7 @@ def axis_of(rows: Iterable[Numbers]) -> Axis:
 
 
 def line(x: Numbers, values: Numbers, length: float, axis: Axis) -> str:
-    """The ``points`` of a polyline.
-
-    Args:
-        x: Positions on the way from 0 to ``length``, increasing, (points,).
-        values: What is drawn there, (points,).
-        length: What stands at the picture's right end.
-        axis: The value axis.
-    """
+    """The ``points`` of a polyline through values, (points,), at positions x, increasing from 0 to ``length``."""
     across, row = np.asarray(x, dtype=np.float64), np.asarray(values, dtype=np.float64)
     kept = _extremes(_columns(across, length), row) if len(row) > 2 * COLUMNS else np.arange(len(row))
     return _points(_x(across[kept], length), axis.y(row[kept]))
@@ -133,12 +122,7 @@ def ticks_of(length: float, unit: Unit) -> list[tuple[str, float]]:
 
 
 def _x(positions: Numbers, length: float) -> NDArray[np.int64]:
-    return _whole((np.asarray(positions, dtype=np.float64) / length).clip(0, 1) * WIDTH)
-
-
-def _whole(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    rounded: NDArray[np.int64] = np.rint(values).astype(np.int64)
-    return rounded
+    return np.rint((np.asarray(positions, dtype=np.float64) / length).clip(0, 1) * WIDTH).astype(np.int64)
 
 
 def _columns(x: Numbers, length: float) -> NDArray[np.int64]:

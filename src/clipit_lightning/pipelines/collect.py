@@ -1,8 +1,7 @@
 """Which videos `clipit prepare` makes a store of: files and folders, or a benchmark as its authors distribute it.
 
-SumMe: ``videos/NAME.mp4`` (or ``.webm``) and ``GT/NAME.mat``. TVSum: ``video/ID.mp4`` and ``ydata-tvsum50.mat`` or
-``ydata-tvsum50-anno.tsv``. Both are looked for anywhere below the root. Keys follow the annotations' order, so that
-``video_7`` is the video that the field's files call so, also where others are missing.
+Keys of a benchmark's videos follow the annotations' order, so that ``video_7`` is the video that the field's files call
+so, also where others are missing.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Annotation, Summaries
 from clipit_lightning.data.importing import find_distributed
 from clipit_lightning.data.store import natural_order
-from clipit_lightning.pipelines.labels import Labels, annotation_of
+from clipit_lightning.pipelines.labels import Labels, Segment, annotation_of
 from clipit_lightning.video.captions import KINDS, Captions, read_captions
 
 SUFFIXES = (
@@ -29,8 +28,6 @@ SUFFIXES = (
 """Types of files that are taken from a folder; a file that is named may have any."""
 DATASETS = tuple(sorted(name for name, benchmark in BENCHMARKS.items() if benchmark.raw_files))
 """Benchmarks whose distributions hold videos."""
-
-_NO_LABELS = "none"
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,7 @@ class Collection:
     annotate: Callable[[Source, NDArray[np.float64], float], Annotation | None]
     """A video's annotation, from its frames' seconds (frames,) and its duration; None where nobody annotated it."""
     annotations_sha256: str
-    """Hash of all annotations; ``none`` without any."""
     has_captions: bool = False
-    """Whether the user brings captions."""
     notes: tuple[str, ...] = ()
     """Lines on what is missing."""
 
@@ -62,12 +57,8 @@ class Collection:
 def from_files(paths: Sequence[Path], dataset: str, labels: Labels | None = None) -> Collection:
     """Videos of the user's: files, and folders that are searched to any depth. Each file counts once.
 
-    A video is called as its file without the type, or with as much of its path as tells it from the others.
-
-    Args:
-        paths: Files and folders.
-        dataset: Name of the store.
-        labels: Annotations of some or all of the videos.
+    A video is called as its file without the type, or with as much of its path as tells it from the others. Labels may
+    annotate some or all of them.
 
     Raises:
         UserError: A path does not exist, a folder holds no video, or labels are of a video that is not there.
@@ -76,8 +67,8 @@ def from_files(paths: Sequence[Path], dataset: str, labels: Labels | None = None
     named = dict(zip(_names(files), files, strict=True))
     sources = tuple(Source(f"video_{n}", name, named[name]) for n, name in enumerate(natural_order(named), 1))
     if labels is None:
-        return Collection(dataset, sources, lambda *_: None, _NO_LABELS)
-    segments = {name: labels.videos[word] for word, name in _labelled(sources, labels).items()}
+        return Collection(dataset, sources, lambda *_: None, "none")
+    segments = _labelled(sources, labels)
     bare = len(sources) - len(segments)
     note = f"{labels.path}: no labels of {bare} of {len(sources)} videos"
 
@@ -111,11 +102,7 @@ def from_benchmark(dataset: str, root: Path) -> Collection:
 
 
 def files_by_name(folder: Path) -> dict[str, Path]:
-    """The videos in a folder, to any depth, by their plain name without type; of several an ``.mp4`` first.
-
-    Raises:
-        UserError: The folder does not exist, or holds no video.
-    """
+    """The videos in a folder, a UserError if none, by their plain name without type; of several an ``.mp4`` first."""
     files = sorted(_files(folder), key=lambda file: (file.suffix.lower() != ".mp4", file))
     return {plain_name(file.stem): file for file in reversed(files)}
 
@@ -164,22 +151,19 @@ def _names(files: Sequence[Path]) -> list[str]:
     return [name.encode("utf-8", "backslashreplace").decode() for name in names]  # file names may be any bytes
 
 
-def _labelled(sources: Iterable[Source], labels: Labels) -> dict[str, str]:
-    """Word that the labels call a video, to its name."""
-    words: dict[str, set[str]] = {}
-    for source in sources:
-        for word in (source.name, source.path.name, source.path.stem):
-            words.setdefault(word, set()).add(source.name)
+def _labelled(sources: Iterable[Source], labels: Labels) -> dict[str, tuple[Segment, ...]]:
+    """The segments of videos by their names, by whichever word the labels call them."""
+    labelled: dict[str, tuple[Segment, ...]] = {}
     for word, segments in labels.videos.items():
-        names = words.get(word, set())
+        named = [source for source in sources if word in (source.name, source.path.name, source.path.stem)]
+        names = sorted({source.name for source in named})
         if len(names) != 1:
-            what = f"several videos are called {word}: {_some(sorted(names))}" if names else f"no video called {word}"
+            what = f"several videos are called {word}: {_some(names)}" if names else f"no video called {word}"
             raise UserError(f"{segments[0].where}: {what}; there are {_some([source.name for source in sources])}")
-    chosen = {word: next(iter(words[word])) for word in labels.videos}
-    if len(set(chosen.values())) < len(chosen):
-        twice, _ = Counter(chosen.values()).most_common(1)[0]
-        raise UserError(f"{labels.path}: {twice} is called by several names; use one")
-    return chosen
+        if names[0] in labelled:
+            raise UserError(f"{labels.path}: {names[0]} is called by several names; use one")
+        labelled[names[0]] = segments
+    return labelled
 
 
 def _captions_in(folder: Path, source: Source) -> Captions | None:

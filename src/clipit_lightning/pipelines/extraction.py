@@ -32,10 +32,7 @@ class Process:
 
 
 def this_process(processes: int = 1) -> Process:
-    """Which process this is, by what torchrun or Lightning set in the environment.
-
-    Args:
-        processes: How many Lightning is about to start, where torchrun did not.
+    """Which process this is, by what torchrun set in the environment, or Lightning, which starts so many.
 
     Raises:
         UserError: Both torchrun and the command name a number of processes, or that is below 1.
@@ -59,15 +56,8 @@ def own_device(device: str, process: Process) -> str:
 def work_through(count: int, work: Callable[[int], None], processes: int = 1) -> None:
     """Call ``work`` with 0 to ``count - 1``, each once over all processes; return when all have finished.
 
-    Process r of w gets r, r + w, r + 2 w, ...
-
-    Under torchrun the processes are torchrun's. Else Lightning starts ``processes`` of them by running the command
-    line again, and so needs to be called by a command.
-
-    Args:
-        count: How many numbers.
-        work: What to do with one; an error ends all processes.
-        processes: How many, on this machine.
+    Process r of w gets r, r + w, r + 2 w, ...; an error ends all. Under torchrun the processes are torchrun's. Else
+    Lightning starts ``processes`` of them by running the command line again, and so needs to be called by a command.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # lines on ranks are noise here
@@ -91,11 +81,7 @@ def work_through(count: int, work: Callable[[int], None], processes: int = 1) ->
 
 @contextmanager
 def memory_checked(path: Path) -> Iterator[None]:
-    """Raise one line where the memory is too small: not the video's fault, and so no reason to skip it.
-
-    Raises:
-        UserError: The machine or its GPU ran out of memory.
-    """
+    """Raise a UserError where memory is too small: not the video's fault, and so no reason to skip it."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

@@ -1,18 +1,13 @@
 """The working folder of `clipit prepare`: one small HDF5 file a video, so that a run can be interrupted.
 
-A file is called by the hash of all that it depends on: the video's file, the encoder with its weights and settings, the
-sampling, the captions. A video's file is known by its size, its time of change, and the SHA-256 of its first and last
-mebibyte: to read hundreds of gigabytes at each start would take longer than what it guards against, a file that is
-changed in the middle without a change of its time.
-
-Several processes may share the folder: files are written atomically, and equal ones have equal content. A video that
-failed has a file with the reason, which is overwritten when it is tried again.
+A file is called by the hash of all that it depends on: encoder, sampling, captions, and the video's file, known by its
+size, its time of change, and the SHA-256 of its first and last mebibyte, for to read hundreds of gigabytes at each
+start would take too long. Several processes may share the folder. A video that failed has a file with the reason.
 """
 
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,25 +24,17 @@ _EDGE = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """The videos that are extracted so far.
-
-    Args:
-        folder: The working folder.
-        settings: Everything beside the video and its own captions that changes the features.
-    """
+    """The videos that are extracted so far, in the working folder."""
 
     folder: Path
     settings: str
+    """Everything beside the video and its own captions that changes the features."""
 
     def path(self, source: Source) -> Path:
-        """Where the features of a video are, or will be.
-
-        Raises:
-            UserError: The video's file cannot be read.
-        """
-        stat = _stat(source.path)
-        words = (source.name, content_mark(source), str(stat.st_mtime_ns), self.settings)
-        return self.folder / f"{_sha256(json.dumps(words))[:32]}.h5"
+        """Where the features of a video are, or will be; a UserError where its file cannot be read."""
+        mark = content_mark(source)
+        words = json.dumps((source.name, mark, str(source.path.stat().st_mtime_ns), self.settings))
+        return self.folder / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.h5"
 
     def is_done(self, source: Source) -> bool:
         """Whether all of the video, as it is now, is there."""
@@ -58,11 +45,7 @@ class FeatureCache:
             return False
 
     def save(self, source: Source, features: VideoFeatures) -> None:
-        """Keep a video's features, atomically, in the layout of a store's group.
-
-        Raises:
-            UserError: The folder cannot be written to.
-        """
+        """Keep a video's features, atomically, in the layout of a store's group."""
         path = self.path(source)
         with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
             file["features"] = features.features
@@ -89,10 +72,6 @@ class FeatureCache:
         except (OSError, ValueError, KeyError, TypeError):
             return "its file changed or was not read while this ran; run the same command again"
 
-    def remove(self) -> None:
-        """Remove the working folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _failure(self, source: Source) -> Path:
         try:
             return self.path(source).with_suffix(".json")
@@ -101,29 +80,14 @@ class FeatureCache:
 
 
 def content_mark(source: Source) -> str:
-    """Size and hash of the first and last mebibyte of a video's file, and hash of the user's captions of it.
-
-    Raises:
-        UserError: The file cannot be read.
-    """
-    size = _stat(source.path).st_size
+    """Size and hash of the first and last mebibyte of a video's file, else a UserError, and hash of its captions."""
     digest = hashlib.sha256()
     try:
+        size = source.path.stat().st_size
         with source.path.open("rb") as file:
             digest.update(file.read(_EDGE))
             file.seek(max(0, size - _EDGE))
             digest.update(file.read(_EDGE))
     except OSError as error:
         raise UserError(f"cannot read {source.path}: {error.strerror or error}; check the file") from error
-    return f"{size}:{digest.hexdigest()}:{_sha256(repr(source.captions))}"
-
-
-def _stat(path: Path) -> os.stat_result:
-    try:
-        return path.stat()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}; check the file") from error
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return f"{size}:{digest.hexdigest()}:{hashlib.sha256(repr(source.captions).encode()).hexdigest()}"

@@ -24,7 +24,6 @@ class Footage:
     times: NDArray[np.float64]
     """Seconds at which each frame is shown, (frames,)."""
     duration: float
-    """Seconds."""
 
     def seconds(self, frames: NDArray[np.integer]) -> NDArray[np.float64]:
         """Seconds at which frames begin; a frame after the last begins at the end."""
@@ -44,18 +43,7 @@ class Footage:
 
 
 def find_files(folder: Path | None, names: Mapping[str, str]) -> dict[str, Path]:
-    """Which of a folder's files is which video: a file is called as the video, or as its key.
-
-    Args:
-        folder: Searched to any depth; with None there is no file.
-        names: Name of each video by its key.
-
-    Returns:
-        Files by key.
-
-    Raises:
-        UserError: The folder does not exist, or holds the file of none of the videos.
-    """
+    """The files of videos by their keys, in a folder, called as the video or its key; a UserError if there is none."""
     if folder is None:
         return {}
     if not folder.is_dir():
@@ -69,16 +57,7 @@ def find_files(folder: Path | None, names: Mapping[str, str]) -> dict[str, Path]
 
 
 def open_footage(path: Path, n_frames: int | None = None, duration: float | None = None) -> Footage:
-    """Decode a file once.
-
-    Args:
-        path: The file.
-        n_frames: Frames that it should have.
-        duration: Seconds that it should last, where the store counts in seconds.
-
-    Raises:
-        UserError: It cannot be read, or is another video.
-    """
+    """Decode a file once; a UserError if it has not so many frames, or lasts not so many seconds, or cannot be read."""
     reader = VideoReader(path)
     info = reader.info()
     for has, wanted, what in ((info.n_frames, n_frames, "frames"), (info.duration, duration, "seconds")):

@@ -1,18 +1,10 @@
 """Users' own labels: which segments of which video an annotator would keep, or how important they are.
 
-CSV with a header line, a line a segment; ``score`` may be omitted, as a column or in a line::
-
-    video,annotator,start,end,score
-    holiday,anna,12.5,20,1
-    holiday,anna,61,64.2,1
-    holiday,ben,0,120,0
-
-JSON: a list of objects with the same names, or an object with such a list under ``labels``::
-
-    [{"video": "holiday", "annotator": "anna", "start": 12.5, "end": 20, "score": 1}]
+CSV has a line a segment after the header ``video,annotator,start,end,score``; ``score`` may be omitted, as a column or
+in a line. JSON has a list of objects with the same names, or an object with such a list under ``labels``.
 
 - ``video``: the file's name, with or without its type; or the name that `clipit prepare` prints.
-- ``annotator``: any name. An annotator who keeps nothing of a video has a line of score 0, as ben above.
+- ``annotator``: any name. An annotator who keeps nothing of a video has a line of score 0.
 - ``start``, ``end``: seconds from the start of the video. A frame belongs to a segment that starts at or before it is
   shown and ends after; an end behind the end of the video is that end.
 - ``score``: from 0 to 1, by default 1. What no segment covers has 0; where those of one annotator overlap the highest
@@ -85,13 +77,9 @@ def read_labels(path: Path) -> Labels:
 def annotation_of(
     segments: Sequence[Segment], name: str, frame_times: NDArray[np.float64], duration: float
 ) -> Annotation:
-    """The annotation that the segments of one video mean, frame by frame.
+    """The annotation that all segments of one video mean, frame by frame.
 
-    Args:
-        segments: All its segments.
-        name: Name of the video, which the annotation takes.
-        frame_times: Seconds at which each frame is shown, (frames,).
-        duration: Seconds at which the last frame ends.
+    Frames are shown at ``frame_times``, (frames,), and the last one until ``duration``, in seconds.
 
     Raises:
         UserError: A segment lies behind the end of the video or covers no frame of it; the message names its line.

@@ -1,8 +1,7 @@
 """The page to look at: one HTML file of its own for a summarized video, or for all videos of a run.
 
-Everything but the video files is inside the file: style, script, curves as SVG, key frames as data. It loads nothing
-from a network (its content security policy forbids it), works from ``file://``, and shows curves and tables without
-its script, too. Whatever is shown may come from users: the template escapes all of it.
+Everything but the video files is inside the file. It loads nothing from a network (its content security policy forbids
+it), works from ``file://``, and shows curves and tables without its script, too. The template escapes all texts.
 """
 
 import base64
@@ -27,27 +26,21 @@ _MOST_OPEN = 24  # chosen shots that are listed without being asked for
 
 @dataclass(frozen=True)
 class Curve:
-    """Scores over time."""
+    """Scores over time, both (steps,); times increase."""
 
     times: Numbers
-    """Increasing, (steps,)."""
     scores: Numbers
-    """(steps,)."""
     label: str = "Score"
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What annotators said over time: their mean, and a band around it."""
+    """What annotators said over time: their mean, and a band around it or none; all (steps,)."""
 
     times: Numbers
-    """Increasing, (steps,)."""
     mean: Numbers
-    """(steps,)."""
     low: Numbers | None = None
-    """Lower edge of the band, (steps,); None where there is no band."""
     high: Numbers | None = None
-    """Upper edge of the band, (steps,)."""
     label: str = "Annotators' mean"
     band_label: str = "one standard deviation"
 
@@ -61,17 +54,15 @@ class Shot:
     chosen: bool = False
     score: float | None = None
     text: str = ""
-    """A few words on what it shows, or why it was chosen."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A part of the video that is marked."""
+    """A part of the video that is marked; with a text it is listed, too, and can be clicked."""
 
     start: float
     end: float
     text: str = ""
-    """With a text it is listed, too, and can be clicked."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +84,11 @@ class KeyFrame:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number with its name."""
+    """A number with its name, as it is printed (``0.202 ± 0.008``), and as a table is sorted by it."""
 
     name: str
     text: str
-    """As it is printed: ``0.202 ± 0.008``."""
     value: float | None = None
-    """What a table is sorted by."""
 
 
 @dataclass(frozen=True)
@@ -108,26 +97,24 @@ class VideoPage:
 
     title: str
     duration: float
-    """Length of the source, in ``unit``."""
     curve: Curve | None = None
     shots: tuple[Shot, ...] = ()
     """All shots, in order."""
     source: str = ""
-    """Where it comes from, as text: a file name, an id."""
+    """Where it comes from, in words."""
     video: str | None = None
-    """Address of the whole video for the player, relative to the page (``address``); None where there is none."""
+    """Address of the whole video for the player, relative to the page (``address``)."""
     summary: str | None = None
-    """Address of the summary for the player: exactly the chosen shots, one after another."""
+    """Address of the summary: exactly the chosen shots, one after another."""
     annotators: Spread | None = None
     tracks: tuple[Track, ...] = ()
     key_frames: tuple[KeyFrame, ...] = ()
     query: str | None = None
     facts: tuple[tuple[str, str], ...] = ()
-    """Label and value, such as the encoder."""
     metrics: tuple[Metric, ...] = ()
     """The same names in the same order for all videos of a page."""
     unit: Unit = "seconds"
-    """What all positions in the video are given in: frames where nobody knows how many there are in a second."""
+    """Of all positions and the duration: frames where nobody knows how many there are in a second."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +151,6 @@ class Page:
 
     title: str
     videos: tuple[VideoPage, ...]
-    """In the order in which they are first shown."""
     subtitle: str = ""
     notice: str | None = None
     """What nobody may overlook, such as that the data are synthetic."""
@@ -175,7 +161,7 @@ class Page:
     charts_note: str = ""
     tables: tuple[Table, ...] = ()
     noun: str = "videos"
-    """What ``videos`` are, in the plural: videos or queries."""
+    """What ``videos`` are: videos or queries."""
 
 
 def metrics_of(row: Mapping[Any, Any]) -> tuple[Metric, ...]:
@@ -195,7 +181,6 @@ def write_page(page: Page, to: Path) -> None:
     """Write the page as one HTML file, atomically; the same page gives the same bytes.
 
     Raises:
-        UserError: The file cannot be written.
         ValueError: A curve holds a value that is not finite, or columns of a table differ between videos.
     """
     if len({tuple(metric.name for metric in video.metrics) for video in page.videos}) > 1:
@@ -205,7 +190,7 @@ def write_page(page: Page, to: Path) -> None:
 
 
 def render_page(page: Page) -> str:
-    """The page's HTML."""
+    """The page as HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -213,16 +198,17 @@ def render_page(page: Page) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"moment": charts.moment, "jpeg": _jpeg_address}
+    environment.filters["moment"] = charts.moment
+    environment.filters["jpeg"] = lambda jpeg: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
     style, script = (loader.get_source(environment, name)[0] for name in ("page.css", "page.js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    digest = hashlib.sha256(script.encode()).digest()
     return environment.get_template("page.html").render(
         page=page,
         views=[_view(video) for video in page.videos],
         charts=[_chart(chart) for chart in page.charts],
         style=Markup(style),  # our own file, not a user's text
         script=Markup(script),
-        script_hash=f"sha256-{digest}",
+        script_hash=f"sha256-{base64.b64encode(digest).decode()}",
         size=(charts.WIDTH, charts.HEIGHT),
         version=__version__,
     )
@@ -283,7 +269,3 @@ def _chart(chart: LineChart) -> dict[str, Any]:
         tint = 100 - round(60 * number / max(1, len(chart.lines) - 1))  # percent of the accent colour
         lines.append({"label": line.label, "points": points(line, range(len(line.x))), "dot": dot, "tint": tint})
     return {"chart": chart, "axis": axis, "lines": lines, "first": f"{first:g}", "last": f"{last:g}"}
-
-
-def _jpeg_address(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()

@@ -1,13 +1,13 @@
 """`clipit prepare`: raw videos to a store that trains, resumable video by video, by any number of processes.
 
-Each video is extracted (``video/extract.py``) into a working folder beside the store, ``<store>.parts``; when all
-processes have finished, the first one joins annotations and writes the store, atomically. A video that cannot be read,
-or whose annotation has another number of frames, is omitted and named; then the working folder stays, so that the
-same command tries only that video again. Else it is removed, unless it is to serve other labels or more videos.
+Each video is extracted into a working folder beside the store, ``<store>.parts``; then the first process joins
+annotations and writes the store, atomically. A video that cannot be read, or whose annotation has another number of
+frames, is omitted and named; then the working folder stays, so that the same command tries only that video again.
 """
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,22 +38,17 @@ _SAME = ("encoder", "weights_sha256", "sampling", "captions", "caption_model")
 
 @dataclass(frozen=True)
 class Settings:
-    """How videos are extracted."""
+    """How videos are extracted; encoder and captioner by their names."""
 
     encoder: str
-    """Its name, see ``encoders.py``."""
     stride: int | None = None
-    """Take every frame whose number it divides, instead of ``rate``."""
+    """Take every frame whose number it divides, instead of ``rate`` frames per second."""
     rate: float = RATE
-    """Take frames per second."""
     captioner: str | None = None
-    """Name or folder of a model that captions frames."""
     n_captions: int = N_CAPTIONS
-    """How many it captions of each video."""
     device: str = "auto"
     precision: Precision = "fp32"
     batch_size: int = 32
-    """Frames at once."""
     caption_cache: Path | None = None
     """Folder that keeps a model's captions; by default the working folder."""
 
@@ -67,7 +62,7 @@ class Prepared:
     sound: bool
     """Whether nothing is wrong with it, as `clipit data check` sees it."""
     skipped: dict[str, str]
-    """Videos that are not in the store, with the reason."""
+    """Videos that are not in it, with the reason."""
 
 
 def prepare(
@@ -80,19 +75,15 @@ def prepare(
 ) -> Prepared | None:
     """Make a store of raw videos. An interrupted run is resumed by the same call, and ends with the same store.
 
-    Logs a line for each video, and notes.
+    All processes but the first return None; they are as in ``work_through``.
 
     Args:
         collection: The videos, with their annotations and captions.
         to: The store, ``.h5``.
         settings: How they are extracted.
-        processes: Processes on this machine, each with an encoder; not under torchrun, which has its own. More than
-            one needs to be called by a command, which Lightning runs again for each.
+        processes: On this machine, each with an encoder.
         force: Replace a store of other videos or settings, and write one again that is finished.
         keep: Keep the working folder, so that a store with other annotations or more videos is made from it.
-
-    Returns:
-        What was written; None in all processes but the first.
 
     Raises:
         UserError: No video could be extracted, settings are not usable, or a store of others would be replaced.
@@ -119,7 +110,8 @@ def prepare(
         by = f", by {process.world} processes" if process.world > 1 else ""
         for line in (f"{to}: {len(sources)} videos{kept}, with {encoder.name}{by}", *collection.notes):
             log.info(line)
-    sizes = {number: _size(sources[number].path) for number in sorted(todo) if number % process.world == process.rank}
+    paths = {number: sources[number].path for number in sorted(todo) if number % process.world == process.rank}
+    sizes = {number: path.stat().st_size if path.exists() else 0 for number, path in paths.items()}
     with Progress(sizes, f"process {process.rank + 1}: " if process.world > 1 else "") as progress:
         extraction = _Extraction(sources, todo, cache, encoder, captioner, settings, progress)
         work_through(len(sources), extraction, processes)
@@ -127,7 +119,7 @@ def prepare(
         return None
     prepared = _assemble(collection, cache, to, attributes)
     if not prepared.skipped and not keep:
-        cache.remove()
+        shutil.rmtree(folder, ignore_errors=True)
     return prepared
 
 
@@ -170,11 +162,10 @@ def _check_replaceable(to: Path, present: dict[str, str], wanted: dict[str, str]
 
 @dataclass(frozen=True)
 class _Extraction:
-    """Extracts videos by their number and keeps them. One video that cannot be read stops nothing."""
+    """Extracts videos by their number, if not done, and keeps them. One video that cannot be read stops nothing."""
 
     sources: Sequence[Source]
     todo: frozenset[int]
-    """Numbers of the videos that are not in the cache yet."""
     cache: FeatureCache
     encoder: Encoder
     captioner: Captioner | None
@@ -184,10 +175,14 @@ class _Extraction:
     def __call__(self, number: int) -> None:
         if number not in self.todo:
             return
-        source, note = self.sources[number], None
+        source, note, given = self.sources[number], None, self.settings
+        captions = self.captioner, given.n_captions, source.captions
+        show = partial(self.progress.at, source.name)
         with memory_checked(source.path):
             try:
-                features = self._extract(source)
+                features = extract_features(
+                    source.path, self.encoder, given.stride, given.rate, *captions, given.batch_size, show
+                )
             except UserError as error:
                 reason = str(error).encode("utf-8", "backslashreplace").decode()  # file names may be any bytes
                 self.cache.fail(source, reason)
@@ -196,20 +191,6 @@ class _Extraction:
                 self.cache.save(source, features)
                 result, note = _counts(features), features.info.warning
         self.progress.finished(number, f"{source.name}: {result}", note)
-
-    def _extract(self, source: Source) -> VideoFeatures:
-        settings = self.settings
-        return extract_features(
-            source.path,
-            self.encoder,
-            settings.stride,
-            settings.rate,
-            self.captioner,
-            settings.n_captions,
-            source.captions,
-            settings.batch_size,
-            partial(self.progress.at, source.name),
-        )
 
 
 def _assemble(collection: Collection, cache: FeatureCache, to: Path, attributes: dict[str, str]) -> Prepared:
@@ -244,10 +225,6 @@ def _video(collection: Collection, cache: FeatureCache, source: Source) -> Video
         return Video(
             dataset=collection.dataset, key=source.key, gtscore=unknown, gtsummary=unknown, **group_arrays(file)
         )
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def _counts(video: VideoFeatures) -> str:

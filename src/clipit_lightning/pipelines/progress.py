@@ -15,11 +15,8 @@ from clipit_lightning.core.log import log
 class Progress:
     """Logs a line a video, with the time left; a context manager, which removes the counting line in the end.
 
-    Time is shared out by the files' bytes, because a video's length is not known before it is decoded.
-
-    Args:
-        sizes: Bytes of each video that this process has to do, by its number.
-        prefix: Begins each line: which process this is, where there are several.
+    Time is shared out by the files' bytes, ``sizes`` by the videos' numbers, because a video's length is not known
+    before it is decoded. A prefix says which process this is, where there are several.
     """
 
     def __init__(self, sizes: Mapping[int, int], prefix: str = "") -> None:

@@ -29,12 +29,7 @@ class _Query(NamedTuple):
 
 
 def query_pages(run: FinishedRun, to: Path, folder: Path | None) -> Iterator[VideoPage]:
-    """The tested queries of a run, lowest F1 first.
-
-    Args:
-        run: The run.
-        to: Where the page will lie.
-        folder: Video files.
+    """The tested queries of a run, lowest F1 first, for a page at ``to``; a folder may hold video files.
 
     Raises:
         UserError: Queries or scores do not fit the store, or the folder holds none of the videos.
@@ -88,10 +83,7 @@ def _page(
     names = [video.concepts[concept] for concept in video.queries[item.query]]
     oracle = np.flatnonzero(item.oracle)
     both = len(np.intersect1d(query.chosen, oracle))
-    facts = [
-        ("Oracle", f"{len(oracle)} shots, {both} of them chosen"),
-        *([("Video file", problem)] if problem else []),
-    ]
+    facts = [("Oracle", f"{len(oracle)} shots, {both} of them chosen")]
     return VideoPage(
         title=f"{video.key}: {', '.join(names)}",
         source=f"fold {query.row['fold']}",
@@ -105,7 +97,7 @@ def _page(
             KeyFrame((at + 0.5) * seconds, pictures[at], _tags(video, at)) for at in _key_shots(query) if at in pictures
         ),
         metrics=metrics_of(query.row),
-        facts=tuple(facts),
+        facts=(*facts, ("Video file", problem)) if problem else tuple(facts),
     )
 
 

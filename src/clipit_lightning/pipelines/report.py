@@ -17,32 +17,22 @@ from clipit_lightning.training.scorers import scorer_class
 LOSS_TITLES = {
     "total": "Loss, all terms",
     "keyframe": "Loss: key frames",
-    "correlation": "Loss: correlation",
-    "diversity": "Loss: diversity",
-    "reconstruction": "Loss: reconstruction",
-    "length": "Loss: length",
-    "rarity": "Loss: rarity",
-    "language": "Loss: language",
-    "spread": "Loss: spread",
+    **{
+        name: f"Loss: {name}"
+        for name in ("correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread")
+    },
 }
 """Every term of the loss, and their sum, as they are called on a page."""
 
 
 def report(run: Path, to: Path | None = None, videos: Path | None = None, root: Path | None = None) -> Path:
-    """Write the page of a finished run.
+    """Write the page of a finished run, by default ``report.html`` in its folder, and return where it is.
 
-    Args:
-        run: Folder of the run.
-        to: The page; by default ``report.html`` in the run's folder.
-        videos: Folder with video files, called as the videos: the page then plays them and shows key frames.
-        root: Folder of the stores; by default the one that the run read.
-
-    Returns:
-        The written page.
+    It plays the videos of a folder, whose files are called as they are, and shows key frames; ``root`` holds the
+    stores, by default the one that the run read.
 
     Raises:
-        UserError: There is no finished run, a file of it is damaged, the store is missing or has changed, or the page
-            cannot be written.
+        UserError: There is no finished run, a file of it is damaged, or the store is missing or has changed.
     """
     finished = read_finished_run(run, root)
     to = to or run / "report.html"
@@ -111,7 +101,9 @@ def _folds(run: FinishedRun) -> Table:
     names = [name for name in names if len(metrics[name].folds) == len(folds)]  # no fold lacks the metric
     for position, fold in enumerate(folds):
         validation = (fold.validation or {}).get(monitor)
-        selected = "-" if fold.epoch is None else _shown_selected(run, fold.epoch)
+        selected = "-" if fold.epoch is None else str(fold.epoch + 1)
+        if fold.epoch is not None and _selected(run) == "alpha":
+            selected = f"{run.config.model.alphas[fold.epoch]:g}"
         shown = (printed(name, metrics[name].folds[position]) for name in names)
         rows.append((str(fold.fold), str(fold.queries or fold.videos), selected, printed(monitor, validation), *shown))
     columns = (
@@ -127,10 +119,6 @@ def _folds(run: FinishedRun) -> Table:
 def _selected(run: FinishedRun) -> str:
     """What validation selects: of the closed form no epoch, but a strength, whose place stands for the epoch."""
     return scorer_class(run.config.model.name).selects
-
-
-def _shown_selected(run: FinishedRun, epoch: int) -> str:
-    return f"{run.config.model.alphas[epoch]:g}" if _selected(run) == "alpha" else str(epoch + 1)
 
 
 def _charts(run: FinishedRun) -> tuple[LineChart, ...]:
@@ -151,11 +139,7 @@ def _charts(run: FinishedRun) -> tuple[LineChart, ...]:
 
 
 def _curves(path: Path) -> pd.DataFrame:
-    """What was logged, a row for each epoch; nothing where the scorer does not train.
-
-    Raises:
-        UserError: The file is damaged.
-    """
+    """What was logged, a row for each epoch; nothing where the scorer does not train."""
     if not path.exists():
         return pd.DataFrame()
     try:

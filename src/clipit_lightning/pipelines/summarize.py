@@ -52,28 +52,12 @@ def summarize(
 ) -> Path:
     """Summarize one video into a folder, ``FILES``. The same input gives the same bytes.
 
-    Each file is written atomically, the page last; other files in the folder stay. What the user should know is logged,
-    and the result.
-
-    Args:
-        video: The video.
-        to: The folder.
-        encoder: Of its frames, and of the query or the captions.
-        query: What to look for; needs an encoder with language.
-        run: Scores the steps, and without a query values shots by its protocol; by default a rule of ``zero_shot.py``.
-        budget: Largest length of the summary.
-        captioner: Captions frames, as text for a run without a query.
-        texts: The user's captions, instead.
-        stride: Take every frame whose number it divides, instead of ``rate``.
-        rate: Take frames per second.
-        batch_size: Frames that are handed to the encoder at once.
-
-    Returns:
-        The page.
+    Each file is written atomically, the page last, which is returned; other files in the folder stay. A query needs an
+    encoder with language. A run scores the steps, and without a query values shots by its protocol; by default a rule
+    of ``zero_shot.py`` does. Without a query a run may read captions, ``texts`` or by a captioner.
 
     Raises:
-        UserError: The video cannot be read, encoder, query and run do not fit, the budget is less than a frame, or the
-            folder cannot be written to.
+        UserError: The video cannot be read, encoder, query and run do not fit, or the budget is less than a frame.
     """
     _check_arguments(video, to, query)
     if run is not None:

@@ -30,20 +30,14 @@ Row = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run, whose scorers score other videos; ``read_trained_run`` reads it."""
+    """A finished run, whose scorers, by the numbers of their folds, score other videos."""
 
     path: Path
     config: Config
     result: RunResult
     scorers: dict[int, Scorer]
-    """The scorer of each fold that takes part, by its number."""
     feature_dim: int
     text_dim: int
-
-    @property
-    def made(self) -> dict[str, str]:
-        """How the features that it was trained on were made, where its store knows."""
-        return self.result.store
 
     @property
     def label(self) -> str:
@@ -66,7 +60,7 @@ class TrainedRun:
     @property
     def sampling(self) -> dict[str, int | float]:
         """The ``stride`` or ``rate`` at which its steps were sampled, where its store knows."""
-        text = self.made.get("sampling", "")
+        text = self.result.store.get("sampling", "")
         if found := re.search(r"divisible by (\d+)$", text):
             return {"stride": int(found[1])}
         found = re.search(r"each 1/(\S+) s$", text)
@@ -80,24 +74,19 @@ class TrainedRun:
         return (several or [whole]) + ([whole] if self.config.data.sentence and several else [])
 
     def check(self, encoder: Encoder, query: str | None) -> None:
-        """Check that an encoder and a query fit what it was trained on.
-
-        Raises:
-            UserError: The weights, the preprocessing or the number of features are others; a query is given that has no
-                effect; or none is given where every summary had one.
-        """
-        named = self.made.get("encoder") or self.result.features
-        given = encoder.provenance()
-        other = [word for key, word in _SAME.items() if "encoder" in self.made and self.made.get(key) != given.get(key)]
+        """Raise a UserError where an encoder or a query, or none, does not fit what it was trained on."""
+        made, given = self.result.store, encoder.provenance()  # the store says how features were made, where it knows
+        named = made.get("encoder") or self.result.features
+        other = [word for key, word in _SAME.items() if "encoder" in made and made.get(key) != given.get(key)]
         if other or encoder.feature_dim != self.feature_dim:
             why = f"other {other[0]}" if other else f"{encoder.feature_dim} features, not {self.feature_dim}"
             way_out = f"give --encoder {named}, with the weights of then"
-            if "encoder" not in self.made:
+            if "encoder" not in made:
                 way_out = "train on a store of `clipit prepare`, which says by which encoder it was made"
             raise UserError(
                 f"{self.path}: was trained on features {named!r}; {encoder.name} gives others ({why}); {way_out}"
             )
-        if "encoder" not in self.made:
+        if "encoder" not in made:
             log.info(
                 f"NOTE: {self.path} was trained on features {named!r}, and its store does not say which encoder made "
                 f"them; if that was not {encoder.name}, the scores mean nothing"
@@ -108,14 +97,9 @@ class TrainedRun:
             raise UserError(f"{self.path}: was trained to summarize by a query; give one with --query")
 
     def scores(self, features: NDArray[np.float32], text: NDArray[np.float32] | None) -> Row:
-        """Scores of a video's steps, the mean over the folds, between 0 and 1, (steps,).
+        """Scores from features of the steps, (steps, features), and of text, (tokens, features) or None.
 
-        Args:
-            features: Of the steps, (steps, features).
-            text: Of the text tokens, (tokens, features), or None.
-
-        Raises:
-            UserError: Text features do not fit, or a score is not finite.
+        They are the mean over the folds, between 0 and 1, (steps,). What does not fit or is not finite is a UserError.
         """
         tokens = torch.zeros(0, self.text_dim) if text is None else torch.from_numpy(text)  # (tokens, features)
         if tokens.shape[1] != self.text_dim:
@@ -131,11 +115,7 @@ class TrainedRun:
 
 
 def read_trained_run(path: Path, fold: int | None = None) -> TrainedRun:
-    """Read a run, with the weights of the epochs that it selected.
-
-    Args:
-        path: Its folder.
-        fold: The fold whose scorer scores; by default all, and their scores are averaged.
+    """Read a run, with the weights of the epochs that it selected; one fold, or by default all.
 
     Raises:
         UserError: There is no finished run, a file of it is damaged, it has no such fold, or nothing in it is trained.

@@ -41,17 +41,10 @@ class Captioner:
     """Frames (frames, height, width, 3) of a batch to their captions."""
     batch_size: int = 8
     cache: Path | None = None
-    """Folder with one small JSON file a caption, named by its key; several processes may share it."""
+    """Folder with one JSON file a caption, named by its key; several processes may share it."""
 
     def caption(self, frames: NDArray[np.uint8]) -> list[str]:
-        """Caption frames; those in the cache are not computed again.
-
-        Args:
-            frames: RGB, uint8 (frames, height, width, 3).
-
-        Returns:
-            A caption a frame; empty where the model writes nothing.
-        """
+        """Caption RGB frames, uint8 (frames, height, width, 3); a text is empty where the model writes nothing."""
         check_frames(frames)
         keys = [self.key(frame) for frame in frames]
         captions = {key: text for key in keys if (text := self._cached(key)) is not None}
@@ -102,14 +95,8 @@ def load_captioner(
 ) -> Captioner:
     """Load an image-to-text model: BLIP, GIT, ViT-GPT2, BLIP-2, Florence-2, PaliGemma, chat models as LLaVA, ...
 
-    Args:
-        name: A name on the hub (``Salesforce/blip-image-captioning-base``) or a folder; a leading ``hf:`` is allowed.
-        device: ``auto``, ``cpu``, ``cuda``, ...
-        precision: Of the model; ``auto`` is bf16 where the hardware has it.
-        batch_size: Frames at once.
-        max_new_tokens: Length that a caption is cut at, tokens.
-        prompt: For models that take one (``<CAPTION>`` for Florence-2); chat models are asked for a short sentence.
-        cache: Folder that keeps captions; None keeps none.
+    The name is one on the hub (``Salesforce/blip-image-captioning-base``) or a folder, after ``hf:`` or not. The prompt
+    is for models that take one (``<CAPTION>`` for Florence-2); chat models are asked for a short sentence.
 
     Raises:
         UserError: The model is not there, not loadable, or writes no text about images.

@@ -3,9 +3,8 @@
 JSON: a list, or an object with a list under ``captions``, of ``{"time": 12.5, "text": "a dog runs"}`` or
 ``{"start": 12.5, "end": 14, "text": "a dog runs"}``; times are seconds from the start of the video.
 
-Subtitles: SubRip (``.srt``) and WebVTT (``.vtt``, https://www.w3.org/TR/webvtt1), read by pysubs2, in any encoding.
-Markup and entities are taken out, lines of a cue are joined. pysubs2 takes a damaged line of times for text of the cue
-before it, so times are checked first; and it knows neither names and comments nor times within a cue of WebVTT.
+Subtitles: SubRip and WebVTT (https://www.w3.org/TR/webvtt1), read by pysubs2. It takes a damaged line of times for text
+of the cue before it, so times are checked first; and it knows neither names, comments nor times within a cue of WebVTT.
 """
 
 import html
@@ -15,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,22 +25,15 @@ from pysubs2.formats.webvtt import WebVTTFormat
 from clipit_lightning.core.errors import UserError
 
 KINDS = (".json", ".srt", ".vtt")
-"""Types of files that captions are read from."""
 
 _EXAMPLE = '{"time": 12.5, "text": "a dog runs"}'
 _TIME_LINE = "00:00:01,000 --> 00:00:02,500"
-_LIKE_TIMES = re.compile(
-    r"\s*\d+:\d+(:\d+[.,]\d+ *-|.*-->)"
-)  # a clock at the line's start, and an arrow or half of one
+# a clock at the line's start, and an arrow or half of one
+_LIKE_TIMES = re.compile(r"\s*\d+:\d+(:\d+[.,]\d+ *-|.*-->)")
 _TIME_IN_CUE = re.compile(r"<\d[\d:.]*>")
 
-
-class Cue(NamedTuple):
-    """A text and the seconds that it holds for."""
-
-    start: float
-    end: float
-    text: str
+Cue = tuple[float, float, str]
+"""Start, end, text."""
 
 
 @dataclass(frozen=True)
@@ -66,21 +58,12 @@ def read_captions(path: Path) -> Captions:
         cues = _subtitle_cues(path, text, WebVTTFormat if path.suffix.lower() == ".vtt" else SubripFormat)
     if not cues:
         raise UserError(f"{path}: it holds no caption; remove it or write one, as {_EXAMPLE} in a .json")
-    starts, ends, texts = zip(*sorted(cues, key=lambda cue: (cue.start, cue.end)), strict=True)
+    starts, ends, texts = zip(*sorted(cues, key=lambda cue: cue[:2]), strict=True)
     return Captions(texts, starts, ends)
 
 
 def read_text(path: Path, what: str, kinds: Sequence[str]) -> str:
-    """Text of a user's file of unknown encoding: by its byte order mark, else UTF-8, else Latin-1.
-
-    Args:
-        path: The file.
-        what: What it holds, in the plural, for messages.
-        kinds: Types that it may have, such as ``.json``.
-
-    Raises:
-        UserError: It has another type, is missing, or is no text.
-    """
+    """Text of a file of ``what``: by its byte order mark, else UTF-8, else Latin-1; a UserError if it is none."""
     kind = path.suffix.lower()
     if kind not in kinds:
         raise UserError(f"{path}: {what} are read from {', '.join(kinds)}, not from {kind or 'a file of no type'}")
@@ -99,11 +82,7 @@ def read_text(path: Path, what: str, kinds: Sequence[str]) -> str:
 
 
 def json_entries(path: Path, text: str, name: str) -> Iterator[tuple[str, Any]]:
-    """The entries of a JSON list, or of one under ``name`` of an object, each after where it stands, for messages.
-
-    Raises:
-        UserError: It is not JSON, or no such list.
-    """
+    """Entries of a JSON list, or of one under ``name`` of an object (else a UserError), each after where it stands."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -119,15 +98,8 @@ def frames_to_caption(shots: NDArray[np.int64], picks: NDArray[np.int64], count:
 
     With at least ``count`` shots, the middle step of evenly spread shots; with fewer, all shots, and more steps in the
     longer ones: each further step goes where steps per caption are most (d'Hondt's method), evenly inside the shot.
-    Shots without a step take no part.
-
-    Args:
-        shots: First and last frame of each, (shots, 2).
-        picks: Frame of each step, ascending, (steps,).
-        count: How many to caption.
-
-    Returns:
-        Ascending indices of steps, ``min(count, steps)`` of them; all steps where no shot holds one.
+    Shots, (shots, 2), without a step take no part, and where none has one the video counts as a shot. Picks are the
+    frames of the steps, ascending, (steps,). The indices of ``min(count, steps)`` of them are returned, ascending.
     """
     if not len(picks) or count < 1:
         return np.empty(0, dtype=np.int64)
@@ -161,7 +133,7 @@ def _json_cue(where: str, entry: Any) -> Cue:  # noqa: ANN401 - whatever JSON ho
             raise UserError(f"{where}: its time is {value!r}, it should be seconds from 0; write it as {_EXAMPLE}")
     if end < start:
         raise UserError(f"{where} ends ({end}) before it starts ({start}); times are seconds")
-    return Cue(float(start), float(end), " ".join(text.split()))
+    return float(start), float(end), " ".join(text.split())
 
 
 def _subtitle_cues(path: Path, text: str, form: type[SubripFormat]) -> list[Cue]:
@@ -188,4 +160,4 @@ def _subtitle_cues(path: Path, text: str, form: type[SubripFormat]) -> list[Cue]
             kept.append(_TIME_IN_CUE.sub("", line))
     events = SSAFile.from_string("\n".join(kept + number_of_next), "vtt" if vtt else "srt")
     texts = [" ".join(html.unescape(event.plaintext).split()) for event in events]
-    return [Cue(event.start / 1000, event.end / 1000, text) for event, text in zip(events, texts, strict=True) if text]
+    return [(event.start / 1000, event.end / 1000, text) for event, text in zip(events, texts, strict=True) if text]

@@ -16,8 +16,6 @@ from clipit_lightning.video.preprocess import Preprocessing, check_frames, fit, 
 if TYPE_CHECKING:
     import torch
 
-Transform = Callable[[NDArray[np.uint8]], Mapping[str, Any]]
-
 
 @dataclass(frozen=True)
 class Backbone:
@@ -31,8 +29,7 @@ class Backbone:
     text_features: Callable[..., torch.Tensor]
     """From tokens to features (texts, features)."""
     libraries: tuple[str, ...]
-    """Distributions that compute the features."""
-    transform: Transform | None = None
+    transform: Callable[[NDArray[np.uint8]], Mapping[str, Any]] | None = None
     """The model's own transform, where the preprocessing is ``native``."""
 
 
@@ -40,7 +37,8 @@ class ClipEncoder:
     """An image and a text encoder of the same weights, in batches, on any device. An ``Encoder``.
 
     Features are float32 and of unit norm, whatever the precision of the model. With bf16 or fp16 the whole
-    model is in it; in the tests' small models its features have a cosine above 0.999 with those of fp32.
+    model is in it; in the tests' small models its features have a cosine above 0.999 with those of fp32. A model that
+    overflows in its precision is a UserError.
     """
 
     def __init__(
@@ -54,30 +52,17 @@ class ClipEncoder:
         self.feature_dim = self.encode_texts(["a photo"]).shape[1]
 
     def encode_images(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features of frames, unit norm.
-
-        Args:
-            frames: RGB, uint8 (frames, height, width, 3): of the encoder's size, or any other.
-
-        Returns:
-            (frames, features).
-
-        Raises:
-            UserError: The model overflows in its precision.
-        """
+        """Features of RGB frames of any size, uint8 (frames, height, width, 3): unit norm, (frames, features)."""
         check_frames(frames)
         return self._joined([self._image_batch(batch) for batch in _batches(frames, self._batch_size)])
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
-        """Features of texts, unit norm: (texts, features). What is longer than the model's context is cut off.
-
-        Raises:
-            UserError: The model overflows in its precision.
-        """
-        return self._joined([self._text_batch(batch) for batch in _batches(texts, self._batch_size)])
+        """Features of texts, unit norm, (texts, features). What is longer than the model's context is cut off."""
+        tokens = map(self._backbone.tokenize, _batches(texts, self._batch_size))
+        return self._joined([self._unit(self._backbone.text_features, self._moved(batch)) for batch in tokens])
 
     def provenance(self) -> dict[str, str]:
-        """What a store records: encoder, hash of its weights, preprocessing, precision, versions."""
+        """What a store records."""
         return {
             "encoder": self.name,
             "weights_sha256": self.fingerprint,
@@ -93,9 +78,6 @@ class ClipEncoder:
             images = fit(frames, self.preprocessing)
             inputs = {"images": normalise(images, self.preprocessing, self._device, self._dtype)}
         return self._unit(self._backbone.image_features, inputs)
-
-    def _text_batch(self, texts: list[str]) -> NDArray[np.float32]:
-        return self._unit(self._backbone.text_features, self._moved(self._backbone.tokenize(texts)))
 
     def _moved(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs on the model's device; fractions in its precision, whole numbers (tokens, masks) as they are."""

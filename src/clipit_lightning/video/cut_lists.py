@@ -21,11 +21,8 @@ def cut_list_csv(shots: Shots, seconds: Sequence[tuple[float, float]]) -> str:
 def cut_list_edl(seconds: Sequence[tuple[float, float]], fps: float, clip: str, has_audio: bool = True) -> str:
     """The shots as an edit decision list (CMX 3600) with non-drop-frame timecodes, which editing programs import.
 
-    Args:
-        seconds: Start and end of each shot in the source.
-        fps: Frames per second of the editor's timeline; a timecode counts frames of that rate, 30 a second for 29.97.
-        clip: File name of the source.
-        has_audio: Whether the cuts hold for sound too.
+    A timecode counts frames of the editor's timeline, ``fps`` a second, of 29.97 as 30. ``seconds`` are each shot's
+    start and end in the source, whose file is called ``clip``.
     """
     lines = [f"TITLE: {Path(clip).stem}", "FCM: NON-DROP FRAME", ""]
     at = 0

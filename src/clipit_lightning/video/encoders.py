@@ -17,7 +17,7 @@ for in the cache folder first.
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,31 +33,19 @@ KINDS = ("open_clip:MODEL/PRETRAINED", "hf:NAME_OR_FOLDER", "hsv")
 class Encoder(Protocol):
     """Frames and texts to features. The same input gives the same features on the same machine and versions."""
 
-    @property
-    def name(self) -> str:
-        """As the user chose it, and as a store records it."""
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """Size, resize, mean and std; a decoder may scale straight to it."""
-
-    @property
-    def feature_dim(self) -> int:
-        """Features of a frame, and of a text."""
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights, whatever file they came from; of the definition where there are none."""
+    name: str
+    """As the user chose it, and as a store records it."""
+    preprocessing: Preprocessing
+    """A decoder may scale straight to it."""
+    feature_dim: int
+    fingerprint: str
+    """SHA-256 of the weights, whatever file they came from; of the definition where there are none."""
 
     def encode_images(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB frames (frames, height, width, 3) to features of unit norm (frames, features)."""
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
-        """Texts to features of unit norm (texts, features), in the space of the frames.
-
-        Raises:
-            UserError: The encoder has no language.
-        """
+        """Texts to features of unit norm (texts, features), in the space of the frames; a UserError if it cannot."""
 
     def provenance(self) -> dict[str, str]:
         """What a store records beside ``name``: weights, preprocessing, precision, versions."""
@@ -66,12 +54,10 @@ class Encoder(Protocol):
 class HsvEncoder:
     """Colour histograms in the spirit of VSUMM; no weights, so nothing to download. An ``Encoder`` of images only.
 
-    VSUMM (de Avila et al., Pattern Recognition Letters 2011, section 3.2) describes a frame by the histogram of its
-    hue in 16 bins. Here saturation and value have 8 bins each beside it, grey pixels (whose hue is noise: less than
-    a tenth of full chroma) have one of their own, and each of 3 x 3 cells of the frame has its histograms, so that
-    the layout counts too: 9 x (16 + 1 + 8 + 8) = 297 features. Histograms sum to one and the features are their
-    square roots over a common norm: the scalar product of two frames is the mean Bhattacharyya coefficient of their
-    histograms, 1 where they are alike.
+    VSUMM (de Avila et al., Pattern Recognition Letters 2011, section 3.2) has the histogram of a frame's hue in 16
+    bins. Here are also 8 bins of saturation, 8 of value and one of grey pixels (whose hue is noise: less than a tenth
+    of full chroma), for each of 3 x 3 cells: 9 x (16 + 1 + 8 + 8) = 297 features, the square roots of shares. The
+    scalar product of two frames is the mean Bhattacharyya coefficient of their histograms, 1 where they are alike.
     """
 
     name = "hsv"
@@ -81,17 +67,13 @@ class HsvEncoder:
     fingerprint = "hsv-1:128:3x3:16+1:8:8:26"  # there are no weights; a change of the numbers above changes this
 
     def encode_images(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Histograms of frames: (frames, 297), unit norm."""
+        """Histograms of frames, (frames, 297), unit norm."""
         check_frames(frames)
         batches = [self._batch(frames[start : start + 32]) for start in range(0, len(frames), 32)]
         return np.concatenate(batches) if batches else np.zeros((0, self.feature_dim), np.float32)
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
-        """Raise: colours have no language.
-
-        Raises:
-            UserError: Always.
-        """
+        """Raise a UserError: colours have no language."""
         raise UserError(f"encoder hsv has no language; for a query or captions choose {KINDS[0]} or {KINDS[1]}")
 
     def provenance(self) -> dict[str, str]:
@@ -112,9 +94,7 @@ class HsvEncoder:
         bins = [hue_bin] + [(channel.astype(np.int64) * self.levels) >> 8 for channel in (saturation, value)]
         widths = (self.hues + 1, self.levels, self.levels)
         histograms = [self._histograms(channel, width) for channel, width in zip(bins, widths, strict=True)]
-        shares = np.concatenate(histograms, axis=2).reshape(
-            len(frames), -1
-        )  # (frames, cells * bins), each third sums to 1
+        shares = np.concatenate(histograms, axis=2).reshape(len(frames), -1)  # (frames, cells * bins)
         return np.sqrt(shares / (len(widths) * self.cells**2)).astype(np.float32)
 
     def _histograms(self, bins: NDArray[np.int64], width: int) -> NDArray[np.float64]:
@@ -128,9 +108,7 @@ class HsvEncoder:
         return np.asarray(histograms / histograms.sum(axis=2, keepdims=True), dtype=np.float64)
 
 
-def hsv(
-    images: NDArray[np.uint8],
-) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+def hsv(images: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
     """Hue (0 to below 6, 0 where grey), saturation, value and chroma (0 to 255) of RGB pixels (..., 3)."""
     high, low = images.max(axis=-1), images.min(axis=-1)
     chroma = high - low
@@ -145,13 +123,9 @@ def hsv(
 
 
 def make_encoder(name: str, device: str = "auto", precision: Precision = "fp32", batch_size: int = 32) -> Encoder:
-    """Load the encoder of that name; the forms stand at the head of this module.
+    """Load the encoder of that name, whose forms stand at the head of this module.
 
-    Args:
-        name: ``open_clip:MODEL/PRETRAINED``, ``hf:NAME_OR_FOLDER`` or ``hsv``.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...; ``hsv`` always counts on the CPU.
-        precision: Of the model; ``auto`` is bf16 where the hardware has it (GPUs, CPUs with AMX).
-        batch_size: Frames or texts at once.
+    The device is ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...; ``hsv`` always counts on the CPU.
 
     Raises:
         UserError: The name, the device or the weights are not usable; the message says what to do.

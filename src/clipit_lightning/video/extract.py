@@ -1,12 +1,11 @@
 """One raw video to all that a store or a summary needs: features of its steps, shots, captions, and their provenance.
 
-The video is decoded once, in sequence, by a thread that runs ahead of the encoder by a few batches; frames are dropped
-as soon as they are encoded, so that memory does not grow with the video beyond its features. A captioner's few frames
-are decoded in a second pass, because the shots that they are spread by are known only at the end of the first.
+The video is decoded once, by a thread that runs ahead of the encoder by a few batches. A captioner's few frames are
+decoded in a second pass, because the shots that they are spread by are known only at the end of the first.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,6 @@ from clipit_lightning.video.reader import VideoInfo, VideoReader
 
 N_CAPTIONS = 7
 """Frames that a captioner is given; the number in the implementations of CLIP-It known to us."""
-
 AHEAD = 2
 """Batches that are decoded while the encoder works on one."""
 BATCH_BYTES = 64_000_000
@@ -38,27 +36,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class VideoFeatures:
-    """One raw video: the steps with their features, the shots, the captions."""
+    """One raw video: when its frames are shown, the steps, the shots, the captions in time order; times are seconds.
+
+    ``picks`` are the frame numbers of the steps, ``change_points`` the first and last frame of each shot, inclusive.
+    Features have unit norm; those of captions are by the same encoder, None without captions or without its language.
+    """
 
     info: VideoInfo
-    frame_times: NDArray[np.float64]
-    """Seconds at which each frame is shown, (frames,)."""
-    picks: NDArray[np.int64]
-    """Frame number of each step, increasing, (steps,)."""
-    times: NDArray[np.float64]
-    """Seconds at which each step is shown, (steps,)."""
-    features: NDArray[np.float32]
-    """Frame features of unit norm, (steps, features)."""
-    change_points: NDArray[np.int64]
-    """First and last frame of each shot, inclusive, covering the video, (shots, 2)."""
+    frame_times: NDArray[np.float64]  # (frames,)
+    picks: NDArray[np.int64]  # (steps,)
+    times: NDArray[np.float64]  # (steps,)
+    features: NDArray[np.float32]  # (steps, features)
+    change_points: NDArray[np.int64]  # (shots, 2)
     captions: tuple[str, ...]
-    """In time order, (captions,)."""
-    caption_times: NDArray[np.float64]
-    """Seconds at which each caption starts, (captions,)."""
-    caption_features: NDArray[np.float32] | None
-    """Their embeddings by the same encoder, (captions, features); None without captions or without its language."""
+    caption_times: NDArray[np.float64]  # (captions,)
+    caption_features: NDArray[np.float32] | None  # (captions, features)
     provenance: dict[str, str]
-    """How all this was made, as a store records it."""
 
 
 def extract_features(
@@ -74,27 +67,19 @@ def extract_features(
 ) -> VideoFeatures:
     """Decode, encode, cut into shots and caption one video. The same input gives the same result.
 
-    Shots are cut by kernel temporal segmentation of the features, ceil(n_frames / 150) of them.
-
-    Args:
-        path: The video.
-        encoder: Of its frames, and of captions where it has language.
-        stride: Take every frame whose number it divides, instead of ``rate``.
-        rate: Take frames per second.
-        captioner: Captions ``n_captions`` frames, spread over the video by its shots.
-        n_captions: How many.
-        texts: The user's captions or subtitles, all of them; instead of a captioner.
-        batch_size: Frames that are handed to the encoder at once; as in ``make_encoder``.
-        progress: Takes the seconds of the video that are encoded, after each batch.
+    Shots are cut by kernel temporal segmentation of the features, ceil(n_frames / 150) of them. Captions are ``texts``,
+    the user's own, or the captioner's of ``n_captions`` frames, spread over the video by its shots; the encoder embeds
+    them where it has language. ``progress`` takes the seconds of the video that are encoded, after each batch.
 
     Raises:
         UserError: The file cannot be read as a video, the sampling makes no sense, or the captions are of another one.
     """
     reader = VideoReader(path)
-    geometry = _geometry(encoder)
+    preprocessing = encoder.preprocessing  # where a model crops less than it resizes to, the encoder cuts the rest
+    geometry = None if preprocessing.mode == "native" else Geometry(preprocessing.side, preprocessing.mode)
     steps, features = [], []
     for batch in ahead(_batches(sample_frames(reader, geometry, stride, rate), batch_size)):
-        features.append(encoder.encode_images(_images(batch)))
+        features.append(encoder.encode_images(np.stack([sample.image for sample in batch])))
         steps += [(sample.number, sample.time) for sample in batch]
         if progress:
             progress(steps[-1][1])
@@ -132,12 +117,6 @@ def provenance(
     return made | (captioner.provenance() if captioner and not texts else {})
 
 
-def _geometry(encoder: Encoder) -> Geometry | None:
-    """What the decoder scales to: where a model crops less than it resizes to, the encoder cuts the rest."""
-    preprocessing = encoder.preprocessing
-    return None if preprocessing.mode == "native" else Geometry(preprocessing.side, preprocessing.mode)
-
-
 def _batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
     """Frames in batches of one picture size: whole frames may change theirs in the middle of a video."""
     waiting: list[Sample] = []
@@ -149,11 +128,6 @@ def _batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
         waiting.append(sample)
     if waiting:
         yield waiting
-
-
-def _images(batch: Sequence[Sample]) -> NDArray[np.uint8]:
-    """The pictures of a batch, (frames, height, width, 3)."""
-    return np.stack([sample.image for sample in batch])
 
 
 def ahead(batches: Iterator[T]) -> Iterator[T]:
@@ -188,6 +162,7 @@ def _captions(
     elif captioner is not None:
         frames = whole_frames(info.path, picks[frames_to_caption(shots, picks, n_captions)].tolist())
         for batch in _batches(frames, captioner.batch_size):
-            timed += zip(captioner.caption(_images(batch)), (sample.time for sample in batch), strict=True)
+            texts_of_batch = captioner.caption(np.stack([sample.image for sample in batch]))
+            timed += zip(texts_of_batch, (sample.time for sample in batch), strict=True)
         timed = [(text, time) for text, time in timed if text]  # where the model writes nothing there is no caption
     return tuple(text for text, _ in timed), np.array([start for _, start in timed], dtype=np.float64)

@@ -7,8 +7,7 @@ One definition of sampling, used wherever steps are made:
   frame that is the first for several targets is taken once. Containers round times to a millisecond, so half a
   millisecond short counts as at.
 
-Frames are decoded in sequence and never sought: seeking each sample decodes the frames from the last key frame on,
-again and again. Only sampled frames are scaled, in one step by swscale from the decoder's own format.
+Frames are decoded in sequence and never sought; only sampled frames are scaled, in one step by swscale.
 """
 
 import io
@@ -43,12 +42,10 @@ _SCALING = (
 
 @dataclass(frozen=True)
 class Geometry:
-    """The picture that an encoder takes.
+    """The square picture that an encoder takes, ``size`` pixels a side.
 
-    Attributes:
-        size: Pixels of a side; the picture is square.
-        mode: ``crop`` scales the shorter side to ``size`` and cuts out the centre, as CLIP's own transform does;
-            ``squash`` scales both sides to ``size``, as SigLIP's does.
+    ``crop`` scales the shorter side to it and cuts out the centre, as CLIP's own transform does; ``squash`` scales both
+    sides, as SigLIP's does.
     """
 
     size: int
@@ -71,11 +68,7 @@ class Sample(NamedTuple):
 
 
 def sampling_name(stride: int | None = None, rate: float = RATE) -> str:
-    """The sampling in words, as a store records it.
-
-    Raises:
-        UserError: The stride is below 1, or the rate is not a positive number.
-    """
+    """The sampling in words, as a store records it; a UserError if the stride is below 1, or the rate not positive."""
     if stride is not None and stride < 1:
         raise UserError(f"stride {stride}: give a whole number of frames from 1 on, such as {STRIDE}")
     if stride is None and not 0 < rate < math.inf:
@@ -86,10 +79,7 @@ def sampling_name(stride: int | None = None, rate: float = RATE) -> str:
 def shot_seconds(shots: Shots, times: NDArray[np.floating], duration: float) -> list[tuple[float, float]]:
     """When shots begin and end, in seconds: a shot lasts until the frame after its last one is shown.
 
-    Args:
-        shots: First and last frame number of each shot, inclusive.
-        times: Seconds at which each frame is shown, (frames,).
-        duration: Seconds at which the last frame ends.
+    Frames are shown at ``times``, (frames,), and the last one until ``duration``.
     """
     ends = np.append(times[1:], duration)  # (frames,)
     return [(float(times[first]), float(ends[last])) for first, last in shots]
@@ -100,26 +90,19 @@ def sample_frames(
 ) -> Iterator[Sample]:
     """Decode a video in sequence and yield its sampled frames, upright, scaled for an encoder.
 
-    Args:
-        source: The file, or a reader of it, whose ``info()`` and ``times`` are complete afterwards.
-        geometry: The picture that the encoder takes; None is the whole frame as shown (height, width, 3), unscaled.
-        stride: Take every frame whose number it divides; instead of ``rate``.
-        rate: Take frames per second.
+    Without a geometry they are whole, as shown (height, width, 3). A reader as source is complete afterwards.
 
     Raises:
         UserError: The file cannot be read as a video, or the sampling makes no sense.
     """
     sampling_name(stride, rate)
     reader = source if isinstance(source, VideoReader) else VideoReader(source)
-    return _samples(reader, geometry, _by_rate(rate) if stride is None else _by_stride(stride))
+    by_stride = None if stride is None else lambda number, time: number % stride == 0
+    return _samples(reader, geometry, by_stride or _by_rate(rate))
 
 
 def whole_frames(path: Path, frame_numbers: Iterable[int]) -> Iterator[Sample]:
-    """Yield some frames as shown, upright, unscaled, (height, width, 3), in order; one pass up to the last of them.
-
-    Raises:
-        UserError: The file cannot be read as a video.
-    """
+    """Yield some frames as shown, upright, unscaled, (height, width, 3), in order; one pass up to the last of them."""
     wanted = set(frame_numbers)
     for sample in _samples(VideoReader(path), None, lambda number, time: number in wanted) if wanted else ():
         yield sample
@@ -133,12 +116,16 @@ def thumbnails(path: Path, frame_numbers: Iterable[int], width: int) -> dict[int
     Raises:
         UserError: The file cannot be read as a video, or ends before one of the frames.
     """
+    from PIL import Image
+
     wanted, pictures, scale = set(frame_numbers), dict[int, bytes](), _Scaler()
     for frame in VideoReader(path) if wanted else ():
         if frame.number in wanted:
             shown = _shown_size(frame)
             height = max(1, min(round(width * shown[1] / shown[0]), _WIDEST * width))
-            pictures[frame.number] = _jpeg(scale(frame.picture, width, height))
+            file, image = io.BytesIO(), np.ascontiguousarray(scale(frame.picture, width, height))
+            Image.fromarray(image).save(file, "JPEG", quality=80)
+            pictures[frame.number] = file.getvalue()
         if len(pictures) == len(wanted):
             return pictures
     if missing := sorted(wanted - set(pictures)):
@@ -149,8 +136,8 @@ def thumbnails(path: Path, frame_numbers: Iterable[int], width: int) -> dict[int
 def orientation(picture: VideoFrame) -> tuple[bool, bool, bool]:
     """How a stored frame becomes upright, from its display matrix: swap axes, mirror sides, mirror top and bottom.
 
-    The matrix maps a stored point (x, y) to (a x + c y, b x + d y), see FFmpeg's libavutil/display.h; a quarter turn
-    has a = d = 0. Other angles take the nearest of the eight.
+    The matrix maps a stored point (x, y) to (a x + c y, b x + d y), see FFmpeg's libavutil/display.h; other angles take
+    the nearest of the eight.
     """
     side: Any = picture.side_data.get("DISPLAYMATRIX")
     if side is None:
@@ -189,10 +176,6 @@ def _samples(
                 yield Sample(frame.number, frame.time, _centre(image, geometry.size))
 
 
-def _by_stride(stride: int) -> Callable[[int, float], bool]:
-    return lambda number, time: number % stride == 0
-
-
 def _by_rate(rate: float) -> Callable[[int, float], bool]:
     target = 0
 
@@ -222,12 +205,9 @@ class _Scaler:
 
 
 class FrameFlattener:
-    """Makes upright copies of frames, in 8 bits 4:2:0 and of one even size: the H.264 that is played everywhere.
+    """Makes upright copies of frames, in 8 bits 4:2:0 and the first one's size made even, as H.264 needs to be played.
 
     Where a side is odd its last line is there twice. A copy has no side data, so that nothing turns it again.
-
-    Args:
-        first: The frame whose size all copies take.
     """
 
     def __init__(self, first: VideoFrame) -> None:
@@ -269,11 +249,3 @@ def _centre(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """The central square (size, size, 3), with torchvision's rounding."""
     top, left = (round((side - size) / 2) for side in image.shape[:2])
     return np.ascontiguousarray(image[top : top + size, left : left + size])
-
-
-def _jpeg(image: NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(file, "JPEG", quality=80)
-    return file.getvalue()

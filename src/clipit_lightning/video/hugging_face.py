@@ -27,22 +27,16 @@ def load_transformers(name: str) -> Backbone:
     """Load what stands behind ``hf:``: a name on the hub, a folder, or a weights file in its folder.
 
     Raises:
-        UserError: No such name, file or folder; not a model of images and text; weights damaged, of another
-            architecture, or not to be had.
+        UserError: No such model, or none of images and text; weights damaged, of another one, or not to be had.
     """
-    wanted = name.removeprefix("hf:")
-    if not wanted:
-        raise UserError(f"{name}: name a model on the hub, as hf:openai/clip-vit-base-patch32, or {_LOCAL}")
     return load(name, partial(_build, name), _LOCAL)
 
 
 def load(name: str, build: Callable[..., T], instead: str) -> T:
     """Load from a folder or file here, by the form of the name or because there is one; else from cache or hub.
 
-    Args:
-        name: A name on the hub, a folder, or a weights file in its folder; with or without ``hf:``.
-        build: Called with the folder or the name on the hub, and options of ``load_model``.
-        instead: How to name a local copy, for messages.
+    ``build`` is called with the folder or the name on the hub, and options of ``load_model``; ``instead`` is how to
+    name a local copy, for messages.
 
     Raises:
         UserError: There is no such model here, or it does not load.
@@ -71,11 +65,7 @@ def load_model(
     weights_file: str | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """Load a model of transformers whole: a weight that the file lacks would be random, so it is an error.
-
-    Raises:
-        UserError: The file lacks weights, or has them in another shape.
-    """
+    """Load a model of transformers whole: a weight that the file lacks would be random, so it is a UserError."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(wanted)
@@ -100,7 +90,10 @@ def _build(name: str, wanted: str, **options: Any) -> Backbone:  # noqa: ANN401 
     if not (hasattr(processor, "image_processor") and hasattr(processor, "tokenizer")):
         raise UserError(f"{name}: its image processor or its tokenizer is missing; copy the whole folder")
     preprocessing = preprocessing_of(processor.image_processor)
-    own = preprocessing.mode == "native"
+
+    def own(frames: NDArray[np.uint8]) -> dict[str, torch.Tensor]:  # images of any shape (SigLIP 2 NaFlex), or padded
+        return dict(processor.image_processor(list(frames), input_data_format="channels_last", return_tensors="pt"))
+
     return Backbone(
         model,
         preprocessing,
@@ -108,7 +101,7 @@ def _build(name: str, wanted: str, **options: Any) -> Backbone:  # noqa: ANN401 
         tokenize=partial(_tokens, processor.tokenizer, model.config),
         text_features=lambda **tokens: _pooled(model.get_text_features(**tokens)),
         libraries=("transformers", "torch"),
-        transform=partial(_own_transform, processor.image_processor) if own else None,
+        transform=own if preprocessing.mode == "native" else None,
     )
 
 
@@ -150,11 +143,6 @@ def _image_features(model: Any, images: torch.Tensor | None = None, **own: torch
 def _pooled(output: Any) -> torch.Tensor:  # noqa: ANN401 - an output object, a tensor in older versions
     features: torch.Tensor = getattr(output, "pooler_output", output)
     return features
-
-
-def _own_transform(processor: Any, frames: NDArray[np.uint8]) -> dict[str, torch.Tensor]:  # noqa: ANN401
-    """The image processor itself, for models that take images of any shape (SigLIP 2 NaFlex) or pad them."""
-    return dict(processor(images=list(frames), input_data_format="channels_last", return_tensors="pt"))
 
 
 def _tokens(tokenizer: Any, config: Any, texts: list[str]) -> dict[str, torch.Tensor]:  # noqa: ANN401

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.video import pretrained
@@ -17,7 +13,7 @@ from clipit_lightning.video.clip import Backbone
 from clipit_lightning.video.preprocess import Interpolation, Mode, Preprocessing
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 _WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".npz")
 _LOCAL = "a local copy as `open_clip:MODEL//path/to/pretrained.safetensors` or `open_clip:/path/to/folder`"
@@ -32,6 +28,8 @@ def load_open_clip(name: str) -> Backbone:
     Raises:
         UserError: No such model, tag, file or folder; weights damaged, of another model, or not to be had.
     """
+    import open_clip  # type: ignore[import-untyped]
+
     wanted = name.removeprefix("open_clip:")
     if wanted.startswith("hf-hub:"):
         return pretrained.from_cache_or_hub(name, partial(_build, wanted), _LOCAL)
@@ -42,24 +40,34 @@ def load_open_clip(name: str) -> Backbone:
         _weights_in(name, folder)
         return pretrained.from_disk(name, folder, partial(_build, f"local-dir:{folder}"))
     model, _, tag = wanted.partition("/")
-    _check_model(name, model)
+    if model not in (known := open_clip.list_models()):
+        near = get_close_matches(model, known, n=4, cutoff=0.5) or known[:4]
+        raise UserError(f"{name}: open_clip has no model {model}; near it: {', '.join(near)}; it has {len(known)}")
     if "/" in tag or tag.endswith(_WEIGHT_FILES):
         path = pretrained.existing_path(name, tag)
         return _from_file(name, model, _weights_in(name, path) if path.is_dir() else path)
-    config = _tag(name, model, tag)
+    config: dict[str, Any] = open_clip.get_pretrained_cfg(model, tag) if tag else {}
+    if not config:
+        known = open_clip.list_pretrained_tags_by_model(model)
+        near = get_close_matches(tag, known, n=4, cutoff=0.3) or known[:4]
+        tags = f"such as {', '.join(near)}" if near else "of which open_clip knows none"
+        raise UserError(f"{name}: {model} needs pretrained weights: a tag, {tags}, or {_LOCAL}")
     return pretrained.from_cache_or_hub(name, partial(_from_tag, model, config), _LOCAL)
 
 
 def _from_file(name: str, model: str, file: Path) -> Backbone:
     """Weights from a file; the tokenizer of some models (SigLIP) comes from the cache or the hub even so."""
+    import open_clip
+
     load = partial(_build, model, pretrained=str(file), force_preprocess_cfg=usual_preprocessing(model))
-    if _tokenizer_is_remote(model):
+    text = open_clip.get_model_config(model)["text_cfg"]
+    if text.get("hf_tokenizer_name") or text.get("hf_model_name"):
         return pretrained.from_cache_or_hub(name, load, _LOCAL)
     return pretrained.from_disk(name, file, load)
 
 
 def _from_tag(model: str, config: dict[str, Any]) -> Backbone:
-    import open_clip  # type: ignore[import-untyped]
+    import open_clip
 
     return _build(
         model,
@@ -71,7 +79,9 @@ def _from_tag(model: str, config: dict[str, Any]) -> Backbone:
 
 def _build(model_name: str, **options: Any) -> Backbone:  # noqa: ANN401 - open_clip's own options
     import open_clip
+    import torch
     from open_clip.transform import PreprocessCfg, image_transform_v2  # type: ignore[import-untyped]
+    from PIL import Image
 
     model = open_clip.create_model(model_name, require_pretrained=True, weights_only=True, **options)
     tokenizer = open_clip.get_tokenizer(model_name)
@@ -83,6 +93,7 @@ def _build(model_name: str, **options: Any) -> Backbone:  # noqa: ANN401 - open_
         kind: Interpolation = "bilinear" if config.interpolation == "bilinear" else "bicubic"
         mode: Mode = "squash" if config.resize_mode == "squash" else "crop"
         preprocessing = Preprocessing(config.input_size[-1], mode, mean, std, interpolation=kind)
+    own = image_transform_v2(config, is_train=False)  # through Pillow: slow, for models of no square size
     return Backbone(
         model,
         preprocessing,
@@ -90,16 +101,8 @@ def _build(model_name: str, **options: Any) -> Backbone:  # noqa: ANN401 - open_
         tokenize=lambda texts: {"tokens": tokenizer(texts)},
         text_features=lambda tokens: model.encode_text(tokens),
         libraries=("open_clip_torch", "torch"),
-        transform=None if simple else partial(_own_transform, image_transform_v2(config, is_train=False)),
+        transform=None if simple else lambda frames: {"images": torch.stack([own(Image.fromarray(f)) for f in frames])},
     )
-
-
-def _own_transform(transform: Callable[[Any], torch.Tensor], frames: NDArray[np.uint8]) -> dict[str, torch.Tensor]:
-    """open_clip's own transform, a frame at a time through Pillow: slow, for models of no square size."""
-    import torch
-    from PIL import Image
-
-    return {"images": torch.stack([transform(Image.fromarray(frame)) for frame in frames])}
 
 
 def _weights_in(name: str, folder: Path) -> Path:
@@ -116,28 +119,6 @@ def _weights_in(name: str, folder: Path) -> Path:
     raise UserError(f"{name}: {folder} should hold one weights file ({', '.join(_WEIGHT_FILES)}), it holds {held}")
 
 
-def _check_model(name: str, model: str) -> None:
-    import open_clip
-
-    known = open_clip.list_models()
-    if model not in known:
-        near = get_close_matches(model, known, n=4, cutoff=0.5) or known[:4]
-        raise UserError(f"{name}: open_clip has no model {model}; near it: {', '.join(near)}; it has {len(known)}")
-
-
-def _tag(name: str, model: str, tag: str) -> dict[str, Any]:
-    """What open_clip knows of pretrained weights: where they are, and their preprocessing."""
-    import open_clip
-
-    config: dict[str, Any] = open_clip.get_pretrained_cfg(model, tag) if tag else {}
-    if not config:
-        known = open_clip.list_pretrained_tags_by_model(model)
-        near = get_close_matches(tag, known, n=4, cutoff=0.3) or known[:4]
-        tags = f"such as {', '.join(near)}" if near else "of which open_clip knows none"
-        raise UserError(f"{name}: {model} needs pretrained weights: a tag, {tags}, or {_LOCAL}")
-    return config
-
-
 def usual_preprocessing(model: str) -> dict[str, Any]:
     """The preprocessing of a model's tags where they agree, for weights without one; open_clip's default else."""
     import open_clip
@@ -146,10 +127,3 @@ def usual_preprocessing(model: str) -> dict[str, Any]:
     keys = ("mean", "std", "interpolation", "resize_mode")
     usual = {tuple(config.get(key) for key in keys) for config in configs}
     return dict(zip(keys, usual.pop(), strict=True)) if len(usual) == 1 else {}
-
-
-def _tokenizer_is_remote(model: str) -> bool:
-    import open_clip
-
-    text = open_clip.get_model_config(model)["text_cfg"]
-    return bool(text.get("hf_tokenizer_name") or text.get("hf_model_name"))

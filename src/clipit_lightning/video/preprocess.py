@@ -17,11 +17,9 @@ Interpolation = Literal["bicubic", "bilinear"]
 TOLERANCE = 2 / 255
 """Largest difference of a resized pixel (0 to 1, before mean and std) from Pillow's resize: two grey levels.
 
-torch resizes 8-bit images in the fixed-point arithmetic of Pillow, so that few pixels differ at all, and those mostly
-by one level. One case is coarser: where both sides are squashed and the height shrinks much more than the width,
-Pillow 13 resizes the height first (its change 9549), and noise between single pixels comes out up to 6 levels apart (a
-fifth of the pixels by one level, one in a hundred by more). transformers resizes with torch: no difference. A frame
-that has the encoder's size already is only normalised, and equal to the rounding of float32.
+One case is coarser: where both sides are squashed and the height shrinks much more than the width, Pillow 13 resizes
+the height first (its change 9549), and noise between single pixels comes out up to 6 levels apart (a fifth of the
+pixels by one level, one in a hundred by more). transformers resizes with torch: no difference.
 """
 
 
@@ -41,7 +39,6 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize_to: int = 0
-    """Side that the resize aims at, where that is more than ``size``; 0: it is ``size``."""
     interpolation: Interpolation = "bicubic"
     scale: float = 1 / 255
     """What a grey level is multiplied with before mean and std."""
@@ -50,7 +47,7 @@ class Preprocessing:
 
     @property
     def side(self) -> int:
-        """Side that the resize aims at, before the crop, pixels."""
+        """Side that the resize aims at, before the crop, pixels: ``size``, where ``resize_to`` is not more."""
         return self.resize_to or self.size
 
     def target(self, height: int, width: int) -> tuple[int, int]:
@@ -71,27 +68,17 @@ class Preprocessing:
 
 
 def check_frames(frames: NDArray[np.uint8]) -> None:
-    """Check that frames are (frames, height, width, 3) in uint8.
-
-    Raises:
-        ValueError: The array has another shape or type; this is a fault of the caller, not of a user.
-    """
+    """Raise a ValueError where frames are not (frames, height, width, 3) in uint8, a fault of the caller."""
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
         raise ValueError(f"frames must be uint8 (frames, height, width, 3), not {frames.dtype} {frames.shape}")
 
 
 def fit(frames: NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor:
-    """Bring frames to the encoder's size, as 8-bit grey levels.
+    """Bring RGB frames, uint8 (frames, height, width, 3), to the encoder's size, uint8 (frames, 3, size, size).
 
     Frames that are ``size`` by ``size`` are taken as they are: they were fitted by the decoder. Others are resized
-    with antialiasing in 8 bits on the CPU, which is the arithmetic of Pillow and of torchvision, then cropped.
-
-    Args:
-        frames: RGB, uint8 (frames, height, width, 3), all of one size.
-        preprocessing: The encoder's; not ``native``.
-
-    Returns:
-        uint8 (frames, 3, size, size), within ``TOLERANCE`` of the model's own transform.
+    with antialiasing in 8 bits on the CPU, which is the arithmetic of Pillow and of torchvision, then cropped, and are
+    within ``TOLERANCE`` of the model's own transform. Not for ``native``.
     """
     import torch
     from torch.nn.functional import interpolate
@@ -105,16 +92,8 @@ def fit(frames: NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor
     target = preprocessing.target(height, width)
     if target != (height, width):
         images = interpolate(images, size=target, mode=preprocessing.interpolation, antialias=True)
-    return _centre(images, preprocessing)
-
-
-def _centre(images: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
-    """Cut the centre square."""
-    offsets = []
-    for side in images.shape[-2:]:
-        margin = (side - preprocessing.size) / 2
-        offsets.append(round(margin) if preprocessing.crop_rounds else int(margin))
-    top, left = offsets
+    whole = round if preprocessing.crop_rounds else int
+    top, left = (whole((side - preprocessing.size) / 2) for side in target)
     return images[..., top : top + preprocessing.size, left : left + preprocessing.size]
 
 
@@ -124,16 +103,10 @@ def normalise(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
 ) -> torch.Tensor:
-    """Move 8-bit images to the device, and make them what the model takes: (grey * scale - mean) / std.
+    """Move images, uint8 (frames, 3, size, size), to the device, and make them what the model takes.
 
-    Args:
-        images: uint8 (frames, 3, size, size); 8 bits travel to the device, a quarter of float32.
-        preprocessing: The encoder's mean, std and scale.
-        device: Where the model is.
-        dtype: The model's number type, float32 by default; the arithmetic is float32 always.
-
-    Returns:
-        (frames, 3, size, size), contiguous.
+    That is (grey * scale - mean) / std, in float32 always, then in the model's ``dtype``, float32 by default. It is the
+    8 bits that travel to the device, a quarter of float32.
     """
     import torch
 

@@ -24,11 +24,7 @@ _HUB_SECONDS = 5.0
 
 
 def choose_device(device: str) -> torch.device:
-    """The device of that name; ``auto`` is the first GPU where there is one, else the CPU.
-
-    Raises:
-        UserError: This machine has no such device.
-    """
+    """The device of that name, a UserError without it; ``auto`` is the first GPU where there is one, else the CPU."""
     import torch
 
     if device == "auto":
@@ -47,9 +43,6 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
     """The number type for a model; ``auto`` is bf16 where the hardware multiplies matrices in it, else fp32.
 
     A CPU has such hardware where it has AMX; without it bf16 is slower than fp32.
-
-    Raises:
-        UserError: There is no such precision.
     """
     import torch
 
@@ -94,11 +87,7 @@ def looks_like_path(name: str) -> bool:
 
 
 def existing_path(name: str, path: str) -> Path:
-    """The file or folder of a local model; ``~`` is the user's home.
-
-    Raises:
-        UserError: It does not exist.
-    """
+    """The file or folder of a local model, a UserError if there is none; ``~`` is the user's home."""
     expanded = Path(path).expanduser()
     if not expanded.exists():
         raise UserError(f"{name}: no such file or folder: {expanded}")
@@ -106,11 +95,7 @@ def existing_path(name: str, path: str) -> Path:
 
 
 def from_disk(name: str, path: Path, load: Callable[[], T]) -> T:
-    """Load from a file or folder, without network and in silence.
-
-    Raises:
-        UserError: It is damaged, of another architecture, or would need code or the network; the message says which.
-    """
+    """Load from a file or folder, without network and in silence; a UserError says why it does not load."""
     with _one_line(f"{name}: {path} cannot be loaded"), _offline():
         return load()
 
@@ -118,12 +103,8 @@ def from_disk(name: str, path: Path, load: Callable[[], T]) -> T:
 def from_cache_or_hub(name: str, load: Callable[[], T], instead: str) -> T:
     """Load by a name on the hub: from the cache folder, and only where that lacks something, from the network.
 
-    Whether the hub answers is asked once, with a short time-out, for the libraries try again and again.
-
-    Args:
-        name: The encoder's or caption model's name as the user gave it, for messages.
-        load: Calls the library.
-        instead: How to name a local copy, for the message.
+    Whether the hub answers is asked once, with a short time-out, for the libraries try again and again. ``name`` and
+    ``instead``, how to name a local copy, are for messages.
 
     Raises:
         UserError: Weights are neither in the cache nor to be had, or they do not load.

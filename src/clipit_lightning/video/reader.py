@@ -34,7 +34,6 @@ class VideoInfo:
 
     path: Path
     n_frames: int
-    """Frames that can be decoded."""
     fps: float
     """Mean frames per second."""
     duration: float
@@ -43,7 +42,6 @@ class VideoInfo:
     height: int
     """Pixels of an upright frame, as stored."""
     has_audio: bool
-    """Whether there is sound that can be decoded."""
     variable_rate: bool
     """Whether frames last differently long, by more than a container's rounding."""
     lost_frames: int
@@ -56,10 +54,8 @@ class VideoInfo:
         """One line about lost and damaged frames; nothing where all is well."""
         if not self.lost_frames and not self.damaged_frames:
             return None
-        return (
-            f"{self.path}: damaged or cut off: {self.lost_frames} frames are lost, {self.damaged_frames} of the other "
-            f"{self.n_frames} are damaged; copy it again if you have a whole one"
-        )
+        counts = f"{self.lost_frames} frames are lost, {self.damaged_frames} of the other {self.n_frames} are damaged"
+        return f"{self.path}: damaged or cut off: {counts}; copy it again if you have a whole one"
 
 
 @dataclass(frozen=True)
@@ -76,11 +72,7 @@ class Frame:
 
 
 def open_video(path: Path) -> InputContainer:
-    """Open a local video file. Lists that name other files, and addresses, are not followed.
-
-    Raises:
-        UserError: There is no such file, or it is not one that FFmpeg can read.
-    """
+    """Open a local video file, else a UserError; lists that name other files, and addresses, are not followed."""
     if not path.exists():
         raise UserError(f"{path}: no such file; check the path")
     if path.is_dir():
@@ -99,11 +91,7 @@ def open_video(path: Path) -> InputContainer:
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream that a player would show; a cover picture is none.
-
-    Raises:
-        UserError: There is no video stream, or none with a known codec.
-    """
+    """The stream that a player would show, a UserError if there is none of a known codec; a cover picture is none."""
     streams = [stream for stream in container.streams.video if not stream.disposition & _COVERS]
     if not streams:
         what = "only sound" if container.streams.audio else "neither pictures nor sound"
@@ -120,9 +108,6 @@ class VideoReader:
     Iterating yields every frame. Afterwards ``info()`` and ``times`` are complete. All cores decode. At the first
     sign of damage the reader starts again on one core and passes over what it has given, because FFmpeg's frame threads
     lose and repair other frames than one thread does: a damaged file too has the same frames on every machine.
-
-    Args:
-        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -143,11 +128,7 @@ class VideoReader:
             yield from (frame for frame in self._decode(threads=1) if frame.number >= given)
 
     def info(self) -> VideoInfo:
-        """Facts of the last complete pass; makes a pass where there was none.
-
-        Raises:
-            UserError: The file cannot be read as a video.
-        """
+        """Facts of the last complete pass, or of one that is made now; a UserError where that is no video."""
         if self._info is None:
             for _ in self:
                 pass
@@ -176,7 +157,8 @@ class VideoReader:
     ) -> VideoInfo:
         stored, steps = (first.width, first.height), np.diff(self.times)
         width, height = stored[::-1] if 45 < abs(first.rotation) < 135 else stored
-        indexed = _indexed(container, stream)
+        # an MP4's header also counts what an edit list cuts
+        indexed = len(stream.index_entries) if "mp4" in container.format.name else stream.frames
         missing = max(0, indexed - count.packets) if indexed else _gaps(self.times, clock.end, _tagged_end(stream))
         return VideoInfo(
             path=self.path,
@@ -198,10 +180,7 @@ class _DamageError(Exception):
 
 @dataclass
 class _Count:
-    """What a pass met: packets, damaged packets, packets that gave an error, frames, damaged frames.
-
-    Strict: damage ends the pass.
-    """
+    """What a pass met: packets, damaged packets, errors, frames, damaged frames. Where strict, damage ends the pass."""
 
     strict: bool
     packets: int = 0
@@ -271,11 +250,6 @@ class _Clock:
         self.times.append(time)
         self.end = time + (picture.duration * self._unit or self._step)
         return time
-
-
-def _indexed(container: InputContainer, stream: VideoStream) -> int:
-    """Packets that the file's index names, 0 without one; an MP4's header also counts what an edit list cuts."""
-    return len(stream.index_entries) if "mp4" in container.format.name else stream.frames
 
 
 def _gaps(times: NDArray[np.float64], end: float, promised: float | None) -> int:

@@ -1,8 +1,7 @@
 """Write a summary as a video to watch.
 
-The written file is H.264 and AAC in MP4, 8 bits 4:2:0, its index at the front: what every browser and phone plays.
-Frames are upright, keep their own duration, and are the chosen ones to the frame. Sound is cut at the same times to the
-sample, with silence where the source has none: both streams are equally long. The same input gives the same bytes.
+The file is H.264 and AAC in MP4, 8 bits 4:2:0, its index at the front: what every browser and phone plays. Sound is cut
+to the sample, with silence where the source has none, so that both streams are equally long.
 """
 
 from collections.abc import Iterator
@@ -47,12 +46,7 @@ class Rendered:
 
 
 def render_summary(source: Path, shots: Shots, to: Path) -> Rendered:
-    """Write the chosen shots of a video as one MP4 file, atomically. Memory does not grow with the video.
-
-    Args:
-        source: The video.
-        shots: First and last frame number of each shot, inclusive, in order, without overlap.
-        to: The file to write, ``.mp4``.
+    """Write shots of a video, in order and without overlap, as one MP4 file, atomically, in little memory.
 
     Raises:
         UserError: No shot is chosen, one lies outside the video, the source cannot be read, or the file not written.
@@ -230,26 +224,25 @@ def _blocks(
     """Sound as (position in samples from time 0, samples (channels, count)); what cannot be decoded is omitted."""
     resampler, kind = AudioResampler("fltp", layout, rate), ""
     position, expected, unit = 0, 0.0, float(stream.time_base or 0)
+
+    def converted(frame: AudioFrame | None) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        nonlocal position
+        for block in resampler.resample(frame):
+            if block is not None:  # one that has nothing to convert hands back the end too
+                samples = np.asarray(block.to_ndarray(), np.float32)
+                yield position, samples
+                position += samples.shape[1]
+
     for frame in _audio_frames(file, stream):
         time = expected if frame is None or frame.pts is None else frame.pts * unit - start
         now = f"{frame.sample_rate} {frame.layout.name} {frame.format.name}" if frame is not None else "end"
         if now != kind or abs(time - expected) > _JUMP:  # other sound, a hole, or the end
-            for samples in _converted(resampler, None):
-                yield position, samples
-                position += samples.shape[1]
+            yield from converted(None)
             resampler, kind = AudioResampler("fltp", layout, rate), now
             position, expected = round(time * rate), time
-        for samples in _converted(resampler, frame) if frame is not None else ():
-            yield position, samples
-            position += samples.shape[1]
-        expected += frame.samples / frame.sample_rate if frame is not None else 0.0
-
-
-def _converted(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[NDArray[np.float32]]:
-    """What a resampler gives for a frame, or at its end: (channels, samples)."""
-    for block in resampler.resample(frame):
-        if block is not None:  # one that has nothing to convert hands back the end too
-            yield np.asarray(block.to_ndarray(), np.float32)
+        if frame is not None:
+            yield from converted(frame)
+            expected += frame.samples / frame.sample_rate
 
 
 def _audio_frames(file: InputContainer, stream: AudioStream) -> Iterator[AudioFrame | None]:
