@@ -13,6 +13,8 @@ OPEN_CLIP = "tiny-clip"
 SIZE = 32
 """Side of the images of all models here, pixels."""
 
+_IMAGE = {"image_size": SIZE, "patch_size": 8}
+_SQUARE = {"height": SIZE, "width": SIZE}
 _TOWER: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 _CONFIG = {
     "embed_dim": 24,
@@ -67,7 +69,7 @@ def _tokens(tokenizer):
 
 
 def gemma_tokenizer() -> hf.Siglip2Tokenizer:
-    """SigLIP's own tokenizer is a sentencepiece file; that of SigLIP 2 can be written down."""
+    """Written down as SigLIP 2's; SigLIP's own is a sentencepiece file."""
     pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *ascii_lowercase]
     return hf.Siglip2Tokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, model_max_length=16)
 
@@ -76,9 +78,10 @@ def clip_model(folder: Path, seed: int = 0) -> Any:
     """CLIP of transformers, saved with its processor."""
     tokenizer = clip_tokenizer()
     text = _TOWER | {"max_position_embeddings": 16} | _tokens(tokenizer)
-    vision = _TOWER | {"image_size": SIZE, "patch_size": 8}
-    model = seeded(hf.CLIPModel(hf.CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)), seed)
-    images = hf.CLIPImageProcessor(size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE})
+    model = seeded(
+        hf.CLIPModel(hf.CLIPConfig(text_config=text, vision_config=_TOWER | _IMAGE, projection_dim=24)), seed
+    )
+    images = hf.CLIPImageProcessor(size={"shortest_edge": SIZE}, crop_size=_SQUARE)
     return _saved(folder, model, hf.CLIPProcessor(image_processor=images, tokenizer=tokenizer))
 
 
@@ -86,9 +89,8 @@ def siglip_model(folder: Path, seed: int = 0) -> Any:
     """SigLIP of transformers, which squashes images and pads texts to their full length."""
     tokenizer = gemma_tokenizer()
     text = _TOWER | {"vocab_size": len(tokenizer), "max_position_embeddings": 16, "projection_size": 32}
-    vision = _TOWER | {"image_size": SIZE, "patch_size": 8}
-    model = seeded(hf.SiglipModel(hf.SiglipConfig(text_config=text, vision_config=vision)), seed)
-    images = hf.SiglipImageProcessor(size={"height": SIZE, "width": SIZE})
+    model = seeded(hf.SiglipModel(hf.SiglipConfig(text_config=text, vision_config=_TOWER | _IMAGE)), seed)
+    images = hf.SiglipImageProcessor(size=_SQUARE)
     return _saved(folder, model, hf.SiglipProcessor(image_processor=images, tokenizer=tokenizer))
 
 
@@ -107,28 +109,27 @@ def blip_model(folder: Path, seed: int = 0) -> Any:
     tokenizer = clip_tokenizer()
     text = _TOWER | {"max_position_embeddings": 64, "encoder_hidden_size": 32} | _tokens(tokenizer)
     text["sep_token_id"] = tokenizer.eos_token_id
-    vision = _TOWER | {"image_size": SIZE, "patch_size": 8}
-    model = seeded(hf.BlipForConditionalGeneration(hf.BlipConfig(text_config=text, vision_config=vision)), seed)
-    images = hf.BlipImageProcessor(size={"height": SIZE, "width": SIZE})
+    model = seeded(
+        hf.BlipForConditionalGeneration(hf.BlipConfig(text_config=text, vision_config=_TOWER | _IMAGE)), seed
+    )
+    images = hf.BlipImageProcessor(size=_SQUARE)
     return _saved(folder, model, hf.BlipProcessor(image_processor=images, tokenizer=tokenizer))
 
 
 def vit_gpt2_model(folder: Path, seed: int = 0) -> Any:
     """A ViT and a GPT-2 in one, saved as its authors do: an image processor and a tokenizer, no processor."""
     tokenizer = clip_tokenizer()
-    vision = hf.ViTConfig(**_TOWER, image_size=SIZE, patch_size=8)
+    vision = hf.ViTConfig(**_TOWER, **_IMAGE)
     text = hf.GPT2Config(
         vocab_size=len(tokenizer), n_positions=32, n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=1
     )
     config: Any = hf.VisionEncoderDecoderConfig.from_encoder_decoder_configs(vision, text)
-    config.decoder_start_token_id = tokenizer.bos_token_id
-    config.eos_token_id = config.decoder.eos_token_id = tokenizer.eos_token_id
-    config.pad_token_id = tokenizer.pad_token_id
+    config.decoder.eos_token_id = tokenizer.eos_token_id
     model = seeded(hf.VisionEncoderDecoderModel(config), seed)
-    model.generation_config.decoder_start_token_id = tokenizer.bos_token_id
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    hf.ViTImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(folder)
+    for settings in (model.config, model.generation_config):
+        settings.decoder_start_token_id = tokenizer.bos_token_id
+        settings.eos_token_id, settings.pad_token_id = tokenizer.eos_token_id, tokenizer.pad_token_id
+    hf.ViTImageProcessor(size=_SQUARE).save_pretrained(folder)
     return _saved(folder, model, tokenizer)
 
 
@@ -137,15 +138,14 @@ def llava_model(folder: Path, seed: int = 0) -> Any:
     tokenizer = clip_tokenizer()
     tokenizer.add_tokens(["<image>"], special_tokens=True)
     image: Any = tokenizer.convert_tokens_to_ids("<image>")
-    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     config = hf.LlavaConfig(
-        vision_config=hf.CLIPVisionConfig(**_TOWER, image_size=SIZE, patch_size=8, projection_dim=32),
-        text_config=hf.LlamaConfig(**_TOWER, vocab_size=len(tokenizer), pad_token_id=tokenizer.eos_token_id, **ends),
+        vision_config=hf.CLIPVisionConfig(**_TOWER, **_IMAGE, projection_dim=32),
+        text_config=hf.LlamaConfig(**_TOWER, **_tokens(tokenizer)),
         image_token_index=image,
         vision_feature_layer=-1,
     )
     model = seeded(hf.LlavaForConditionalGeneration(config), seed)
-    images = hf.CLIPImageProcessor(size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE})
+    images = hf.CLIPImageProcessor(size={"shortest_edge": SIZE}, crop_size=_SQUARE)
     template = (
         "{% for turn in messages %}{% for part in turn['content'] %}"
         "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
