@@ -15,7 +15,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HOSTILE_CASES = 250
-DRAWN = pytest.StashKey[str]()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -33,21 +32,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = set(hostile[HOSTILE_CASES:])
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=list(left_out))
-    line = f"{HOSTILE_CASES} of {len(hostile)} hostile cases were drawn; HOSTILE=all runs all"
-    config.stash[DRAWN] = line
-    if hasattr(config, "workeroutput"):  # a worker of pytest-xdist, whose results another process prints
-        config.workeroutput["drawn"] = line
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node, error) -> None:
-    if "drawn" in getattr(node, "workeroutput", {}):
-        node.config.stash[DRAWN] = node.workeroutput["drawn"]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if DRAWN in config.stash:
-        terminalreporter.write_line(config.stash[DRAWN])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if sum("hostile" in report.keywords for report in terminalreporter.getreports("passed")) >= HOSTILE_CASES:
+        terminalreporter.write_line(f"hostile cases: {HOSTILE_CASES} are drawn; HOSTILE=all runs all")
 
 
 @pytest.fixture(scope="session")
@@ -76,10 +65,10 @@ def stores(distributed_files: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return root
 
 
-def _join_group(path: str, size: int, rank: "multiprocessing.queues.Queue[int]") -> None:
+def _join_group(path: str, rank: "multiprocessing.queues.Queue[int]") -> None:
     import torch.distributed
 
-    torch.distributed.init_process_group("gloo", init_method=f"file://{path}", world_size=size, rank=rank.get())
+    torch.distributed.init_process_group("gloo", init_method=f"file://{path}", world_size=2, rank=rank.get())
 
 
 @pytest.fixture(scope="session")
@@ -90,5 +79,5 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
     for rank in range(2):
         ranks.put(rank)
     path = str(tmp_path_factory.mktemp("group") / "meeting")
-    with context.Pool(2, initializer=_join_group, initargs=(path, 2, ranks)) as pool:
+    with context.Pool(2, initializer=_join_group, initargs=(path, ranks)) as pool:
         yield pool

@@ -1,6 +1,7 @@
 """The way of the data: a room imports only what lies below it, files and functions are short."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,8 +52,8 @@ def test_a_room_imports_only_what_it_may(room):
 
 def test_every_module_is_in_a_room_and_not_deep():
     rooms = [path.relative_to(SOURCE).parts for path in MODULES if path.parent != SOURCE]
-    assert {parts[0] for parts in rooms} == set(MAY_IMPORT)
-    assert {len(parts) for parts in rooms} == {2}
+    assert {room for room, *_ in rooms} == set(MAY_IMPORT)
+    assert {len(names) for names in rooms} == {2}
     assert {path.name for path in SOURCE.glob("*.py")} <= {"__init__.py", "__main__.py"}
 
 
@@ -62,39 +63,32 @@ def test_files_are_short():
 
 
 def test_functions_are_short():
-    wrong = {}
-    for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                length = (node.end_lineno or node.lineno) - node.lineno + 1
-                if length > LINES_OF_A_FUNCTION:
-                    wrong[f"{path.relative_to(SOURCE)}:{node.name}"] = length
-    assert not wrong
+    functions = {
+        f"{path.relative_to(SOURCE)}:{node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert not {name: length for name, length in functions.items() if length > LINES_OF_A_FUNCTION}
 
 
-def private(name: object) -> bool:
-    return str(name).startswith("_") and not str(name).endswith("__")
-
-
-def private_names_used(node: ast.AST, defined: set[str]) -> Iterator[str]:
-    """Names of the package that begin with an underscore, in a line of a test."""
-    if isinstance(node, ast.Attribute) and node.attr in defined and ast.unparse(node.value) != "self":
+def private_names_used(node: ast.AST, private: set[str]) -> Iterator[str]:
+    """Private names of the package, in a line of a test."""
+    if isinstance(node, ast.Attribute) and node.attr in private and ast.unparse(node.value) != "self":
         yield node.attr
     if isinstance(node, ast.ImportFrom) and str(node.module).startswith("clipit_lightning"):
-        yield from (alias.name for alias in node.names if private(alias.name))
+        yield from private.intersection(alias.name for alias in node.names)
     if isinstance(node, ast.Constant) and str(node.value).startswith("clipit_lightning."):
-        yield from (name for name in str(node.value).split(".") if private(name))
+        yield from private.intersection(str(node.value).split("."))
 
 
 def test_tests_reach_no_private_name():
-    nodes = [node for path in MODULES for node in ast.walk(ast.parse(path.read_text()))]
-    given = [node for node in nodes if not isinstance(getattr(node, "ctx", None), ast.Load)]
-    names = [getattr(node, "name", getattr(node, "attr", getattr(node, "id", None))) for node in given]
-    defined = {name for name in names if private(name)}
+    definition = re.compile(r"(?:def |class |self\.|^ *)(_[a-zA-Z]\w*)", re.MULTILINE)
+    private = {name for path in MODULES for name in definition.findall(path.read_text())}
     wrong = {
         f"{path.relative_to(TESTS)}:{node.lineno}": names
         for path in TESTS.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if (names := list(private_names_used(node, defined)))
+        if (names := list(private_names_used(node, private)))
     }
     assert not wrong

@@ -28,16 +28,13 @@ def test_a_saved_configuration_is_a_valid_argument(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("words", "said"),
     [
         ("data.datset=tvsum", "data.datset: no such key; did you mean data.dataset?"),
         ("nonsense=1", "nonsense: no such key"),
-        ("lr=1", "lr: no such key; did you mean optim.lr?"),
         ("data.setting=all", 'data.setting: is "all"; it must be one of canonical, augmented, transfer'),
-        ("model.windows=4", "model.windows: is 4; it must be a list of whole numbers, odd, at least 1"),
         ("model.windows=[4]", "model.windows: is [4]; it must be a list of whole numbers, odd, at least 1"),
         ("seed=abc", 'seed: is "abc"; it must be a whole number, at least 0, at most 4294967295'),
-        ("seed=-1", "seed: is -1"),
         ("seed", "seed: neither a YAML file nor key=value"),
         ("=3", "=3: neither"),
         ("seed=[", "seed=[: the value cannot be read"),
@@ -47,16 +44,19 @@ def test_a_saved_configuration_is_a_valid_argument(tmp_path):
         ("data.sources=[summe]", "data.sources: the canonical setting has none"),
         ("model.heads=7", "model.heads: is 7; it must divide model.width=64"),
         ("model.dropout=nan", "model.dropout: is nan"),
-        ("optim.lr=0", "optim.lr: is 0.0"),
         ("optim.lr=inf", "optim.lr: is inf"),
         ("protocol.budget=1.5", "protocol.budget: is 1.5"),
-        ("loss.keyframe=-1", "loss.keyframe: is -1.0"),
-        ("selection=best", 'selection: is "best"; it must be one of val'),
+        ("data.setting=transfer data.fold=1", "data.fold: is 1; there are folds 0 to 0"),
+        ("data.setting=transfer data.sources=[tvsum]", "data.sources: tvsum is the target"),
+        (
+            "loss.keyframe=0 loss.correlation=0 loss.diversity=0 loss.reconstruction=0 loss.length=0",
+            "loss: all",
+        ),
     ],
 )
-def test_a_mistake_is_one_line_with_the_key_as_typed(word, said):
+def test_a_mistake_is_one_line_with_the_key_as_typed(words, said):
     with pytest.raises(UserError) as caught:
-        load_config([], [word])
+        load_config([], words.split())
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
 
@@ -67,35 +67,21 @@ def test_words_that_yaml_takes_for_truth_values_are_words():
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("content", "said"),
     [
-        (["data.setting=transfer", "data.fold=1"], "data.fold: is 1; there are folds 0 to 0"),
-        (["data.setting=transfer", "data.sources=[tvsum]"], "data.sources: tvsum is the target"),
-        (
-            [f"loss.{name}=0" for name in ("keyframe", "correlation", "diversity", "reconstruction", "length")],
-            "loss: all",
-        ),
+        ("optim: {lrr: 1}", r"bad\.yaml: optim\.lrr: no such key"),
+        ("optim.lr: 1", r"bad\.yaml: 'optim\.lr': no such key; did you mean optim\.lr"),
+        ("seed: 1\noptim: [", r"bad\.yaml: not a YAML file that can be read \(line 2: "),
+        ("- 1", "holds a list"),
     ],
 )
-def test_contradictions_are_refused(words, said):
-    with pytest.raises(UserError) as caught:
-        load_config([], words)
-    assert str(caught.value).startswith(said)
+def test_a_mistake_in_a_file_names_the_file(content, said, tmp_path):
+    (tmp_path / "bad.yaml").write_text(content)
+    with pytest.raises(UserError, match=said):
+        load_config([tmp_path / "bad.yaml"])
 
 
-def test_a_mistake_in_a_file_names_the_file(tmp_path):
-    (tmp_path / "bad.yaml").write_text("optim: {lrr: 1}\n")
-    with pytest.raises(UserError, match=r"bad\.yaml: optim\.lrr: no such key"):
-        load_config([tmp_path / "bad.yaml"])
-    (tmp_path / "bad.yaml").write_text("optim.lr: 1\n")
-    with pytest.raises(UserError, match=r"bad\.yaml: 'optim\.lr': no such key; did you mean optim\.lr"):
-        load_config([tmp_path / "bad.yaml"])
-    (tmp_path / "bad.yaml").write_text("seed: 1\noptim: [")
-    with pytest.raises(UserError, match=r"bad\.yaml: not a YAML file that can be read \(line 2: "):
-        load_config([tmp_path / "bad.yaml"])
-    (tmp_path / "bad.yaml").write_text("- 1\n")
-    with pytest.raises(UserError, match="holds a list"):
-        load_config([tmp_path / "bad.yaml"])
+def test_a_file_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(UserError, match="no such configuration file"):
         load_config([tmp_path / "none.yaml"])
 

@@ -18,7 +18,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     with pytest.raises(RuntimeError, match="stopped"):
         write_half()
     assert path.read_text() == "old"
-    assert [each.name for each in path.parent.iterdir()] == ["file.txt"]
+    assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
 
 
 def test_json_holds_no_nan(tmp_path):

@@ -37,7 +37,7 @@ def end(pool):
     ended = []
     while pool.running:
         ended += pool.wait(0.02)
-    return {each.name: each for each in ended}
+    return {process.name: process for process in ended}
 
 
 def fail(kind):
@@ -56,7 +56,7 @@ def test_how_a_process_ended_is_known_from_its_log(tmp_path):
         for kind in ("error", "bug", "killed", "well"):
             pool.call(kind, fail, kind)
         ended = end(pool)
-    assert {name: (each.status, each.reason) for name, each in ended.items()} == {
+    assert {name: (process.status, process.reason) for name, process in ended.items()} == {
         "error": (2, "no such data; make them"),
         "bug": (1, "ValueError: a bug"),
         "killed": (-signal.SIGKILL, "killed by signal 9 (memory?)"),
@@ -91,7 +91,7 @@ def test_a_process_takes_the_gpu_of_one_that_ended(tmp_path, monkeypatch):
             pool.start(name, [sys.executable, "-c", script, "0"])
             while not (ended := pool.wait(0.02)):
                 pass
-            assert [each.reason for each in ended] == ["7"]
+            assert [process.reason for process in ended] == ["7"]
 
 
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, UserError])

@@ -1,7 +1,6 @@
 """Hostile inputs: each ends in one line and a status that is not 0, and changes no file of anybody."""
 
 import ast
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -9,8 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from clipit_lightning.cli.main import main
+from clipit_lightning.core.config_files import load_config
+from clipit_lightning.data.store import Store
+from clipit_lightning.training.train import run
 from tests.support import hostile
 
 pytestmark = pytest.mark.hostile
@@ -22,14 +25,11 @@ trainer: {{accelerator: cpu}}
 
 
 def snapshot(folder):
-    """Every file, folder and link below a folder, with a hash of what it holds."""
-    hashes = {}
-    for path in folder.rglob("*"):
-        if path.is_symlink():
-            hashes[path] = str(path.readlink())
-        else:
-            hashes[path] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
-    return hashes
+    """Every file, folder and link below a folder, with what it holds."""
+    return {
+        path: path.readlink() if path.is_symlink() else path.is_file() and path.read_bytes()
+        for path in folder.rglob("*")
+    }
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ def clipit(tmp_path, monkeypatch, capfd):
         status = main([str(word) for word in words])
         printed = capfd.readouterr()
         assert "Traceback" not in printed.out + printed.err
+        assert not list(tmp_path.rglob("executed"))
         if status != 0:
             assert snapshot(tmp_path) == before, "it changed files, or left some behind"
             assert status == 2
-            lines = printed.err.splitlines()
-            assert len(lines) == 1, printed.err
-            assert lines[0].startswith("clipit: ")
-            assert lines[0].isprintable()
-            assert 10 < len(lines[0]) < 1000
+            (line,) = printed.err.splitlines()
+            assert line.startswith("clipit: ")
+            assert line.isprintable()
+            assert 10 < len(line) < 1000
         return status, printed.err
 
     return call
@@ -61,7 +61,7 @@ def refuses(clipit):
 
     def call(*words):
         status, said = clipit(*words)
-        assert status != 0, f"it was content with {words}"
+        assert status != 0
         return said
 
     return call
@@ -88,8 +88,6 @@ def own_scores(stores, tmp_path_factory):
     with h5py.File(stores / "tvsum.h5") as file:
         scores = {key: rng.random(len(file[key]["picks"])).tolist() for key in file}
     (folder / "tvsum.json").write_text(json.dumps(scores))
-    from clipit_lightning.data.store import Store
-
     videos = Store(stores / "qfvs.h5").read_queries()
     queries = {video.key: {name: rng.random(video.n_steps).tolist() for name in video.names} for video in videos}
     (folder / "qfvs.json").write_text(json.dumps(queries))
@@ -140,7 +138,6 @@ def test_damaged_stores(dataset, damage, stores, tmp_path, reading):
 def test_what_is_no_store(dataset, spoil, stores, tmp_path, reading):
     hostile.FILES[spoil](damaged(stores, tmp_path, dataset))
     assert reading(dataset, list(hostile.FILES).index(spoil)) == 2
-    assert not (tmp_path / "data/executed").exists()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -155,7 +152,6 @@ def test_configuration_files(name, refuses, stores, tmp_path):
     (tmp_path / "hostile.yaml").write_bytes(hostile.CONFIGS[name])
     said = refuses("train", "hostile.yaml", f"data.root={stores}")
     assert str(Path.home()) not in said
-    assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize("spoil", hostile.FILES)
@@ -163,7 +159,6 @@ def test_what_is_no_configuration(spoil, refuses, stores, tmp_path):
     (tmp_path / "hostile.yaml").write_text("seed: 1\n" * 500)
     hostile.FILES[spoil](tmp_path / "hostile.yaml")
     refuses("train", "hostile.yaml", f"data.root={stores}", "seed=-1")
-    assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize("word", hostile.WORDS, ids=lambda word: ascii(word[:40]))
@@ -180,15 +175,11 @@ def test_sizes_beyond_any_machine(key, value, refuses, stores):
 
 
 @pytest.fixture
-def evaluates(refuses, stores, tmp_path):
+def evaluates(refuses, stores):
     """Measure a file that must be refused."""
-
-    def call(name, dataset="tvsum"):
-        said = refuses("evaluate", name, "--dataset", dataset, "--root", stores, "--draws", "2")
-        assert not (tmp_path / "executed").exists()
-        return said
-
-    return call
+    return lambda name, dataset="tvsum": refuses(
+        "evaluate", name, "--dataset", dataset, "--root", stores, "--draws", "2"
+    )
 
 
 @pytest.mark.parametrize("name", hostile.JSONS)
@@ -227,17 +218,25 @@ def test_a_video_or_query_given_twice(evaluates, own_scores, tmp_path):
         assert "stands twice" in evaluates("hostile.json", dataset)
 
 
+def write_scores(path, scores):
+    if path.suffix == ".npz":
+        np.savez(path, **scores)
+    elif path.suffix in (".h5", ".hdf5"):
+        with h5py.File(path, "w") as file:
+            file.update(scores)
+    else:
+        path.write_text(json.dumps(scores))
+
+
 @pytest.mark.parametrize("name", hostile.ARRAYS)
 def test_arrays_that_are_no_scores(name, evaluates, own_scores, tmp_path):
     scores = {key: np.array(row) for key, row in json.loads((own_scores / "tvsum.json").read_text()).items()}
     scores["video_3"] = hostile.ARRAYS[name](scores["video_3"])
-    np.savez(tmp_path / "hostile.npz", **scores)
-    with h5py.File(tmp_path / "hostile.h5", "w") as file:
-        file.update(scores)
-    with h5py.File(tmp_path / "groups.hdf5", "w") as file:
-        file.update({f"{key}/scores": row for key, row in scores.items()})
-    for path in ("hostile.npz", "hostile.h5", "groups.hdf5"):
+    write_scores(tmp_path / "groups.hdf5", {f"{key}/scores": row for key, row in scores.items()})
+    for path in ("hostile.npz", "hostile.h5"):
+        write_scores(tmp_path / path, scores)
         evaluates(path)
+    evaluates("groups.hdf5")
 
 
 def test_objects_in_npz_are_not_unpickled(evaluates, own_scores, tmp_path):
@@ -260,15 +259,8 @@ def test_links_in_score_files(name, evaluates, stores, tmp_path):
 @pytest.mark.parametrize("suffix", [".json", ".npz", ".h5", ""])
 @pytest.mark.parametrize("spoil", hostile.SPOILED)
 def test_what_is_no_score_file(spoil, suffix, evaluates, own_scores, tmp_path):
-    scores = json.loads((own_scores / "tvsum.json").read_text())
     path = tmp_path / f"hostile{suffix}"
-    if suffix == ".npz":
-        np.savez(path, **scores)
-    elif suffix == ".h5":
-        with h5py.File(path, "w") as file:
-            file.update(scores)
-    else:
-        path.write_text(json.dumps(scores))
+    write_scores(path, json.loads((own_scores / "tvsum.json").read_text()))
     hostile.FILES[spoil](path)
     evaluates(path.name)
 
@@ -285,7 +277,6 @@ def test_files_of_folds(name, refuses, stores, own_scores, tmp_path):
         ["evaluate", own_scores / "tvsum.json", *where, "--folds", path],
     ]
     refuses(*commands[list(hostile.FOLDS).index(name) % 3])
-    assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize("spoil", hostile.SPOILED)
@@ -383,8 +374,6 @@ def test_kept_floors(name, refuses, runs, tmp_path):
 @pytest.fixture(scope="module")
 def interrupted(stores, tmp_path_factory):
     """A run that stopped after the first of two epochs; read only."""
-    from clipit_lightning.core.config_files import load_config
-    from clipit_lightning.training.train import run
 
     def stop(fold, epoch, validation):
         if epoch == 1:
@@ -402,8 +391,7 @@ def continues(interrupted, finished, stores, clipit, tmp_path):
     """An interrupted run to damage, beside a finished one; and the command that continues it."""
     shutil.copytree(finished / "runs/run", tmp_path / "runs/beside")
     shutil.copytree(interrupted, tmp_path / "runs/run")
-    words = ["train", stores / "epochs2.yaml", "output=runs/run"]
-    return tmp_path / "runs/run/folds/0", lambda: clipit(*words)
+    return tmp_path / "runs/run/folds/0", lambda: clipit("train", stores / "epochs2.yaml", "output=runs/run")
 
 
 @pytest.fixture
@@ -416,16 +404,12 @@ def untested(runs, again):
 
 def save(path, damage):
     """Damage a checkpoint."""
-    import torch
-
     torch.save(damage(torch.load(path, weights_only=True)), path)
 
 
 def refused_with(command, name):
-    """The command refuses to run, and names the file."""
     status, said = command()
-    assert status == 2
-    assert name in said
+    assert (status, name in said) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["continues", "untested"])
@@ -435,17 +419,10 @@ def test_the_stopped_runs_continue_where_nothing_is_damaged(name, request):
     assert (folder / "result.json").exists()
 
 
-@pytest.mark.parametrize("name", hostile.CHECKPOINTS)
+@pytest.mark.parametrize("name", hostile.CHECKPOINTS | hostile.STATES)
 def test_weights_to_continue_from(name, continues):
     folder, command = continues
-    save(folder / "last.ckpt", hostile.CHECKPOINTS[name])
-    refused_with(command, "last.ckpt")
-
-
-@pytest.mark.parametrize("name", hostile.STATES)
-def test_states_to_continue_from(name, continues):
-    folder, command = continues
-    save(folder / "last.ckpt", hostile.STATES[name])
+    save(folder / "last.ckpt", (hostile.CHECKPOINTS | hostile.STATES)[name])
     refused_with(command, "last.ckpt")
 
 
@@ -461,7 +438,6 @@ def test_what_is_no_checkpoint(spoil, untested):
     folder, command = untested
     hostile.FILES[spoil](folder / "best.ckpt")
     assert command()[0] == 2
-    assert not (folder / "executed").exists()
 
 
 @pytest.mark.parametrize("spoil", hostile.SPOILED)
@@ -470,7 +446,6 @@ def test_what_is_no_checkpoint_to_continue_from(spoil, continues):
     hostile.FILES[spoil](folder / "last.ckpt")
     status, _ = command()
     assert status == (0 if spoil in ("linked-in-a-circle", "linked-to-nowhere") else 2)  # links: as if there were none
-    assert not (folder / "executed").exists()
 
 
 @pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
@@ -478,7 +453,6 @@ def test_objects_in_a_checkpoint_are_not_unpickled(name, request, tmp_path):
     folder, command = request.getfixturevalue("continues" if name == "last.ckpt" else "untested")
     save(folder / name, lambda checkpoint: checkpoint | {"more": hostile.WritesAFile(tmp_path / "executed")})
     assert command()[0] == 2
-    assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize("content", [*hostile.FOLD_RESULTS, *hostile.some(hostile.JSONS, 4)])

@@ -3,16 +3,14 @@
 import json
 import sys
 
-import numpy as np
 import pytest
 import torch
 
 from clipit_lightning.cli.main import main
-from clipit_lightning.data.store import write_store
-from clipit_lightning.data.video import Video
+from clipit_lightning.data.importing import import_distributed
 from clipit_lightning.pipelines.trained_scorer import read_trained_run
 from clipit_lightning.video.encoders import make_encoder
-from tests.support.synthetic import change_points
+from tests.support.synthetic import write_field_file
 from tests.support.videos import write_video
 
 MODULE = '''
@@ -44,17 +42,9 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "my_module.py").write_text(MODULE)
-    generator = np.random.default_rng(0)
-    videos = []
-    for number in range(1, 6):
-        importance = generator.random(30).astype(np.float32)
-        users = (generator.random((3, 450)) > 0.8).astype(np.uint8)
-        shots = change_points(450, 9).astype(np.int64)
-        features = generator.random((30, make_encoder("hsv").feature_dim), dtype=np.float32)
-        key_frames = (importance > 0.8).astype(np.float32)
-        picks = 15 * np.arange(30)
-        videos.append(Video("summe", f"video_{number}", features, picks, 450, shots, importance, key_frames, users))
-    write_store(tmp_path / "data/summe.h5", videos, {"dataset": "summe", "features": "hsv"})
+    source = tmp_path / "source/eccv16_dataset_summe_hsv.h5"
+    write_field_file(source, 5, captions=False, features=make_encoder("hsv").feature_dim)
+    import_distributed([source], tmp_path / "data")
     yield tmp_path
     sys.modules.pop("my_module", None)
 

@@ -8,7 +8,7 @@ from clipit_lightning.summary.knapsack import knapsack
 
 def best_value(values, weights, capacity):
     subsets = itertools.product((0, 1), repeat=len(values))
-    return max(np.dot(values, each) for each in subsets if np.dot(weights, each) <= capacity)
+    return max(np.dot(values, subset) for subset in subsets if np.dot(weights, subset) <= capacity)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -30,10 +30,9 @@ def test_chooses_nothing_without_capacity_or_value():
     assert knapsack(np.empty(0), np.empty(0, int), 5).shape == (0,)
 
 
-def test_refuses_nan_and_zero_weights():
-    with pytest.raises(ValueError, match="finite"):
-        knapsack(np.array([np.nan]), np.array([1]), 1)
-    with pytest.raises(ValueError, match="at least 1"):
-        knapsack(np.array([1.0]), np.array([0]), 1)
-    with pytest.raises(ValueError, match="equal"):
-        knapsack(np.array([1.0]), np.array([1, 2]), 1)
+@pytest.mark.parametrize(
+    ("value", "weights", "said"), [(np.nan, [1], "finite"), (1.0, [0], "at least 1"), (1.0, [1, 2], "equal")]
+)
+def test_refuses_nan_and_zero_weights(value, weights, said):
+    with pytest.raises(ValueError, match=said):
+        knapsack(np.array([value]), np.array(weights), 1)

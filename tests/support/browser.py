@@ -1,6 +1,5 @@
-"""A headless Chromium for tests of written pages: what it asks for, what it complains about, pictures of it."""
+"""A headless Chromium for tests of written pages: what it asks for and complains about."""
 
-import base64
 import importlib.util
 import json
 import shutil
@@ -22,17 +21,9 @@ def needs_browser(test: Any) -> Any:
     return pytest.mark.browser(pytest.mark.skipif(missing, reason=reason)(test))
 
 
-_QUIET = (
-    "--headless=new",
-    "--no-sandbox",  # tests may run as root, in a container
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+# Tests may run as root, in a container.
+_QUIET = "--headless=new --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run"
+_QUIET += " --disable-background-networking --disable-component-update --disable-sync"
 
 
 class Browser:
@@ -41,9 +32,9 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, page: Path, width: int = 1100, height: int = 900, dark: bool = False) -> None:
+    def open(self, page: Path, width: int = 1100, dark: bool = False) -> None:
         """Load a file. Whatever was asked for and logged before is forgotten."""
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.command("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.command("Emulation.setEmulatedMedia", features=[scheme])
@@ -81,13 +72,6 @@ class Browser:
         """What the console shows: errors and warnings."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
-    def picture(self, to: Path) -> None:
-        """Write a PNG of the whole page, not only of the window."""
-        size = self.command("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 8000), "scale": 1}
-        shot = self.command("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
-        to.write_bytes(base64.b64decode(shot["data"]))
-
 
 @contextmanager
 def browser(profile: Path) -> Iterator[Browser]:
@@ -96,7 +80,7 @@ def browser(profile: Path) -> Iterator[Browser]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
-    for word in (*_QUIET, f"--user-data-dir={profile}"):
+    for word in (*_QUIET.split(), f"--user-data-dir={profile}"):
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))

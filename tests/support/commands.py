@@ -24,17 +24,10 @@ def environment():
     return inherited | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def clipit(*words, timeout=PATIENCE, cwd=None):
+def clipit(*words):
     """Run `clipit` to its end; returns what it printed and its status."""
-    return subprocess.run(
-        [*CLIPIT, *map(str, words)],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        cwd=cwd,
-        check=False,
-    )
+    command = [*CLIPIT, *map(str, words)]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def invoke(*words):

@@ -14,6 +14,7 @@ import numpy as np
 
 Damage = Callable[[h5py.File], None]
 Spoil = Callable[[Path], object]
+Change = Callable[[Any], Any]
 
 
 class WritesAFile:
@@ -26,19 +27,33 @@ class WritesAFile:
         return os.system, (f"touch {self.mark}",)
 
 
-# --- stores: one array of one video ---------------------------------------------------------------------------------
+GROUP = object()
+"""Stands for a group in the place of an array."""
 
 
-def replaced(key: str, name: str, change: Callable[[Any], Any]) -> Damage:
-    """Put something else in the place of an array."""
+def replaced(key: str, name: str, form: Any) -> Damage:
+    """Put another value in an array's place: what a function makes of it, it times and plus numbers, or a value."""
 
     def damage(file: h5py.File) -> None:
-        value = change(file[key][name][()])
+        value = form
+        if callable(form):
+            value = form(file[key][name][()])
+        if isinstance(form, tuple):
+            value = file[key][name][()] * form[0] + form[1]
         del file[key][name]
-        if value is not None:
+        if value is GROUP:
+            file[key].create_group(name)["inside"] = 1
+        elif value is not None:
             file[key][name] = value
 
     return damage
+
+
+def _forms(key: str, arrays: dict[str, dict[str, Any]]) -> dict[str, Damage]:
+    """Damages named after the array, and after the form that it gets."""
+    return {
+        f"{name}-{title}": replaced(key, name, form) for name, forms in arrays.items() for title, form in forms.items()
+    }
 
 
 def _first_is(number: float, value: Any) -> Any:
@@ -47,25 +62,26 @@ def _first_is(number: float, value: Any) -> Any:
     return changed
 
 
-SHAPES: dict[str, Callable[[Any], Any]] = {
-    "empty": lambda value: np.zeros((0,), np.float32),
-    "a-scalar": lambda value: np.float32(0.5),
-    "in-3-dimensions": lambda value: np.zeros((2, 3, 4, 5), np.float32),
+SHAPES = {
+    "empty": np.zeros(0, np.float32),
+    "a-scalar": np.float32(0.5),
+    "in-3-dimensions": np.zeros((2, 3, 4, 5), np.float32),
     "one-short": lambda value: value[:-1],
     "one-long": lambda value: np.concatenate([value, value[-1:]]),
 }
-FRAMES: dict[str, Callable[[Any], Any]] = {
+FRAMES = {
     "one-short": lambda value: value[..., :-1],
     "one-long": lambda value: np.concatenate([value, value[..., -1:]], axis=-1),
 }
 """Of arrays of annotators: one annotator more or fewer is no damage, one frame is."""
-KINDS: dict[str, Callable[[Any], Any]] = {
+KINDS = {
     "of-bytes": lambda value: np.full(np.shape(value), b"text", dtype="S4"),
     "of-texts": lambda value: np.full(np.shape(value), "text", dtype=h5py.string_dtype()),
     "complex": lambda value: np.asarray(value).astype(np.complex64),
     "a-compound": lambda value: np.zeros(np.shape(value), dtype=[("one", "f4"), ("two", "i4")]),
     "opaque": lambda value: np.zeros(np.shape(value), dtype="V4"),
 }
+WIDER = partial(np.repeat, repeats=2, axis=-1)
 NUMBERS = {"nan": partial(_first_is, np.nan), "inf": partial(_first_is, np.inf)}
 
 
@@ -74,31 +90,18 @@ def some(table: dict[str, Any], step: int, turn: int = 0) -> dict[str, Any]:
     return dict(list(table.items())[turn % step :: step])
 
 
-def _array_damages(key: str, arrays: dict[str, bool], transposable: tuple[str, ...]) -> dict[str, Damage]:
-    """Every array (True: required) in some of the wrong forms."""
-    damages: dict[str, Damage] = {}
-    for turn, (name, required) in enumerate(arrays.items()):
-        if required:
-            damages[f"{name}-missing"] = replaced(key, name, lambda value: None)
+def _array_damages(key: str, required: str, optional: str, transposable: str) -> dict[str, Damage]:
+    """Every array in some of the wrong forms."""
+    arrays = {}
+    for turn, name in enumerate([*required.split(), *optional.split()]):
         shapes = SHAPES | FRAMES if name.startswith("user_") else SHAPES
-        wrong = some(shapes, 2, turn) | some(KINDS, 3, turn) | some(NUMBERS, 2, turn)
-        for title, change in wrong.items():
-            damages[f"{name}-{title}"] = replaced(key, name, change)
-        damages[f"{name}-a-group"] = partial(_array_becomes_group, key=key, name=name)
-    for name in transposable:
-        damages[f"{name}-transposed"] = replaced(key, name, np.transpose)
-    return damages
-
-
-def _array_becomes_group(file: h5py.File, key: str, name: str) -> None:
-    del file[key][name]
-    file[key].create_group(name)["inside"] = 1
-
-
-# --- stores: values -----------------------------------------------------------------------------------------------
-
-
-_annotated, _queries = partial(replaced, "video_3"), partial(replaced, "P02")
+        forms = some(shapes, 2, turn) | some(KINDS, 3, turn) | some(NUMBERS, 2, turn) | {"a-group": GROUP}
+        if name in required.split():
+            forms["missing"] = None
+        if name in transposable.split():
+            forms["transposed"] = np.transpose
+        arrays[name] = forms
+    return _forms(key, arrays)
 
 
 def _huge_video(file: h5py.File) -> None:
@@ -174,46 +177,32 @@ LINKS = _elsewhere("video_3")
 ANNOTATED: dict[str, Damage] = {
     **_array_damages(
         "video_3",
-        {"features": True, "picks": True, "change_points": True, "gtscore": True, "gtsummary": True}
-        | {"user_summary": False, "user_scores": False, "caption_features": False},
-        ("features", "change_points", "user_summary", "user_scores", "caption_features"),
+        required="features picks change_points gtscore gtsummary",
+        optional="user_summary user_scores caption_features",
+        transposable="features change_points user_summary user_scores caption_features",
     ),
-    "n_frames-missing": _annotated("n_frames", lambda value: None),
-    "n_frames-negative": _annotated("n_frames", lambda value: -5),
-    "n_frames-0": _annotated("n_frames", lambda value: 0),
-    "n_frames-one-more": _annotated("n_frames", lambda value: value + 1),
-    "n_frames-huge": _annotated("n_frames", lambda value: 10**12),
-    "n_frames-nan": _annotated("n_frames", lambda value: np.nan),
-    "n_frames-a-text": _annotated("n_frames", lambda value: "many"),
-    "n_frames-an-array": _annotated("n_frames", lambda value: np.array([value, value])),
-    "n_frames-complex": _annotated("n_frames", lambda value: 3j),
-    "n_frames-a-group": partial(_array_becomes_group, key="video_3", name="n_frames"),
+    **_forms(
+        "video_3",
+        {
+            "n_frames": {"missing": None, "a-group": GROUP, "a-text": "many", "nan": np.nan, "complex": 3j}
+            | {"an-array": np.array([300, 300]), "negative": -5, "0": 0, "one-more": (1, 1), "huge": 10**12},
+            "picks": {"negative": (1, -1), "beyond-the-video": (2, 0), "between-frames": (1, 0.5)}
+            | {"decreasing": np.flip, "repeated": lambda value: value // 60 * 60, "beyond-integers": (1e300, 0)},
+            "gtscore": {"above-1": (1, 1), "below-0": (1, -1)},
+            "gtsummary": {"a-half": (0, 0.5)},
+            "user_summary": {"of-2": (0, 2), "of-257": (0, np.int64(257))},
+            "captions": {"fewer": ["one"], "a-scalar": "one", "of-numbers": np.zeros((2, 2)), "a-group": GROUP},
+            "video_name": {"a-group": GROUP},
+            "features": {"of-another-size": WIDER},
+            "caption_features": {"of-another-size": WIDER},
+        },
+    ),
     "video-of-a-trillion-frames": _huge_video,
-    "picks-negative": _annotated("picks", lambda value: value - 1),
-    "picks-decreasing": _annotated("picks", lambda value: value[::-1]),
-    "picks-repeated": _annotated("picks", lambda value: value // 60 * 60),
-    "picks-beyond-the-video": _annotated("picks", lambda value: value * 2),
-    "picks-between-frames": _annotated("picks", lambda value: value + 0.5),
-    "picks-beyond-integers": _annotated("picks", lambda value: value.astype(np.float64) * 1e300),
-    "shots-overlap": _annotated("change_points", lambda value: value + np.array([0, 1])),
-    "shots-with-gaps": _annotated("change_points", lambda value: value - np.array([0, 1])),
-    "shots-decreasing": _annotated("change_points", lambda value: value[::-1]),
-    "shots-from-end-to-start": _annotated("change_points", lambda value: value[:, ::-1]),
-    "shots-negative": _annotated("change_points", lambda value: -value),
-    "gtscore-above-1": _annotated("gtscore", lambda value: value + 1),
-    "gtscore-below-0": _annotated("gtscore", lambda value: value - 1),
-    "gtsummary-a-half": _annotated("gtsummary", lambda value: value * 0 + 0.5),
-    "user_summary-of-2": _annotated("user_summary", lambda value: value * 0 + 2),
-    "user_summary-of-257": _annotated("user_summary", lambda value: value * 0 + np.int64(257)),
-    "captions-fewer": _annotated("captions", lambda value: ["one"]),
-    "captions-a-scalar": _annotated("captions", lambda value: "one"),
-    "captions-of-numbers": _annotated("captions", lambda value: np.zeros((len(value), 2))),
-    "captions-a-group": partial(_array_becomes_group, key="video_3", name="captions"),
-    "video_name-a-group": partial(_array_becomes_group, key="video_3", name="video_name"),
-    "features-of-another-size": _annotated("features", lambda value: np.concatenate([value, value], axis=1)),
-    "caption_features-of-another-size": _annotated(
-        "caption_features", lambda value: np.concatenate([value] * 2, axis=1)
-    ),
+    "shots-overlap": replaced("video_3", "change_points", (1, np.array([0, 1]))),
+    "shots-with-gaps": replaced("video_3", "change_points", (1, np.array([0, -1]))),
+    "shots-decreasing": replaced("video_3", "change_points", np.flipud),
+    "shots-from-end-to-start": replaced("video_3", "change_points", np.fliplr),
+    "shots-negative": replaced("video_3", "change_points", (-1, 0)),
     "layout-of-queries": lambda file: file.attrs.update(layout="queries"),
     "says-another-benchmark": lambda file: file.attrs.update(dataset="summe"),
     "says-no-benchmark": lambda file: file.attrs.update(dataset=5),
@@ -225,49 +214,38 @@ ANNOTATED: dict[str, Damage] = {
 
 QUERIES: dict[str, Damage] = {
     **_array_damages(
+        "P02", "features tags queries query_features oracle", "", transposable="features tags query_features oracle"
+    ),
+    **_forms(
         "P02",
-        dict.fromkeys(("features", "tags", "queries", "query_features", "oracle"), True),
-        ("features", "tags", "query_features", "oracle"),
+        {
+            "concepts": {
+                "missing": None,
+                "a-group": GROUP,
+                "a-scalar": "Car",
+                "fewer": lambda value: value[:-1],
+                "of-numbers": lambda value: np.arange(len(value)),
+                "twice-the-same": lambda value: np.full(len(value), b"Car"),
+                "of-escapes": lambda value: [f"\x1b[2J\n{number}" for number in range(len(value))],
+                "with-slashes": lambda value: [f"a/{number}" for number in range(len(value))],
+            },
+            "shot_seconds": {"missing": None, "a-group": GROUP, "0": 0.0, "negative": -5.0, "nan": np.nan}
+            | {"a-text": "five", "an-array": np.ones(2)},
+            "sentences": {"fewer": lambda value: value[:-1], "of-numbers": np.arange(9.0)},
+            "tags": {"of-2": (0, 2)},
+            "oracle": {"of-257": (0, np.int64(257)), "empty-summaries": (0, 0)},
+            "queries": {"negative": (1, -100), "beyond": (1, 48), "twice-the-same": (0, 0)}
+            | {"one-in-both-orders": lambda value: np.array([*value[:-1], value[0][::-1]])},
+            "features": {"of-another-size": WIDER},
+            "query_features": {"of-another-size": WIDER},
+        },
     ),
-    "concepts-missing": _queries("concepts", lambda value: None),
-    "concepts-fewer": _queries("concepts", lambda value: value[:-1]),
-    "concepts-a-scalar": _queries("concepts", lambda value: "Car"),
-    "concepts-of-numbers": _queries("concepts", lambda value: np.arange(len(value))),
-    "concepts-twice-the-same": _queries("concepts", lambda value: np.full(len(value), b"Car")),
-    "concepts-of-escapes": replaced(
-        "P02", "concepts", lambda value: [f"\x1b[2J\n{number}" for number in range(len(value))]
-    ),
-    "concepts-with-slashes": _queries("concepts", lambda value: [f"a/{number}" for number in range(len(value))]),
-    "concepts-a-group": partial(_array_becomes_group, key="P02", name="concepts"),
-    "shot_seconds-missing": _queries("shot_seconds", lambda value: None),
-    "shot_seconds-0": _queries("shot_seconds", lambda value: 0.0),
-    "shot_seconds-negative": _queries("shot_seconds", lambda value: -5.0),
-    "shot_seconds-nan": _queries("shot_seconds", lambda value: np.nan),
-    "shot_seconds-a-text": _queries("shot_seconds", lambda value: "five"),
-    "shot_seconds-an-array": _queries("shot_seconds", lambda value: np.ones(2)),
-    "shot_seconds-a-group": partial(_array_becomes_group, key="P02", name="shot_seconds"),
-    "sentences-fewer": _queries("sentences", lambda value: value[:-1]),
-    "sentences-of-numbers": _queries("sentences", lambda value: np.arange(9.0)),
     "sentence_features-fewer": lambda file: file["P02"].__setitem__("sentence_features", np.zeros((1, 12), "f4")),
-    "tags-of-2": _queries("tags", lambda value: value * 0 + 2),
-    "oracle-of-257": _queries("oracle", lambda value: value * 0 + np.int64(257)),
-    "oracle-empty-summaries": _queries("oracle", lambda value: value * 0),
-    "queries-negative": _queries("queries", lambda value: value - 100),
-    "queries-beyond": _queries("queries", lambda value: value + 48),
-    "queries-twice-the-same": _queries("queries", lambda value: value * 0),
-    "queries-one-in-both-orders": _queries("queries", lambda value: np.array([*value[:-1], value[0][::-1]])),
-    "features-of-another-size": _queries("features", lambda value: np.concatenate([value, value], axis=1)),
-    "query_features-of-another-size": replaced(
-        "P02", "query_features", lambda value: np.concatenate([value, value], axis=2)
-    ),
     "layout-unknown": lambda file: file.attrs.update(layout="other"),
     "says-another-benchmark": lambda file: file.attrs.update(dataset="tvsum"),
     **_anywhere("P02"),
 }
 """Ways to damage ``qfvs.h5``."""
-
-
-# --- whole files --------------------------------------------------------------------------------------------------
 
 
 def cut_at(share: float) -> Spoil:
@@ -307,9 +285,6 @@ FILES: dict[str, Spoil] = {
 """What may lie in the place of any file that is read."""
 SPOILED = some(FILES, 2)
 """Some of it, where others try the rest on the same reader."""
-
-
-# --- configurations -------------------------------------------------------------------------------------------------
 
 
 def _laughs(levels: int = 30) -> str:
@@ -427,9 +402,6 @@ SIZES += ["trainer.devices", "trainer.num_nodes", "data.folds"]
 """Keys of whole numbers that cost memory, processes or time."""
 
 
-# --- scores ---------------------------------------------------------------------------------------------------------
-
-Scores = dict[str, Any]
 LITERALS: dict[str, str] = {
     "texts": '["0.5"]',
     "a-text": '"0.5"',
@@ -475,7 +447,7 @@ JSONS: dict[str, bytes] = {
     "python": b"{'video_1': __import__('os').system('touch executed')}",
 }
 """Contents of a score file in JSON, or of any other JSON file."""
-NAMES: dict[str, Callable[[Scores], Scores]] = {
+NAMES: dict[str, Change] = {
     "one-missing": lambda scores: dict(list(scores.items())[1:]),
     "all-missing-but-one": lambda scores: dict(list(scores.items())[:1]),
     "one-unknown": lambda scores: scores | {"video_99": [0.5]},
@@ -487,7 +459,7 @@ NAMES: dict[str, Callable[[Scores], Scores]] = {
     "of-texts": lambda scores: {name: [str(score) for score in row] for name, row in scores.items()},
 }
 """What is wrong with the videos or rows of otherwise sound scores."""
-ARRAYS: dict[str, Callable[[Any], Any]] = {
+ARRAYS: dict[str, Change] = {
     "complex": lambda row: row * 1j,
     "texts": lambda row: row.astype("S8"),
     "truths": lambda row: row > 0.5,
@@ -501,8 +473,6 @@ ARRAYS: dict[str, Callable[[Any], Any]] = {
 }
 """What stands in the place of a video's scores in NPZ and HDF5."""
 
-
-# --- folds ----------------------------------------------------------------------------------------------------------
 
 FOLDS: dict[str, tuple[str, bytes]] = {
     "a-list-of-numbers": (".json", b"[1, 2]"),
@@ -560,15 +530,13 @@ FOLDS: dict[str, tuple[str, bytes]] = {
 }
 """Files of folds: suffix and content."""
 
-# --- results --------------------------------------------------------------------------------------------------------
 
-
-def without(*keys: str | int) -> Callable[[Any], Any]:
+def without(*keys: str | int) -> Change:
     """Omit a value, however deep."""
     return partial(_change, keys, lambda inner, key: inner.pop(key))
 
 
-def becomes(value: Any, *keys: str | int) -> Callable[[Any], Any]:
+def becomes(value: Any, *keys: str | int) -> Change:
     """Put another value in a place, however deep."""
     return partial(_change, keys, lambda inner, key: inner.__setitem__(key, value))
 
@@ -578,29 +546,31 @@ def _change(keys: tuple[str | int, ...], change: Callable[[Any, Any], object], c
     return content
 
 
-RESULTS: dict[str, Callable[[Any], Any]] = {
-    **{f"no-{key}": without(key) for key in ("run", "method", "protocol", "metrics", "folds", "seed", "data")},
+JUNK = {"a-list": ["a"], "numbers": [1, 2], "a-number": 5, "a-text": "much", "texts": {"f1": "high"}}
+JUNK |= {"nothing": None, "nan": float("nan"), "infinity": float("inf")}
+
+
+def _of(names: str, **where: tuple[str | int, ...]) -> dict[str, Change]:
+    """Changes by their names: ``mean-of-nan`` puts nan in the place of the mean."""
+    pairs = [name.split("-of-") for name in names.split()]
+    return {f"{key}-of-{title}": becomes(JUNK[title], *where.get(key, (key,))) for key, title in pairs}
+
+
+def _without(names: str) -> dict[str, Change]:
+    return {f"no-{key}": without(key) for key in names.split()}
+
+
+RESULTS: dict[str, Change] = {
+    **_without("run method protocol metrics folds seed data"),
+    **_of("run-of-a-list run-of-a-number method-of-nothing protocol-of-a-text metrics-of-a-list folds-of-numbers"),
+    **_of("folds-of-a-number seed-of-a-text seed-of-a-list seconds-of-a-text", seconds=("wall_seconds",)),
+    **_of("mean-of-nan mean-of-infinity mean-of-a-text mean-of-nothing", mean=("metrics", "f1", "mean")),
+    **_of("deviation-of-a-text budget-of-a-text", deviation=("metrics", "f1", "std"), budget=("protocol", "budget")),
     "no-rule": without("protocol", "correlation"),
-    "run-of-a-list": becomes(["a"], "run"),
-    "run-of-a-number": becomes(5, "run"),
-    "method-of-nothing": becomes(None, "method"),
-    "protocol-of-a-text": becomes("tvsum", "protocol"),
-    "budget-of-a-text": becomes("much", "protocol", "budget"),
-    "metrics-of-a-list": becomes([], "metrics"),
     "metrics-of-numbers": becomes({"f1": 0.5}, "metrics"),
-    "mean-of-nan": becomes(float("nan"), "metrics", "f1", "mean"),
-    "mean-of-infinity": becomes(float("inf"), "metrics", "f1", "mean"),
-    "mean-of-a-text": becomes("0.5", "metrics", "f1", "mean"),
-    "mean-of-nothing": becomes(None, "metrics", "f1", "mean"),
-    "deviation-of-a-text": becomes("0.5", "metrics", "f1", "std"),
     "folds-of-a-mean-of-texts": becomes(["0.5"], "metrics", "f1", "folds"),
     "folds-of-a-mean-of-nothing": becomes(None, "metrics", "f1", "folds"),
     "no-folds-in-it": becomes([], "folds"),
-    "folds-of-numbers": becomes([1, 2], "folds"),
-    "folds-of-a-number": becomes(5, "folds"),
-    "seed-of-a-text": becomes("zero", "seed"),
-    "seed-of-a-list": becomes([0], "seed"),
-    "seconds-of-a-text": becomes("long", "wall_seconds"),
 }
 """What is wrong with a ``result.json``."""
 PUBLISHED: dict[str, bytes] = {
@@ -631,28 +601,22 @@ TABLES: dict[str, bytes] = {
     "bytes": bytes(range(256)),
 }
 """Contents of ``per_video.csv``."""
-FLOORS: dict[str, Callable[[Any], Any]] = {
-    **{f"no-{key}": without(key) for key in ("dataset", "annotations_hash", "draws", "rules")},
+ROW = ("rules", "per-annotator", 0)
+FLOORS: dict[str, Change] = {
+    **_without("dataset annotations_hash draws rules"),
+    **_of("f1-of-a-text f1-of-nan dataset-of-a-list", f1=(*ROW, "f1")),
     "a-list": lambda content: [content],
     "rules-of-nothing": becomes({}, "rules"),
     "rules-of-numbers": becomes({"per-annotator": 5}, "rules"),
     "rows-of-numbers": becomes([1], "rules", "per-annotator"),
-    "row-without-a-name": without("rules", "per-annotator", 0, "name"),
-    "row-without-a-deviation": without("rules", "per-annotator", 0, "f1_std"),
-    "f1-of-a-text": becomes("high", "rules", "per-annotator", 0, "f1"),
-    "f1-of-nan": becomes(float("nan"), "rules", "per-annotator", 0, "f1"),
-    "f1-of-infinity": becomes(1e308, "rules", "per-annotator", 0, "f1"),
-    "dataset-of-a-list": becomes(["tvsum"], "dataset"),
+    "row-without-a-name": without(*ROW, "name"),
+    "row-without-a-deviation": without(*ROW, "f1_std"),
+    "f1-of-infinity": becomes(1e308, *ROW, "f1"),
 }
 """What is wrong with the floors that ``clipit baselines --keep`` writes."""
 
 
-# --- checkpoints ----------------------------------------------------------------------------------------------------
-
-Checkpoint = dict[str, Any]
-
-
-def _weights(change: Callable[[Any], Any]) -> Callable[[Checkpoint], Any]:
+def _weights(change: Change) -> Change:
     """Change the first weight."""
     return lambda checkpoint: _change(
         ("state_dict", next(iter(checkpoint["state_dict"]))),
@@ -661,65 +625,43 @@ def _weights(change: Callable[[Any], Any]) -> Callable[[Checkpoint], Any]:
     )
 
 
-def _less(*keys: str) -> Callable[[Checkpoint], Any]:
-    return lambda checkpoint: {name: value for name, value in checkpoint.items() if name not in keys}
-
-
-def _with(**values: Any) -> Callable[[Checkpoint], Any]:
-    return lambda checkpoint: checkpoint | values
-
-
-CHECKPOINTS: dict[str, Callable[[Checkpoint], Any]] = {
+CHECKPOINTS: dict[str, Change] = {
     "a-number": lambda checkpoint: 5,
     "a-list": lambda checkpoint: [checkpoint],
     "no-tensors": lambda checkpoint: {},
     "weights-alone": lambda checkpoint: checkpoint["state_dict"],
-    "no-weights": _less("state_dict"),
-    "no-epoch": _less("epoch"),
-    "no-validation": _less("validation"),
-    "weights-of-nothing": _with(state_dict=None),
-    "weights-of-none": _with(state_dict={}),
-    "weights-of-texts": _with(state_dict={"scorer.head.weight": "large"}),
+    "no-weights": without("state_dict"),
+    **_without("epoch validation"),
+    "weights-of-nothing": becomes(None, "state_dict"),
+    "weights-of-none": becomes({}, "state_dict"),
+    "weights-of-texts": becomes({"scorer.head.weight": "large"}, "state_dict"),
     "one-weight-less": lambda checkpoint: (checkpoint["state_dict"].popitem(), checkpoint)[1],
     "one-weight-more": lambda checkpoint: (checkpoint["state_dict"].update(x=checkpoint["epoch"]), checkpoint)[1],
     "a-weight-of-another-shape": _weights(lambda weight: weight.new_zeros(3, 7)),
     "a-weight-of-nan": _weights(lambda weight: weight * float("nan")),
     "a-weight-of-texts": _weights(lambda weight: "large"),
-    "epoch-of-a-text": _with(epoch="last"),
-    "epoch-of-nothing": _with(epoch=None),
-    "epoch-below-0": _with(epoch=-1),
-    "epoch-of-nan": _with(epoch=float("nan")),
-    "validation-of-a-text": _with(validation="good"),
-    "validation-of-texts": _with(validation={"f1": "good"}),
+    "epoch-below-0": becomes(-1, "epoch"),
+    **_of("epoch-of-nothing epoch-of-a-text epoch-of-nan validation-of-a-text validation-of-texts"),
 }
 """What is wrong with ``last.ckpt`` or ``best.ckpt``."""
-STATES: dict[str, Callable[[Checkpoint], Any]] = {
-    "no-optimizer": _less("optimizer_states"),
-    "no-schedule": _less("lr_schedulers"),
-    "optimizers-of-a-text": _with(optimizer_states="adam"),
-    "optimizers-of-nothing": _with(optimizer_states=[{}]),
-    "schedules-of-numbers": _with(lr_schedulers=[5]),
-    "loops-of-a-text": _with(loops="fit"),
-    "loops-of-none": _with(loops={}),
-    "callbacks-of-a-list": _with(callbacks=[1]),
+STATES: dict[str, Change] = {
+    **_of("optimizers-of-a-text loops-of-a-text callbacks-of-a-list", optimizers=("optimizer_states",)),
+    **_of(
+        "schedules-of-numbers version-of-a-list", schedules=("lr_schedulers",), version=("pytorch-lightning_version",)
+    ),
+    "no-optimizer": without("optimizer_states"),
+    "no-schedule": without("lr_schedulers"),
+    "optimizers-of-nothing": becomes([{}], "optimizer_states"),
+    "loops-of-none": becomes({}, "loops"),
     "callbacks-of-texts": lambda checkpoint: checkpoint | {"callbacks": dict.fromkeys(checkpoint["callbacks"], "x")},
-    "version-of-a-list": _with(**{"pytorch-lightning_version": [2]}),
 }
 """What is wrong with what else ``last.ckpt`` holds, which Lightning reads."""
-FOLD_RESULTS: dict[str, Callable[[Any], Any]] = {
-    **{f"no-{key}": without(key) for key in ("fold", "epoch", "validation", "metrics", "per_video", "scores")},
-    "epoch-of-a-text": becomes("last", "epoch"),
-    "fold-of-a-text": becomes("first", "fold"),
-    "metrics-of-a-list": becomes([], "metrics"),
-    "metrics-of-nothing": becomes(None, "metrics"),
-    "f1-of-a-text": becomes("high", "metrics", "f1"),
-    "f1-of-nan": becomes(float("nan"), "metrics", "f1"),
-    "validation-of-texts": becomes({"f1": "high"}, "validation"),
-    "rows-of-numbers": becomes([1], "per_video"),
-    "rows-of-a-text": becomes("video_1", "per_video"),
+FOLD_RESULTS: dict[str, Change] = {
+    **_without("fold epoch validation metrics per_video scores"),
+    **_of("epoch-of-a-text fold-of-a-text metrics-of-a-list metrics-of-nothing validation-of-texts scores-of-a-list"),
+    **_of("f1-of-a-text f1-of-nan rows-of-numbers rows-of-a-text", f1=("metrics", "f1"), rows=("per_video",)),
     "row-without-a-video": without("per_video", 0, "video"),
     "row-with-a-list": becomes([0.5], "per_video", 0, "f1"),
-    "scores-of-a-list": becomes([], "scores"),
     "scores-of-texts": becomes({"tvsum/video_1": ["high"]}, "scores"),
     "scores-of-nothing": becomes({"tvsum/video_1": None}, "scores"),
 }

@@ -7,17 +7,13 @@ import h5py
 import numpy as np
 import scipy.io
 
+from clipit_lightning.core.files import write_text
 from clipit_lightning.data.qfvs import QFVS
 from clipit_lightning.data.qfvs_annotations import CONCEPTS
 
 SHOTS = {"P01": 120, "P02": 160, "P03": 100, "P04": 140}
-QUERIES = (
-    ("Car", "Food"),
-    ("Cupglass", "Sky"),
-    ("Face", "Petsanimal"),
-    ("Lady", "Street"),
-    ("Musicalinstrument", "Tree"),
-)
+QUERIES = [("Car", "Food"), ("Cupglass", "Sky"), ("Face", "Petsanimal"), ("Lady", "Street")]
+QUERIES += [("Musicalinstrument", "Tree")]
 SIZE = 12
 
 
@@ -37,15 +33,13 @@ def oracle_shots(key, query):
 
 
 def write_qfvs(folder: Path, features="own") -> Path:
-    """Write everything under a folder; ``features`` is ``own``, ``segments`` (UniVTG's layout) or ``none``."""
+    """Write everything under a folder; ``features`` is ``own`` or ``segments`` (UniVTG's layout)."""
     for key in QFVS.videos:
-        (folder / "Oracle_summaries" / key).mkdir(parents=True)
-        (folder / "Dense_per_shot_tags" / key).mkdir(parents=True)
         for query in QUERIES:
             lines = "".join(f"{shot}\n" for shot in oracle_shots(key, query))
-            (folder / "Oracle_summaries" / key / f"{'_'.join(query)}_oracle.txt").write_text(lines)
+            write_text(folder / "Oracle_summaries" / key / f"{'_'.join(query)}_oracle.txt", lines)
         rows = [",".join(np.array(CONCEPTS)[row.astype(bool)]) for row in make_tags(key)]
-        (folder / "Dense_per_shot_tags" / key / f"{key}.txt").write_text("\n".join(rows) + "\n")
+        write_text(folder / "Dense_per_shot_tags" / key / f"{key}.txt", "\n".join(rows) + "\n")
     write_tags_mat(folder / "Tags.mat", {key: make_tags(key) for key in QFVS.videos})
     sentences = {
         f"VidQry_{number}": {
@@ -58,7 +52,7 @@ def write_qfvs(folder: Path, features="own") -> Path:
     (folder / "queries.json").write_text(json.dumps(sentences))
     if features == "own":
         write_own_features(folder / "qfvs_fake.h5")
-    if features == "segments":
+    else:
         write_segments(folder)
     return folder
 
@@ -85,23 +79,19 @@ def concept_features():
     return np.random.default_rng(48).normal(size=(len(CONCEPTS), SIZE)).astype(np.float32)
 
 
-def write_own_features(path, names=CONCEPTS):
+def write_own_features(path):
     with h5py.File(path, "w") as file:
-        file["concepts"], file["concept_features"] = list(names), concept_features()
+        file["concepts"], file["concept_features"] = list(CONCEPTS), concept_features()
         for key in QFVS.videos:
             file[f"{key}/features"] = shot_features(key)
 
 
-def write_segments(folder, extra=3):
+def write_segments(folder):
     """UniVTG's layout: a file a video, segments of up to 50 shots; P04 has more features than tags."""
     for key in QFVS.videos:
         rows = shot_features(key)
-        rows = np.concatenate([rows, rows[:extra]]) if key == "P04" else rows
-        starts = range(0, len(rows), 50)
-        segments = np.zeros((len(starts), 50, SIZE), np.float32)
-        for index, start in enumerate(starts):
-            part = rows[start : start + 50]
-            segments[index, : len(part)] = part
+        rows = np.concatenate([rows, rows[:3]]) if key == "P04" else rows
+        segments = np.pad(rows, ((0, -len(rows) % 50), (0, 0))).reshape(-1, 50, SIZE)
         with h5py.File(folder / f"{key}_clip.h5", "w") as file:
             file["features"] = segments
-            file["seg_len"] = np.array([min(50, len(rows) - start) for start in starts])
+            file["seg_len"] = np.minimum(50, len(rows) - np.arange(0, len(rows), 50))

@@ -80,6 +80,7 @@ def write_video(
     codec_options: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
     aspect: Fraction | None = None,
+    draw: Callable[[int, int, int], np.ndarray] = picture,
 ) -> Path:
     """Write a video whose frame i shows the number ``first + i``, at ``times[i]`` seconds if they are given."""
     tick = Fraction(1, 90000) if times is not None else 1 / Fraction(fps)
@@ -91,7 +92,7 @@ def write_video(
             video.codec_context.sample_aspect_ratio = aspect
         heard = file.add_stream(audio, rate=sample_rate, layout=layout) if audio else None
         for index in range(n_frames):
-            frame = av.VideoFrame.from_ndarray(picture(first + index, width, height), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(draw(first + index, width, height), format="rgb24")
             frame.pts = index if times is None else round(times[index] * 90000)
             frame.time_base = tick
             file.mux(video.encode(frame))
@@ -102,21 +103,19 @@ def write_video(
     return path
 
 
-def write_sound(path: Path, codec: str, cover: bool = False, seconds: float = 2.0) -> Path:
+def write_sound(path: Path, codec: str, cover: bool = False) -> Path:
     """Write a file of sound only, with or without a cover picture."""
     with av.open(str(path), "w") as file:
         heard = file.add_stream(codec, rate=RATE, layout="mono")
-        art = None
         if cover:
             art = file.add_stream("mjpeg", rate=1)
             art.width, art.height, art.pix_fmt = 64, 48, "yuvj420p"
             art.disposition = Disposition.attached_pic
-        if art is not None:
             frame = av.VideoFrame.from_ndarray(picture(3, 64, 48), format="rgb24")
             frame.pts = 0
             file.mux(art.encode(frame))
             file.mux(art.encode(None))
-        _write_sound(file, heard, sound(seconds), RATE, "mono", 0.0)
+        _write_sound(file, heard, sound(2.0), RATE, "mono", 0.0)
     return path
 
 
@@ -133,15 +132,8 @@ def _write_sound(file, stream, samples, rate, layout, start):
 def turned(path: Path, turn: str) -> Path:
     """Write an MP4 whose display matrix turns it upright: what it stores is turned the other way round."""
     a, b, c, d = TURNS[turn]
-    swap = a == 0
-    width, height = (48, 64) if swap else (64, 48)
-    with av.open(str(path), "w") as file:
-        video = file.add_stream("libx264", rate=25)
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        for index in range(50):
-            frame = av.VideoFrame.from_ndarray(stored(picture(index, 64, 48), turn), format="rgb24")
-            file.mux(video.encode(frame))
-        file.mux(video.encode(None))
+    width, height = (48, 64) if a == 0 else (64, 48)
+    write_video(path, 50, width, height, audio=None, draw=lambda number, *_: stored(picture(number, 64, 48), turn))
     content = bytearray(path.read_bytes())
     start = content.index(b"tkhd") + 44  # after version, flags, times, identity, duration, layer, group, volume
     one = 1 << 16
@@ -167,23 +159,22 @@ def cut(path: Path, share: float, **of: Any) -> Path:
     return path
 
 
-def corrupt(path: Path, at: float = 0.5, size: int = 200, seed: int = 0, **of: Any) -> Path:
+def corrupt(path: Path, at: float = 0.5, size: int = 200, **of: Any) -> Path:
     """Write a video and put noise over ``size`` bytes in the middle of it."""
     content = bytearray(write_video(path, **of).read_bytes())
     start = int(len(content) * at)
-    content[start : start + size] = np.random.default_rng(seed).bytes(size)
+    content[start : start + size] = np.random.default_rng(0).bytes(size)
     path.write_bytes(content)
     return path
 
 
-def trimmed(path: Path, n_frames: int = 10) -> Path:
-    """Write an MP4 whose edit list leaves out the first frames."""
+def trimmed(path: Path) -> Path:
+    """Write an MP4 whose edit list leaves out the first ten frames."""
     write_video(path, audio=None, codec_options={"bf": "0"})
     content = bytearray(path.read_bytes())
     start = content.index(b"elst") + 12
-    ticks = Fraction(12800, 25)
     duration, begin = struct.unpack(">ii", content[start : start + 8])
-    content[start : start + 8] = struct.pack(">ii", duration - n_frames * 40, begin + int(n_frames * ticks))
+    content[start : start + 8] = struct.pack(">ii", duration - 10 * 40, begin + 10 * 12800 // 25)
     path.write_bytes(content)
     return path
 
@@ -209,17 +200,9 @@ def contents(path: Path, content: bytes) -> Path:
     return path
 
 
-def a_picture(path: Path) -> Path:
-    """Write a PNG file under another name."""
-    with av.open(str(path), "w", format="image2", options={"update": "1"}) as file:
-        stream = file.add_stream("png", rate=1)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
-        file.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0, 64, 48), format="rgb24")))
-        file.mux(stream.encode(None))
-    return path
-
-
 FAST = {"movflags": "+faststart"}
+FRAGMENTED = {"movflags": "+frag_keyframe+empty_moov"}
+PICTURE: dict[str, Any] = {"pix_fmt": "rgb24", "audio": None, "options": {"update": "1"}}
 UNEVEN = [index / 25 if index < 25 else 1 + (index - 25) / 10 + (index % 3) / 50 for index in range(50)]
 REPEATED = [index // 2 * 2 / 25 for index in range(50)]
 
@@ -260,15 +243,13 @@ ODD_VIDEOS: dict[str, Callable[[Path], Path]] = {
     "matroska.mkv": partial(write_video),
     "flash.flv": partial(write_video, codec="flv", audio="libmp3lame", sample_rate=44100),
     "animated.gif": partial(write_video, codec="gif", pix_fmt="rgb8", audio=None, fps=10, n_frames=20),
-    "fragmented.mp4": partial(write_video, options={"movflags": "+frag_keyframe+empty_moov"}),
+    "fragmented.mp4": partial(write_video, options=FRAGMENTED),
     "resized.h264": resized,
     "cut_off.mp4": partial(cut, share=0.7, options=FAST),
     "cut_off.mkv": partial(cut, share=0.6),
     "cut_off.ts": partial(cut, share=0.6, audio="mp2"),
     "cut_off.avi": partial(cut, share=0.6, codec="mpeg4", audio="libmp3lame"),
-    "cut_off_fragments.mp4": partial(
-        cut, share=0.6, options={"movflags": "+frag_keyframe+empty_moov"}, codec_options={"g": "10"}
-    ),
+    "cut_off_fragments.mp4": partial(cut, share=0.6, options=FRAGMENTED, codec_options={"g": "10"}),
     "noise.mp4": partial(corrupt, at=0.6, size=800, options=FAST, audio=None, codec_options={"g": "15"}),
     "noise_at_the_end.mp4": partial(
         corrupt, at=0.97, size=40, options=FAST, audio=None, codec_options={"g": "15", "bf": "0"}
@@ -286,7 +267,7 @@ NOT_VIDEOS: dict[str, Callable[[Path], Path]] = {
     "text.mp4": partial(contents, content=b"This is a text file, not a video.\n" * 40),
     "zeros.mp4": partial(contents, content=bytes(50_000)),
     "random.mp4": partial(contents, content=np.random.default_rng(1).bytes(50_000)),
-    "picture.mp4": a_picture,
+    "picture.mp4": partial(write_video, n_frames=1, container="image2", codec="png", **PICTURE),
     "playlist.mp4": partial(contents, content=b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"),
     "list.mp4": partial(contents, content=b"ffconcat version 1.0\nfile other.mp4\n"),
     "subtitles.mp4": partial(contents, content=b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 3),
