@@ -58,11 +58,11 @@ def default_workers(runs: Sequence[GridRun]) -> int:
 
 
 def run_grid(runs: Sequence[GridRun], folder: Path, workers: int) -> dict[str, str]:
-    """Train and test what is not finished yet.
+    """Train and test what is not finished yet, each run in a folder of its name.
 
     Args:
         runs: What is to be finished in the end.
-        folder: Each run has a folder of its name in it.
+        folder: Of the grid.
         workers: Processes at once, each with one thread; GPUs are shared out among them.
 
     Returns:
