@@ -16,11 +16,9 @@ PERMUTATIONS = 10_000
 
 
 def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
-    """Read the per-video rows of a run, or of its repetitions with several seeds.
+    """Read the per-video rows of a run, or of its repetitions with several seeds, and its protocol.
 
-    Returns:
-        Its protocol, and rows with ``seed``, ``video`` (and ``query``) and the metrics; what several folds test has its
-        mean.
+    The rows have ``seed``, ``video`` (and ``query``) and the metrics; what several folds test has its mean.
 
     Raises:
         UserError: A folder holds no finished run, or the runs given together are not repetitions of one: their method,

@@ -139,12 +139,7 @@ _PROBLEMS = {
 
 
 def read_grid(path: Path, quick: bool = False, words: Sequence[str] = ()) -> Grid:
-    """Read a grid and make the configuration of each of its runs.
-
-    Args:
-        path: The YAML file; experiments/benchmark.yaml says what stands in it.
-        quick: Take the seeds and keys below ``quick``.
-        words: More ``key=value`` for every run, which win.
+    """Read a grid file, with ``quick`` the small one, and make the configuration of each run; ``words`` win over it.
 
     Raises:
         UserError: It is missing, damaged, or says what cannot be done; one line that names the key.

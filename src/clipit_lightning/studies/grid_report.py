@@ -99,10 +99,7 @@ def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: p
 def write_report(grid: Grid, folder: Path, failed: Collection[str] = ()) -> None:
     """Write ``benchmark.csv``, ``paired.csv`` and ``benchmark.md`` into the folder, and print the tables.
 
-    Args:
-        grid: What was to be run.
-        folder: Where the runs lie.
-        failed: Names of runs that failed just now; what lies there is a result on other data than now.
+    Runs in ``failed`` are omitted: what lies there is a result on other data than now.
 
     Raises:
         UserError: No run is finished.

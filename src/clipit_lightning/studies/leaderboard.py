@@ -80,10 +80,8 @@ def make_board(folders: Iterable[Path], published: Path | None = None, floors: P
     A mean of ours is over seeds of the means over folds; a standard deviation (sample) is over all folds of all
     seeds, and blank where there is one only; that of a random floor is over its draws. F1 in percent.
 
-    Args:
-        folders: Folders with runs or results, such as those of `result_folders`.
-        published: CSV file of the field's printed results.
-        floors: Folder of the files of ``clipit baselines --keep``; each group of real data takes its rule's rows.
+    ``published`` is the CSV file of the field's printed results, ``floors`` the folder of ``clipit baselines --keep``,
+    from which each group of real data takes its rule's rows.
 
     Raises:
         UserError: A file cannot be read.

@@ -25,10 +25,7 @@ def trial_config(sweep: Sweep, values: dict[str, Any], last: tuple[str, ...] = L
 
 
 def check(sweep: Sweep) -> Config:
-    """Check a sweep without looking at data.
-
-    Returns:
-        The configuration of every trial, with the sweep's constants.
+    """Check a sweep without looking at data; returns the configuration of every trial, with the sweep's constants.
 
     Raises:
         UserError: A key is unknown, a value impossible, or the search would see test folds or compare the incomparable.

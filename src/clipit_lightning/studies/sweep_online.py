@@ -18,10 +18,7 @@ _HERE = "without --online (make sweep SWEEP=local) the same file runs here"
 def run_online(sweep: Sweep, trials: int | None, workers: int) -> int:
     """Register a sweep with the server and start agents for it, which call `clipit train`.
 
-    Args:
-        sweep: The sweep.
-        trials: How many runs the server may hand out, over all agents; None for the file's own limit.
-        workers: Agents on this machine.
+    The server hands out ``trials`` runs, over all agents, or as many as the file says; ``workers`` agents run here.
 
     Returns:
         Exit status of the first agent that failed, else 0.
