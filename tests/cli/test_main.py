@@ -37,6 +37,11 @@ def test_every_command_has_help(words, capsys):
     assert capsys.readouterr().out.startswith(f"Usage: clipit {words}".strip())
 
 
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"clipit {__version__}\n"
+
+
 def test_help_imports_nothing_heavy():
     code = """
 import sys
@@ -54,11 +59,6 @@ def test_train_without_words_prints_every_key_and_what_it_takes(capsys):
     assert "data.setting=canonical  (one of canonical, augmented, transfer)" in printed.out
     assert "Peak learning rate." in printed.out
     assert printed.err == "clipit: train: name what to train, such as `clipit train configs/tvsum.yaml seed=1`\n"
-
-
-def test_version(capsys):
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"clipit {__version__}\n"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from clipit_lightning.studies.sweep import check_same_search, run_sweep, wanted_
 from clipit_lightning.studies.sweep_file import parse_sweep
 from clipit_lightning.studies.sweep_report import (
     FINISHED,
-    best_config,
     ranked,
     results_table,
     shown_trials,
@@ -311,7 +310,6 @@ def test_results_are_a_configuration_that_trains_and_tests_a_table_and_plots(sea
     best = ranked(study)[0]
     assert best.value == max(value for _, _, value in outcome(asked))
     config = load_config([asked.folder / "best.yaml"])
-    assert config == best_config(best, asked.sweep)
     assert config.test is True
     assert config.data.folds == 3
     assert config.logger.wandb == "off"
@@ -325,7 +323,6 @@ def test_results_are_a_configuration_that_trains_and_tests_a_table_and_plots(sea
     table = results_table(study, asked.sweep, "kendall_tau")
     assert f"{best.value:.4f}" in table
     assert table.endswith("6 complete")
-    pytest.importorskip("matplotlib")
     write_plots(study, "kendall_tau", asked.folder)
     for name in ("history.png", "importance.png"):
         assert (asked.folder / name).read_bytes().startswith(b"\x89PNG")
@@ -350,11 +347,8 @@ def test_another_search_in_the_folder_or_the_study_is_refused(search):
     ("changes", "trials", "wanted"),
     [
         ({}, None, 20),
-        ({}, 7, 7),
-        ({"run_cap": 5}, None, 5),
         ({"run_cap": 5}, 7, 5),
         ({"method": "grid", "parameters": {"seed": {"values": [0, 1, 2, 3]}}}, None, 4),
-        ({"method": "grid", "parameters": {"seed": {"values": [0, 1, 2, 3]}}}, 3, 3),
     ],
 )
 def test_how_many_trials_are_wanted(changes, trials, wanted):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args, load_sweep_config
 
 from clipit_lightning.core.config_files import load_config
@@ -35,13 +34,6 @@ def drawn(read, number=1):
     """The values of random trials of a sweep."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     return [draw_values(read, study.ask()) for _ in range(number)]
-
-
-def test_shipped_files_are_one_a_data_set_and_say_how_to_start_them():
-    assert [path.stem for path in SHIPPED] == ["qfvs", "summe", "tvsum"]
-    for path in SHIPPED:
-        assert f"make sweep DATASET={path.stem} SWEEP=local" in path.read_text()
-        assert yaml.safe_load(path.read_text())["name"] == f"clip-it-{path.stem}"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -117,16 +109,12 @@ def test_a_word_fixes_the_parameter_of_its_name():
     assert check(read).optim.lr == 0.5
 
 
-LR = "parameters.optim.lr"
-
-
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"parameters": {"optim.lr": {"distribution": "normal", "mu": 0, "sigma": 1}}}, f"{LR}: distribution normal"),
+        ({"parameters": {"seed": {"distribution": "normal", "mu": 0, "sigma": 1}}}, "parameters.seed: distribution no"),
         ({"parameters": {"seed": {"values": [1, 2], "probabilities": [0.5, 0.5]}}}, "parameters.seed: probabilities"),
-        ({"method": "grid"}, f"{LR}: uniform has no grid here"),
-        ({"early_terminate": {"type": "hyperband", "max_iter": 9, "s": 2}}, "early_terminate: here are min_iter"),
+        ({"method": "grid"}, "parameters.optim.lr: uniform has no grid here"),
         ({"early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 1.5}}, "early_terminate: here are min_iter"),
     ],
 )
@@ -153,36 +141,24 @@ WRONG = [
     ({"parameters": {"optim.lr": {"distribution": "uniform", "min": 0, "max": 1, "q": 2}}}, r"q is unknown here"),
     ({"parameters": {"seed": {"distribution": "int_uniform", "min": 0.5, "max": 2}}}, r"int_uniform needs whole"),
     ({"parameters": {"seed": {"values": [1, 1]}}}, r"names a value twice"),
-    ({"parameters": {"seed": {"values": []}}}, r"values is empty"),
     ({"parameters": {"a": {"parameters": {"b": {"value": 1}}}, "a.b": {"value": 2}}}, r"a\.b: is there twice"),
     ({"early_terminate": {"type": "median"}}, r"early_terminate\.type: hyperband is possible"),
-    ({"early_terminate": {"type": "hyperband"}}, r"early_terminate: needs min_iter"),
     ({"early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 1}}, r"early_terminate\.eta: is 1; above 1"),
     ({"run_cap": 0}, r"run_cap: is 0"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("changes", "message"), WRONG, ids=[message[:30] for _, message in WRONG])
+def test_what_is_no_sweep_is_one_line(tmp_path):
+    (tmp_path / "bad.yaml").write_text("- 1")
+    with pytest.raises(UserError, match=r"bad\.yaml: holds no sweep"):
+        read_sweep(tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize(("changes", "message"), WRONG)
 def test_errors_are_one_line_that_names_the_file_and_the_key(changes, message):
     with pytest.raises(UserError, match=rf"^mine\.yaml: .*{message}") as error:
         sweep(**changes)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("text", ["method: [", "- 1", "", "!!python/object/apply:os.system ['true']", "\x00"])
-def test_damaged_files_are_one_line(tmp_path, text):
-    (tmp_path / "bad.yaml").write_text(text)
-    with pytest.raises(UserError, match=r"bad\.yaml: (not a YAML file|holds no sweep)") as error:
-        read_sweep(tmp_path / "bad.yaml")
-    assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match="no such sweep file"):
-        read_sweep(tmp_path / "none.yaml")
-
-
-def test_a_key_that_stands_twice_is_refused(tmp_path):
-    (tmp_path / "twice.yaml").write_text("method: random\nname: one\nmethod: grid\n")
-    with pytest.raises(UserError, match=r"twice\.yaml: .*a key stands twice near line 1"):
-        read_sweep(tmp_path / "twice.yaml")
 
 
 IMPOSSIBLE = [
@@ -190,10 +166,8 @@ IMPOSSIBLE = [
     ({"optim.lr": {"min": -1.0, "max": 1.0}}, (), r"parameters\.optim\.lr: -1\.0 is impossible"),
     ({"model.width": {"values": [64, 66]}}, (), r"parameters\.model\.width: 66 is impossible .*model\.heads"),
     ({"test": {"values": [True, False]}}, (), r"parameters\.test: is nothing to search over"),
-    ({"output": {"value": "here"}}, (), r"parameters\.output: is nothing to search over"),
     ({"logger.wandb": {"value": "offline"}}, (), r"parameters\.logger\.wandb: is nothing"),
     ({"protocol.budget": {"min": 0.1, "max": 0.2}}, (), r"parameters\.protocol\.budget: changes what is measured"),
-    ({"data.folds": {"values": [2, 3]}}, (), r"parameters\.data\.folds: changes what is measured"),
     ({"selection": {"values": ["val", "best-on-test"]}}, (), r"best-on-test validates on test folds"),
     ({"seed": {"values": [0, 1]}}, ("selection=best-on-test",), r"best-on-test validates on test folds"),
     ({"seed": {"values": [0, 1]}}, ("protocol.preset=msva",), r"best-on-test validates on test folds"),
@@ -201,9 +175,7 @@ IMPOSSIBLE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("parameters", "words", "message"), IMPOSSIBLE, ids=[message[:40] for _, _, message in IMPOSSIBLE]
-)
+@pytest.mark.parametrize(("parameters", "words", "message"), IMPOSSIBLE)
 def test_what_cannot_run_or_would_see_test_folds_is_said_before_any_trial(parameters, words, message):
     with pytest.raises(UserError, match=message) as error:
         check(sweep(*words, parameters=parameters))

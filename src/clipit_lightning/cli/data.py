@@ -22,16 +22,9 @@ def fetch(
     from clipit_lightning.data.download import fetch
 
     if not names:
+        listed = [(known, "fetched" if known.files else "by hand") for known in sources().values()]
         _print_table(
-            [
-                {
-                    "name": source.name,
-                    "what": source.title,
-                    "licence": source.licence,
-                    "how": "fetched" if source.files else "by hand",
-                }
-                for source in sources().values()
-            ]
+            [{"name": known.name, "what": known.title, "licence": known.licence, "how": how} for known, how in listed]
         )
     for name in names or ():
         find_source(name)  # a wrong name is an error before anything is downloaded

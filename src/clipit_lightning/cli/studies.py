@@ -69,6 +69,7 @@ def benchmark(
     from clipit_lightning.studies.grid import read_grid
     from clipit_lightning.studies.grid_report import write_report
     from clipit_lightning.studies.grid_runs import default_workers, run_grid
+    from clipit_lightning.studies.leaderboard import make_board, result_folders, write_board
 
     path = Path(files[0] if files else "experiments/benchmark.yaml")
     grid = read_grid(path, quick, [word for word in words or () if "=" in word])
@@ -80,7 +81,12 @@ def benchmark(
     try:
         if len(failed) < len(runs):
             write_report(grid, folder, failed)
-            _write_board(folder, quick, leaderboard)
+            # What the grid just found counts before what lies elsewhere.
+            folders = [folder] if quick else [folder, *result_folders()]
+            rows = make_board(folders, Path("experiments/published.csv"), Path("experiments/floors"))
+            board = leaderboard or (folder if quick else Path("experiments")) / "leaderboard.csv"
+            write_board(rows, board)
+            log.info("%d rows in %s", len(rows), board)
     finally:  # what is wrong with the tables does not hide what failed before
         for name, line in failed.items():
             log.info("FAILED %s: %s", name, line)
@@ -88,15 +94,3 @@ def benchmark(
         raise UserError(
             f"{len(failed)} of {len(runs)} runs failed, see {folder}/logs; the same command tries them again"
         )
-
-
-def _write_board(folder: Path, quick: bool, leaderboard: Path | None) -> None:
-    """Write the leaderboard; what the grid just found counts before what lies elsewhere."""
-    from clipit_lightning.core.log import log
-    from clipit_lightning.studies.leaderboard import make_board, result_folders, write_board
-
-    folders = [folder] if quick else [folder, *result_folders()]
-    rows = make_board(folders, Path("experiments/published.csv"), Path("experiments/floors"))
-    path = leaderboard or (folder if quick else Path("experiments")) / "leaderboard.csv"
-    write_board(rows, path)
-    log.info("%d rows in %s", len(rows), path)

@@ -198,11 +198,7 @@ def summarize(
 
 
 def parse_budget(text: str) -> Budget:
-    """Read ``0.15``, ``15%``, ``30s``, ``2m``, ``1m30s``, ``1h``.
-
-    Raises:
-        UserError: It is nothing of these, or not above 0, or more than the whole video.
-    """
+    """Read ``0.15``, ``15%``, ``30s``, ``2m``, ``1m30s``, ``1h``: above 0, and no more than the whole video."""
     from clipit_lightning.summary.budget import Budget
 
     words = text.strip().lower()

@@ -16,11 +16,9 @@ PERMUTATIONS = 10_000
 
 
 def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
-    """Read the per-video rows of a run, or of its repetitions with several seeds.
+    """Read the per-video rows of a run, or of its repetitions with several seeds, and its protocol.
 
-    Returns:
-        Its protocol, and rows with ``seed``, ``video`` (and ``query``) and the metrics; what several folds test has its
-        mean.
+    The rows have ``seed``, ``video`` (and ``query``) and the metrics; what several folds test has its mean.
 
     Raises:
         UserError: A folder holds no finished run, or the runs given together are not repetitions of one: their method,
@@ -63,10 +61,6 @@ def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
     seeds of one video are not independent. The p-value is of the two-sided sign-flip permutation test on the videos'
     differences. Queries are drawn where there are some: the interval then says nothing about other videos.
 
-    Args:
-        one: Folder of a run, or of each of its seeds.
-        other: The same of the run that it is compared with.
-
     Returns:
         A row a metric: ``metric``, ``one``, ``other``, ``difference`` (one - other), ``low``, ``high``, ``p``,
         ``pairs`` and ``what`` they are: videos or queries, and over how many seeds of each side their values are means.
@@ -85,14 +79,10 @@ def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
         raise UserError("these runs have no test video in common")
     ours, theirs = ours.loc[common_pairs], theirs.loc[common_pairs]
     seeds = [table["seed"].nunique() for table in (rows, others)]
-    what = f"{'queries' if 'query' in keys else 'videos'}{_over_seeds(*seeds)}"
+    counts = " and ".join(dict.fromkeys(map(str, seeds)))
+    over = "" if seeds == [1, 1] else f", means over {counts} seeds"
+    what = f"{'queries' if 'query' in keys else 'videos'}{over}"
     return pd.DataFrame([_difference(name, ours[name], theirs[name]) | {"what": what} for name in names])
-
-
-def _over_seeds(one: int, other: int) -> str:
-    if one == other:
-        return f", means over {one} seeds" if one > 1 else ""
-    return f", means over {one} and {other} seeds"
 
 
 def _difference(name: str, one: "pd.Series[float]", other: "pd.Series[float]") -> dict[str, float | str]:
@@ -111,12 +101,7 @@ def _difference(name: str, one: "pd.Series[float]", other: "pd.Series[float]") -
 
 
 def permutation_p(differences: Sequence[float], seed: int = 0) -> float:
-    """Two-sided p-value of a mean of paired differences under random signs, with the observed one among the draws.
-
-    Args:
-        differences: One paired difference a video.
-        seed: Of the signs.
-    """
+    """Two-sided p-value of the mean of paired differences (one a video) under random signs and the observed ones."""
     array = np.asarray(differences, dtype=np.float64)
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(PERMUTATIONS, len(array)))
     drawn = np.abs((signs * array).mean(axis=1))  # (permutations,)

@@ -14,7 +14,6 @@ from clipit_lightning.studies.compare import compare_runs
 from clipit_lightning.studies.grid import Grid, GridRun, roots_of
 from clipit_lightning.studies.leaderboard import spread
 from clipit_lightning.studies.tables import MAIN, markdown_table, mean_and_std
-from clipit_lightning.training.result import OverFolds
 from clipit_lightning.training.run import Run
 
 _CELL = ["cell", "dataset", "setting", "supervision", "data"]
@@ -48,10 +47,6 @@ def benchmark_table(runs: Sequence[GridRun], folder: Path) -> pd.DataFrame:
 
     A mean is over seeds of the means over folds, ``*_std`` the sample standard deviation of these means, and
     ``*_folds_std`` that of all folds of all seeds; blank where there is one only. F1 in percent.
-
-    Args:
-        runs: Finished ones.
-        folder: Where they lie.
     """
     rows = []
     for (cell, supervision, scorer), group in _groups(runs).items():
@@ -59,16 +54,16 @@ def benchmark_table(runs: Sequence[GridRun], folder: Path) -> pd.DataFrame:
         row = {"cell": cell, "supervision": supervision, "scorer": scorer, "seeds": len(group)}
         row |= {name: getattr(results[0], name) for name in ("dataset", "setting", "data")}
         for name in MAIN:
-            row |= _spread(name, [result.measured[name] for result in results if name in result.measured])
+            measured = [result.measured[name] for result in results if name in result.measured]
+            mean, over_seeds = spread([metric.mean for metric in measured], METRICS[name].factor)
+            _, over_folds = spread([value for metric in measured for value in metric.folds], METRICS[name].factor)
+            row |= {name: mean, f"{name}_std": over_seeds, f"{name}_folds_std": over_folds}
         row |= {"parameters": results[0].parameters}
         rows.append(row | {"minutes": round(sum(result.wall_seconds for result in results) / 60, 2)})
     table = pd.DataFrame(rows, columns=COLUMNS)
-    order = {cell: number for number, cell in enumerate(dict.fromkeys(run.cell for run in runs))}
-    table["order"] = [order[cell] for cell in zip(table["cell"], table["supervision"], strict=True)]
-    sorted_table = table.sort_values(
-        ["order", "kendall_tau", "f1", "scorer"], ascending=[True, False, False, True], ignore_index=True
-    )
-    return sorted_table[COLUMNS]
+    table["order"] = table.groupby(["cell", "supervision"], sort=False).ngroup()
+    order = ["order", "kendall_tau", "f1", "scorer"]
+    return table.sort_values(order, ascending=[True, False, False, True], ignore_index=True)[COLUMNS]
 
 
 def _groups(runs: Sequence[GridRun]) -> dict[tuple[str, str, str], list[GridRun]]:
@@ -78,23 +73,8 @@ def _groups(runs: Sequence[GridRun]) -> dict[tuple[str, str, str], list[GridRun]
     return groups
 
 
-def _spread(name: str, metrics: Sequence[OverFolds]) -> dict[str, float]:
-    means = [metric.mean for metric in metrics]
-    folds = [value for metric in metrics for value in metric.folds]
-    mean, over_seeds = spread(means, METRICS[name].factor)
-    _, over_folds = spread(folds, METRICS[name].factor)
-    return {name: mean, f"{name}_std": over_seeds, f"{name}_folds_std": over_folds}
-
-
 def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: pd.DataFrame) -> pd.DataFrame:
-    """The candidate's differences from every other scorer of its cell; ``best`` marks the best of these by mean tau.
-
-    Args:
-        runs: Finished ones.
-        folder: Where they lie.
-        candidate: The scorer that is compared.
-        table: What `benchmark_table` made of them.
-    """
+    """The candidate's differences from every other scorer of its cell; ``best`` marks the best of these by mean tau."""
     groups, rows = _groups(runs), []
     for (cell, supervision, scorer), group in groups.items():
         ours = groups.get((cell, supervision, candidate))
@@ -119,10 +99,7 @@ def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: p
 def write_report(grid: Grid, folder: Path, failed: Collection[str] = ()) -> None:
     """Write ``benchmark.csv``, ``paired.csv`` and ``benchmark.md`` into the folder, and print the tables.
 
-    Args:
-        grid: What was to be run.
-        folder: Where the runs lie.
-        failed: Names of runs that failed just now; what lies there is a result on other data than now.
+    Runs in ``failed`` are omitted: what lies there is a result on other data than now.
 
     Raises:
         UserError: No run is finished.

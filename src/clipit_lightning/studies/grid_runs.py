@@ -58,12 +58,9 @@ def default_workers(runs: Sequence[GridRun]) -> int:
 
 
 def run_grid(runs: Sequence[GridRun], folder: Path, workers: int) -> dict[str, str]:
-    """Train and test what is not finished yet.
+    """Train and test what is not finished yet, each run in a folder of its name.
 
-    Args:
-        runs: What is to be finished in the end.
-        folder: Each run has a folder of its name in it.
-        workers: Processes at once, each with one thread; GPUs are shared out among them.
+    ``workers`` processes run at once, each with one thread; GPUs are shared out among them.
 
     Returns:
         Names of the runs that failed, each with the last line of its log.

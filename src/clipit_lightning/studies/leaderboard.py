@@ -1,14 +1,14 @@
 """Results as rows: ours, one a configuration and protocol over its seeds; published ones; floors and ceilings."""
 
 import math
-import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_typed, refuse_no_file, write_text
@@ -42,28 +42,21 @@ _PUBLISHED_METRICS = ["f1", "kendall_tau", "spearman_rho"]
 def result_folders(runs: Path = Path("runs"), kept: Path = Path("experiments/results")) -> list[Path]:
     """Where results lie, for `make_board`: of what lies twice, the first one counts.
 
-    Args:
-        runs: Folder of the runs: first itself, then the folders of grids in it, the one with the latest result first;
-            without those of ``--quick``, whose runs are too short to stand beside others.
-        kept: Folder of the results that are committed; the last.
+    First the folder of the runs, then the folders of grids in it, the one with the latest result first, without those
+    of ``--quick``, whose runs are too short to stand beside others; last the results that are committed.
     """
-    latest: dict[Path, float] = {}
-    for folder in sorted(runs.glob("*")):
-        times = [path.stat().st_mtime for path in folder.glob("*/result.json")]
-        if times and not folder.name.endswith("-quick"):
-            latest[folder] = max(times)
-    return [runs, *sorted(latest, key=lambda folder: -latest[folder]), kept]
+    grids = [folder for folder in sorted(runs.glob("*")) if not folder.name.endswith("-quick")]
+    times = {
+        folder: max((path.stat().st_mtime for path in folder.glob("*/result.json")), default=0) for folder in grids
+    }
+    return [runs, *sorted(filter(times.get, times), key=lambda folder: -times[folder]), kept]
 
 
 def find_results(folders: Iterable[Path]) -> list[RunResult]:
     """Read every ``result.json`` of the runs under the folders, and every ``*.json`` of a folder of results.
 
-    A run that lies in two folders, as under ``runs`` and copied to ``experiments/results``, or in two grids, counts
-    once, as the first of the folders has it. It is the same run where protocol (which knows the data), configuration,
-    folds and seed are. Trials of a search, which test nothing, are omitted.
-
-    Raises:
-        UserError: A result cannot be read.
+    A run that lies in two folders counts once, as the first of them has it. It is the same run where protocol (which
+    knows the data), configuration, folds and seed are. Trials of a search, which test nothing, are omitted.
     """
     results: dict[tuple[str, ...], RunResult] = {}
     for folder in folders:
@@ -85,21 +78,18 @@ def make_board(folders: Iterable[Path], published: Path | None = None, floors: P
     """All rows, grouped by data set, setting, data and correlation rule; best first within a group.
 
     A mean of ours is over seeds of the means over folds; a standard deviation (sample) is over all folds of all
-    seeds, and blank where there is one only; that of a random floor is over its draws. F1 in percent. The same results
-    give the same rows in any order.
+    seeds, and blank where there is one only; that of a random floor is over its draws. F1 in percent.
 
-    Args:
-        folders: Folders with runs or results, such as those of `result_folders`.
-        published: CSV file of the field's printed results.
-        floors: Folder of the files of ``clipit baselines --keep``; each group of real data takes its rule's rows.
+    ``published`` is the CSV file of the field's printed results, ``floors`` the folder of ``clipit baselines --keep``,
+    from which each group of real data takes its rule's rows.
 
     Raises:
         UserError: A file cannot be read.
     """
     groups: dict[tuple[str, ...], list[RunResult]] = {}
-    for result in find_results(folders):
+    for result in sorted(find_results(folders), key=lambda result: (result.seed, result.run)):
         groups.setdefault(_trained(result), []).append(result)
-    rows = [_row(sorted(results, key=lambda result: (result.seed, result.run))) for results in groups.values()]
+    rows = [_row(results) for results in groups.values()]
     rows += _published_rows(published) if published and published.exists() else []
     rows += _floor_rows(rows, floors) if floors and floors.is_dir() else []
     board = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -177,11 +167,9 @@ def _published_row(row: dict[Any, Any]) -> dict[str, Any]:
 
 def _published_videos(row: dict[Any, Any]) -> dict[str, float]:
     """F1 of each video, which the note lists in the order of the benchmark, where the paper prints them."""
-    numbers = str(row["note"]).split()
-    videos = BENCHMARKS[row["dataset"]].videos
-    if len(numbers) != len(videos) or not all(re.fullmatch(r"\d+(\.\d+)?", number) for number in numbers):
-        return {}
-    return {video: float(number) for video, number in zip(videos, numbers, strict=True)}
+    with suppress(ValueError):
+        return dict(zip(BENCHMARKS[row["dataset"]].videos, map(float, str(row["note"]).split()), strict=True))
+    return {}
 
 
 class _FloorRow(BaseModel, strict=True, extra="allow"):
@@ -189,13 +177,6 @@ class _FloorRow(BaseModel, strict=True, extra="allow"):
 
     __pydantic_extra__: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(init=False)
     name: str
-
-    @model_validator(mode="after")
-    def _check_deviations(self) -> Self:
-        values = self.__pydantic_extra__
-        if missing := [name for name in METRICS if name in values and f"{name}_std" not in values]:
-            raise ValueError(f"{missing[0]}_std is missing")
-        return self
 
 
 class _Floors(BaseModel, strict=True):
@@ -226,8 +207,8 @@ def _floor_rows(rows: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]
 def _floor_row(row: dict[str, Any], kept: _Floors, setting: str, rule: str) -> dict[str, Any]:
     metrics = METRICS | dict.fromkeys(VIDEOS, METRICS["f1"])
     names = {name: round(metric.factor * row[name], 4) for name, metric in metrics.items() if name in row}
-    drawn = {name: metric.factor * row[f"{name}_std"] for name, metric in METRICS.items() if name in row}
-    spread = {f"{name}_std": round(value, 4) for name, value in drawn.items()} if any(drawn.values()) else {}
+    drawn = {f"{name}_std": metric.factor * row.get(f"{name}_std", math.nan) for name, metric in METRICS.items()}
+    spread = {name: round(value, 4) for name, value in drawn.items()} if np.nansum([*drawn.values()]) else {}
     return {
         "method": f"[{row['name']}]",
         "dataset": kept.dataset,

@@ -46,14 +46,11 @@ def run_sweep(
 
     Args:
         sweep: What is searched.
-        trials: Of the whole study, those before included; by default the file's ``run_cap``, a whole grid, or 20.
+        trials: As of `wanted_trials`, those before included.
         workers: Processes, each with a trial of its own.
         storage: URL of a database for several machines; by default an SQLite file in the folder.
         name: Of the study; by default the sweep's.
         folder: Of the search; by default ``runs/sweeps/<name>``.
-
-    Returns:
-        The study.
 
     Raises:
         UserError: The sweep or its data are unsound, the folder or the study holds another search, the database cannot
@@ -64,9 +61,9 @@ def run_sweep(
     folder = folder or Path("runs") / "sweeps" / name
     config, metric, monitor, same = _prepare(sweep)
     wanted = wanted_trials(sweep, trials)
-    workers = min(workers, wanted)
     url = storage or f"sqlite:///{folder / 'study.db'}"
     search = Search(sweep, config, metric, monitor, folder, name, url, wanted)
+    workers = min(workers, wanted)
     _make_folder(folder, sweep)
     with storage_errors(url):
         study = open_study(search)
@@ -109,10 +106,8 @@ def _prepare(sweep: Sweep) -> tuple[Config, str, str, dict[str, Any]]:
 
 def wanted_trials(sweep: Sweep, trials: int | None) -> int:
     """How many trials are to be finished: what was asked for, but not above ``run_cap`` or the size of a grid."""
-    limits = [limit for limit in (trials, sweep.run_cap) if limit is not None]
-    if sweep.method == "grid":
-        limits.append(sweep.combinations)
-    return min(limits, default=_TRIALS)
+    limits = (trials, sweep.run_cap, sweep.combinations if sweep.method == "grid" else None)
+    return min((limit for limit in limits if limit is not None), default=_TRIALS)
 
 
 def _make_folder(folder: Path, sweep: Sweep) -> None:
@@ -128,11 +123,7 @@ def _make_folder(folder: Path, sweep: Sweep) -> None:
 def check_same_search(study: optuna.Study, folder: Path, names: dict[str, str], same: dict[str, Any]) -> None:
     """Note in a study and in its folder which search they hold, the first time; later compare.
 
-    Args:
-        study: The study.
-        folder: Of the search.
-        names: Of the study and its database; they belong to the folder alone.
-        same: What may not change, by key.
+    ``names`` are of the study and its database, and belong to the folder alone; ``same`` is what may not change.
 
     Raises:
         UserError: One of them holds another search.
@@ -141,8 +132,7 @@ def check_same_search(study: optuna.Study, folder: Path, names: dict[str, str], 
     with run_lock(folder / "turn", patience=120):
         known = [(study.user_attrs.get("definition", same), same)]
         known += [(read_json(mark), names | same)] if mark.exists() else []
-        changed = {key for old, new in known for key in {*old, *new} if old.get(key) != new.get(key)}
-        if changed:
+        if changed := {key for old, new in known for key in {*old, *new} if old.get(key) != new.get(key)}:
             reasons = ", ".join(sorted(changed)[:5])
             raise UserError(f"{folder} holds another search (other {reasons}); give --to FOLDER or --name NAME")
         study.set_user_attr("definition", same)
@@ -150,13 +140,8 @@ def check_same_search(study: optuna.Study, folder: Path, names: dict[str, str], 
 
 
 def run_workers(search: Search, study: optuna.Study, number: int) -> None:
-    """Start workers, log what ends, and wait for them.
-
-    Raises:
-        UserError: A worker met an error that ends the search, or all of them died.
-    """
-    ended = {trial.number for trial in shown_trials(study) if trial.state.is_finished()}
-    died = 0
+    """Start workers, log what ends, and wait for them."""
+    ended, died = {trial.number for trial in shown_trials(study) if trial.state.is_finished()}, 0
     with Pool(number, search.folder / "logs") as pool:
         for index in range(number):
             pool.call(f"worker-{index}", work, search)
@@ -176,8 +161,8 @@ def run_workers(search: Search, study: optuna.Study, number: int) -> None:
 def _log_news(search: Search, study: optuna.Study, known: set[int]) -> set[int]:
     """Log the trials that ended since the last look, and write the tables anew; returns their numbers."""
     trials = shown_trials(study)
-    news = [trial for trial in trials if trial.state.is_finished() and trial.number not in known]
     done = sum(trial.state in FINISHED for trial in trials)
+    news = [trial for trial in trials if trial.state.is_finished() and trial.number not in known]
     for trial in news:
         log.info(f"[{done}/{search.wanted}] {trial_line(trial, search.sweep, search.metric)}")
     if news:

@@ -1,5 +1,6 @@
 """Find what is wrong with a sweep before its first trial: unknown keys, impossible values, test folds in the search."""
 
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -19,19 +20,12 @@ _TRIES = 16  # drawn combinations that may show that a value is possible beside 
 
 
 def trial_config(sweep: Sweep, values: dict[str, Any], last: tuple[str, ...] = LOCAL) -> Config:
-    """Load the configuration of a trial with these values.
-
-    Raises:
-        UserError: A key is unknown or a value impossible.
-    """
+    """Load the configuration of a trial with these values."""
     return load_config(sweep.files, [*sweep.words, *(f"{key}={value}" for key, value in values.items()), *last])
 
 
 def check(sweep: Sweep) -> Config:
-    """Check a sweep without looking at data.
-
-    Returns:
-        The configuration of every trial, with the sweep's constants.
+    """Check a sweep without looking at data; returns the configuration of every trial, with the sweep's constants.
 
     Raises:
         UserError: A key is unknown, a value impossible, or the search would see test folds or compare the incomparable.
@@ -66,16 +60,11 @@ def _check_value(sweep: Sweep, key: str, value: Any, constants: dict[str, Any]) 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
         draws = (draw_values(sweep, study.ask()) for _ in range(_TRIES))
-        if not any(_is_possible(sweep, drawn | {key: value}) for drawn in draws):
-            raise UserError(f"{sweep.path}: parameters.{key}: {value} is impossible ({error})") from error
-
-
-def _is_possible(sweep: Sweep, values: dict[str, Any]) -> bool:
-    try:
-        _check_selection(trial_config(sweep, values))
-    except UserError:
-        return False
-    return True
+        for drawn in draws:
+            with suppress(UserError):
+                _check_selection(trial_config(sweep, drawn | {key: value}))
+                return
+        raise UserError(f"{sweep.path}: parameters.{key}: {value} is impossible ({error})") from error
 
 
 def _check_selection(config: Config) -> None:
@@ -85,14 +74,7 @@ def _check_selection(config: Config) -> None:
 
 
 def definition(sweep: Sweep, config: Config, metric: str, data: str) -> dict[str, Any]:
-    """Say by key what may not change while a study goes on.
-
-    Args:
-        sweep: What is searched.
-        config: Of every trial.
-        metric: What is searched for.
-        data: Hash of the data.
-    """
+    """Say by key what may not change while a study goes on; ``data`` is the hash of its data."""
     same = replace(
         config,
         data=replace(config.data, root=None, workers=0, preload_mb=0),

@@ -91,10 +91,9 @@ class Sweep:
     @property
     def labels(self) -> dict[str, list[str]]:
         """Texts that stand for the values of each choice, by key."""
-        choices = [
-            parameter for parameter in self.parameters if isinstance(parameter.distribution, CategoricalDistribution)
-        ]
-        return {parameter.key: [str(value) for value in parameter.values] for parameter in choices}
+        distributions = {parameter.key: parameter.distribution for parameter in self.parameters}
+        choices = {key: kind for key, kind in distributions.items() if isinstance(kind, CategoricalDistribution)}
+        return {key: [str(label) for label in kind.choices] for key, kind in choices.items()}
 
     @property
     def combinations(self) -> int:
@@ -103,12 +102,7 @@ class Sweep:
 
 
 def read_sweep(path: Path, words: Sequence[str] = ()) -> Sweep:
-    """Read a sweep file.
-
-    Args:
-        path: The YAML file.
-        words: More ``key=value`` for every trial, which win over those of its command; a parameter of the file that one
-            of them names is fixed to it.
+    """Read a sweep file, as `parse_sweep` its content.
 
     Raises:
         UserError: It is missing, damaged, or says what cannot be done; one line that names the key.
@@ -121,6 +115,9 @@ def read_sweep(path: Path, words: Sequence[str] = ()) -> Sweep:
 
 def parse_sweep(raw: dict[str, Any], path: Path, words: Sequence[str] = ()) -> Sweep:
     """Say what the content of a sweep file means.
+
+    ``words`` are more ``key=value`` for every trial, which win over those of its command; a parameter of the file that
+    one of them names is fixed to it.
 
     Raises:
         UserError: It says what cannot be done; one line that names the file and the key.
@@ -137,15 +134,13 @@ def parse_sweep(raw: dict[str, Any], path: Path, words: Sequence[str] = ()) -> S
 def _parse(raw: dict[str, Any], path: Path, words: Sequence[str]) -> Sweep:
     for key in raw:
         require(key in _KNOWN | _FOR_THE_SERVER, key, f"is not supported; there are {', '.join(sorted(_KNOWN))}")
-    method: Any = raw.get("method")
+    method, run_cap, early = (raw.get(key) for key in ("method", "run_cap", "early_terminate"))
     require(method in ("grid", "random", "bayes"), "method", f"is {method}; there are grid, random and bayes")
     files, own = _command(raw.get("command"))
     metric, maximize, target = _metric(raw.get("metric"))
-    run_cap = raw.get("run_cap")
     require(run_cap is None or (_is_whole(run_cap) and run_cap >= 1), "run_cap", f"is {run_cap}; 1 or more is possible")
     problems: list[str] = []
     read = [_parameter(key, spec, method, problems) for key, spec in _specifications(raw.get("parameters"))]
-    early = raw.get("early_terminate")
     halving = None if early is None else _halving(early, problems)
     return Sweep(
         path=path,
@@ -200,12 +195,11 @@ def _command(raw: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:  # noqa: ANN4
 def _specifications(raw: Any, prefix: str = "") -> list[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - from YAML
     """What the file says of each parameter, nested ones with dotted keys."""
     require(isinstance(raw, dict) and bool(raw), f"{prefix}parameters", "is missing or empty")
-    specifications: list[tuple[str, dict[str, Any]]] = []
+    specifications = []
     for name, spec in raw.items():
         key = f"{prefix}{name}"
         require(isinstance(spec, dict), f"parameters.{key}", f"is {spec}; write value: or values: or min: and max:")
-        nested = "parameters" in spec
-        specifications += _specifications(spec["parameters"], f"{key}.") if nested else [(key, spec)]
+        specifications += _specifications(spec["parameters"], f"{key}.") if "parameters" in spec else [(key, spec)]
     keys = [key for key, _ in specifications]
     for key in keys:
         require(keys.count(key) == 1, f"parameters.{key}", "is there twice")
@@ -252,8 +246,7 @@ def _number(where: str, spec: Mapping[str, Any], name: str) -> float:
     require(value is not None, where, f"{name} is missing; write value, values, or min and max")
     hint = " (YAML reads 1e-4 as text; write 1.0e-4)" if isinstance(value, str) else ""
     require(_is_number(value), where, f"{name} is {value!r}; a number is needed{hint}")
-    number: float = value
-    return number
+    return float(value) if isinstance(value, float) else int(value)
 
 
 def _check_names(where: str, spec: Mapping[str, Any], *names: str) -> None:

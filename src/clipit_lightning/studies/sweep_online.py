@@ -2,7 +2,6 @@
 
 import os
 import sys
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,7 @@ _HERE = "without --online (make sweep SWEEP=local) the same file runs here"
 def run_online(sweep: Sweep, trials: int | None, workers: int) -> int:
     """Register a sweep with the server and start agents for it, which call `clipit train`.
 
-    Args:
-        sweep: The sweep.
-        trials: How many runs the server may hand out, over all agents; None for no limit but the file's own.
-        workers: Agents on this machine.
+    The server hands out ``trials`` runs, over all agents, or as many as the file says; ``workers`` agents run here.
 
     Returns:
         Exit status of the first agent that failed, else 0.
@@ -31,13 +27,12 @@ def run_online(sweep: Sweep, trials: int | None, workers: int) -> int:
         UserError: There is no account or no network, or the server refuses the sweep.
     """
     check(sweep)
-    problem = online_problem()
-    if problem:
+    if problem := online_problem():
         raise UserError(f"wandb: {problem}; {_HERE}")
     import wandb
 
     config = registered(sweep, trials)
-    project = str(config.setdefault("project", "clipit_lightning"))
+    project = str(config["project"])
     try:
         identifier = wandb.sweep(config, project=project)
     except Exception as error:  # wandb raises many kinds for a server that refuses
@@ -51,11 +46,9 @@ def run_online(sweep: Sweep, trials: int | None, workers: int) -> int:
 
 def registered(sweep: Sweep, trials: int | None) -> dict[str, Any]:
     """What is registered: the file, with the words of the command line in the command and the number as ``run_cap``."""
-    config = deepcopy(sweep.raw)
-    command = config["command"]
+    command, caps = sweep.raw["command"], [number for number in (trials, sweep.run_cap) if number is not None]
     end = command.index("${args_no_hyphens}")
-    config["command"] = [*command[:end], *sweep.added, *command[end:]]
-    caps = [number for number in (trials, sweep.run_cap) if number is not None]
+    config = {"project": "clipit_lightning"} | sweep.raw | {"command": [*command[:end], *sweep.added, *command[end:]]}
     return config | ({"run_cap": min(caps)} if caps else {})
 
 

@@ -1,7 +1,6 @@
 """What came out of a search: the best configuration, a table of all trials, plots."""
 
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,6 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from clipit_lightning.core.config import Config, LoggerConfig
-from clipit_lightning.core.config_files import flatten
 from clipit_lightning.core.files import atomic_path, write_text
 from clipit_lightning.core.log import log
 from clipit_lightning.studies.sweep_check import trial_config
@@ -40,15 +38,10 @@ def ranked(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def write_results(study: optuna.Study, sweep: Sweep, metric: str, folder: Path) -> None:
-    """Write `trials.csv`, and `best.yaml` as soon as a trial is complete.
-
-    Raises:
-        UserError: The folder cannot be written to.
-    """
+    """Write `trials.csv`, and `best.yaml` as soon as a trial is complete."""
     rows = pd.DataFrame([_row(trial, metric) for trial in shown_trials(study)])
     write_text(folder / "trials.csv", rows.to_csv(index=False))
-    best = ranked(study)
-    if best:
+    if best := ranked(study):
         write_text(folder / "best.yaml", _best(best[0], len(best), sweep, metric))
 
 
@@ -68,19 +61,16 @@ def _row(trial: FrozenTrial, metric: str) -> dict[str, Any]:
 def _best(trial: FrozenTrial, complete: int, sweep: Sweep, metric: str) -> str:
     """The configuration of the best trial, as what differs from the defaults; it tests, unlike the trial."""
     config = best_config(trial, sweep)
-    defaults = flatten(asdict(Config()))
-    changed = {key: value for key, value in flatten(asdict(config)).items() if value != defaults[key]}
-    tree: dict[str, Any] = {}
-    for key, value in changed.items():
-        *sections, name = key.split(".")
-        branch = tree
-        for section in sections:
-            branch = branch.setdefault(section, {})
-        branch[name] = value
+    tree = _changed(asdict(config), asdict(Config()))
     return (
         f"# Trial {trial.number}, the best of {complete} complete ones of {sweep.path}: "
         f"validation {metric} {trial.value:.4f}.\n# Train and test it: clipit train best.yaml\n"
     ) + yaml.safe_dump(tree, sort_keys=False)
+
+
+def _changed(tree: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    changed = {key: value for key, value in tree.items() if value != defaults[key]}
+    return {key: _changed(value, defaults[key]) if isinstance(value, dict) else value for key, value in changed.items()}
 
 
 def best_config(trial: FrozenTrial, sweep: Sweep) -> Config:
@@ -100,12 +90,8 @@ def trial_line(trial: FrozenTrial, sweep: Sweep, metric: str) -> str:
 
 
 def _searched(trial: FrozenTrial, sweep: Sweep) -> dict[str, Any]:
-    values = trial.user_attrs.get("values", {})
-    return {
-        parameter.key: values[parameter.key]
-        for parameter in sweep.parameters
-        if parameter.distribution is not None and parameter.key in values
-    }
+    searched = {parameter.key for parameter in sweep.parameters if parameter.distribution is not None}
+    return {key: value for key, value in trial.user_attrs.get("values", {}).items() if key in searched}
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - any value of a configuration
@@ -127,24 +113,15 @@ def results_table(study: optuna.Study, sweep: Sweep, metric: str) -> str:
 
 
 def write_plots(study: optuna.Study, metric: str, folder: Path) -> None:
-    """Write `history.png`, and `importance.png` where trials differ enough to tell.
+    """Write `history.png`, and `importance.png` where trials differ enough to tell."""
+    import matplotlib as mpl
 
-    Where matplotlib is missing one line says so.
-    """
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        log.info("no plots: matplotlib is not installed (pip install matplotlib)")
-        return
     mpl.use("agg")
     from matplotlib import pyplot
     from optuna.visualization.matplotlib import plot_optimization_history, plot_param_importances
 
-    plots: dict[str, Callable[..., object]] = {
-        "history.png": partial(plot_optimization_history, target_name=f"validation {metric}"),
-        "importance.png": plot_param_importances,
-    }
-    for name, plot in plots.items():
+    history = partial(plot_optimization_history, target_name=f"validation {metric}")
+    for name, plot in {"history.png": history, "importance.png": plot_param_importances}.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the functions are experimental
             try:

@@ -17,12 +17,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.exceptions import (
-    DuplicatedStudyError,
-    ExperimentalWarning,
-    StorageInternalError,
-    UpdateFinishedTrialError,
-)
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
@@ -91,11 +86,7 @@ def open_study(search: Search) -> optuna.Study:
 
 
 def work(search: Search) -> None:
-    """Run trials until the search is over: what a worker does.
-
-    Raises:
-        UserError: The database cannot be used, or the last trials all failed.
-    """
+    """Run trials until the search is over: what a worker does."""
     with storage_errors(search.url):
         study = open_study(search)
         while True:
@@ -123,9 +114,9 @@ def work(search: Search) -> None:
 def _retry_dead_trials(study: optuna.Study, grace: int) -> None:
     """Queue what died once more; Optuna does not see what died before its first heartbeat."""
     fail_stale_trials(study)
+    latest = datetime.now() - timedelta(seconds=grace)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        begun = trial.datetime_start or datetime.now()
-        if "values" not in trial.user_attrs and datetime.now() - begun > timedelta(seconds=grace):
+        if "values" not in trial.user_attrs and trial.datetime_start and trial.datetime_start < latest:
             study.tell(trial.number, state=TrialState.FAIL)
             _queue_again(study, trial)
 
@@ -143,8 +134,8 @@ def _is_grid_exhausted(sweep: Sweep, trials: list[FrozenTrial]) -> bool:
 
 def _reached_target(sweep: Sweep, trials: list[FrozenTrial]) -> bool:
     target, sign = sweep.target, 1 if sweep.maximize else -1
-    values = [trial.value for trial in trials if trial.state == TrialState.COMPLETE and trial.value is not None]
-    return target is not None and any(sign * (value - target) >= 0 for value in values)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    return target is not None and any(sign * ((trial.value or 0.0) - target) >= 0 for trial in complete)
 
 
 def _sampler(search: Search, number: int) -> BaseSampler:
@@ -216,11 +207,7 @@ def _check_failures(trials: list[FrozenTrial]) -> None:
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """Turn the many errors of databases into one line, without the password that a URL may hold.
-
-    Raises:
-        UserError: Something went wrong with the database.
-    """
+    """Turn the many errors of databases into one line, without the password that a URL may hold."""
     try:
         yield
     except ImportError as error:
@@ -248,6 +235,6 @@ def shown_url(url: str) -> str:
 def _without_password(text: str, url: str) -> str:
     try:
         password = make_url(url).password
+        return text.replace(str(password), "***") if password else text
     except SQLAlchemyError:
         return "not a database URL"
-    return text.replace(str(password), "***") if password else text

@@ -89,10 +89,8 @@ def format_comparison(table: pd.DataFrame) -> str:
     rows = []
     for row in table.to_dict("records"):
         metric = METRICS[str(row["metric"])]
-        places = metric.digits + 1
-        cells = {
-            name: f"{metric.factor * row[name]:.{places}f}" for name in ("one", "other", "difference", "low", "high")
-        }
+        names = ("one", "other", "difference", "low", "high")
+        cells = {name: f"{metric.factor * row[name]:.{metric.digits + 1}f}" for name in names}
         interval = f"[{cells.pop('low')}, {cells.pop('high')}]"
         rows.append({"metric": metric.column, **cells, "95 % interval": interval, "p": f"{row['p']:.4f}"})
     pairs = f"{table['pairs'].iloc[0]} {table['what'].iloc[0]}"
