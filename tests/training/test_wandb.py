@@ -256,7 +256,7 @@ def test_online_without_a_network_goes_on_offline_with_one_line(logger, tmp_path
 def test_a_key_in_netrc_is_enough_to_ask_the_server(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     assert "no API key" in wandb_runs.online_problem()
-    (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login user password {SECRET}\n")
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1:9 login user password {SECRET}\n")
     (tmp_path / "netrc").chmod(0o600)
     assert "does not answer" in wandb_runs.online_problem()
 
