@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -216,8 +217,8 @@ def complete_video(group: h5py.Group, dataset: str, key: str, annotations: Mappi
         arrays["change_points"] = change_points(arrays["features"], arrays["picks"], arrays["n_frames"]).astype(
             np.int64
         )
-    absent = dict.fromkeys(IMPORTANCE, np.empty(0, np.float32))
-    video = Video(dataset=dataset, key=key, **absent | arrays)
+    fields: dict[str, Any] = dict.fromkeys(IMPORTANCE, np.empty(0, np.float32)) | arrays
+    video = Video(dataset=dataset, key=key, **fields)
     if annotations:
         video = _with_annotation(video, _annotation_of(video, annotations))
     return _filled(video)

@@ -88,7 +88,10 @@ class QueryItem:
         """1 at the oracle's shots, (shots,)."""
         return self.oracle.astype(np.float32)
 
-    gtsummary = gtscore
+    @property
+    def gtsummary(self) -> NDArray[np.float32]:
+        """1 at the oracle's shots, (shots,)."""
+        return self.gtscore
 
     @property
     def oracle(self) -> NDArray[np.uint8]:
