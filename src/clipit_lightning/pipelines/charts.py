@@ -35,7 +35,7 @@ class Axis:
     def y(self, values: Numbers) -> NDArray[np.int64]:
         """Distance of each value from the picture's top, in units."""
         share = (self.high - np.asarray(values, dtype=np.float64)) / (self.high - self.low)
-        return np.rint(share.clip(0, 1) * HEIGHT).astype(np.int64)
+        return np.asarray(np.rint(share.clip(0, 1) * HEIGHT), dtype=np.int64)
 
     @property
     def ticks(self) -> list[tuple[float, str, int]]:
@@ -122,7 +122,7 @@ def ticks_of(length: float, unit: Unit) -> list[tuple[str, float]]:
 
 
 def _x(positions: Numbers, length: float) -> NDArray[np.int64]:
-    return np.rint((np.asarray(positions, dtype=np.float64) / length).clip(0, 1) * WIDTH).astype(np.int64)
+    return np.asarray(np.rint((np.asarray(positions) / length).clip(0, 1) * WIDTH), dtype=np.int64)
 
 
 def _columns(x: Numbers, length: float) -> NDArray[np.int64]:
