@@ -407,50 +407,43 @@ def save(path, damage):
     torch.save(damage(torch.load(path, weights_only=True)), path)
 
 
-def refused_with(command, name):
-    status, said = command()
-    assert (status, name in said) == (2, True)
+@pytest.fixture
+def stopped(request):
+    """The folder of a run that stopped, and the command that reads this checkpoint of it."""
+    return lambda name: request.getfixturevalue({"last.ckpt": "continues", "best.ckpt": "untested"}[name])
 
 
-@pytest.mark.parametrize("name", ["continues", "untested"])
-def test_the_stopped_runs_continue_where_nothing_is_damaged(name, request):
-    folder, command = request.getfixturevalue(name)
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_the_stopped_runs_continue_where_nothing_is_damaged(name, stopped):
+    folder, command = stopped(name)
     assert command()[0] == 0
     assert (folder / "result.json").exists()
 
 
-@pytest.mark.parametrize("name", hostile.CHECKPOINTS | hostile.STATES)
-def test_weights_to_continue_from(name, continues):
-    folder, command = continues
-    save(folder / "last.ckpt", (hostile.CHECKPOINTS | hostile.STATES)[name])
-    refused_with(command, "last.ckpt")
+WEIGHTS = [("last.ckpt", name) for name in hostile.CHECKPOINTS | hostile.STATES]
+WEIGHTS += [("best.ckpt", name) for name in hostile.some(hostile.CHECKPOINTS, 4)]
 
 
-@pytest.mark.parametrize("name", hostile.some(hostile.CHECKPOINTS, 4))
-def test_weights_to_test(name, untested):
-    folder, command = untested
-    save(folder / "best.ckpt", hostile.CHECKPOINTS[name])
-    refused_with(command, "best.ckpt")
-
-
-@pytest.mark.parametrize("spoil", hostile.SPOILED)
-def test_what_is_no_checkpoint(spoil, untested):
-    folder, command = untested
-    hostile.FILES[spoil](folder / "best.ckpt")
-    assert command()[0] == 2
-
-
-@pytest.mark.parametrize("spoil", hostile.SPOILED)
-def test_what_is_no_checkpoint_to_continue_from(spoil, continues):
-    folder, command = continues
-    hostile.FILES[spoil](folder / "last.ckpt")
-    status, _ = command()
-    assert status == (0 if spoil in ("linked-in-a-circle", "linked-to-nowhere") else 2)  # links: as if there were none
+@pytest.mark.parametrize(("name", "damage"), WEIGHTS)
+def test_damaged_checkpoints(name, damage, stopped):
+    folder, command = stopped(name)
+    save(folder / name, (hostile.CHECKPOINTS | hostile.STATES)[damage])
+    status, said = command()
+    assert (status, name in said) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
-def test_objects_in_a_checkpoint_are_not_unpickled(name, request, tmp_path):
-    folder, command = request.getfixturevalue("continues" if name == "last.ckpt" else "untested")
+@pytest.mark.parametrize("spoil", hostile.SPOILED)
+def test_what_is_no_checkpoint(spoil, name, stopped):
+    folder, command = stopped(name)
+    hostile.FILES[spoil](folder / name)
+    absent = name == "last.ckpt" and spoil in ("linked-in-a-circle", "linked-to-nowhere")  # as if there were none
+    assert command()[0] == (0 if absent else 2)
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_objects_in_a_checkpoint_are_not_unpickled(name, stopped, tmp_path):
+    folder, command = stopped(name)
     save(folder / name, lambda checkpoint: checkpoint | {"more": hostile.WritesAFile(tmp_path / "executed")})
     assert command()[0] == 2
 
@@ -459,7 +452,8 @@ def test_objects_in_a_checkpoint_are_not_unpickled(name, request, tmp_path):
 def test_damaged_results_of_a_fold(content, runs, again):
     (runs / "run/result.json").unlink()
     damage_json(runs / "run/folds/0/result.json", content, hostile.FOLD_RESULTS)
-    refused_with(again, "folds/0/result.json")
+    status, said = again()
+    assert (status, "folds/0/result.json" in said) == (2, True)
 
 
 SOURCE = Path(__file__).parents[2] / "src/clipit_lightning"

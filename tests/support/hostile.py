@@ -118,11 +118,6 @@ def _huge_array(file: h5py.File, key: str) -> None:
     file[key].create_dataset("features", shape=(10**6, 10**6), dtype="f4", chunks=(1000, 1000))
 
 
-def _becomes(file: h5py.File, path: str, value: Any) -> None:
-    del file[path]
-    file[path] = value
-
-
 def _outside(file: h5py.File, key: str) -> None:
     """An array whose bytes are those of any other file of the reader's machine."""
     shape = file[key]["features"].shape
@@ -150,7 +145,7 @@ def _elsewhere(key: str) -> dict[str, Damage]:
         "external-link-to-a-store": h5py.ExternalLink("other.hdf5", "/features"),
     }
     return {
-        **{title: partial(_becomes, path=f"{key}/features", value=link) for title, link in links.items()},
+        **{title: replaced(key, "features", link) for title, link in links.items()},
         "bytes-of-another-file": partial(_outside, key=key),
         "virtual-array": partial(_virtual, key=key),
         "terabytes": partial(_huge_array, key=key),
@@ -161,7 +156,7 @@ def _anywhere(key: str) -> dict[str, Damage]:
     """What is wrong with a store in any layout."""
     return {
         **_elsewhere(key),
-        "video-is-an-array": partial(_becomes, path=key, value=np.zeros(3)),
+        "video-is-an-array": replaced("/", key, np.zeros(3)),
         "video-is-a-type": lambda file: file.update(type=np.dtype("f4")),
         "video-linked-to-nowhere": lambda file: file.update(linked=h5py.SoftLink("/nowhere")),
         "video-linked-outside": lambda file: file.update(linked=h5py.ExternalLink("other.hdf5", "/")),
