@@ -195,7 +195,7 @@ def _command(raw: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:  # noqa: ANN4
 def _specifications(raw: Any, prefix: str = "") -> list[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - from YAML
     """What the file says of each parameter, nested ones with dotted keys."""
     require(isinstance(raw, dict) and bool(raw), f"{prefix}parameters", "is missing or empty")
-    specifications = []
+    specifications: list[tuple[str, dict[str, Any]]] = []
     for name, spec in raw.items():
         key = f"{prefix}{name}"
         require(isinstance(spec, dict), f"parameters.{key}", f"is {spec}; write value: or values: or min: and max:")

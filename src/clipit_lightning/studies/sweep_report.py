@@ -1,6 +1,7 @@
 """What came out of a search: the best configuration, a table of all trials, plots."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -121,7 +122,8 @@ def write_plots(study: optuna.Study, metric: str, folder: Path) -> None:
     from optuna.visualization.matplotlib import plot_optimization_history, plot_param_importances
 
     history = partial(plot_optimization_history, target_name=f"validation {metric}")
-    for name, plot in {"history.png": history, "importance.png": plot_param_importances}.items():
+    plots: dict[str, Callable[..., object]] = {"history.png": history, "importance.png": plot_param_importances}
+    for name, plot in plots.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the functions are experimental
             try:
