@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import clipit_lightning  # noqa: F401 - repairs a torchvision without operators, before anything imports it
+
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded: the models are tiny, and the machine may be shared
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job, whose children ignore Ctrl-C too
     signal.signal(signal.SIGINT, signal.default_int_handler)
