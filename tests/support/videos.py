@@ -1,7 +1,7 @@
 """Small videos of every ordinary, odd and damaged kind, written with PyAV, whose frames and seconds can be recognised.
 
 The upper half of frame n shows n in binary: eight columns, the lowest bit at the left, light for one. The lower half is
-grey. The sound of second s is a tone of ``tone(s)`` Hz.
+grey. The sound of second s is a tone of 400 + 300 s Hz.
 """
 
 import struct
@@ -26,11 +26,6 @@ TURNS = {  # the linear part (a, b, c, d) of the display matrix that a player ap
 }
 
 
-def tone(second: int) -> int:
-    """Frequency in Hz of the sound of a second."""
-    return 400 + 300 * second
-
-
 def picture(number: int, width: int, height: int) -> np.ndarray:
     """Frame ``number`` as uint8 RGB (height, width, 3)."""
     bits = (number >> (np.arange(width) * 8 // width)) & 1
@@ -47,17 +42,10 @@ def shown_number(image: np.ndarray) -> int:
     return int(((level > GREY) << np.arange(8)).sum())
 
 
-def loudest(samples: np.ndarray, rate: int = RATE) -> float:
-    """Frequency in Hz of the strongest tone of mono samples."""
-    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
-    return float(spectrum.argmax() * rate / len(samples))
-
-
 def sound(seconds: float, rate: int = RATE) -> np.ndarray:
     """The tones of a video, mono float32 (samples,)."""
     time = np.arange(round(seconds * rate)) / rate
-    frequency = np.array([tone(int(second)) for second in range(int(seconds) + 2)])
-    wave = 0.4 * np.sin(2 * np.pi * frequency[time.astype(int)] * time)  # (samples,)
+    wave = 0.4 * np.sin(2 * np.pi * (400 + 300 * time.astype(int)) * time)  # (samples,)
     return np.asarray(wave, dtype=np.float32)
 
 
