@@ -196,7 +196,7 @@ def test_the_grid_of_the_paper_has_the_papers_losses_and_whole_videos(monkeypatc
         ({"runs": [{"name": "../up"}]}, "runs.0.name: letters, digits"),
         ({"scorers": {"a": {}, "b": {}}, "candidate": "a"}, "scorers.b: is the same as a"),
         ({"candidate": "best"}, "candidate: best is none of linear, random, late"),
-        ({"runs": [{"supervision": ["weakly"]}]}, "runs.0.supervision.0: Input should be 'supervised' or"),
+        ({"runs": [{"supervision": ["weakly"]}]}, "runs.0.supervision.0: the value should be 'supervised' or"),
         ({"runs": [{"set": {"data.family": "2/1/1"}}]}, "runs.0, linear: data.family=2/1/1: is for benchmarks with"),
         (
             {

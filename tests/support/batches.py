@@ -40,7 +40,9 @@ def check_padding_has_no_influence(scorer: nn.Module, **text: int) -> None:
             if output.logits.requires_grad:
                 weights = torch.arange(1.0, length + 1)  # (steps,)
                 torch.stack([(row.movedim(0, -1) * weights).sum() for row in outputs[-1]]).sum().backward()
-            gradients.append([parameter.grad.clone() for parameter in scorer.parameters()])
+            gradients.append(
+                [parameter.grad.clone() for parameter in scorer.parameters() if parameter.grad is not None]
+            )
         for other, gradient in zip(outputs[1:], gradients[1:], strict=True):
             torch.testing.assert_close(other, outputs[0], rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(gradient, gradients[0], rtol=1e-3, atol=1e-4)

@@ -51,7 +51,7 @@ def test_what_is_written_is_read(tmp_path):
     ("changes", "message"),
     [
         ({"metrics": {"f1": {"mean": "0.5", "std": None, "folds": [0.5]}}}, "'metrics.f1.mean': the value should be a"),
-        ({"folds": []}, "'folds': List should have at least 1 item"),
+        ({"folds": []}, "'folds': is empty"),
         ({"seed": None}, "'seed': the value should be a valid integer"),
     ],
 )

@@ -6,11 +6,25 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clipit_lightning.core.errors import UserError
 
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 Typed = TypeVar("Typed")
+_FAULTS = {
+    "missing": "is missing",
+    "extra_forbidden": "is no key",
+    "too_short": "is empty",
+    "list_type": "a list is needed",
+    "string_pattern_mismatch": "letters, digits, + - _ . are possible",
+    **dict.fromkeys(
+        ("dict_type", "model_type", "model_attributes_type", "dataclass_type"), "keys and values are needed"
+    ),
+}
+"""Pydantic's kinds of faults in our words."""
 
 
 @contextmanager
@@ -78,10 +92,17 @@ def read_typed(path: Path, kind: type[Typed], problem: str, way_out: str) -> Typ
     try:
         return TypeAdapter(kind).validate_json(json.dumps(content))  # strict types take lists for tuples in JSON only
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        reason = first["msg"].partition(" or instance of")[0].replace("Input", "the value")
-        where = ".".join(map(str, first["loc"]))
+        where, reason = first_fault(error)
         raise UserError(f"{path}: {problem} ({f'{where!r}: ' if where else ''}{reason}); {way_out}") from error
+
+
+def first_fault(error: "ValidationError") -> tuple[str, str]:
+    """Which value pydantic refuses first, such as ``runs.0.name``, and why, in plain words; unknown keys come first."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    fault = min(faults, key=lambda fault: fault["type"] != "extra_forbidden")
+    where = ".".join(str(name) for name in fault["loc"] if name != "[key]")
+    message = fault["msg"].removeprefix("Value error, ").partition(" or instance of")[0]
+    return where, _FAULTS.get(fault["type"], message.replace("Input", "the value"))
 
 
 def refuse_no_file(path: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import config_hash, load_config
 from clipit_lightning.core.errors import UserError, require
+from clipit_lightning.core.files import first_fault
 from clipit_lightning.core.yaml_files import read_yaml
 from clipit_lightning.evaluation.presets import apply_preset
 from clipit_lightning.evaluation.protocol import check_contradictions
@@ -132,12 +133,6 @@ class _File(BaseModel, strict=True, extra="forbid"):
     quick: _Quick = _Quick()
 
 
-_PROBLEMS = {
-    "extra_forbidden": "is no key; experiments/benchmark.yaml says which there are",
-    "string_pattern_mismatch": "letters, digits, + - _ . are possible",
-}
-
-
 def read_grid(path: Path, quick: bool = False, words: Sequence[str] = ()) -> Grid:
     """Read a grid file, with ``quick`` the small one, and make the configuration of each run; ``words`` win over it.
 
@@ -150,10 +145,8 @@ def read_grid(path: Path, quick: bool = False, words: Sequence[str] = ()) -> Gri
     try:
         return _expand(_File.model_validate(raw), path, quick, words)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(name) for name in first["loc"] if name != "[key]") or "grid"
-        problem = _PROBLEMS.get(first["type"], first["msg"].removeprefix("Value error, "))
-        raise UserError(f"{path}: {where[:100]}: {problem}") from error
+        where, problem = first_fault(error)
+        raise UserError(f"{path}: {where[:100] or 'grid'}: {problem}; see experiments/benchmark.yaml") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 

@@ -134,7 +134,8 @@ def parse_sweep(raw: dict[str, Any], path: Path, words: Sequence[str] = ()) -> S
 def _parse(raw: dict[str, Any], path: Path, words: Sequence[str]) -> Sweep:
     for key in raw:
         require(key in _KNOWN | _FOR_THE_SERVER, key, f"is not supported; there are {', '.join(sorted(_KNOWN))}")
-    method, run_cap, early = (raw.get(key) for key in ("method", "run_cap", "early_terminate"))
+    method: Any = raw.get("method")
+    run_cap, early = raw.get("run_cap"), raw.get("early_terminate")
     require(method in ("grid", "random", "bayes"), "method", f"is {method}; there are grid, random and bayes")
     files, own = _command(raw.get("command"))
     metric, maximize, target = _metric(raw.get("metric"))
