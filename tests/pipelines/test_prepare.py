@@ -323,7 +323,6 @@ def test_the_command_names_what_it_skipped_with_status_one(videos, capsys):
         (["a.mp4", "--encoder=hsv", "--to=mine.hdf"], "ends with .h5"),
         (["--encoder=hsv", "--dataset", "qfvs", "."], "--dataset: qfvs: there are summe, tvsum"),
         (["--encoder=hsv", "--dataset", "summe", ".", "--labels=a.csv"], "--labels: are for your own videos"),
-        (["missing.mp4", "--encoder=hsv", "--to=mine.h5"], "missing.mp4: no such file"),
     ],
 )
 def test_contradictions_are_one_line_before_any_work(words, what, capsys):

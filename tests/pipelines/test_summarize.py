@@ -26,7 +26,7 @@ from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder, make_encoder
 from clipit_lightning.video.extract import extract_features
 from tests.support.commands import invoke
-from tests.support.tiny_models import OPEN_CLIP, clip_model, open_clip_model
+from tests.support.tiny_models import clip_model
 from tests.support.videos import ODD_VIDEOS, shown_number, write_video
 
 pytestmark = pytest.mark.slow
@@ -168,12 +168,6 @@ def test_a_budget_beyond_the_video_takes_all_of_it():
         assert choose_shots(np.full(10, 0.5), video, budget).chosen.all()
 
 
-@pytest.mark.parametrize("budget", [Budget(share=0.01), Budget(seconds=0.03)])
-def test_a_budget_below_a_frame_is_refused(budget):
-    with pytest.raises(UserError, match="less than a frame; raise --budget"):
-        choose_shots(np.full(10, 0.5), described([30, 20]), budget)
-
-
 def test_a_budget_is_a_share_or_a_time():
     for text, share in {"0.15": 0.15, ".5": 0.5, "1": 1.0, "15%": 0.15}.items():
         assert parse_budget(text) == Budget(share=share)
@@ -256,18 +250,6 @@ def test_the_scene_that_fits_the_query_is_chosen(source, tmp_path, second):
     assert len(inside) >= 0.8 * len(shown) > 0
     assert read(tmp_path)["query"] == str(second * FPS)
     assert f'<q dir="auto">{second * FPS}</q>' in (tmp_path / "summary.html").read_text()
-
-
-def test_models_with_language_take_a_query(source, tmp_path):
-    _, weights = open_clip_model(tmp_path / "model")
-    name = f"open_clip:{OPEN_CLIP}/{weights}"
-    words = (source, "--encoder", name, "--query", "a cat and a dog", "--budget", "2s", "--to", tmp_path / "to")
-    assert command(*words) == 0
-    written = read(tmp_path / "to")
-    assert written["query"] == "a cat and a dog"
-    assert written["provenance"]["encoder"] == name
-    assert 0 < written["summary"]["duration"] <= 2
-    assert len({step["score"] for step in written["steps"]}) > 5
 
 
 def test_hsv_has_no_language_for_a_query(source, tmp_path):

@@ -34,16 +34,10 @@ def test_a_checkpoint_has_the_scorer_that_was_tested(stores, tmp_path, name):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (
-            ["model.name=clipit"],
-            "model.name: no scorer 'clipit'; there are clip-it+, clip-it, transformer",
-        ),
+        (["model.name=clipit"], "model.name: no scorer 'clipit'; there are clip-it+, clip-it, transformer"),
         (["model.name=no_module:Mine"], "model.name: no_module:Mine: cannot import no_module"),
         (UNSUPERVISED, "selection: val chooses the epoch by annotations"),
-        (
-            [*UNSUPERVISED, "model.name=linear", "selection=last"],
-            "model.name: linear is fitted to annotations; give loss.keyframe",
-        ),
+        ([*UNSUPERVISED, "model.name=linear", "selection=last"], "model.name: linear is fitted to annotations"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line_before_data_are_read(tmp_path, words, problem):
@@ -51,11 +45,6 @@ def test_what_cannot_be_trained_is_one_line_before_data_are_read(tmp_path, words
         run(load_config([], [*words, f"data.root={tmp_path / 'missing'}"]))
     assert str(error.value).startswith(problem)
     assert "\n" not in str(error.value)
-
-
-def test_random_scores_need_no_labels(stores, tmp_path):
-    words = [*UNSUPERVISED, "model.name=random", "data.fold=0", f"data.root={stores}", f"output={tmp_path / 'run'}"]
-    assert run(load_config([], words)).supervision == "none"
 
 
 @pytest.mark.parametrize(
