@@ -1,9 +1,11 @@
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pandas as pd
 import pytest
 from typer.main import get_command
@@ -12,8 +14,6 @@ from clipit_lightning import __version__
 from clipit_lightning.cli.main import app, main
 
 pytestmark = pytest.mark.slow
-
-
 COMMANDS = [
     *("", "train", "sweep", "benchmark", "prepare", "summarize", "evaluate", "baselines", "compare", "leaderboard"),
     *("report", "data", "data fetch", "data import", "data check", "data folds", "data mini"),
@@ -108,10 +108,6 @@ def test_import_then_check_then_train_then_leaderboard(distributed_files, tmp_pa
 
 
 def test_check_lists_what_is_wrong_and_fails(stores, tmp_path, capsys):
-    import shutil
-
-    import h5py
-
     shutil.copy(stores / "ovp.h5", tmp_path)
     with h5py.File(tmp_path / "ovp.h5", "a") as file:
         del file["video_2/picks"]

@@ -169,19 +169,6 @@ def test_a_page_of_nothing_but_a_title_is_a_page():
     assert "<h1" in render_page(Page("Nothing", ()))
 
 
-def test_a_query_of_3000_shots_takes_20_kilobytes():
-    rng = np.random.default_rng(0)
-    times = np.arange(3000) * 5.0
-    videos = []
-    for number in range(18):
-        chosen = set(rng.choice(3000, 60, replace=False).tolist())
-        shots = tuple(
-            Shot(at * 5.0, at * 5.0 + 5, at in chosen, text="Car, Food" * (at in chosen)) for at in range(3000)
-        )
-        videos.append(VideoPage(f"P01 {number}", 15_000, Curve(times, rng.random(3000)), shots))
-    assert len(render_page(Page("QFVS", tuple(videos)))) < 18 * 20e3 + 40e3  # beside style and script
-
-
 def test_addresses_are_relative_and_quoted(tmp_path):
     page = tmp_path / "pages" / "page.html"
     assert address(tmp_path / "pages" / "a b#1?.mp4", page) == "./a%20b%231%3F.mp4"

@@ -1,6 +1,5 @@
 import os
 import shutil
-from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
@@ -47,29 +46,17 @@ def videos(made, tmp_path):
     return tmp_path
 
 
-@dataclass
-class Recorder:
-    """Extracts, remembers what, and crashes where a test says so."""
-
-    names: list[str] = field(default_factory=list)
-    crash_at: str = ""
-
-    def __call__(self, path, *rest):
-        if path.name == self.crash_at:
-            raise RuntimeError("the machine went away")
-        self.names.append(path.stem)
-        return extract_features(path, *rest)
-
-    def take(self):
-        names, self.names = self.names, []
-        return names
-
-
 @pytest.fixture
 def extracted(monkeypatch):
-    recorder = Recorder()
-    monkeypatch.setattr(module, "extract_features", recorder)
-    return recorder
+    """Call it for the names of the videos that were extracted since the last call."""
+    names = []
+
+    def extract(path, *rest):
+        names.append(path.stem)
+        return extract_features(path, *rest)
+
+    monkeypatch.setattr(module, "extract_features", extract)
+    return lambda: [names.pop(0) for _ in range(len(names))]
 
 
 def run(folder, to=None, settings=HSV, **options):
@@ -197,16 +184,20 @@ def test_file_names_may_be_any_bytes(tmp_path, caplog):
 # --- interrupted, repaired, repeated
 
 
-def test_an_interrupted_run_continues_and_ends_with_the_same_bytes(videos, made, extracted, caplog):
-    extracted.crash_at = "cat.mp4"
-    with pytest.raises(RuntimeError, match="went away"):
-        run(videos)
+def test_an_interrupted_run_continues_and_ends_with_the_same_bytes(videos, made, extracted, caplog, monkeypatch):
+    def crash(path, *rest):
+        if path.stem == "cat":
+            raise RuntimeError("the machine went away")
+        return extract_features(path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "extract_features", crash)
+        with pytest.raises(RuntimeError, match="went away"):
+            run(videos)
     assert not (videos / "mine.h5").exists()
     assert [path.suffix for path in cache(videos).iterdir()] == [".h5"]
-    assert extracted.take() == ["ball"]
-    extracted.crash_at = ""
     run(videos)
-    assert extracted.take() == ["cat", "dog"]
+    assert extracted() == ["cat", "dog"]
     assert "1 of them extracted before" in caplog.text
     assert (videos / "mine.h5").read_bytes() == made[1]
     assert not cache(videos).exists()
@@ -215,26 +206,26 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_bytes(videos, made,
 def test_a_finished_store_is_kept_and_by_force_written_again_with_the_same_bytes(videos, made, extracted, caplog):
     run(videos)
     assert run(videos).n_videos == 3
-    assert extracted.take() == ["ball", "cat", "dog"]
+    assert extracted() == ["ball", "cat", "dog"]
     assert "is finished" in caplog.text
     run(videos, force=True)
-    assert len(extracted.take()) == 3
+    assert len(extracted()) == 3
     assert (videos / "mine.h5").read_bytes() == made[1]
 
 
 def test_what_is_extracted_is_known_by_file_and_settings(videos, extracted):
     run(videos, keep=True)
-    assert extracted.take() == ["ball", "cat", "dog"]
+    assert extracted() == ["ball", "cat", "dog"]
     damaged = min(cache(videos).glob("*.h5"))
     damaged.write_bytes(damaged.read_bytes()[:500])
     run(videos, keep=True, force=True)
-    assert len(extracted.take()) == 1
+    assert len(extracted()) == 1
     stat = (videos / "cat.mp4").stat()
     os.utime(videos / "cat.mp4", ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
     run(videos, keep=True)
-    assert extracted.take() == ["cat"]
+    assert extracted() == ["cat"]
     run(videos, settings=Settings("hsv", stride=15), keep=True, force=True)
-    assert extracted.take() == ["ball", "cat", "dog"]
+    assert extracted() == ["ball", "cat", "dog"]
     assert Store(videos / "mine.h5").read()[0].picks.tolist() == list(range(0, 160, 15))
 
 
@@ -244,7 +235,7 @@ def test_other_labels_need_no_video_where_the_features_are_kept(videos, extracte
         collection = from_files([videos], "mine", read_labels(videos / "labels.csv"))
         prepare(collection, videos / "mine.h5", HSV, keep=True)
         assert Store(videos / "mine.h5").read(["video_2"])[0].user_summary.sum() == frames
-    assert extracted.take() == ["ball", "cat", "dog"]
+    assert extracted() == ["ball", "cat", "dog"]
 
 
 def test_a_bad_video_is_skipped_and_listed_and_joins_when_it_is_fixed(videos, made, extracted, caplog):
@@ -258,7 +249,7 @@ def test_a_bad_video_is_skipped_and_listed_and_joins_when_it_is_fixed(videos, ma
     assert found.sound
     (videos / "cat.mp4").write_bytes(whole)
     assert run(videos).skipped == {}
-    assert extracted.take() == ["ball", "cat", "dog", "cat"]
+    assert extracted() == ["ball", "cat", "dog", "cat"]
     assert (videos / "mine.h5").read_bytes() == made[1]
     assert not cache(videos).exists()
 
@@ -276,7 +267,7 @@ def test_without_any_good_video_the_old_store_stays(videos):
 def test_a_store_of_others_is_not_replaced_unasked(videos, extracted):
     run(videos)
     before = (videos / "mine.h5").read_bytes()
-    extracted.take()
+    extracted()
     with pytest.raises(UserError, match=r"mine.h5: holds other features \(sampling is .* --force"):
         run(videos, settings=Settings("hsv", rate=2.0))
     with pytest.raises(UserError, match=r"mine.h5: holds ball, which is not among these videos"):
@@ -286,7 +277,7 @@ def test_a_store_of_others_is_not_replaced_unasked(videos, extracted):
     with pytest.raises(UserError, match="encoder is not recorded, not hsv"):
         run(videos)
     (videos / "mine.h5").write_bytes(before)
-    assert extracted.take() == []
+    assert extracted() == []
     run(videos / "cat.mp4", videos / "mine.h5", force=True)
     assert len(Store(videos / "mine.h5").read()) == 1
 

@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from clipit_lightning.core.config import TrainerConfig
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.training.ranks import start
 from tests.support.commands import CLIPIT, PATIENCE, QUICK, clipit, environment, train, train_here
 
 pytestmark = pytest.mark.distributed
@@ -118,10 +121,6 @@ def test_an_error_of_all_is_said_once_and_nobody_hangs(stores, tmp_path):
 
 
 def test_torchrun_with_another_number_of_processes_is_refused(stores, tmp_path, monkeypatch):
-    from clipit_lightning.core.config import TrainerConfig
-    from clipit_lightning.core.errors import UserError
-    from clipit_lightning.training.ranks import start
-
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(

@@ -10,11 +10,17 @@ import torch
 
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.importing import import_distributed
+from clipit_lightning.data.store import write_store
+from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
+from clipit_lightning.models.losses import SummaryLoss
 from clipit_lightning.training import build
 from clipit_lightning.training import trainer as trainers
+from clipit_lightning.training.task import rate_factor
 from clipit_lightning.training.train import run
 from tests.support.commands import QUICK, train_here
+from tests.support.synthetic import change_points, write_field_file
 
 pytestmark = pytest.mark.slow
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -178,9 +184,6 @@ def test_random_trains_nothing_and_needs_no_labels(train):
 
 
 def test_a_store_without_captions_trains_with_a_note(train, tmp_path, caplog):
-    from clipit_lightning.data.importing import import_distributed
-    from tests.support.synthetic import write_field_file
-
     write_field_file(tmp_path / "src/eccv16_dataset_summe_plain.h5", captions=False)
     import_distributed([tmp_path / "src"], tmp_path / "data")
     result, _ = train("data.dataset=summe", f"data.root={tmp_path / 'data'}", "data.fold=0")
@@ -202,8 +205,6 @@ def test_ratings_that_are_missing_are_said_with_the_way_out(train, stores, tmp_p
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_videos_named(train, monkeypatch):
-    from clipit_lightning.models.losses import SummaryLoss
-
     forward = SummaryLoss.forward
     monkeypatch.setattr(
         SummaryLoss,
@@ -242,10 +243,6 @@ def test_some_real_data_are_never_filled_up_with_the_miniature(stores, tmp_path,
 
 
 def test_ten_thousand_steps_pass_training_and_scoring(train, tmp_path):
-    from clipit_lightning.data.store import write_store
-    from clipit_lightning.data.video import Video
-    from tests.support.synthetic import change_points
-
     rng = np.random.default_rng(0)
     videos = []
     for number in range(1, 5):
@@ -285,8 +282,6 @@ def test_unsupervised_training_never_reads_annotations(stores):
 
 
 def test_learning_rate_rises_then_falls():
-    from clipit_lightning.training.task import rate_factor
-
     rates = [rate_factor(step, 100, 0.1) for step in range(100)]
     assert np.argmax(rates) == 10
     assert rates[10] == 1
