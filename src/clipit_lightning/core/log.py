@@ -6,6 +6,15 @@ log = logging.getLogger("clipit_lightning")
 log.setLevel(logging.INFO)
 
 
+def _escape(record: logging.LogRecord) -> bool:
+    """Names of files may hold bytes that are no text, which could not be printed; they are shown as escapes."""
+    record.msg, record.args = record.getMessage().encode("utf-8", "backslashreplace").decode("utf-8"), None
+    return True
+
+
+log.addFilter(_escape)
+
+
 class PlainHandler(logging.Handler):
     """Prints each line on standard output as it is at that moment, so that tests and pipes see it."""
 

@@ -199,7 +199,8 @@ def _objective(search: Search, trial: optuna.Trial, values: dict[str, Any], fold
 
 
 def _check_failures(trials: list[FrozenTrial]) -> None:
-    ended = sorted((trial for trial in trials if trial.datetime_complete), key=lambda trial: trial.datetime_complete)
+    ended = [trial for trial in trials if trial.datetime_complete]
+    ended.sort(key=lambda trial: trial.datetime_complete or datetime.min)
     last = ended[-_FAILURES:]
     if len(last) == _FAILURES and all("error" in trial.user_attrs for trial in last):
         raise UserError(f"{_FAILURES} trials failed one after the other; the last: {last[-1].user_attrs['error']}")
