@@ -425,7 +425,6 @@ def test_a_damaged_run_is_one_line(trained, source, tmp_path, spoil, message):
         (["--encoder", "hsv", "--fold", "0"], "--fold: is one of a run"),
         (["--encoder", "hsv", "--query", " "], "--query: is empty"),
         (["--encoder", "hsv", "--captions", "a.srt"], "are read by a trained run"),
-        (["--encoder", "hsv", "--batch-size", "0"], "--batch-size"),
         (["--encoder", "hsv", "--rate", "0"], "rate 0.0"),
         (["--encoder", "hsv", "--budget", "0.01s"], "the budget of 0.01 s is less than a frame"),
     ],

@@ -137,7 +137,7 @@ def test_a_finished_run_is_not_overwritten(copy, train):
     result, folder = copy
     written = (folder / "result.json").stat().st_mtime_ns
     again, _ = train("trainer.progress=false")
-    assert again == result
+    assert json.loads(json.dumps(again)) == result
     with pytest.raises(UserError, match=r"holds another run \(optim.lr: .*, now 0.5\).*overwrite=true"):
         train("optim.lr=0.5")
     assert (folder / "result.json").stat().st_mtime_ns == written
