@@ -13,6 +13,8 @@ import torch
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.processes import Pool
 
+pytestmark = pytest.mark.slow
+
 SLEEP = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
 PARENT = f"""
 import sys

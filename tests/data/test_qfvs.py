@@ -13,6 +13,8 @@ from clipit_lightning.data.store import Store
 from tests.support import synthetic_qfvs as fake
 from tests.support.synthetic import SHARED, needs_shared
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):

@@ -13,6 +13,8 @@ from clipit_lightning.video.encoders import make_encoder
 from tests.support.synthetic import write_field_file
 from tests.support.videos import write_video
 
+pytestmark = pytest.mark.slow
+
 MODULE = '''
 from torch import nn
 

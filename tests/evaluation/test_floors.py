@@ -14,6 +14,8 @@ from clipit_lightning.evaluation.rank_correlation import rank_correlation
 from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules, measure
 from tests.support.synthetic import needs_shared
 
+pytestmark = pytest.mark.slow
+
 DRAWS = 100
 
 

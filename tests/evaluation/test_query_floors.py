@@ -8,6 +8,8 @@ from clipit_lightning.evaluation.floors import query_floors
 from clipit_lightning.evaluation.matching import QueryRules
 from tests.support.synthetic import needs_shared
 
+pytestmark = pytest.mark.slow
+
 VIDEOS = ["P01", "P02", "P03", "P04"]
 
 

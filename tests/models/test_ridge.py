@@ -16,6 +16,8 @@ from clipit_lightning.training.closed_form import second_moments, solve, trainin
 from clipit_lightning.training.scorers import make_scorer
 from clipit_lightning.training.train import run
 
+pytestmark = pytest.mark.slow
+
 LINEAR = ["model.name=linear", "trainer.accelerator=cpu"]
 
 

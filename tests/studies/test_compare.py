@@ -10,6 +10,8 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.studies.compare import compare_runs, permutation_p, read_run
 from clipit_lightning.training.train import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(stores, tmp_path_factory):

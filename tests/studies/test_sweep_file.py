@@ -11,6 +11,8 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.studies.sweep_check import check, trial_config
 from clipit_lightning.studies.sweep_file import draw_values, parse_sweep, read_sweep
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "experiments" / "sweeps").glob("*.yaml"))
 optuna.logging.set_verbosity(optuna.logging.ERROR)

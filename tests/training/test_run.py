@@ -10,6 +10,8 @@ from clipit_lightning.training.result import read_result
 from clipit_lightning.training.run import Run
 from tests.support.results import CONTENT, fold_result, result
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 KEPT = sorted((EXPERIMENTS / "results").glob("*.json"))
 

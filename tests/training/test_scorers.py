@@ -11,6 +11,8 @@ from clipit_lightning.training import build
 from clipit_lightning.training.scorers import read_scorer
 from clipit_lightning.training.train import run
 
+pytestmark = pytest.mark.slow
+
 UNSUPERVISED = ["loss.keyframe=0", "loss.correlation=0"]
 
 
