@@ -12,7 +12,7 @@ from typer.main import get_command
 from clipit_lightning import __version__
 from clipit_lightning.cli import data, results, studies, video
 from clipit_lightning.cli.train import KeyHelp, train
-from clipit_lightning.core.errors import SaidElsewhereError, UserError
+from clipit_lightning.core.errors import LoggedElsewhereError, UserError
 from clipit_lightning.core.log import print_log
 from clipit_lightning.core.processes import interrupt
 
@@ -57,7 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
             return command.invoke(context) or 0
     except typer.Exit as stop:
         return stop.exit_code
-    except SaidElsewhereError:
+    except LoggedElsewhereError:
         return 0
     except typer.TyperException as error:
         where = getattr(getattr(error, "ctx", None), "command_path", "clipit")

@@ -5,8 +5,8 @@ class UserError(Exception):
     """Something the user can fix. The message is one line: what is wrong, and what to do."""
 
 
-class SaidElsewhereError(UserError):
-    """A UserError that the first process of a group says: this process ends in silence."""
+class LoggedElsewhereError(UserError):
+    """A UserError that the first process of a group prints: this process ends in silence."""
 
 
 def require(condition: bool, key: str, message: str) -> None:

@@ -74,7 +74,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
         UserError: It is missing, damaged or no file, names a key twice, or holds NaN, which JSON does not have.
     """
     try:
-        refuse_no_file(path)
+        check_is_file(path)
         return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=named_once, parse_constant=_reject)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {path}: {error}; restore the file or remove it") from error
@@ -105,7 +105,7 @@ def first_fault(error: "ValidationError") -> tuple[str, str]:
     return where, _FAULTS.get(fault["type"], message.replace("Input", "the value"))
 
 
-def refuse_no_file(path: Path) -> None:
+def check_is_file(path: Path) -> None:
     """Raise a ValueError for what would be read for ever: a pipe, a device."""
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ValueError("it is not a file")

@@ -8,7 +8,7 @@ import yaml
 from yaml import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import refuse_no_file
+from clipit_lightning.core.files import check_is_file
 
 # Bytes, levels, and characters of a value: far more than a configuration has.
 _LONGEST, _DEEPEST, _WIDEST = 1_000_000, 10, 1000
@@ -35,7 +35,7 @@ def read_yaml(path: Path, missing: str, parse: Callable[[str], Any] = _parse) ->
         UserError: It is missing or no YAML, or a key stands twice in one mapping; names the line where one is known.
     """
     try:
-        refuse_no_file(path)
+        check_is_file(path)
         if path.stat().st_size > _LONGEST:
             raise ValueError(f"it has {path.stat().st_size} bytes")
         return parse(path.read_text(encoding="utf-8-sig"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import named_once, refuse_no_file, write_text
+from clipit_lightning.core.files import check_is_file, named_once, write_text
 from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.folds import Fold, FoldFamily, Setting
 
@@ -98,7 +98,7 @@ def _read_content(path: Path) -> Any:  # noqa: ANN401 - whatever JSON and YAML c
     if suffix not in (".json", ".yaml", ".yml", ".txt"):
         raise UserError(f"{path}: none of the known layouts: {_LAYOUTS}")
     try:
-        refuse_no_file(path)
+        check_is_file(path)
         text = path.read_text(encoding="utf-8-sig")
         if suffix == ".txt":
             return _lines(text)

@@ -109,7 +109,7 @@ def _make_video(world: _World, dataset: str, key: str, rng: np.random.Generator)
     cuts = np.quantile(opinions, [0.4, 0.65, 0.82, 0.93], axis=1)  # (cuts, annotators)
     ratings = 1.0 + (opinions[None] > cuts[:, :, None]).sum(axis=0)  # (annotators, steps) from 1 to 5
     rated = dataset == "tvsum"
-    cut = [key_shot_summary(each, picks, shots, n_frames) for each in (ratings if rated else opinions - opinions.min())]
+    cut = [key_shot_summary(row, picks, shots, n_frames) for row in (ratings if rated else opinions - opinions.min())]
     user_summary = np.stack(cut)  # (annotators, frames)
     gtscore = (ratings.mean(axis=0) - 1) / 4 if rated else user_summary[:, picks].mean(axis=0)  # (steps,)
     return Video(
@@ -160,8 +160,8 @@ def _captions(world: _World, cast: Ints, rng: np.random.Generator) -> tuple[tupl
 def _opinions(importance: Floats, concepts: Ints, annotators: int, rng: np.random.Generator) -> Floats:
     """What each annotator thinks of each step: the importance, a taste for concepts, and noise of 2-second parts."""
     taste = 0.6 * rng.normal(size=(annotators, _CONCEPTS))
-    parts = -(-len(concepts) // 4)
-    noise = np.repeat(0.6 * rng.normal(size=(annotators, parts)), 4, axis=1)[:, : len(concepts)]
+    fours = -(-len(concepts) // 4)  # four steps share their noise
+    noise = np.repeat(0.6 * rng.normal(size=(annotators, fours)), 4, axis=1)[:, : len(concepts)]
     opinions: Floats = importance + taste[:, concepts] + noise
     return opinions
 

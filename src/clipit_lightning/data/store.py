@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import atomic_path, refuse_no_file
+from clipit_lightning.core.files import atomic_path, check_is_file
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
 from clipit_lightning.data.query_video import QueryVideo
@@ -190,7 +190,7 @@ def _kind(file: h5py.File) -> Kind:
 
 def _open(path: Path) -> h5py.File:
     try:
-        refuse_no_file(path)
+        check_is_file(path)
         return h5py.File(path, "r")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such store; make it with `clipit data import FOLDER`") from error

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import named_once, read_json, refuse_no_file
+from clipit_lightning.core.files import check_is_file, named_once, read_json
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.schema import storage_problems
 from clipit_lightning.data.video import Video
@@ -33,7 +33,7 @@ def read_scores(path: Path) -> dict[str, Scores]:
     if path.suffix.lower() not in readers:
         raise UserError(f"{path}: scores are read from .json, .npz or .h5 files")
     try:
-        refuse_no_file(path)
+        check_is_file(path)
         content = readers[path.suffix.lower()](path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error

@@ -113,7 +113,7 @@ def plain_name(name: str) -> str:
 
 
 def with_captions(collection: Collection, path: Path) -> Collection:
-    """The same videos with the user's captions: a file for a single video, or a folder of ``NAME.json|.srt|.vtt``.
+    """Add the user's captions to videos: a file for a single video, or a folder of ``NAME.json|.srt|.vtt``.
 
     Raises:
         UserError: The path does not exist, a file is damaged, or there are none for any of the videos.

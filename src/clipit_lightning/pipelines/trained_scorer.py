@@ -61,10 +61,10 @@ class TrainedRun:
     def sampling(self) -> dict[str, int | float]:
         """The ``stride`` or ``rate`` at which its steps were sampled, where its store knows."""
         text = self.result.store.get("sampling", "")
-        if found := re.search(r"divisible by (\d+)$", text):
-            return {"stride": int(found[1])}
-        found = re.search(r"each 1/(\S+) s$", text)
-        return {"rate": float(found[1])} if found else {}
+        if stride := re.search(r"divisible by (\d+)$", text):
+            return {"stride": int(stride[1])}
+        rate = re.search(r"each 1/(\S+) s$", text)
+        return {"rate": float(rate[1])} if rate else {}
 
     def texts(self, query: str) -> list[str]:
         """The text tokens of a query, as it was trained with: of a benchmark with queries their phrases alone."""

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, Field
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import read_typed, refuse_no_file, write_text
+from clipit_lightning.core.files import check_is_file, read_typed, write_text
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.training.result import RunResult, read_result
@@ -133,7 +133,7 @@ def spread(values: Sequence[float], factor: float) -> tuple[float, float]:
 def _published_rows(path: Path) -> list[dict[str, Any]]:
     types = dict.fromkeys(("note", "correlation_protocol"), "str") | dict.fromkeys(_PUBLISHED_METRICS, "float64")
     try:
-        refuse_no_file(path)
+        check_is_file(path)
         table = pd.read_csv(path, dtype=types, keep_default_na=True)
         if np.isinf(table[_PUBLISHED_METRICS].to_numpy()).any():
             raise ValueError("a number is infinite")

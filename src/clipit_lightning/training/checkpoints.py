@@ -12,7 +12,7 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import atomic_path, refuse_no_file
+from clipit_lightning.core.files import atomic_path, check_is_file
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -55,7 +55,7 @@ def read_checkpoint(path: Path, weights: Mapping[str, Tensor] | None = None) -> 
         UserError: It is damaged, or not a checkpoint of such a task.
     """
     try:
-        refuse_no_file(path)
+        check_is_file(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         _check_content(checkpoint)
         if weights is not None:

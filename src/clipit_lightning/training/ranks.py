@@ -14,7 +14,7 @@ import lightning as L
 import torch
 
 from clipit_lightning.core.config import TrainerConfig
-from clipit_lightning.core.errors import SaidElsewhereError, UserError
+from clipit_lightning.core.errors import LoggedElsewhereError, UserError
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Processes:
             problem = str(error)
         value, problem = self._fabric.broadcast((value, problem))
         if problem:
-            raise UserError(problem) if self.rank == 0 else SaidElsewhereError(problem)
+            raise UserError(problem) if self.rank == 0 else LoggedElsewhereError(problem)
         return cast(T, value)
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from clipit_lightning.core.config import Config, LoggerConfig, TrainerConfig
 from clipit_lightning.core.config_files import differences, load_config, save_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import read_typed, refuse_no_file, write_json, write_text
+from clipit_lightning.core.files import check_is_file, read_typed, write_json, write_text
 from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training.result import FoldResult, RunResult, read_result
@@ -120,7 +120,7 @@ class Run:
         """Read the metrics of every tested video, or query: ``video`` (``query``), ``fold``, and the metrics."""
         path, types = self.per_video_file, dict.fromkeys(METRICS, "float64") | {"video": "str", "query": "str"}
         try:
-            refuse_no_file(path)
+            check_is_file(path)
             rows = pd.read_csv(path, dtype=types)
             names = [name for name in ("video", "query", "fold") if name in rows]
             if not {"video", "fold"} <= set(names) or rows[names].isna().any().any():

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from clipit_lightning.core.errors import SaidElsewhereError, UserError
+from clipit_lightning.core.errors import LoggedElsewhereError, UserError
 from clipit_lightning.data.batches import Batch, crop
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.metrics import Measures
@@ -96,7 +96,7 @@ class SummarizationTask(L.LightningModule):
         """Stop, on every rank: the others would wait for one that stopped."""
         names = self._of_all_ranks([self.items.ids[number] for number in batch.number.tolist()])
         items = ", ".join(dict.fromkeys(name for of_rank in names for name in of_rank))
-        kind = UserError if self.global_rank == 0 else SaidElsewhereError
+        kind = UserError if self.global_rank == 0 else LoggedElsewhereError
         raise kind(f"the loss is not finite at step {self.global_step} ({items}); lower optim.lr")
 
     def _of_all_ranks(self, own: T) -> list[T]:

@@ -131,7 +131,7 @@ def _batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
 
 
 def ahead(batches: Iterator[T]) -> Iterator[T]:
-    """The same batches, made by a thread that runs ahead; an error of the thread is raised here."""
+    """Yield batches that a thread makes ahead; an error of the thread is raised here."""
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
         waiting = deque(pool.submit(next, batches, None) for _ in range(AHEAD))
         try:
