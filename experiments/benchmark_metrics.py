@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from clipit_lightning.evaluation.correlation import correlate, references
 from numpy.typing import NDArray
 from scipy import stats
 
 from clipit_lightning.data import BENCHMARKS
-from clipit_lightning.data.benchmark import CorrelationRule
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.floors import random_draws
 from clipit_lightning.evaluation.matching import QueryRules, Shots, measure_query, query_drops
-from clipit_lightning.evaluation.rules import Rules, measure
+from clipit_lightning.evaluation.rules import Rules, correlate, measure, references
 from clipit_lightning.summary.key_shots import frame_scores
 
 LONG_FRAMES, LONG_STEPS, LONG_SHOTS, ANNOTATORS = 1_000_000, 72_000, 6_700, 20
@@ -44,7 +42,7 @@ def say(what: str, taken: float, scipy: float | None = None) -> None:
     print(f"{what:<64} {taken:8.3f} s   peak {peak:.2f} GiB{ratio}", flush=True)
 
 
-def scipy_loop(video: Video, judged: NDArray[np.float64], rule: CorrelationRule) -> list[tuple[Any, Any]]:
+def scipy_loop(video: Video, judged: NDArray[np.float64], rule: str) -> list[tuple[Any, Any]]:
     """Both correlations with each reference, one scipy call each."""
     rows = references(video, rule).astype(np.float64)
     return [(stats.kendalltau(judged, row), stats.spearmanr(judged, row)) for row in rows]
@@ -55,11 +53,14 @@ def on_benchmark(name: str, videos: list[Video], rng: np.random.Generator) -> No
     rules = Rules(BENCHMARKS[name].f1_convention, BENCHMARKS[name].correlation)
     scores = [rng.random(video.n_steps) for video in videos]
     pairs = list(zip(videos, scores, strict=True))
-    taken = seconds(lambda: [correlate(video, row, rules.correlation) for video, row in pairs])
+    summaries = [rules.summary(*pair) for pair in pairs]
+    taken = seconds(
+        lambda: [correlate(*pair, summary, rules.correlation) for pair, summary in zip(pairs, summaries, strict=True)]
+    )
     loop = seconds(lambda: [scipy_loop(video, row, rules.correlation) for video, row in pairs])
     say(f"{name}: both correlations of {len(videos)} videos, {rules.correlation}", taken, loop)
     say(f"{name}: summary, F1 and both correlations", seconds(lambda: [measure(*pair, rules) for pair in pairs]))
-    say(f"{name}: random floor of 100 draws", seconds(lambda: random_draws(videos, rules, 100)))
+    say(f"{name}: random floor of 100 draws", seconds(lambda: random_draws(videos, rules, 100, 0)))
 
 
 def on_queries(videos: list[QueryVideo], rng: np.random.Generator) -> None:
@@ -111,7 +112,7 @@ def on_ten_hours(rng: np.random.Generator) -> None:
     )
     summary = rules.summary(video, scores)
     spread = frame_scores(scores, video.picks, video.n_frames)
-    judged_by_rule: dict[CorrelationRule, NDArray[np.float64]] = {
+    judged_by_rule: dict[str, NDArray[np.float64]] = {
         "per-annotator": scores,
         "mean-annotator": scores,
         "all-frames": spread,
@@ -119,7 +120,7 @@ def on_ten_hours(rng: np.random.Generator) -> None:
         "binary-summary": summary.astype(np.float64),
     }
     for rule, judged in judged_by_rule.items():
-        taken = seconds(partial(correlate, video, scores, rule, summary))
+        taken = seconds(partial(correlate, video, scores, summary, rule))
         say(f"10 hours x {ANNOTATORS} annotators: {rule}", taken, seconds(partial(scipy_loop, video, judged, rule)))
 
 

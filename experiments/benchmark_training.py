@@ -33,6 +33,7 @@ from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.rules import Rules, measure
 from clipit_lightning.models import losses
 from clipit_lightning.training import build
+from clipit_lightning.training.scorers import make_scorer
 from clipit_lightning.training.trainer import make_trainer, quiet_lightning
 
 OURS, USUAL, DROPPED = "ours", "usual code", "usual code, attention weights dropped"
@@ -69,7 +70,7 @@ class Turns:
 
 def check(usual: Usual, config: Config, datamodule: SummarizationDataModule) -> None:
     """Stop unless, with the same weights, the usual code finds what ours finds."""
-    ours = build.scorer(config, datamodule.feature_dim, datamodule.text_dim).eval()
+    ours = make_scorer(config, datamodule.feature_dim, datamodule.text_dim).eval()
     usual.scorer.load_state_dict(ours.state_dict())
     usual.scorer.eval()
     video, (features, text, keyframes, importance) = usual.test[0]
@@ -108,7 +109,7 @@ def compare(config: Config, repeats: int) -> None:
         usual = Usual(config, datamodule, Path(folder))
         if config.model.name == "clip-it":
             check(usual, config, datamodule)
-        trainer, _ = make_trainer(config, Path(folder) / "fold0", "benchmark", protocol)
+        trainer, _ = make_trainer(config, Path(folder) / "fold0", "benchmark", protocol, 0, True, None, None)
         dropped = Usual(config, datamodule, Path(folder), config.model.dropout)
         turns = Turns({USUAL: usual, DROPPED: dropped})
         hooks = LambdaCallback(
