@@ -112,7 +112,7 @@ class VideoPage:
     query: str | None = None
     facts: tuple[tuple[str, str], ...] = ()
     metrics: tuple[Metric, ...] = ()
-    """The same names in the same order for all videos of a page."""
+    """Numbers with their names, which are equal and in one order for all videos of a page."""
     unit: Unit = "seconds"
     """Of all positions and the duration: frames where nobody knows how many there are in a second."""
 
