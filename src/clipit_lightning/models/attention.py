@@ -86,8 +86,8 @@ class MultiHeadAttention(nn.Module):
 
     def _split(self, tokens: Tensor) -> Tensor:
         """Heads apart, (items, heads, tokens, head size): four axes always, as PyTorch's fast attention needs."""
-        count, inside = tokens.shape[-2:]
-        return tokens.reshape(-1, count, self.heads, inside // self.heads).transpose(1, 2)
+        *leading, count, inside = tokens.shape
+        return tokens.reshape(math.prod(leading), count, self.heads, inside // self.heads).transpose(1, 2)
 
 
 class LanguageGuidedAttention(nn.Module):
