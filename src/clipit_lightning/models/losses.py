@@ -73,7 +73,8 @@ def diversity_loss(reconstruction: Tensor, scores: Tensor) -> Tensor:
     total = (share / norms.clamp_min(1e-12)).unsqueeze(-2) @ reconstruction  # (..., 1, features)
     alone = (share.square() * (norms > 0)).sum(-1)  # (...)
     pairs = 1 - share.square().sum(-1)  # (...)
-    return ((total.square().sum((-2, -1)) - alone) / pairs.clamp_min(1e-6)).mean()
+    similarity = (total.square().sum((-2, -1)) - alone) / pairs.clamp_min(1e-6)  # (...)
+    return (similarity * (pairs > 1e-6)).mean()  # with a single step only rounding would be left
 
 
 def reconstruction_loss(reconstruction: Tensor, features: Tensor, scores: Tensor) -> Tensor:
