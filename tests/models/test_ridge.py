@@ -6,31 +6,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch.nn import functional
 
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.models.step_cues import step_cues
 from clipit_lightning.training import build
 from clipit_lightning.training.closed_form import second_moments, solve, training_batches
 from clipit_lightning.training.scorers import make_scorer
 from clipit_lightning.training.train import run
+from tests.models import reference
 
 pytestmark = pytest.mark.slow
 
 LINEAR = ["model.name=linear", "trainer.accelerator=cpu"]
 
 
-def numpy_inputs(item, text, windows=(5, 21)):
+def textbook_inputs(item, text):
     """Inputs of a video or query, (steps, inputs), with a loop over steps."""
-    unit = item.features / np.linalg.norm(item.features, axis=1, keepdims=True)
-    means = [
-        np.stack([unit[max(0, t - w // 2) : t + w // 2 + 1].mean(axis=0) for t in range(len(unit))]) for w in windows
-    ]
-    tokens = functional.normalize(torch.from_numpy(text), dim=1)[None]
-    real = torch.ones(1, len(unit), dtype=torch.bool)
-    cues = step_cues(torch.from_numpy(unit)[None], real, tokens, torch.ones(tokens.shape[:2]).bool(), windows)[0]
-    return np.concatenate([unit, *means, 0.2 * cues.numpy()], axis=1).astype(np.float64)
+    features = reference.unit(torch.from_numpy(item.features))
+    means = [reference.around(features, window) for window in (1, 5, 21)]
+    cues = reference.cues(features, reference.unit(torch.from_numpy(text)), (5, 21))
+    return torch.cat([*means, 0.2 * cues], dim=1).double().numpy()
 
 
 @pytest.mark.parametrize(
@@ -46,7 +41,7 @@ def test_weights_are_those_of_the_textbook(stores, words, fold):
     inputs, targets = [], []
     for number in module.numbers(module.folds[fold].train):
         item = module.item(number)
-        inputs.append(numpy_inputs(item, module.text(item)))
+        inputs.append(textbook_inputs(item, module.text(item)))
         targets.append((item.gtscore - item.gtscore.mean()) / item.gtscore.std())
     rows, target = np.concatenate(inputs), np.concatenate(targets)
     centred = np.concatenate([rows - rows.mean(axis=0), 30**0.5 * np.eye(rows.shape[1])])
@@ -56,12 +51,10 @@ def test_weights_are_those_of_the_textbook(stores, words, fold):
     assert float(offset) == pytest.approx(-rows.mean(axis=0) @ expected, abs=1e-5)
     scorer.set_weights(weights, offset)
     item = module.item(module.numbers(module.folds[fold].test)[0])
-    logits = (numpy_inputs(item, module.text(item)) - rows.mean(axis=0)) @ expected
+    logits = (textbook_inputs(item, module.text(item)) - rows.mean(axis=0)) @ expected
     smooth = [logits[max(0, t - 4) : t + 5].mean() for t in range(len(logits))]
-    text = torch.from_numpy(module.text(item))[None]
-    given = (torch.from_numpy(item.features)[None], torch.ones(1, item.n_steps).bool(), text)
-    found = scorer(*given, torch.ones(text.shape[:2]).bool()).logits[0]
-    np.testing.assert_allclose(found, smooth, atol=1e-5)
+    result = scorer(torch.from_numpy(item.features), torch.from_numpy(module.text(item))).logits
+    np.testing.assert_allclose(result, smooth, atol=1e-5)
 
 
 def test_the_strength_is_the_best_on_validation(stores, tmp_path, caplog):

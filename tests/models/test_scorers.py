@@ -1,49 +1,107 @@
 """What holds for every scorer in the registry, and how a class of one's own is found."""
 
+import copy
 from inspect import signature
 
 import pytest
 import torch
+from torch import Tensor
 
 from clipit_lightning.models import SCORERS, scorer_class
 from clipit_lightning.models.scorer import Scorer
-from tests.support.batches import FEATURES, check_items_may_share_a_video, check_padding_has_no_influence, make_batch
+from tests.models import reference
+from tests.support.batches import BATCHES, FEATURES, alone, make_stack
 
-SMALL = {"width": 8, "heads": 2, "linear_path": True}
+SMALL = {"width": 8, "heads": 2, "dropout": 0.0, "input_dropout": 0.0, "windows": (3, 5), "global_heads": 2}
+EVERY = {
+    "linear_path": True,
+    "encoder_layers": 2,
+    "feature_gain": 0.5,
+    "transformer_gain": 0.7,
+    "alike_gain": 2.0,
+    "alike_window": 3,
+    "score_window": 3,
+    "peak_window": 3,
+    "local_heads": 3,
+}
+OTHER_TEXT = 3
 
 
-@pytest.fixture(params=[FEATURES, 3], ids=["text as wide as features", "text of another width"])
-def text_dim(request: pytest.FixtureRequest) -> int:
-    size: int = request.param
-    return size
+@pytest.fixture(params=[EVERY, {}], ids=["every option", "text of another width"])
+def options(request: pytest.FixtureRequest) -> dict[str, object]:
+    return SMALL | request.param
+
+
+@pytest.fixture
+def text_dim(options: dict[str, object]) -> int:
+    return FEATURES if "linear_path" in options else OTHER_TEXT
 
 
 @pytest.fixture(params=SCORERS)
-def scorer(request: pytest.FixtureRequest, text_dim: int) -> Scorer:
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def scorer(name: str, options: dict[str, object], text_dim: int) -> Scorer:
     """Weights large enough for attention that differs from a mean."""
     torch.manual_seed(0)
-    made = scorer_class(request.param)
-    options = {name: value for name, value in SMALL.items() if name in signature(made).parameters}
-    scorer = made(FEATURES, text_dim, **options).eval()
+    made = scorer_class(name)
+    known = signature(made).parameters
+    scorer = made(FEATURES, text_dim, **{option: value for option, value in options.items() if option in known})
     with torch.no_grad():
         for weights in (*scorer.parameters(), *scorer.buffers()):
             weights.normal_(std=0.5)
     return scorer
 
 
-def test_padding_has_no_influence(scorer: Scorer, text_dim: int) -> None:
-    check_padding_has_no_influence(scorer, tokens=2, text_dim=text_dim)
+def weighed(values: Tensor) -> Tensor:
+    """A mean in which each value has a weight of its own, ()."""
+    return (values.flatten() * torch.arange(values.numel()).cos()).mean()
 
 
-def test_items_may_share_a_video(scorer: Scorer, text_dim: int) -> None:
-    check_items_may_share_a_video(scorer, tokens=2, text_dim=text_dim)
+@pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("name", reference.SCORERS)
+def test_values_and_gradients_are_those_of_the_equations(scorer, name, text_dim, batch, train):
+    """In 64-bit numbers: a cue that is constant but for rounding is told apart from 0 in 32."""
+    scorer = scorer.double().train(train)
+    copied = copy.deepcopy(scorer)
+    loss = expected_loss = torch.zeros((), dtype=torch.float64)
+    for shapes in BATCHES[batch]:
+        features, text = (values.double() for values in make_stack(shapes, text_dim))
+        output = scorer(features, text)
+        items = [reference.SCORERS[name](copied, *item) for item in alone(features, text)]
+        for values, expected in zip(output, zip(*items, strict=True), strict=True):
+            if values is not None:
+                pair = values.expand(len(items), *values.shape[-expected[0].dim() :]), torch.stack(expected)
+                torch.testing.assert_close(*pair, rtol=1e-5, atol=1e-5)
+                loss, expected_loss = loss + weighed(pair[0]), expected_loss + weighed(pair[1])
+    if scorer.fit == "gradient":
+        loss.backward()
+        expected_loss.backward()
+    for parameter, expected in zip(scorer.parameters(), copied.parameters(), strict=True):
+        gradients = [torch.zeros_like(expected) if one.grad is None else one.grad for one in (parameter, expected)]
+        torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_items_of_a_stack_are_as_each_alone(scorer, text_dim, batch):
+    scorer.eval()
+    for shapes in BATCHES[batch]:
+        features, text = make_stack(shapes, text_dim)
+        expected = torch.stack([scorer(*item).logits for item in alone(features, text)])
+        tolerance = 0 if scorer.fit == "none" else 1e-5
+        torch.testing.assert_close(
+            scorer(features, text).logits.expand_as(expected), expected, rtol=tolerance, atol=tolerance
+        )
 
 
 @pytest.mark.parametrize("tokens", [0, 3])
-def test_every_parameter_learns(scorer: Scorer, text_dim: int, tokens: int) -> None:
+def test_every_parameter_learns(scorer, text_dim, tokens):
     """Without text those of language have gradients of 0: a process of several waits for each."""
-    output = scorer(*make_batch([16, 7], tokens=tokens, text_dim=text_dim))
-    if any(True for _ in scorer.parameters()):
+    output = scorer(*make_stack(((16,), (tokens,)), text_dim))
+    if scorer.fit == "gradient":
         sum(values.square().sum() for values in output if values is not None).backward()
     for name, parameter in scorer.named_parameters():
         assert parameter.grad is not None, name
@@ -53,17 +111,32 @@ def test_every_parameter_learns(scorer: Scorer, text_dim: int, tokens: int) -> N
         assert parameter.grad.any() or constant or (of_language and not tokens), name
 
 
-def test_text_matters_to_a_scorer_that_reads_language(scorer: Scorer, text_dim: int) -> None:
-    features, step_mask, text, text_mask = make_batch([12], tokens=3, text_dim=text_dim)
-    logits = scorer(features, step_mask, text, text_mask).logits
-    difference = (scorer(features, step_mask, -text, text_mask).logits - logits).abs().max()
+def test_text_matters_to_a_scorer_that_reads_language_and_its_order_to_none(scorer, text_dim):
+    features, text = make_stack(((12,), (3,)), text_dim)
+    logits = scorer.eval()(features, text).logits
+    difference = (scorer(features, -text).logits - logits).abs().max()
     assert difference > 1e-2 if scorer.reads_language else difference == 0
-    turned = scorer(features, step_mask, text.flip(1), text_mask).logits
-    torch.testing.assert_close(turned, logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(scorer(features, text.flip(0)).logits, logits, rtol=1e-4, atol=1e-5)
+
+
+def test_features_are_reconstructed_in_training_alone(scorer, name, text_dim):
+    stack = make_stack(((2, 6), (2, 3)), text_dim)
+    output = scorer.train()(*stack)
+    assert (output.reconstruction is not None) == (name in ("clip-it+", "clip-it", "transformer"))
+    assert scorer.eval()(*stack).reconstruction is None
+
+
+def test_16_bits_give_finite_logits_and_gradients(scorer, text_dim):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = scorer(*make_stack(((2, 20), (2, 3)), text_dim))
+    assert output.logits.isfinite().all()
+    if scorer.fit == "gradient":
+        output.logits.float().square().sum().backward()
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in scorer.parameters())
 
 
 @pytest.mark.parametrize(
-    ("name", "problem"),
+    ("target", "problem"),
     [
         ("clip", r"no scorer 'clip'; there are clip-it\+, clip-it, .*, random, or your own as package\.module:Class"),
         ("../a:B", r"no scorer '../a:B'; there are"),
@@ -73,9 +146,9 @@ def test_text_matters_to_a_scorer_that_reads_language(scorer: Scorer, text_dim: 
         ("torch.nn:Linear", r"torch\.nn:Linear: not a scorer; derive it from clipit_lightning\.models\.scorer\.Scorer"),
     ],
 )
-def test_a_class_that_is_not_there_is_one_line(name, problem, tmp_path, monkeypatch):
+def test_a_class_that_is_not_there_is_one_line(target, problem, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.py").write_text("nothing\n")
     with pytest.raises(ValueError, match=problem) as error:
-        scorer_class(name)
+        scorer_class(target)
     assert "\n" not in str(error.value)

@@ -1,0 +1,212 @@
+"""Losses and scorers as their equations say, of one video: no leading axes, loops over steps, pairs and heads.
+
+Slow and plain on purpose: values and gradients of `src` are compared with these. Weights come from a scorer, the way
+of the data stands here. Features are (steps, features), text is (tokens, features), logits are (steps,).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Output = tuple[Tensor, Tensor | None]
+"""Logits and reconstruction."""
+
+
+def unit(rows: Tensor) -> Tensor:
+    return rows / rows.square().sum(-1, keepdim=True).sqrt()
+
+
+def mean(values: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(values)).mean(0)
+
+
+def softmax(energies: Tensor) -> Tensor:
+    return energies.exp() / energies.exp().sum(-1, keepdim=True)
+
+
+def terms(
+    logits: Tensor,
+    reconstruction: Tensor,
+    features: Tensor,
+    text: Tensor,
+    keyframes: Tensor,
+    importance: Tensor,
+    sharpness: float,
+) -> dict[str, Tensor]:
+    """Every term of the loss: of CLIP-It, section 3.2, and ours."""
+    scores, steps = 1 / (1 + (-logits).exp()), range(len(logits))
+    shares, nothing = scores / scores.sum(), 0 * logits.sum()
+    of_keys = [-scores[t].log() for t in steps if keyframes[t]]
+    of_rest = [-(1 - scores[t]).log() for t in steps if not keyframes[t]]
+    ours, theirs = logits - logits.mean(), importance - importance.mean()
+    deviations = (ours.square().sum() * theirs.square().sum()) ** 0.5
+    looks = unit(reconstruction)
+    pairs = [(i, j) for i in steps for j in steps if i != j]
+    alike = sum(scores[i] * scores[j] * (looks[i] @ looks[j]) for i, j in pairs)
+    energy = mean([row.square().sum() for row in features])
+    errors = [share * (a - b).square().sum() for share, a, b in zip(shares, reconstruction, features, strict=True)]
+
+    def preferred(examples: Tensor) -> Tensor:
+        """Logarithm of the examples' density at selected steps, less that at the mean step."""
+        density = (sharpness * unit(features) @ unit(examples).T).exp().sum(1).log()
+        return shares @ density - density.mean() if len(examples) else nothing
+
+    return {
+        "keyframe": mean([mean(some) for some in (of_keys, of_rest) if some]),
+        "correlation": 1 - (ours @ theirs / deviations if deviations else nothing),
+        "diversity": alike / sum(scores[i] * scores[j] for i, j in pairs) if pairs else nothing,
+        "reconstruction": sum(errors, nothing) / energy,
+        "length": (scores.mean() - 0.15) ** 2,
+        "rarity": preferred(features),
+        "language": -preferred(text),
+        "spread": (shares * (shares * len(shares)).log()).sum(),
+    }
+
+
+def around(values: Tensor, window: int) -> Tensor:
+    """Mean over the steps around each step, of those that there are."""
+    return torch.stack([values[max(0, t - window // 2) : t + window // 2 + 1].mean(0) for t in range(len(values))])
+
+
+def cues(features: Tensor, text: Tensor | None, windows: Sequence[int]) -> Tensor:
+    """Cues of steps, (steps, cues), by features and text of norm 1."""
+    position = (torch.arange(len(features)).to(features) + 0.5) / len(features)
+    columns = [features @ features.mean(0), position]
+    columns.append(torch.stack([min(place, 1 - place, torch.tensor(0.15).to(place)) for place in position]))
+    columns += [(features * unit(around(features, window))).sum(1) for window in windows]
+    if text is not None:
+        match = features @ text.T
+        columns += [match.max(1).values, match.mean(1)] if len(text) else [0 * position] * 2
+    return torch.stack([(c - c.mean()) / (c.var(correction=0) + 1e-6) ** 0.5 for c in columns], dim=1)
+
+
+def peaks(logits: Tensor, window: int) -> Tensor:
+    """Peaks moved to scores above 0.5, other steps below."""
+    near = [logits[max(0, t - window // 2) : t + window // 2 + 1].max() for t in range(len(logits))]
+    moved = torch.stack(
+        [(logit.sigmoid() + float(logit == best)) / 2 for logit, best in zip(logits, near, strict=True)]
+    )
+    return (moved / (1 - moved)).log()
+
+
+def attend(
+    layer: Any, steps: Tensor, others: Tensor, scale: float | None = None, added: Tensor | None = None
+) -> Tensor:
+    """Vaswani et al. 2017, section 3.2.2; `added` to the energy of each step (row) and other (column)."""
+    heads = []
+    sides = ((layer.query, steps), (layer.key, others), (layer.value, others))
+    for query, key, value in zip(*(side(rows).chunk(layer.heads, 1) for side, rows in sides), strict=True):
+        energies = query @ key.T * (scale or query.shape[1] ** -0.5)
+        heads.append(softmax(energies if added is None else energies + added) @ value)
+    merged: Tensor = layer.merge(torch.cat(heads, 1))
+    return merged
+
+
+def transform(transformer: Any, attended: Tensor) -> Tensor:
+    """CLIP-It, section 3.2, with norms before attention and feed-forward."""
+    half = (attended.shape[1] + 1) // 2
+    angles = [[t / 10_000 ** (i / half) for i in range(half)] for t in range(len(attended))]
+    waves = [[math.sin(angle) for angle in row] + [math.cos(angle) for angle in row] for row in angles]
+    placed = attended + torch.tensor(waves)[:, : attended.shape[1]].to(attended)
+
+    def layered(layer: Any, steps: Tensor, memory: Tensor | None) -> Tensor:
+        normed = layer.self_norm(steps)
+        steps = steps + attend(layer.self_attention, normed, normed)
+        if memory is not None:
+            steps = steps + attend(layer.memory_attention, layer.memory_norm(steps), memory)
+        return steps + layer.feedforward(steps)
+
+    memory = decoded = placed
+    for layer in transformer.encoder:
+        memory = layered(layer, memory, None)
+    memory = transformer.encoder_norm(memory)
+    for layer in transformer.decoder:
+        decoded = layered(layer, decoded, memory)
+    return transformer.decoder_norm(decoded) if len(transformer.decoder) else memory
+
+
+def read_text(scorer: Any, steps: Tensor, text: Tensor) -> Tensor:
+    """CLIP-It, section 3.1: what the text adds to steps."""
+    tokens = scorer.text_projection(unit(text) * text.shape[1] ** 0.5)
+    return scorer.language.norm(steps + (attend(scorer.language.attention, steps, tokens) if len(text) else 0))
+
+
+def clip_it(scorer: Any, features: Tensor, text: Tensor) -> Output:
+    steps = scorer.frame_projection(unit(features) * features.shape[1] ** 0.5)
+    decoded = transform(scorer.transformer, read_text(scorer, steps, text))
+    return scorer.score_head(decoded)[:, 0], scorer.reconstruction_head(decoded)
+
+
+def clip_it_plus(scorer: Any, features: Tensor, text: Tensor) -> Output:
+    seen = scorer.feature_gain * unit(features) * features.shape[1] ** 0.5
+    of_cues = cues(unit(features), unit(text) if scorer.comparable else None, scorer.windows)
+
+    def surrounded(layer: Any) -> Tensor:
+        """A linear layer of its own for the step and for each of its surroundings."""
+        layers = zip(*(side.chunk(1 + len(scorer.windows)) for side in (layer.weight, layer.bias)), strict=True)
+        rows = [around(seen, window) for window in (1, *scorer.windows)]
+        return sum(rows @ weight.T + bias for rows, (weight, bias) in zip(rows, layers, strict=True))
+
+    steps = surrounded(scorer.frame_projection) + scorer.cue_projection(of_cues)
+    if scorer.language is not None:
+        steps = read_text(scorer, steps, text)
+    decoded = transform(scorer.transformer, steps)
+    logits = scorer.transformer_gain * scorer.score_head(decoded)[:, 0]
+    if scorer.linear_path is not None:
+        logits = logits + (surrounded(scorer.linear_path[0]) + scorer.linear_path[1](of_cues))[:, 0]
+    if not scorer.training and scorer.alike_gain:
+        looks = unit(around(unit(features), scorer.alike_window))
+        logits = softmax(scorer.alike_gain * looks @ looks.T) @ logits
+    logits = around(logits, scorer.score_window)
+    if not scorer.training and scorer.peak_window > 1:
+        logits = peaks(logits, scorer.peak_window)
+    return logits, scorer.reconstruction_head(decoded)
+
+
+def linear(scorer: Any, features: Tensor, text: Tensor) -> Output:
+    of_cues = cues(unit(features), unit(text) if scorer.reads_language else None, scorer.windows)
+    rows = [around(unit(features), window) for window in (1, *scorer.windows)]
+    logits = 0.2 * of_cues @ scorer.cue_weights + scorer.offset
+    logits = logits + sum(seen @ weights for seen, weights in zip(rows, scorer.feature_weights, strict=True))
+    return around(logits, scorer.score_window), None
+
+
+def mlp(scorer: Any, features: Tensor, text: Tensor) -> Output:
+    hidden = scorer.hidden(unit(features) * features.shape[1] ** 0.5).clamp_min(0)
+    return scorer.score_head(hidden)[:, 0], None
+
+
+def regress(regressor: Any, attended: Tensor) -> Output:
+    hidden = regressor.hidden(regressor.norm(attended)).clamp_min(0)
+    return regressor.score_head(regressor.hidden_norm(hidden))[:, 0], None
+
+
+def vasnet(scorer: Any, features: Tensor, text: Tensor) -> Output:
+    return regress(scorer.regressor, attend(scorer.attention, features, features, 0.06) + features)
+
+
+def pglsum(scorer: Any, features: Tensor, text: Tensor) -> Output:
+    def attended(layer: Any, steps: Tensor) -> Tensor:
+        indices = range(len(steps))
+        angles = [[p / 10_000 ** (2 * (k // 2) / steps.shape[1]) for k in indices] for p in indices]
+        waves = [[math.cos(a) if k % 2 else math.sin(a) for k, a in enumerate(row)] for row in angles]
+        return unit(attend(layer, steps, steps, 1.0, torch.tensor(waves).to(steps)))
+
+    size = math.ceil(len(features) / len(scorer.local))
+    segments = zip(scorer.local, features.split(size), strict=False)  # none is left for the last ones of few steps
+    local = torch.cat([attended(layer, segment) for layer, segment in segments])
+    return regress(scorer.regressor, attended(scorer.overall, features) + local + features)
+
+
+SCORERS: dict[str, Callable[[Any, Tensor, Tensor], Output]] = {
+    "clip-it+": clip_it_plus,
+    "clip-it": clip_it,
+    "transformer": clip_it_plus,
+    "linear": linear,
+    "mlp": mlp,
+    "vasnet": vasnet,
+    "pglsum": pglsum,
+}
