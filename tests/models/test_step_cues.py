@@ -20,12 +20,12 @@ def test_window_mean_is_the_mean_over_the_steps_around(window, steps):
 
 @pytest.mark.parametrize("tokens", [0, 1, 3])
 def test_cues_are_what_they_say(tokens):
-    features, text = (normalize(rows, dim=-1) for rows in make_stack(((20,), (2, tokens))))
-    for own in (None, text):
-        expected = [reference.cues(features, of_item, (5, 9)) for of_item in (text if own is text else [None])]
-        result = step_cues(features, own, (5, 9))
-        assert result.shape[-1] == cues.cue_count((5, 9), own is not None)
-        torch.testing.assert_close(result, torch.stack(expected).view_as(result), rtol=1e-4, atol=1e-4)
+    features, texts = (normalize(rows, dim=-1) for rows in make_stack(((20,), (2, tokens))))
+    result = step_cues(features, texts, (5, 9))
+    expected = torch.stack([reference.cues(features, text, (5, 9)) for text in texts])
+    torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(step_cues(features, None, (5, 9)), expected[0, :, :-2], rtol=1e-4, atol=1e-4)
+    assert cues.cue_count((5, 9), text=True) == result.shape[-1] == cues.cue_count((5, 9), text=False) + 2
 
 
 @pytest.mark.parametrize("steps", [1, 40])
