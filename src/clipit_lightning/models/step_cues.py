@@ -58,8 +58,9 @@ def alike_mean(values: Tensor, features: Tensor, gain: float, anchors: int | Non
     read = values.unsqueeze(-1).float()  # (..., others, 1)
     shape = torch.broadcast_shapes(values.shape[:-1], units.shape[:-2])
     means = values.new_empty(*shape, units.shape[-2])  # (..., steps); small results of parts would split freed memory
-    for part, alike in zip(means.split(ROWS_AT_ONCE, dim=-1), likeness(units, others, gain), strict=True):
-        part.copy_((torch.softmax(alike, dim=-1) @ read).squeeze(-1))
+    starts = range(0, units.shape[-2], ROWS_AT_ONCE)
+    for start, alike in zip(starts, likeness(units, others, gain), strict=True):
+        means[..., start : start + ROWS_AT_ONCE] = (torch.softmax(alike, dim=-1) @ read).squeeze(-1)
     return means
 
 
