@@ -1,41 +1,28 @@
 """Losses and scorers as their equations say, of one video: no leading axes, loops over steps, pairs and heads.
 
 Slow and plain on purpose: values and gradients of `src` are compared with these. Weights come from a scorer, the way
-of the data stands here. Features are (steps, features), text is (tokens, features), logits are (steps,).
+of the data stands here. Features are (steps, features), text is (tokens, features). A scorer gives logits, (steps,),
+and the reconstruction, (steps, features), or None.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
-from torch import Tensor
-
-Output = tuple[Tensor, Tensor | None]
-"""Logits and reconstruction."""
 
 
-def unit(rows: Tensor) -> Tensor:
+def unit(rows):
     return rows / rows.square().sum(-1, keepdim=True).sqrt()
 
 
-def mean(values: Sequence[Tensor]) -> Tensor:
+def mean(values):
     return torch.stack(list(values)).mean(0)
 
 
-def softmax(energies: Tensor) -> Tensor:
+def softmax(energies):
     return energies.exp() / energies.exp().sum(-1, keepdim=True)
 
 
-def terms(
-    logits: Tensor,
-    reconstruction: Tensor,
-    features: Tensor,
-    text: Tensor,
-    keyframes: Tensor,
-    importance: Tensor,
-    sharpness: float,
-) -> dict[str, Tensor]:
+def terms(logits, reconstruction, features, text, keyframes, importance, sharpness):
     """Every term of the loss: of CLIP-It, section 3.2, and ours."""
     scores, steps = 1 / (1 + (-logits).exp()), range(len(logits))
     shares, nothing = scores / scores.sum(), 0 * logits.sum()
@@ -49,7 +36,7 @@ def terms(
     energy = mean([row.square().sum() for row in features])
     errors = [share * (a - b).square().sum() for share, a, b in zip(shares, reconstruction, features, strict=True)]
 
-    def preferred(examples: Tensor) -> Tensor:
+    def preferred(examples):
         """Logarithm of the examples' density at selected steps, less that at the mean step."""
         density = (sharpness * unit(features) @ unit(examples).T).exp().sum(1).log()
         return shares @ density - density.mean() if len(examples) else nothing
@@ -66,12 +53,12 @@ def terms(
     }
 
 
-def around(values: Tensor, window: int) -> Tensor:
+def around(values, window):
     """Mean over the steps around each step, of those that there are."""
     return torch.stack([values[max(0, t - window // 2) : t + window // 2 + 1].mean(0) for t in range(len(values))])
 
 
-def cues(features: Tensor, text: Tensor | None, windows: Sequence[int]) -> Tensor:
+def cues(features, text, windows):
     """Cues of steps, (steps, cues), by features and text of norm 1."""
     position = (torch.arange(len(features)).to(features) + 0.5) / len(features)
     columns = [features @ features.mean(0), position]
@@ -83,7 +70,7 @@ def cues(features: Tensor, text: Tensor | None, windows: Sequence[int]) -> Tenso
     return torch.stack([(c - c.mean()) / (c.var(correction=0) + 1e-6) ** 0.5 for c in columns], dim=1)
 
 
-def peaks(logits: Tensor, window: int) -> Tensor:
+def peaks(logits, window):
     """Peaks moved to scores above 0.5, other steps below."""
     near = [logits[max(0, t - window // 2) : t + window // 2 + 1].max() for t in range(len(logits))]
     moved = torch.stack(
@@ -92,27 +79,24 @@ def peaks(logits: Tensor, window: int) -> Tensor:
     return (moved / (1 - moved)).log()
 
 
-def attend(
-    layer: Any, steps: Tensor, others: Tensor, scale: float | None = None, added: Tensor | None = None
-) -> Tensor:
+def attend(layer, steps, others, scale=None, added=None):
     """Vaswani et al. 2017, section 3.2.2; `added` to the energy of each step (row) and other (column)."""
     heads = []
     sides = ((layer.query, steps), (layer.key, others), (layer.value, others))
     for query, key, value in zip(*(side(rows).chunk(layer.heads, 1) for side, rows in sides), strict=True):
         energies = query @ key.T * (scale or query.shape[1] ** -0.5)
         heads.append(softmax(energies if added is None else energies + added) @ value)
-    merged: Tensor = layer.merge(torch.cat(heads, 1))
-    return merged
+    return layer.merge(torch.cat(heads, 1))
 
 
-def transform(transformer: Any, attended: Tensor) -> Tensor:
+def transform(transformer, attended):
     """CLIP-It, section 3.2, with norms before attention and feed-forward."""
     half = (attended.shape[1] + 1) // 2
     angles = [[t / 10_000 ** (i / half) for i in range(half)] for t in range(len(attended))]
     waves = [[math.sin(angle) for angle in row] + [math.cos(angle) for angle in row] for row in angles]
     placed = attended + torch.tensor(waves)[:, : attended.shape[1]].to(attended)
 
-    def layered(layer: Any, steps: Tensor, memory: Tensor | None) -> Tensor:
+    def layered(layer, steps, memory):
         normed = layer.self_norm(steps)
         steps = steps + attend(layer.self_attention, normed, normed)
         if memory is not None:
@@ -128,23 +112,23 @@ def transform(transformer: Any, attended: Tensor) -> Tensor:
     return transformer.decoder_norm(decoded) if len(transformer.decoder) else memory
 
 
-def read_text(scorer: Any, steps: Tensor, text: Tensor) -> Tensor:
+def read_text(scorer, steps, text):
     """CLIP-It, section 3.1: what the text adds to steps."""
     tokens = scorer.text_projection(unit(text) * text.shape[1] ** 0.5)
     return scorer.language.norm(steps + (attend(scorer.language.attention, steps, tokens) if len(text) else 0))
 
 
-def clip_it(scorer: Any, features: Tensor, text: Tensor) -> Output:
+def clip_it(scorer, features, text):
     steps = scorer.frame_projection(unit(features) * features.shape[1] ** 0.5)
     decoded = transform(scorer.transformer, read_text(scorer, steps, text))
     return scorer.score_head(decoded)[:, 0], scorer.reconstruction_head(decoded)
 
 
-def clip_it_plus(scorer: Any, features: Tensor, text: Tensor) -> Output:
+def clip_it_plus(scorer, features, text):
     seen = scorer.feature_gain * unit(features) * features.shape[1] ** 0.5
     of_cues = cues(unit(features), unit(text) if scorer.comparable else None, scorer.windows)
 
-    def surrounded(layer: Any) -> Tensor:
+    def surrounded(layer):
         """A linear layer of its own for the step and for each of its surroundings."""
         layers = zip(*(side.chunk(1 + len(scorer.windows)) for side in (layer.weight, layer.bias)), strict=True)
         rows = [around(seen, window) for window in (1, *scorer.windows)]
@@ -166,7 +150,7 @@ def clip_it_plus(scorer: Any, features: Tensor, text: Tensor) -> Output:
     return logits, scorer.reconstruction_head(decoded)
 
 
-def linear(scorer: Any, features: Tensor, text: Tensor) -> Output:
+def linear(scorer, features, text):
     of_cues = cues(unit(features), unit(text) if scorer.reads_language else None, scorer.windows)
     rows = [around(unit(features), window) for window in (1, *scorer.windows)]
     logits = 0.2 * of_cues @ scorer.cue_weights + scorer.offset
@@ -174,22 +158,22 @@ def linear(scorer: Any, features: Tensor, text: Tensor) -> Output:
     return around(logits, scorer.score_window), None
 
 
-def mlp(scorer: Any, features: Tensor, text: Tensor) -> Output:
+def mlp(scorer, features, text):
     hidden = scorer.hidden(unit(features) * features.shape[1] ** 0.5).clamp_min(0)
     return scorer.score_head(hidden)[:, 0], None
 
 
-def regress(regressor: Any, attended: Tensor) -> Output:
+def regress(regressor, attended):
     hidden = regressor.hidden(regressor.norm(attended)).clamp_min(0)
     return regressor.score_head(regressor.hidden_norm(hidden))[:, 0], None
 
 
-def vasnet(scorer: Any, features: Tensor, text: Tensor) -> Output:
+def vasnet(scorer, features, text):
     return regress(scorer.regressor, attend(scorer.attention, features, features, 0.06) + features)
 
 
-def pglsum(scorer: Any, features: Tensor, text: Tensor) -> Output:
-    def attended(layer: Any, steps: Tensor) -> Tensor:
+def pglsum(scorer, features, text):
+    def attended(layer, steps):
         indices = range(len(steps))
         angles = [[p / 10_000 ** (2 * (k // 2) / steps.shape[1]) for k in indices] for p in indices]
         waves = [[math.cos(a) if k % 2 else math.sin(a) for k, a in enumerate(row)] for row in angles]
@@ -201,7 +185,7 @@ def pglsum(scorer: Any, features: Tensor, text: Tensor) -> Output:
     return regress(scorer.regressor, attended(scorer.overall, features) + local + features)
 
 
-SCORERS: dict[str, Callable[[Any, Tensor, Tensor], Output]] = {
+SCORERS = {
     "clip-it+": clip_it_plus,
     "clip-it": clip_it,
     "transformer": clip_it_plus,

@@ -5,10 +5,8 @@ from inspect import signature
 
 import pytest
 import torch
-from torch import Tensor
 
 from clipit_lightning.models import SCORERS, scorer_class
-from clipit_lightning.models.scorer import Scorer
 from tests.models import reference
 from tests.support.batches import BATCHES, FEATURES, alone, make_stack
 
@@ -28,22 +26,22 @@ OTHER_TEXT = 3
 
 
 @pytest.fixture(params=[EVERY, {}], ids=["every option", "text of another width"])
-def options(request: pytest.FixtureRequest) -> dict[str, object]:
+def options(request):
     return SMALL | request.param
 
 
 @pytest.fixture
-def text_dim(options: dict[str, object]) -> int:
+def text_dim(options):
     return FEATURES if "linear_path" in options else OTHER_TEXT
 
 
 @pytest.fixture(params=SCORERS)
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def name(request):
+    return request.param
 
 
 @pytest.fixture
-def scorer(name: str, options: dict[str, object], text_dim: int) -> Scorer:
+def scorer(name, options, text_dim):
     """Weights large enough for attention that differs from a mean."""
     torch.manual_seed(0)
     made = scorer_class(name)
@@ -55,7 +53,7 @@ def scorer(name: str, options: dict[str, object], text_dim: int) -> Scorer:
     return scorer
 
 
-def weighed(values: Tensor) -> Tensor:
+def weighed(values):
     """A mean in which each value has a weight of its own, ()."""
     return (values.flatten() * torch.arange(values.numel()).cos()).mean()
 
