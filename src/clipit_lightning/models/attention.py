@@ -68,10 +68,11 @@ class MultiHeadAttention(nn.Module):
             (..., queries, width); 0 where there is no key.
         """
         if keys.shape[-2] == 0:  # a zero takes the way of a key, and counts 0: every parameter keeps a gradient
-            return 0.0 * self(queries, functional.pad(keys, (0, 0, 0, 1)))
+            unread: Tensor = self(queries, functional.pad(keys, (0, 0, 0, 1)))  # (..., queries, width)
+            return 0.0 * unread
         query, key, value = self.query(queries), self.key(keys), self.value(keys)
         if queries.shape[:-2] != keys.shape[:-2]:
-            leading = torch.broadcast_shapes(queries.shape[:-2], keys.shape[:-2])
+            leading = torch.broadcast_shapes(queries.shape[:-2], keys.shape[:-2])  # type: ignore[no-untyped-call]
             query, key, value = (tokens.expand(*leading, -1, -1) for tokens in (query, key, value))
         mixed = functional.scaled_dot_product_attention(
             self._split(query),

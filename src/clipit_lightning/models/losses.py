@@ -5,6 +5,8 @@ much as a short one. Work and memory grow linearly with the steps. Equations are
 section 3.2; `losses_without_labels` adds what ranks steps without labels.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.linalg import vector_norm
@@ -68,7 +70,7 @@ def diversity_loss(reconstruction: Tensor, scores: Tensor) -> Tensor:
         Mean over videos, -1 (all different) to 1 (all alike), (); a video with one step counts 0.
     """
     share = _shares(scores)  # (..., steps)
-    norms = vector_norm(reconstruction, dim=-1)  # (..., steps)
+    norms: Tensor = vector_norm(reconstruction, dim=-1)  # (..., steps)
     # Weights over norms, in the place of unit vectors: the features are read less often.
     total = (share / norms.clamp_min(1e-12)).unsqueeze(-2) @ reconstruction  # (..., 1, features)
     alone = (share.square() * (norms > 0)).sum(-1)  # (...)
@@ -94,7 +96,7 @@ def reconstruction_loss(reconstruction: Tensor, features: Tensor, scores: Tensor
     """
     target = features.expand_as(reconstruction)
     errors = functional.mse_loss(reconstruction, target, reduction="none").sum(-1)  # (..., steps)
-    energy = vector_norm(features, dim=-1).square().mean(-1).clamp_min(1e-12)  # (...)
+    energy: Tensor = vector_norm(features, dim=-1).square().mean(-1).clamp_min(1e-12)  # (...)
     return ((_shares(scores) * errors).sum(-1) / energy).mean()
 
 
@@ -173,7 +175,7 @@ class SummaryLoss(nn.Module):
         """
         logits, reconstruction = output
         scores = torch.sigmoid(logits)  # (items, steps)
-        possible = {
+        possible: dict[str, Callable[[], Tensor]] = {
             "keyframe": lambda: keyframe_loss(logits, keyframes),
             "correlation": lambda: correlation_loss(logits, importance),
             "length": lambda: length_loss(scores, self.length_target),

@@ -59,7 +59,7 @@ class PglSumScorer(Scorer):
 
 def _attend(attention: nn.Module, steps: Tensor) -> Tensor:
     """Let steps, (..., steps, features), look at each other and at their positions; of the same shape."""
-    positions = energy_positions(*steps.shape[-2:], steps.device).to(steps.dtype)  # (steps, steps)
+    positions = energy_positions(steps.shape[-2], steps.shape[-1], steps.device).to(steps.dtype)  # (steps, steps)
     attended: Tensor = attention(steps, steps, positions)
     return attended
 

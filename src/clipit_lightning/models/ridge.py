@@ -73,7 +73,9 @@ class RidgeScorer(Scorer):
         with torch.autocast(features.device.type, enabled=False):
             seen = normalize(features, dim=-1)  # (..., steps, features)
             # Averaging what was weighted is the same as weighting averages, with far fewer features to average.
-            apart = (seen @ self.feature_weights.T).split(1, dim=-1)  # 1 + windows of (..., steps, 1)
+            apart = (seen @ self.feature_weights.T).chunk(
+                1 + len(self.windows), dim=-1
+            )  # 1 + windows of (..., steps, 1)
             averaged = [window_mean(of, window) for of, window in zip(apart, (1, *self.windows), strict=True)]
             logits = torch.stack(averaged).sum(0).squeeze(-1) + self._cues(seen, text) @ self.cue_weights + self.offset
             return ScorerOutput(window_mean(logits.unsqueeze(-1), self.score_window).squeeze(-1))

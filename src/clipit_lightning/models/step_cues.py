@@ -56,7 +56,7 @@ def alike_mean(values: Tensor, features: Tensor, gain: float, anchors: int | Non
         others = normalize(_stretches(units.mT, anchors).mT, dim=-1)
         values = _stretches(values.unsqueeze(-2), anchors).squeeze(-2)  # (..., others)
     read = values.unsqueeze(-1).float()  # (..., others, 1)
-    shape = torch.broadcast_shapes(values.shape[:-1], units.shape[:-2])
+    shape = torch.broadcast_shapes(values.shape[:-1], units.shape[:-2])  # type: ignore[no-untyped-call]
     means = values.new_empty(*shape, units.shape[-2])  # (..., steps); small results of parts would split freed memory
     starts = range(0, units.shape[-2], ROWS_AT_ONCE)
     for start, alike in zip(starts, likeness(units, others, gain), strict=True):
@@ -120,7 +120,8 @@ def step_cues(features: Tensor, text: Tensor | None, windows: Sequence[int]) -> 
         text = text if text.shape[-2] else pad(text, (0, 0, 0, 1))  # without text both similarities are constant
         match = features @ text.mT  # (..., steps, tokens)
         cues += [match.amax(-1), match.mean(-1)]
-    stacked = torch.stack(torch.broadcast_tensors(*cues), dim=-1)  # (..., steps, cues)
+    shape = torch.broadcast_shapes(*(cue.shape for cue in cues))  # type: ignore[no-untyped-call]
+    stacked = torch.stack([cue.expand(shape) for cue in cues], dim=-1)  # (..., steps, cues)
     variance, mean = torch.var_mean(stacked, dim=-2, correction=0, keepdim=True)  # (..., 1, cues)
     return (stacked - mean) / (variance + 1e-6).sqrt()
 

@@ -42,7 +42,9 @@ class FrameScoringTransformer(nn.Module):
         return self._decoded(attended)
 
     def _decoded(self, attended: Tensor) -> Tensor:
-        placed = attended + sinusoidal_positions(*attended.shape[-2:], attended.device)  # (..., steps, width)
+        placed = attended + sinusoidal_positions(
+            attended.shape[-2], attended.shape[-1], attended.device
+        )  # (..., steps, width)
         memory: Tensor = placed  # (..., steps, width)
         for layer in self.encoder:
             memory = layer(memory)
