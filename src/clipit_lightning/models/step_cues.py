@@ -56,8 +56,11 @@ def alike_mean(values: Tensor, features: Tensor, gain: float, anchors: int | Non
         others = normalize(_stretches(units.mT, anchors).mT, dim=-1)
         values = _stretches(values.unsqueeze(-2), anchors).squeeze(-2)  # (..., others)
     read = values.unsqueeze(-1).float()  # (..., others, 1)
-    rows = [(torch.softmax(alike, dim=-1) @ read).squeeze(-1) for alike in likeness(units, others, gain)]
-    return torch.cat(rows, dim=-1).to(values)  # (..., steps)
+    shape = torch.broadcast_shapes(values.shape[:-1], units.shape[:-2])
+    means = values.new_empty(*shape, units.shape[-2])  # (..., steps); small results of parts would split freed memory
+    for part, alike in zip(means.split(ROWS_AT_ONCE, dim=-1), likeness(units, others, gain), strict=True):
+        part.copy_((torch.softmax(alike, dim=-1) @ read).squeeze(-1))
+    return means
 
 
 def _stretches(values: Tensor, count: int) -> Tensor:
@@ -78,7 +81,7 @@ def likeness(steps: Tensor, others: Tensor, gain: float) -> Iterator[Tensor]:
         In order, (..., rows, others) of at most `ROWS_AT_ONCE` rows, 32-bit.
     """
     for rows in torch.split(steps, ROWS_AT_ONCE, dim=-2):
-        yield gain * (rows @ others.mT).float()
+        yield ((gain * rows) @ others.mT).float()
 
 
 def cue_count(windows: Sequence[int], text: bool) -> int:
