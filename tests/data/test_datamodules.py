@@ -22,8 +22,33 @@ def test_batches_hold_the_folds_videos_whether_preloaded_or_read_by_workers(stor
         (module.val_dataloader(), fold.validation),
         (module.test_dataloader(), fold.test),
     ):
-        numbers = [number for batch in loader for number in batch.number.tolist()]
+        numbers = [number for batch in loader for stack in batch.stacks for number in stack.number.tolist()]
         assert sorted(module.ids[number] for number in numbers) == sorted(expected)
+
+
+def test_an_epoch_has_its_order_and_windows_on_any_number_of_ranks_and_workers(stores):
+    def epoch(number, size=1, workers=0):
+        """Numbers of the items of every batch, and the first features of each item."""
+        batches, windows = [set() for _ in range(2)], {}
+        for rank in range(size):
+            module = TVSumDataModule(root=str(stores), batch_size=4, crop=9, workers=workers, seed=3)
+            module.setup()
+            module.rank, module.size = rank, size
+            loader = module.train_dataloader()
+            loader.sampler.set_epoch(number)
+            for members, batch in zip(batches, loader, strict=True):
+                for stack in batch.stacks:
+                    assert stack.features.shape[1] == 9
+                    members.update(stack.number.tolist())
+                    windows |= dict(zip(stack.number.tolist(), stack.features.numpy().tolist(), strict=True))
+        return batches, windows
+
+    first = epoch(0)
+    assert first == epoch(0, size=2) == epoch(0, workers=1)
+    other = epoch(1)
+    assert first[0] != other[0]
+    assert first[1].keys() == other[1].keys()
+    assert any(first[1][number] != other[1][number] for number in other[1])
 
 
 @pytest.mark.parametrize(("name", "make"), [("summe", SumMeDataModule), ("tvsum", TVSumDataModule)])

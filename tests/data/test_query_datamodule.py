@@ -37,23 +37,37 @@ def test_batches_are_of_one_video_whose_features_stand_in_them_once(stores, work
     ):
         seen = []
         for batch in loader:
-            items = [module.item(number) for number in batch.number.tolist()]
+            (stack,) = batch.stacks
+            items = [module.item(number) for number in stack.number.tolist()]
             assert len({item.video.key for item in items}) == 1
-            assert batch.features.shape == (1, items[0].n_steps, 12)
-            assert batch.step_mask.all()
-            assert batch.text.shape == (len(items), 2, 12)
+            assert stack.features.shape == (1, items[0].n_steps, 12)
+            assert stack.text.shape == (len(items), 2, 12)
             for row, item in enumerate(items):
-                np.testing.assert_array_equal(batch.text[row], item.video.query_features[item.query])
-                np.testing.assert_array_equal(batch.keyframes[row], item.video.oracle[item.query])
+                np.testing.assert_array_equal(stack.text[row], item.video.query_features[item.query])
+                np.testing.assert_array_equal(stack.keyframes[row], item.video.oracle[item.query])
             seen += [item.id for item in items]
         assert sorted(seen) == sorted(expected)
     assert seen == list(fold.test), "evaluation is in order"
 
 
+def test_every_query_comes_once_an_epoch_and_batches_differ_between_epochs(stores):
+    module = QFVSDataModule(root=str(stores), batch_size=3, seed=1)
+    module.setup()
+    loader, epochs = module.train_dataloader(), []
+    for epoch in (0, 0, 1):
+        loader.sampler.set_epoch(epoch)
+        epochs.append([sorted(stack.number.tolist()) for batch in loader for stack in batch.stacks])
+    first, again, other = epochs
+    assert sorted(number for batch in first for number in batch) == module.training_numbers
+    assert [len(batch) for batch in sorted(first, key=len)] == [2, 2, 3, 3]
+    assert first == again
+    assert sorted(first) != sorted(other)
+
+
 def test_language_can_be_left_away_and_sentences_need_embeddings(stores):
     module = QFVSDataModule(root=str(stores), language=False)
     module.setup()
-    assert next(iter(module.test_dataloader())).text.shape[1] == 0
+    assert next(iter(module.test_dataloader())).stacks[0].text.shape[1] == 0
     with pytest.raises(UserError, match=r"data\.sentence: .*no embeddings of sentences"):
         QFVSDataModule(root=str(stores), sentence=True).setup()
     with pytest.raises(ValueError, match="no sentence_features"):

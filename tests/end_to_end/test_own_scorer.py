@@ -1,6 +1,7 @@
 """A scorer from outside of the package trains, scores a new video and is reported, without an edit."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -22,19 +23,22 @@ from clipit_lightning.models.scorer import Scorer, ScorerOutput
 
 
 class MyScorer(Scorer):
-    """A convolution over the steps and their neighbours."""
+    """A convolution over neighbouring steps, and how similar a step is to the text."""
 
     title = "My convolution"
+    reads_language = True
 
     def __init__(self, feature_dim, text_dim, dropout, width=4, reach=1):
         super().__init__()
         self.hidden = nn.Conv1d(feature_dim, width, 2 * reach + 1, padding=reach)
-        self.head = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Conv1d(width, 1, 1))
+        self.head = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, 1))
+        self.text = nn.Linear(text_dim, feature_dim)
 
-    def forward(self, features, step_mask, text, text_mask):
-        steps = features.masked_fill(~step_mask.unsqueeze(2), 0.0).transpose(1, 2)
-        logits = self.head(self.hidden(steps)).squeeze(1)
-        return ScorerOutput(logits.masked_fill(~step_mask, 0.0), None)
+    def forward(self, features, text):
+        hidden = self.hidden(features.mT).mT  # (..., steps, width)
+        told = nn.functional.normalize(self.text(text).sum(-2, keepdim=True), dim=-1)  # (..., 1, features)
+        logits = self.head(hidden) + features @ told.mT  # (..., steps, 1)
+        return ScorerOutput(logits.squeeze(-1))
 '''
 
 
@@ -49,6 +53,27 @@ def workplace(tmp_path, monkeypatch):
     import_distributed([source], tmp_path / "data")
     yield tmp_path
     sys.modules.pop("my_module", None)
+
+
+def test_a_scorer_that_reads_queries(workplace, stores):
+    """Queries that share a video are items of one call; no line of the scorer is for them."""
+    assert MODULE[MODULE.index("class") :].count("\n") <= 20
+    words = ["data.dataset=qfvs", "data.family=2/1/1", "data.fold=0", f"data.root={stores}", "data.crop=50"]
+    words += ["optim.epochs=2", "optim.lr=0.01", "trainer.accelerator=cpu", "output=run"]
+    assert main(["train", "model.name=my_module:MyScorer", *words]) == 0
+    (result,) = json.loads((workplace / "run/result.json").read_text())["folds"]
+    assert result["queries"] == 5
+    scores = json.loads((workplace / "run/scores.json").read_text())
+    one, other, *_ = scores.values()
+    assert one != other
+
+
+def test_a_scorer_with_another_number_of_logits_than_steps_is_one_line(workplace, capsys):
+    (workplace / "my_module.py").write_text(MODULE.replace("logits.squeeze(-1)", "logits.squeeze(-1)[..., 1:]"))
+    words = ["data.dataset=summe", "data.fold=0", "optim.epochs=1", "trainer.accelerator=cpu", "output=run"]
+    assert main(["train", "model.name=my_module:MyScorer", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r".*model\.name: MyScorer gives \d+ logits for \d+ steps", line)
 
 
 def test_a_scorer_of_ones_own(workplace, capsys):

@@ -11,7 +11,7 @@ import torch
 from clipit_lightning.cli.main import main
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.batches import collate
+from clipit_lightning.data.batches import Part
 from clipit_lightning.data.mini import ensure_mini
 from clipit_lightning.studies.leaderboard import make_board
 from clipit_lightning.training import build
@@ -112,12 +112,8 @@ def test_queries_scored_together_have_the_scores_they_have_alone(stores):
     module = build.datamodule(config)
     module.setup()
     task = build.task(config, module.feature_dim, module.text_dim).eval()
-    items = [(number, module.item(number)) for number in (0, 1, 2, 5)]
-    shared, mixed = (collate(part, module.text, module.text_dim) for part in (items[:3], items))
-    assert (len(shared.features), len(mixed.features)) == (1, 4)
+    (together,) = module.batch(Part([0, 1, 2])).stacks
     with torch.no_grad():
-        together, padded = task(shared).scores, task(mixed).scores
-        for row, (number, item) in enumerate(items[:3]):
-            alone = task(collate([(number, item)], module.text, module.text_dim)).scores[0]
-            torch.testing.assert_close(together[row], alone, atol=1e-5, rtol=0)
-            torch.testing.assert_close(padded[row, : item.n_steps], alone, atol=1e-5, rtol=0)
+        for number, scores in enumerate(task(together).scores):
+            (alone,) = module.batch(Part([number])).stacks
+            torch.testing.assert_close(task(alone).scores[0], scores, atol=1e-5, rtol=0)

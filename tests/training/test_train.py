@@ -268,13 +268,12 @@ def test_unsupervised_training_never_reads_annotations(stores):
     module = build.datamodule(config)
     module.setup()
     batch = next(iter(module.train_dataloader()))
-    nan = torch.full_like(batch.importance, float("nan"))
+    nan = [torch.full_like(stack.importance, float("nan")) for stack in batch.stacks]
+    unread = [stack._replace(importance=no, keyframes=no) for stack, no in zip(batch.stacks, nan, strict=True)]
     results = []
-    for given in (batch, batch._replace(importance=nan, keyframes=nan)):
+    for stacks in (batch.stacks, unread):
         task = build.task(config, module.feature_dim, module.text_dim)
-        terms = task.loss(
-            task(given), given.features, given.step_mask, given.keyframes, given.importance, given.text, given.text_mask
-        )
+        terms = task.losses(batch._replace(stacks=stacks))
         terms["total"].backward()
         results.append([terms["total"].detach(), *(p.grad for p in task.parameters() if p.grad is not None)])
     assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))

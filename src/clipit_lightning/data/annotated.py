@@ -1,7 +1,7 @@
 """The datamodule of benchmarks with annotators: TVSum, SumMe, and the sources beside them."""
 
-from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import benchmark_names
-from clipit_lightning.data.batches import Item, bucket_batches, caption_tokens, cut
+from clipit_lightning.data.batches import Item, caption_tokens, cut
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
@@ -34,7 +34,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         caption_source: What they are: the video's ``own`` captions; or, for ablations, those of ``another`` video of
             its benchmark, always the same one, or its own ``fused`` to their mean, one token.
         preload_mb: Hold all videos in memory where they take at most this many megabytes.
-        root, batch_size, workers, seed, validate_on_test: See ``SummarizationDataModule``.
+        root, batch_size, crop, workers, seed, validate_on_test: See ``SummarizationDataModule``.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         captions: int = 7,
         caption_source: CaptionSource = "own",
         batch_size: int = 8,
+        crop: int = 0,
         workers: int = 0,
         preload_mb: int = 8000,
         seed: int = 0,
@@ -58,7 +59,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         others = [name for name in benchmark_names("annotated") if name != target]
         chosen = [] if setting == "canonical" else others if sources is None else list(sources)
         stores = (target, *(name for name in others if name in chosen))
-        super().__init__(root, stores, batch_size, workers, seed, validate_on_test)
+        super().__init__(root, stores, batch_size, crop, workers, seed, validate_on_test)
         self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
         self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation
         self.caption_source = caption_source
@@ -124,10 +125,10 @@ class AnnotatedDataModule(SummarizationDataModule):
             others |= {self.ids[video]: giver for video, giver in zip(ring, ring[1:] + ring[:1], strict=True)}
         return others
 
-    def _training_batches(self, numbers: list[int]) -> Callable[[int], list[list[int]]]:
-        lengths = [self.item(number).n_steps for number in numbers]
-        return partial(bucket_batches, lengths, self.batch_size, self.seed)
+    def _training_batches(self, numbers: list[int], epoch: int) -> list[list[int]]:
+        """All shuffled and cut."""
+        return cut(np.random.default_rng((self.seed, epoch)).permutation(numbers).tolist(), self.batch_size)
 
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
-        """One by one: no padding to score."""
-        return cut(list(range(len(numbers))), 1)
+        """One by one, which ranks share best."""
+        return cut(numbers, 1)

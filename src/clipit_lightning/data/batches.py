@@ -1,18 +1,18 @@
-"""``Batch``: several items padded to one length; the order of training batches, and how several ranks share them.
+"""``Batch``: several items in stacks of equal size; windows of training videos, and how several ranks share batches.
 
 An item is what is scored at once: a video, or a video with one of its queries. Every item of a batch is on one rank,
 and nothing counts twice: Lightning's distributed sampler repeats items to make ranks equal, and measures them twice.
 """
 
+import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Sampler
 
 from clipit_lightning.data.query_video import QueryItem
@@ -22,28 +22,39 @@ Item = Video | QueryItem
 """What is scored at once: a video, or a video with a query."""
 Text = Callable[[Item], NDArray[np.float32] | None]
 """Gives the text tokens of an item, (tokens, features); None where it has none."""
+Window = Callable[[Item], slice]
+"""Gives the steps of an item that are read."""
 
 
-class Batch(NamedTuple):
-    """Padded items. Padding is 0 and False, at the end."""
+class Stack(NamedTuple):
+    """Items with equally many steps and text tokens, which are scored at once."""
 
     number: Tensor
     """Number of each item in its datamodule, int64, (items,)."""
     features: Tensor
     """Features of the steps, (items, steps, features); (1, steps, features) where all items share one video."""
-    step_mask: Tensor
-    """True at real steps, (items, steps)."""
     text: Tensor
-    """Embeddings of the text tokens: a video's captions, or a query's phrases, (items, tokens, features)."""
-    text_mask: Tensor
-    """True at real tokens, (items, tokens)."""
+    """Embeddings of the text tokens: a video's captions, or a query's phrases, (items, tokens, features); `tokens` may
+    be 0."""
     importance: Tensor
     """Mean importance over annotators, or 1 at a query's oracle shots, 0 to 1, (items, steps)."""
     keyframes: Tensor
     """1 at key frames, or at a query's oracle shots, (items, steps)."""
+
+
+class Batch(NamedTuple):
+    """The items of a step of training, or of what is measured at once."""
+
+    stacks: list[Stack]
+    """Its items by size: nothing is padded."""
     share: Tensor
     """Share of the whole batch's items that stand here, (): 1 on one process; on a rank that has none of them 0, and an
     item of another rank instead."""
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return sum(len(stack.number) for stack in self.stacks)
 
 
 def spread(available: int, wanted: int) -> list[int]:
@@ -53,28 +64,36 @@ def spread(available: int, wanted: int) -> list[int]:
     return [round(position) for position in np.linspace(0, available - 1, min(available, wanted))]
 
 
-def collate(items: Sequence[tuple[int, Item]], text: Text, text_dim: int, share: float = 1.0) -> Batch:
-    """Pad numbered items to a batch. Features that all items share, as the queries of one video do, stand in it once.
+def collate(
+    items: Sequence[tuple[int, Item]], text: Text, text_dim: int, share: float = 1.0, window: Window | None = None
+) -> Batch:
+    """Stack numbered items by size. Features that all items of a stack share, as queries of one video do, stand once.
 
-    ``text`` gives the text tokens of an item, ``text_dim`` their size; ``share`` is that of the whole batch.
+    ``text`` gives the text tokens of an item, ``text_dim`` their size; ``share`` is that of the whole batch; a
+    ``window`` omits the other steps of an item. An item that is alone in its stack is not copied.
     """
-    videos = [item for _, item in items]
-    shared = all(video.features is videos[0].features for video in videos)
-    rows = [text(video) for video in videos]
-    texts = [torch.zeros(0, text_dim) if row is None else torch.from_numpy(row) for row in rows]  # (tokens, features)
-    pad = partial(pad_sequence, batch_first=True)
-    lengths = torch.tensor([video.n_steps for video in videos])
-    counts = torch.tensor([len(tokens) for tokens in texts])
-    return Batch(
-        number=torch.tensor([number for number, _ in items]),
-        features=pad([torch.from_numpy(video.features) for video in (videos[:1] if shared else videos)]),
-        step_mask=torch.arange(int(lengths.max())) < lengths[:, None],
-        text=pad(texts),
-        text_mask=torch.arange(int(counts.max())) < counts[:, None],
-        importance=pad([torch.from_numpy(video.gtscore) for video in videos]),
-        keyframes=pad([torch.from_numpy(video.gtsummary) for video in videos]),
-        share=torch.tensor(share),
-    )
+    by_size: dict[tuple[int, int], list[Stack]] = defaultdict(list)
+    for number, item in items:
+        steps = slice(None) if window is None else window(item)
+        tokens = text(item)
+        stack = Stack(
+            number=torch.tensor([number]),
+            features=torch.from_numpy(item.features[steps])[None],
+            text=torch.zeros(1, 0, text_dim) if tokens is None else torch.from_numpy(tokens)[None],
+            importance=torch.from_numpy(item.gtscore[steps])[None],
+            keyframes=torch.from_numpy(item.gtsummary[steps])[None],
+        )
+        by_size[stack.features.shape[1], stack.text.shape[1]].append(stack)
+    return Batch([_joined(stacks) for stacks in by_size.values()], torch.tensor(share))
+
+
+def _joined(stacks: list[Stack]) -> Stack:
+    """One stack of several of equal size; features at one address in memory are those of a shared video."""
+    if len(stacks) == 1:
+        return stacks[0]
+    number, features, *others = zip(*stacks, strict=True)
+    shared = len({steps.data_ptr() for steps in features}) == 1
+    return Stack(torch.cat(number), features[0] if shared else torch.cat(features), *map(torch.cat, others))
 
 
 def caption_tokens(item: Item, captions: int) -> NDArray[np.float32] | None:
@@ -84,60 +103,34 @@ def caption_tokens(item: Item, captions: int) -> NDArray[np.float32] | None:
     return item.caption_features[spread(len(item.caption_features), captions)]
 
 
-def crop(batch: Batch, steps: int) -> Batch:
-    """A random window of every longer video: temporal augmentation, and the work of a step no longer grows with videos.
+def random_window(item: Item, steps: int, seed: int, epoch: int) -> slice:
+    """A window of a longer video: temporal augmentation, and the work of a step no longer grows with videos.
 
-    Items that share a video share the window. Chance is torch's own, on the CPU. The result has at most that many
-    ``steps``; it is the same batch where no video is longer.
+    Chance follows from the seed, the epoch and the video alone, so that it is the same on any number of ranks and
+    workers, and items that share a video share the window. All of a video that has no more ``steps``, and for 0.
     """
-    if batch.step_mask.shape[1] <= steps:
-        return batch
-    lengths = batch.step_mask[: len(batch.features)].sum(1)  # (videos,)
-    room = (lengths - steps).clamp_min(0) + 1  # (videos,) possible starts
-    starts = (torch.rand(len(room)).to(room.device) * room).long()  # (videos,)
-    of_videos = starts.unsqueeze(1) + torch.arange(steps, device=room.device)  # (videos, window)
-    of_items = of_videos.expand(len(batch.step_mask), -1)  # (items, window)
-    rows = torch.arange(len(of_videos), device=room.device).unsqueeze(1)  # (videos, 1)
-    return batch._replace(
-        features=batch.features[rows, of_videos],
-        step_mask=batch.step_mask.gather(1, of_items),
-        importance=batch.importance.gather(1, of_items),
-        keyframes=batch.keyframes.gather(1, of_items),
-    )
+    room = item.n_steps - steps  # how far the window can move
+    if not steps or room <= 0:
+        return slice(None)
+    video = item.video if isinstance(item, QueryItem) else item
+    start = int(np.random.default_rng((seed, epoch, zlib.crc32(video.id.encode()))).integers(room + 1))
+    return slice(start, start + steps)
 
 
-def bucket_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Positions of videos in batches of similar length: sorted by length times chance, and the batches shuffled.
-
-    Without chance a small data set would have the same batches every epoch. The last of the longest may be smaller.
-    """
-    chance = np.random.default_rng((seed, epoch, 1))
-    # little padding, and new neighbours each epoch
-    order = np.argsort(np.asarray(lengths) * chance.uniform(0.6, 1.5, len(lengths)))
-    batches = cut(order.tolist(), batch_size)
-    return [batches[position] for position in chance.permutation(len(batches))]
-
-
-def shared_batches(videos: Sequence[str], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Positions of items in batches that share a video: each video's items shuffled and cut, then batches shuffled."""
-    order = np.random.default_rng((seed, epoch)).permutation(len(videos)).tolist()
-    of_videos = [[position for position in order if videos[position] == video] for video in dict.fromkeys(videos)]
-    batches = [batch for positions in of_videos for batch in cut(positions, batch_size)]
-    return [batches[position] for position in np.random.default_rng((seed, epoch, 1)).permutation(len(batches))]
-
-
-def cut(positions: list[int], size: int) -> list[list[int]]:
-    """Batches of consecutive positions; the last may be smaller."""
-    return [positions[at : at + size] for at in range(0, len(positions), size)]
+def cut(numbers: list[int], size: int) -> list[list[int]]:
+    """Batches of consecutive numbers; the last may be smaller."""
+    return [numbers[at : at + size] for at in range(0, len(numbers), size)]
 
 
 class Part(NamedTuple):
     """What one rank has of a batch."""
 
-    positions: list[int]
-    """Its positions in the data set; where it has none, one of another rank's, that counts nothing."""
-    share: float
+    numbers: list[int]
+    """Numbers of its items; where it has none, one of another rank's, that counts nothing."""
+    share: float = 1.0
     """Share of the batch's items that are its own, 0 to 1."""
+    epoch: int | None = None
+    """Epoch of training; None where items are measured, which are never cropped."""
 
 
 class TrainingParts(Sampler[Part]):
@@ -145,7 +138,7 @@ class TrainingParts(Sampler[Part]):
 
     Args:
         batches: Gives the whole batches of an epoch, the same and as many on every rank and in every epoch.
-        rank: Which rank this is; it has every ``size``-th position of a batch.
+        rank: Which rank this is; it has every ``size``-th item of a batch.
         size: Number of ranks.
     """
 
@@ -164,4 +157,4 @@ class TrainingParts(Sampler[Part]):
         # does before it is known in which epoch a run continues.
         for batch in self.batches(self.epoch):
             own = batch[self.rank :: self.size]
-            yield Part(own or batch[:1], len(own) / len(batch))
+            yield Part(own or batch[:1], len(own) / len(batch), self.epoch)

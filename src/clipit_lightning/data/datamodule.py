@@ -1,7 +1,8 @@
-"""``SummarizationDataModule``: what the datamodules of all benchmarks share: folds to padded batches."""
+"""``SummarizationDataModule``: what the datamodules of all benchmarks share: folds to batches."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import lightning as L
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
-from clipit_lightning.data.batches import Batch, Item, Part, TrainingParts, collate
+from clipit_lightning.data.batches import Batch, Item, Part, TrainingParts, collate, random_window
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.store import Store
 
@@ -20,14 +21,13 @@ Loader = DataLoader[Batch]
 
 
 class BatchDataset(Dataset[Batch]):
-    """Some of a datamodule's items; what is read at once is a rank's part of a batch."""
+    """A datamodule's items; what is read at once is a rank's part of a batch."""
 
-    def __init__(self, module: "SummarizationDataModule", numbers: Sequence[int]) -> None:
-        self.module, self.numbers = module, numbers
+    def __init__(self, module: "SummarizationDataModule") -> None:
+        self.module = module
 
     def __getitem__(self, part: Part) -> Batch:
-        items = [(self.numbers[position], self.module.item(self.numbers[position])) for position in part.positions]
-        return collate(items, self.module.text, self.module.text_dim, part.share)
+        return self.module.batch(part)
 
 
 class SummarizationDataModule(L.LightningDataModule, ABC):
@@ -37,8 +37,9 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         root: Folder of the stores, ``<root>/<benchmark>.h5``.
         stores: Names of the benchmarks that are read, the target first.
         batch_size: Items a training batch.
+        crop: Steps of the random window of each video that trains; 0 for whole videos.
         workers: Processes that read batches.
-        seed: Seed of the order of training batches.
+        seed: Seed of the order of training batches, and of windows.
         validate_on_test: Train on the validation part too and validate on the test part, as code does that takes
             the best epoch on the test fold. Only for comparison with such code.
     """
@@ -56,14 +57,21 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
     size: int
 
     def __init__(
-        self, root: str, stores: Sequence[str], batch_size: int, workers: int, seed: int, validate_on_test: bool
+        self,
+        root: str,
+        stores: Sequence[str],
+        batch_size: int,
+        crop: int,
+        workers: int,
+        seed: int,
+        validate_on_test: bool,
     ) -> None:
         super().__init__()
         self.root = Path(root)
         self.stores = {name: Store(self.root / f"{name}.h5") for name in stores}
         self.target, *sources = stores
         self.sources = tuple(sources)
-        self.batch_size, self.workers, self.seed = batch_size, workers, seed
+        self.batch_size, self.crop, self.workers, self.seed = batch_size, crop, workers, seed
         self.validate_on_test = validate_on_test
         self.ids, self.folds, self.fold = [], [], 0
         self.rank, self.size = 0, 1
@@ -105,18 +113,31 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         """Set ``ids``, ``folds``, ``feature_dim``, ``text_dim`` and ``has_text``; the stores are sound."""
 
     @abstractmethod
-    def _training_batches(self, numbers: list[int]) -> Callable[[int], list[list[int]]]:
-        """Gives the training batches of an epoch: positions in the items with these numbers."""
+    def _training_batches(self, numbers: list[int], epoch: int) -> list[list[int]]:
+        """The batches in which these items train in an epoch."""
 
     @abstractmethod
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
         """The batches, in order, in which these items are validated and tested."""
 
+    def batch(self, part: Part) -> Batch:
+        """The items of a part: random windows of them in training, else all their steps."""
+        window = None
+        if part.epoch is not None:
+            window = partial(random_window, steps=self.crop, seed=self.seed, epoch=part.epoch)
+        items = [(number, self.item(number)) for number in part.numbers]
+        return collate(items, self.text, self.text_dim, part.share, window)
+
+    @property
+    def training_numbers(self) -> list[int]:
+        """Numbers of the items that train in this fold."""
+        fold = self.folds[self.fold]
+        return self.numbers(fold.train + fold.validation if self.validate_on_test else fold.train)
+
     def train_dataloader(self) -> Loader:
         """Batches of the fold's training part in seeded order."""
-        fold = self.folds[self.fold]
-        numbers = self.numbers(fold.train + fold.validation if self.validate_on_test else fold.train)
-        return self._loader(numbers, TrainingParts(self._training_batches(numbers), self.rank, self.size))
+        batches = partial(self._training_batches, self.training_numbers)
+        return self._loader(TrainingParts(batches, self.rank, self.size))
 
     def val_dataloader(self) -> Loader | list[Loader]:
         """The fold's validation part, in order; no loader where it has none."""
@@ -134,18 +155,17 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         A rank without one repeats the first: metrics know an item by its number and count it once, and a rank without
         any batch would not take part in gathering.
         """
-        numbers = self.numbers(ids)
-        batches = self._evaluation_batches(numbers)
+        batches = self._evaluation_batches(self.numbers(ids))
         own = batches[self.rank :: self.size] or batches[:1]
-        return self._loader(numbers, [Part(batch, 1.0) for batch in own])
+        return self._loader([Part(batch) for batch in own])
 
     def numbers(self, ids: Sequence[str]) -> list[int]:
         """The numbers of items."""
         number = {item: index for index, item in enumerate(self.ids)}
         return [number[item] for item in ids]
 
-    def _loader(self, numbers: list[int], parts: Sampler[Part] | list[Part]) -> Loader:
+    def _loader(self, parts: Sampler[Part] | list[Part]) -> Loader:
         # A loader draws a seed for its workers when it makes an iterator. With a generator of its own, dropout does not
         # depend on whether that is before or after the epoch's seed, which differs in a run that continues.
-        generator, dataset = torch.Generator().manual_seed(self.seed), BatchDataset(self, numbers)
+        generator, dataset = torch.Generator().manual_seed(self.seed), BatchDataset(self)
         return DataLoader(dataset, sampler=parts, batch_size=None, num_workers=self.workers, generator=generator)

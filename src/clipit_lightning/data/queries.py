@@ -1,14 +1,12 @@
 """The datamodule of benchmarks with queries: QFVS."""
 
-from collections.abc import Callable
-from functools import partial
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.batches import Item, cut, shared_batches
+from clipit_lightning.data.batches import Item, cut
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.query_video import QueryItem
@@ -24,7 +22,7 @@ class QueryDataModule(SummarizationDataModule):
         family: ``2/1/1`` or ``3/1``.
         sentence: Give the whole sentence of a query as a text token beside its phrases.
         language: False omits all text tokens.
-        target, root, batch_size, workers, seed, validate_on_test: See ``SummarizationDataModule``.
+        target, root, batch_size, crop, workers, seed, validate_on_test: See ``SummarizationDataModule``.
     """
 
     def __init__(
@@ -35,11 +33,12 @@ class QueryDataModule(SummarizationDataModule):
         sentence: bool = False,
         language: bool = True,
         batch_size: int = 8,
+        crop: int = 0,
         workers: int = 0,
         seed: int = 0,
         validate_on_test: bool = False,
     ) -> None:
-        super().__init__(root, [target], batch_size, workers, seed, validate_on_test)
+        super().__init__(root, [target], batch_size, crop, workers, seed, validate_on_test)
         self.family, self.sentence, self.has_text = family, sentence, language
         self._items: list[QueryItem] = []
 
@@ -65,14 +64,19 @@ class QueryDataModule(SummarizationDataModule):
         """The query's phrases, and its sentence where asked for, (tokens, features)."""
         return item.text(self.sentence) if self.has_text and isinstance(item, QueryItem) else None
 
-    def _training_batches(self, numbers: list[int]) -> Callable[[int], list[list[int]]]:
-        videos = [self.item(number).video.id for number in numbers]
-        return partial(shared_batches, videos, self.batch_size, self.seed)
+    def _training_batches(self, numbers: list[int], epoch: int) -> list[list[int]]:
+        """Each video's queries shuffled and cut, then the batches shuffled."""
+        order = np.random.default_rng((self.seed, epoch)).permutation(numbers).tolist()
+        batches = self._evaluation_batches(sorted(order, key=self._video))
+        chance = np.random.default_rng((self.seed, epoch, 1))
+        return [batches[position] for position in chance.permutation(len(batches))]
 
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
         """Queries of one video together, in order."""
-        of_videos = groupby(range(len(numbers)), key=lambda position: self.item(numbers[position]).video.key)
-        return [batch for _, positions in of_videos for batch in cut(list(positions), self.batch_size)]
+        return [batch for _, queries in groupby(numbers, self._video) for batch in cut(list(queries), self.batch_size)]
+
+    def _video(self, number: int) -> str:
+        return self.item(number).video.id
 
 
 def leave_one_out(items: dict[str, tuple[str, ...]], validate: bool) -> list[Fold]:

@@ -1,10 +1,12 @@
-"""Attention over steps and text tokens that ignores padding, and the positions it needs."""
+"""Attention over steps and text tokens, and the positions it needs."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from clipit_lightning.models.dropout import Dropout
 
 
 def sinusoidal_positions(steps: int, width: int, device: torch.device | None = None) -> Tensor:
@@ -23,7 +25,7 @@ def sinusoidal_positions(steps: int, width: int, device: torch.device | None = N
 
 
 class MultiHeadAttention(nn.Module):
-    """Multi-head attention (Vaswani et al. 2017, section 3.2.2) with a mask over the keys.
+    """Multi-head attention (Vaswani et al. 2017, section 3.2.2).
 
     With dropout of the attention weights, PyTorch falls back to an implementation that holds the (steps, steps)
     weights of every head in memory, which a video of 10,000 steps does not allow.
@@ -54,38 +56,35 @@ class MultiHeadAttention(nn.Module):
         self.value = nn.Linear(width, inside, bias)
         self.merge = nn.Linear(inside, width, bias)
 
-    def forward(self, queries: Tensor, keys: Tensor, key_mask: Tensor, energies: Tensor | None = None) -> Tensor:
-        """Let every query look at the keys of its own video.
+    def forward(self, queries: Tensor, keys: Tensor, energies: Tensor | None = None) -> Tensor:
+        """Let every query look at the keys; leading axes of both broadcast.
 
         Args:
-            queries: (videos, queries, width).
-            keys: What gives both keys and values, (videos, keys, width); `keys` may be 0.
-            key_mask: True where a key is real, (videos, keys).
+            queries: (..., queries, width).
+            keys: What gives both keys and values, (..., keys, width); `keys` may be 0.
             energies: Added to the energies of every head, (queries, keys).
 
         Returns:
-            (videos, queries, width); exactly 0 for a video that has no real key.
+            (..., queries, width); 0 where there is no key.
         """
-        if keys.shape[1] == 0:  # one masked key takes the way of all others: every parameter keeps a gradient
-            keys = functional.pad(keys, (0, 0, 0, 1))  # (videos, 1, width)
-            key_mask = functional.pad(key_mask, (0, 1))  # (videos, 1)
-        has_key = key_mask.any(dim=1)  # (videos,)
-        # A softmax over nothing is NaN: a video without a key looks at its padding; the result is dropped.
-        visible = (key_mask | ~has_key.unsqueeze(1))[:, None, None, :]  # (videos, 1, 1, keys)
+        if keys.shape[-2] == 0:  # a zero takes the way of a key, and counts 0: every parameter keeps a gradient
+            return 0.0 * self(queries, functional.pad(keys, (0, 0, 0, 1)))
+        leading = torch.broadcast_shapes(queries.shape[:-2], keys.shape[:-2])
         mixed = functional.scaled_dot_product_attention(
-            self._split(self.query(queries)),
-            self._split(self.key(keys)),
-            self._split(self.value(keys)),
-            attn_mask=visible if energies is None else energies.masked_fill(~visible, -torch.inf),
+            self._split(self.query(queries), leading),
+            self._split(self.key(keys), leading),
+            self._split(self.value(keys), leading),
+            attn_mask=energies,
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
-        )  # (videos, heads, queries, head size)
-        merged: Tensor = self.merge(mixed.transpose(1, 2).flatten(2))  # (videos, queries, width)
-        return merged.masked_fill(~has_key[:, None, None], 0.0)
+        )  # (items, heads, queries, head size)
+        merged: Tensor = self.merge(mixed.transpose(1, 2).flatten(2))  # (items, queries, width)
+        return merged.view(*leading, *merged.shape[1:])
 
-    def _split(self, tokens: Tensor) -> Tensor:
-        split = tokens.view(*tokens.shape[:2], self.heads, -1)  # (videos, tokens, heads, head size)
-        return split.transpose(1, 2)
+    def _split(self, tokens: Tensor, leading: torch.Size) -> Tensor:
+        """Heads apart, (items, heads, tokens, head size): of four axes always, as PyTorch's fast attention needs."""
+        split = tokens.unflatten(-1, (self.heads, -1)).expand(*leading, -1, -1, -1)
+        return split.reshape(-1, *split.shape[-3:]).transpose(1, 2)
 
 
 class LanguageGuidedAttention(nn.Module):
@@ -98,20 +97,18 @@ class LanguageGuidedAttention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.attention = MultiHeadAttention(width, heads)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, steps: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
+    def forward(self, steps: Tensor, text: Tensor) -> Tensor:
         """Add to every step what the text says about it.
 
         Args:
-            steps: (videos, steps, width).
-            text: (videos, tokens, width); `tokens` may be 0.
-            text_mask: True where a token is real, (videos, tokens).
+            steps: (..., steps, width).
+            text: (..., tokens, width); `tokens` may be 0.
 
         Returns:
-            (videos, steps, width); the normed steps alone for a video without text.
+            (..., steps, width); the normed steps alone without text.
         """
-        added = self.attention(steps, text, text_mask)  # (videos, steps, width)
-        attended: Tensor = self.norm(steps + self.dropout(added))  # (videos, steps, width)
+        attended: Tensor = self.norm(steps + self.dropout(self.attention(steps, text)))  # (..., steps, width)
         return attended

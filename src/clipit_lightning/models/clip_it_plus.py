@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from clipit_lightning.models.attention import LanguageGuidedAttention
+from clipit_lightning.models.dropout import Dropout
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
-from clipit_lightning.models.step_cues import alike_mean, cue_count, prefer_peaks, step_cues, unit, window_mean
+from clipit_lightning.models.step_cues import alike_mean, cue_count, prefer_peaks, step_cues, window_mean
 from clipit_lightning.models.transformer import FrameScoringTransformer
+from clipit_lightning.models.windows import LONGEST
 
 
 class ClipItPlusScorer(Scorer):
@@ -25,6 +28,8 @@ class ClipItPlusScorer(Scorer):
       as before. Training through these means measured worse.
     - With `score_window` above 1, the logits are means over that many steps: annotators rate whole shots.
     - With `peak_window` above 1, peaks of the logits stand above all other steps when the scorer does not train.
+    - A video of more than ``LONGEST`` steps is scored in windows (see ``FrameScoringTransformer``), and look-alike
+      steps are sought among the means of ``LONGEST`` stretches of it, unless `exact`.
 
     Raises:
         ValueError: `heads` does not divide `width`, or the size of a surrounding is not odd.
@@ -51,6 +56,7 @@ class ClipItPlusScorer(Scorer):
         alike_window: int = 9,
         score_window: int = 9,
         peak_window: int = 1,
+        exact: bool = False,
     ) -> None:
         super().__init__()
         sizes = {"alike_window": alike_window, "score_window": score_window, "peak_window": peak_window}
@@ -59,19 +65,19 @@ class ClipItPlusScorer(Scorer):
             raise ValueError(f"windows ({list(windows)}), {named} must be odd: a step is their middle")
         self.feature_gain, self.transformer_gain, self.windows = feature_gain, transformer_gain, tuple(windows)
         self.alike_gain, self.alike_window = alike_gain, alike_window
-        self.score_window, self.peak_window = score_window, peak_window
+        self.score_window, self.peak_window, self.exact = score_window, peak_window, exact
         # Only features of one encoder can be compared before anything is learned.
         self.comparable = self.reads_language and feature_dim == text_dim
         cues = cue_count(self.windows, self.comparable)
         self.frame_projection = nn.Linear(feature_dim, width * (1 + len(self.windows)))
         self.cue_projection = nn.Linear(cues, width)
-        self.input_dropout = nn.Dropout(input_dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.input_dropout = Dropout(input_dropout)
+        self.dropout = Dropout(dropout)
         self.language: LanguageGuidedAttention | None = None
         if self.reads_language:
             self.text_projection = nn.Linear(text_dim, width)
             self.language = LanguageGuidedAttention(width, heads, dropout)
-        self.transformer = FrameScoringTransformer(width, heads, encoder_layers, decoder_layers, dropout)
+        self.transformer = FrameScoringTransformer(width, heads, encoder_layers, decoder_layers, dropout, exact)
         self.score_head = nn.Linear(width, 1)
         self.reconstruction_head = nn.Linear(width, feature_dim)
         self.linear_path: nn.ModuleList | None = None
@@ -82,49 +88,43 @@ class ClipItPlusScorer(Scorer):
             for parameter in self.linear_path.parameters():
                 nn.init.zeros_(parameter)
 
-    def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
-        """Score and reconstruct every step by what the video shows and the text says."""
-        own = step_mask[: len(features)]  # (videos, steps)
-        features = unit(features, own)  # (videos, steps, features)
-        text = unit(text, text_mask)  # (items, tokens, features)
-        compared = text if self.comparable else None
-        cues = step_cues(features, own, compared, text_mask, self.windows)  # (items, steps, cues)
+    def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
+        """Score every step by what the video shows and the text says, and reconstruct it while training."""
+        features, text = normalize(features, dim=-1), normalize(text, dim=-1)
+        cues = step_cues(features, text if self.comparable else None, self.windows)  # (..., steps, cues)
         # Unit vectors of many features have tiny entries; layers are made for entries near 1.
-        gain = self.feature_gain * features.shape[2] ** 0.5
-        seen = self.input_dropout(features * gain)  # (videos, steps, features)
-        steps = self._surrounded(self.frame_projection(seen), own)  # (videos, steps, width)
-        steps = self.dropout(steps + self.cue_projection(cues))  # (items, steps, width)
-        steps = steps.expand(len(step_mask), -1, -1)  # (items, steps, width)
+        gain = self.feature_gain * features.shape[-1] ** 0.5
+        seen = self.input_dropout(features * gain)  # (..., steps, features)
+        steps = self._surrounded(self.frame_projection(seen))  # (..., steps, width)
+        steps = self.dropout(steps + self.cue_projection(cues))  # (..., steps, width)
         if self.language is not None:
-            tokens = self.text_projection(text * text.shape[2] ** 0.5)  # (items, tokens, width)
-            steps = self.language(steps, tokens, text_mask)  # (items, steps, width)
-        decoded = self.transformer(steps, step_mask)  # (items, steps, width)
-        logits = self.transformer_gain * self.score_head(self.dropout(decoded))  # (items, steps, 1)
+            tokens = self.text_projection(text * text.shape[-1] ** 0.5)  # (..., tokens, width)
+            steps = self.language(steps, tokens)  # (..., steps, width)
+        decoded = self.transformer(steps)  # (..., steps, width)
+        logits = self.transformer_gain * self.score_head(self.dropout(decoded))  # (..., steps, 1)
         if self.linear_path is not None:
             of_features, of_cues = self.linear_path
-            linear = self._surrounded(of_features(seen), own)  # (videos, steps, 1)
-            logits = logits + linear + of_cues(cues)  # (items, steps, 1)
-        logits = self._shared(logits, features, step_mask)  # (items, steps)
-        reconstruction = self.reconstruction_head(decoded)  # (items, steps, features)
-        padding = ~step_mask  # (items, steps)
-        return ScorerOutput(logits.masked_fill(padding, 0.0), reconstruction.masked_fill(padding.unsqueeze(2), 0.0))
+            logits = logits + self._surrounded(of_features(seen)) + of_cues(cues)  # (..., steps, 1)
+        logits = self._shared(logits.squeeze(-1), features)  # (..., steps)
+        return ScorerOutput(logits, self.reconstruction_head(decoded) if self.training else None)
 
-    def _shared(self, logits: Tensor, features: Tensor, step_mask: Tensor) -> Tensor:
-        """What steps that look alike, or lie together, have in common; (items, steps, 1) to (items, steps)."""
+    def _shared(self, logits: Tensor, features: Tensor) -> Tensor:
+        """What steps that look alike, or lie together, have in common, (..., steps)."""
         if self.alike_gain and not self.training:
-            look = window_mean(features, step_mask[: len(features)], self.alike_window)  # (videos, steps, features)
-            logits = alike_mean(logits, look, step_mask, self.alike_gain)  # (items, steps, 1)
-        logits = window_mean(logits, step_mask, self.score_window).squeeze(2)  # (items, steps)
-        return logits if self.training else prefer_peaks(logits, step_mask, self.peak_window)
+            look = window_mean(features, self.alike_window)  # (..., steps, features)
+            exact = self.exact or logits.shape[-1] <= LONGEST
+            logits = alike_mean(logits, look, self.alike_gain, anchors=None if exact else LONGEST)
+        logits = window_mean(logits.unsqueeze(-1), self.score_window).squeeze(-1)  # (..., steps)
+        return logits if self.training else prefer_peaks(logits, self.peak_window)
 
-    def _surrounded(self, projected: Tensor, step_mask: Tensor) -> Tensor:
+    def _surrounded(self, projected: Tensor) -> Tensor:
         """Sum of the projection for the step itself and of those for each window, averaged over it.
 
         Averaging what was projected is the same as projecting averages, with far fewer features to average.
         """
-        here, *around = projected.chunk(1 + len(self.windows), dim=2)
+        here, *around = projected.chunk(1 + len(self.windows), dim=-1)
         for surrounding, window in zip(around, self.windows, strict=True):
-            here = here + window_mean(surrounding, step_mask, window)
+            here = here + window_mean(surrounding, window)
         return here
 
 

@@ -1,63 +1,59 @@
 """The terms a scorer learns from, and their weighted sum.
 
-Every function takes a batch of padded videos, treats each video by itself, and returns the mean over videos:
-a long video weighs as much as a short one, and padding weighs nothing. Work and memory grow linearly with the
-steps. Equations are those of CLIP-It (arXiv 2107.00650), section 3.2; `unsupervised_losses` adds what ranks steps
-without labels.
+Every function treats each video by itself and returns the mean over the leading axes, so that a long video weighs as
+much as a short one. Work and memory grow linearly with the steps. Equations are those of CLIP-It (arXiv 2107.00650),
+section 3.2; `losses_without_labels` adds what ranks steps without labels.
 """
 
 import torch
 from torch import Tensor, nn
+from torch.linalg import vector_norm
 from torch.nn import functional
 
 from clipit_lightning.models.losses_without_labels import language_loss, rarity_loss, spread_loss
 from clipit_lightning.models.scorer import ScorerOutput
 
 
-def keyframe_loss(logits: Tensor, step_mask: Tensor, keyframes: Tensor) -> Tensor:
+def keyframe_loss(logits: Tensor, keyframes: Tensor) -> Tensor:
     """Weighted binary cross-entropy on key frames (classification loss of the paper).
 
     The paper weighs a class by the inverse of its frequency; here the frequency is that of each video: its
     key frames together weigh one half, the rest the other. A video with one class only has the plain mean.
 
     Args:
-        logits: Importance of each step before the sigmoid, (videos, steps).
-        step_mask: True where a step is real, (videos, steps).
-        keyframes: 1 where a step belongs to the summary, else 0, (videos, steps).
+        logits: Importance of each step before the sigmoid, (..., steps).
+        keyframes: 1 where a step belongs to the summary, else 0, (..., steps).
 
     Returns:
         Mean over videos, in nats, ().
     """
-    keys = keyframes.masked_fill(~step_mask, 0.0)  # (videos, steps)
-    logits = logits.masked_fill(~step_mask, 0.0)  # (videos, steps)
-    entropy = functional.binary_cross_entropy_with_logits(logits, keys, reduction="none")  # (videos, steps)
-    others = step_mask.to(keys) - keys  # (videos, steps)
-    means = torch.stack([_step_mean(entropy, keys), _step_mean(entropy, others)])  # (classes, videos)
-    present = torch.stack([keys.sum(1) > 0, others.sum(1) > 0])  # (classes, videos)
-    return ((means * present).sum(0) / present.sum(0).clamp_min(1)).mean()
+    keys = keyframes.sum(-1, keepdim=True)  # (..., 1)
+    others = keyframes.shape[-1] - keys  # (..., 1)
+    classes = (keys > 0).to(keys) + (others > 0).to(keys)  # (..., 1)
+    weights = torch.where(keyframes > 0, 1 / keys, 1 / others) / classes  # (..., steps)
+    entropy = functional.binary_cross_entropy_with_logits(logits, keyframes, weights, reduction="none")  # (..., steps)
+    return entropy.sum(-1).mean()
 
 
-def correlation_loss(logits: Tensor, step_mask: Tensor, importance: Tensor) -> Tensor:
+def correlation_loss(logits: Tensor, importance: Tensor) -> Tensor:
     """One minus Pearson's correlation of logits and the annotators' mean importance (ours, not in the paper).
 
     Benchmarks are judged by rank correlation, which has no gradient; this is its smooth relative. Logits have
     the order of the scores without their saturation. A video where either side is constant has correlation 0.
 
     Args:
-        logits: Importance of each step before the sigmoid, (videos, steps).
-        step_mask: True where a step is real, (videos, steps).
-        importance: Mean importance over annotators, 0 to 1, (videos, steps).
+        logits: Importance of each step before the sigmoid, (..., steps).
+        importance: Mean importance over annotators, 0 to 1, (..., steps).
 
     Returns:
         Mean over videos, 0 (perfect) to 2 (reversed), ().
     """
-    ours = _centred(logits, step_mask)  # (videos, steps)
-    theirs = _centred(importance, step_mask)  # (videos, steps)
-    pearson = functional.cosine_similarity(ours, theirs, dim=1, eps=1e-6)  # (videos,)
-    return (1 - pearson).mean()
+    ours = logits - logits.mean(-1, keepdim=True)  # (..., steps)
+    theirs = importance - importance.mean(-1, keepdim=True)  # (..., steps)
+    return (1 - functional.cosine_similarity(ours, theirs, dim=-1, eps=1e-6)).mean()
 
 
-def diversity_loss(reconstruction: Tensor, step_mask: Tensor, scores: Tensor) -> Tensor:
+def diversity_loss(reconstruction: Tensor, scores: Tensor) -> Tensor:
     """Mean cosine similarity of two different selected steps, by their reconstructed features (diversity loss).
 
     The paper averages over pairs of selected steps, a choice without gradient; here a pair weighs the product
@@ -65,23 +61,22 @@ def diversity_loss(reconstruction: Tensor, step_mask: Tensor, scores: Tensor) ->
     have with themselves: exact, and linear in the number of steps.
 
     Args:
-        reconstruction: Reconstructed features, (videos, steps, features).
-        step_mask: True where a step is real, (videos, steps).
-        scores: Importance of each step, 0 to 1, (videos, steps).
+        reconstruction: Reconstructed features, (..., steps, features).
+        scores: Importance of each step, 0 to 1, (..., steps).
 
     Returns:
         Mean over videos, -1 (all different) to 1 (all alike), (); a video with one step counts 0.
     """
-    share = _shares(scores, step_mask)  # (videos, steps)
-    units = functional.normalize(reconstruction.masked_fill(~step_mask.unsqueeze(2), 0.0), dim=2)
-    # units: (videos, steps, features)
-    together = (share.unsqueeze(2) * units).sum(1).square().sum(1)  # (videos,)
-    alone = (share.square() * units.square().sum(2)).sum(1)  # (videos,)
-    pairs = 1 - share.square().sum(1)  # (videos,)
-    return ((together - alone) / pairs.clamp_min(1e-6)).mean()
+    share = _shares(scores)  # (..., steps)
+    norms = vector_norm(reconstruction, dim=-1)  # (..., steps)
+    # Weights over norms, in the place of unit vectors: the features are read less often.
+    total = (share / norms.clamp_min(1e-12)).unsqueeze(-2) @ reconstruction  # (..., 1, features)
+    alone = (share.square() * (norms > 0)).sum(-1)  # (...)
+    pairs = 1 - share.square().sum(-1)  # (...)
+    return ((total.square().sum((-2, -1)) - alone) / pairs.clamp_min(1e-6)).mean()
 
 
-def reconstruction_loss(reconstruction: Tensor, features: Tensor, step_mask: Tensor, scores: Tensor) -> Tensor:
+def reconstruction_loss(reconstruction: Tensor, features: Tensor, scores: Tensor) -> Tensor:
     """Squared error of the reconstructed features of selected steps (reconstruction loss).
 
     A step weighs its score, as in `diversity_loss`. The error is relative to the mean squared norm of the
@@ -89,35 +84,36 @@ def reconstruction_loss(reconstruction: Tensor, features: Tensor, step_mask: Ten
     other weight.
 
     Args:
-        reconstruction: Reconstructed features, (videos, steps, features).
-        features: The features they should be, (videos, steps, features).
-        step_mask: True where a step is real, (videos, steps).
-        scores: Importance of each step, 0 to 1, (videos, steps).
+        reconstruction: Reconstructed features, (..., steps, features).
+        features: The features they should be, (..., steps, features).
+        scores: Importance of each step, 0 to 1, (..., steps).
 
     Returns:
         Mean over videos; 1 is the loss of a reconstruction of zeros when all steps have the same score, ().
     """
-    padding = ~step_mask.unsqueeze(2)  # (videos, steps, 1)
-    target = features.masked_fill(padding, 0.0)  # (videos, steps, features)
-    errors = (reconstruction.masked_fill(padding, 0.0) - target).square().sum(2)  # (videos, steps)
-    energy = _step_mean(target.square().sum(2), step_mask).clamp_min(1e-12)  # (videos,)
-    return ((_shares(scores, step_mask) * errors).sum(1) / energy).mean()
+    errors = vector_norm(reconstruction - features, dim=-1).square()  # (..., steps)
+    energy = vector_norm(features, dim=-1).square().mean(-1).clamp_min(1e-12)  # (...)
+    return ((_shares(scores) * errors).sum(-1) / energy).mean()
 
 
-def length_loss(scores: Tensor, step_mask: Tensor, target: float) -> Tensor:
+def length_loss(scores: Tensor, target: float) -> Tensor:
     """Squared distance of a video's mean score from a target (ours, not in the paper).
 
     Diversity and reconstruction alone are best served by scores that all go to 0 or 1; this prevents both.
 
     Args:
-        scores: Importance of each step, 0 to 1, (videos, steps).
-        step_mask: True where a step is real, (videos, steps).
+        scores: Importance of each step, 0 to 1, (..., steps).
         target: Mean score wanted, 0 to 1: the share of a video that its summary may take.
 
     Returns:
         Mean over videos, 0 to 1, ().
     """
-    return (_step_mean(scores, step_mask) - target).square().mean()
+    return (scores.mean(-1) - target).square().mean()
+
+
+def _shares(scores: Tensor) -> Tensor:
+    """Scores of a video as shares that add up to 1, (..., steps)."""
+    return scores / scores.sum(-1, keepdim=True).clamp_min(1e-12)
 
 
 class SummaryLoss(nn.Module):
@@ -156,25 +152,16 @@ class SummaryLoss(nn.Module):
         self.length_target, self.sharpness = length_target, sharpness
 
     def forward(
-        self,
-        output: ScorerOutput,
-        features: Tensor,
-        step_mask: Tensor,
-        keyframes: Tensor,
-        importance: Tensor,
-        text: Tensor | None = None,
-        text_mask: Tensor | None = None,
+        self, output: ScorerOutput, features: Tensor, text: Tensor, keyframes: Tensor, importance: Tensor
     ) -> dict[str, Tensor]:
         """Compute the terms that have a weight, and their weighted sum.
 
         Args:
-            output: What the scorer returned.
+            output: What the scorer returned: logits, (items, steps).
             features: Features of the steps, (items, steps, features), or (1, steps, features) that all items share.
-            step_mask: True where a step is real, (items, steps).
+            text: Features of the text tokens, (items, tokens, features), which `language` reads.
             keyframes: 1 where a step belongs to the summary, else 0, (items, steps).
             importance: Mean importance over annotators, 0 to 1, (items, steps).
-            text: Features of the text tokens, (items, tokens, features), which `language` reads.
-            text_mask: True where a token is real, (items, tokens).
 
         Returns:
             Each term by its name, before its weight, and `total`, the weighted sum; all ().
@@ -182,20 +169,21 @@ class SummaryLoss(nn.Module):
         Raises:
             ValueError: The only terms with a weight need a reconstruction or text, and there is none.
         """
-        logits = output.logits.masked_fill(~step_mask, 0.0)  # (items, steps)
-        terms: dict[str, Tensor] = {}
-        if self.weights["keyframe"]:
-            terms["keyframe"] = keyframe_loss(logits, step_mask, keyframes)
-        if self.weights["correlation"]:
-            terms["correlation"] = correlation_loss(logits, step_mask, importance)
-        terms |= self._paper_terms(logits, output.reconstruction, features, step_mask)
-        if self.weights["rarity"]:
-            terms["rarity"] = rarity_loss(logits, step_mask, features, self.sharpness)
-        if self.weights["spread"]:
-            terms["spread"] = spread_loss(logits, step_mask)
-        read = self.weights["language"] and text is not None and text.shape[2] == features.shape[2]
-        if read and text is not None and text_mask is not None:
-            terms["language"] = language_loss(logits, step_mask, features, text, text_mask, self.sharpness)
+        logits, reconstruction = output
+        scores = torch.sigmoid(logits)  # (items, steps)
+        possible = {
+            "keyframe": lambda: keyframe_loss(logits, keyframes),
+            "correlation": lambda: correlation_loss(logits, importance),
+            "length": lambda: length_loss(scores, self.length_target),
+            "rarity": lambda: rarity_loss(logits, features, self.sharpness),
+            "spread": lambda: spread_loss(logits),
+        }
+        if reconstruction is not None:
+            possible["diversity"] = lambda: diversity_loss(reconstruction, scores)
+            possible["reconstruction"] = lambda: reconstruction_loss(reconstruction, features, scores)
+        if text.shape[-1] == features.shape[-1]:
+            possible["language"] = lambda: language_loss(logits, features, text, self.sharpness)
+        terms = {name: term() for name, term in possible.items() if self.weights[name]}
         if not terms:
             raise ValueError(
                 "no loss is left: diversity and reconstruction need a scorer that reconstructs features, language "
@@ -203,35 +191,3 @@ class SummaryLoss(nn.Module):
             )
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return terms | {"total": total}
-
-    def _paper_terms(
-        self, logits: Tensor, reconstruction: Tensor | None, features: Tensor, step_mask: Tensor
-    ) -> dict[str, Tensor]:
-        """The terms of the paper that read no annotation, and the length that they need."""
-        scores = torch.sigmoid(logits)  # (items, steps)
-        terms: dict[str, Tensor] = {}
-        if self.weights["length"]:
-            terms["length"] = length_loss(scores, step_mask, self.length_target)
-        if reconstruction is not None and self.weights["diversity"]:
-            terms["diversity"] = diversity_loss(reconstruction, step_mask, scores)
-        if reconstruction is not None and self.weights["reconstruction"]:
-            terms["reconstruction"] = reconstruction_loss(reconstruction, features, step_mask, scores)
-        return terms
-
-
-def _step_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean over steps, (videos,); a value without weight is not read. Both are (videos, steps)."""
-    weights = weights.to(values)  # (videos, steps)
-    read = values.masked_fill(weights == 0, 0.0)  # (videos, steps)
-    return (read * weights).sum(1) / weights.sum(1).clamp_min(1e-12)
-
-
-def _centred(values: Tensor, step_mask: Tensor) -> Tensor:
-    """Distance from the mean of the video, 0 in the padding, (videos, steps)."""
-    return (values - _step_mean(values, step_mask).unsqueeze(1)).masked_fill(~step_mask, 0.0)
-
-
-def _shares(scores: Tensor, step_mask: Tensor) -> Tensor:
-    """Scores of a video as shares that add up to 1, 0 in the padding, (videos, steps)."""
-    chosen = scores.masked_fill(~step_mask, 0.0)  # (videos, steps)
-    return chosen / chosen.sum(1, keepdim=True).clamp_min(1e-12)

@@ -46,33 +46,22 @@ class PglSumScorer(Scorer):
         self.local = nn.ModuleList(attention(local_heads, local_size) for _ in range(segments))
         self.regressor = Regressor(feature_dim, dropout)
 
-    def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
+    def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
         """Score every step by itself, by its segment of the video and by the whole."""
-        own = step_mask[: len(features)]  # (videos, steps)
-        steps = features.masked_fill(~own.unsqueeze(2), 0.0)  # (videos, steps, features)
-        positions = energy_positions(steps.shape[1], steps.shape[2], steps.device).to(steps.dtype)  # (steps, steps)
-        overall = functional.normalize(self.overall(steps, steps, own, positions), dim=2)  # (videos, steps, features)
-        local = functional.normalize(self._in_segments(steps, own), dim=2)  # (videos, steps, features)
-        logits = self.regressor(overall + local + steps)  # (videos, steps)
-        return ScorerOutput(logits.expand(step_mask.shape).masked_fill(~step_mask, 0.0), None)
+        overall = functional.normalize(_attend(self.overall, features), dim=-1)  # (..., steps, features)
+        size = -(-features.shape[-2] // len(self.local))
+        starts = range(0, size * len(self.local), size)  # a very short video has empty segments at its end
+        segments = [features[..., start : start + size, :] for start in starts]  # (..., size, features)
+        attended = [_attend(*pair) for pair in zip(self.local, segments, strict=True)]
+        local = functional.normalize(torch.cat(attended, dim=-2), dim=-1)  # (..., steps, features)
+        return ScorerOutput(self.regressor(overall + local + features))
 
-    def _in_segments(self, steps: Tensor, step_mask: Tensor) -> Tensor:
-        """Local attention, each segment of all videos at once, (videos, steps, features)."""
-        length = step_mask.sum(1, keepdim=True)  # (videos, 1)
-        size = ((length + len(self.local) - 1) // len(self.local)).clamp_min(1)  # (videos, 1), steps of each segment
-        longest = -(-step_mask.shape[1] // len(self.local))
-        within = torch.arange(longest, device=steps.device)  # (segment steps,)
-        positions = energy_positions(longest, steps.shape[2], steps.device).to(steps.dtype)
-        attended = []
-        for segment, attention in enumerate(self.local):
-            index = segment * size + within  # (videos, segment steps)
-            real = (within < size) & (index < length)  # (videos, segment steps)
-            own = _steps_at(steps, index.clamp_max(steps.shape[1] - 1))  # (videos, segment steps, features)
-            attended.append(attention(own, own, real, positions))
-        index = torch.arange(steps.shape[1], device=steps.device)  # (steps,)
-        segment_of = (index // size).clamp_max(len(self.local) - 1)  # (videos, steps)
-        back = segment_of * longest + (index - segment_of * size).clamp_max(longest - 1)  # (videos, steps)
-        return _steps_at(torch.cat(attended, dim=1), back)
+
+def _attend(attention: nn.Module, steps: Tensor) -> Tensor:
+    """Let steps, (..., steps, features), look at each other and at their positions; of the same shape."""
+    positions = energy_positions(*steps.shape[-2:], steps.device).to(steps.dtype)  # (steps, steps)
+    attended: Tensor = attention(steps, steps, positions)
+    return attended
 
 
 def energy_positions(steps: int, width: int, device: torch.device | None = None) -> Tensor:
@@ -89,8 +78,3 @@ def energy_positions(steps: int, width: int, device: torch.device | None = None)
     waves = torch.pow(LONGEST_WAVE, -(index - index % 2) / width)  # (steps,)
     angles = index.unsqueeze(1) * waves  # (steps, steps)
     return torch.where(index % 2 == 0, angles.sin(), angles.cos())  # (steps, steps)
-
-
-def _steps_at(values: Tensor, index: Tensor) -> Tensor:
-    """The steps of each video at an index of its own, (videos, index, features)."""
-    return values.gather(1, index.unsqueeze(2).expand(-1, -1, values.shape[2]))

@@ -9,7 +9,7 @@ from clipit_lightning.models.scorer import Scorer, ScorerOutput
 
 
 class RandomScorer(Scorer):
-    """Uniform random scores, the same for a video in every batch, order, padding and process.
+    """Uniform random scores, the same for a video in every batch, order and process.
 
     The chance of a video follows from `seed` and its features alone. It has nothing to learn, and no parameter.
     """
@@ -21,13 +21,12 @@ class RandomScorer(Scorer):
         super().__init__()
         self.seed = seed
 
-    def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
+    def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
         """Draw a score for every step."""
-        own = step_mask[: len(features)].cpu()  # (videos, steps)
-        logits = torch.zeros(own.shape)  # (videos, steps)
-        for video, (steps, mask) in enumerate(zip(features.detach().cpu(), own, strict=True)):
-            fingerprint = zlib.crc32(steps[mask].float().numpy().tobytes(), self.seed)
-            generator = torch.Generator().manual_seed(fingerprint)
-            draw = torch.rand(int(mask.sum()), generator=generator)  # (steps,)
-            logits[video, mask] = torch.logit(draw, eps=1e-6)
-        return ScorerOutput(logits.to(features.device).expand(step_mask.shape), None)
+        videos = features.detach().float().cpu().reshape(-1, *features.shape[-2:])  # (videos, steps, features)
+        logits = torch.stack([self._draw(video) for video in videos])  # (videos, steps)
+        return ScorerOutput(logits.view(features.shape[:-1]).to(features.device))
+
+    def _draw(self, video: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(zlib.crc32(video.numpy().tobytes(), self.seed))
+        return torch.logit(torch.rand(len(video), generator=generator), eps=1e-6)  # (steps,)

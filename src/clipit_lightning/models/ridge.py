@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
-from clipit_lightning.models.step_cues import cue_count, step_cues, unit, window_mean
+from clipit_lightning.models.step_cues import cue_count, step_cues, window_mean
 
 CUE_GAIN = 0.2
 """What cues, of variance 1, are multiplied with beside features, of norm 1."""
@@ -43,19 +44,17 @@ class RidgeScorer(Scorer):
         self.register_buffer("cue_weights", torch.zeros(cues))
         self.register_buffer("offset", torch.zeros(()))
 
-    def inputs(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def inputs(self, features: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """What the regression reads of the arguments of `forward`.
 
         Returns:
-            Features and their means over each window, (videos, steps, (1 + windows) * features), and cues, (items,
-            steps, cues), or (videos, steps, cues) where no text is compared. What stands in the padding means nothing.
+            Features and their means over each window, (..., steps, (1 + windows) * features), with the leading axes of
+            features; and cues, (..., steps, cues), with those of text too where it is compared.
         """
-        own = step_mask[: len(features)]  # (videos, steps)
-        seen = unit(features, own)  # (videos, steps, features)
-        around = [window_mean(seen, own, window) for window in self.windows]
-        compared = unit(text, text_mask) if self.reads_language else None  # (items, tokens, features)
-        cues = step_cues(seen, own, compared, text_mask, self.windows)  # (items, steps, cues)
-        return torch.cat([seen, *around], dim=2), CUE_GAIN * cues
+        seen = normalize(features, dim=-1)  # (..., steps, features)
+        around = [window_mean(seen, window) for window in self.windows]
+        cues = step_cues(seen, normalize(text, dim=-1) if self.reads_language else None, self.windows)
+        return torch.cat([seen, *around], dim=-1), CUE_GAIN * cues
 
     def set_weights(self, weights: Tensor, offset: Tensor) -> None:
         """Take the result of a fit: weights of the inputs, those of features first, (inputs,), and offset, ()."""
@@ -65,12 +64,10 @@ class RidgeScorer(Scorer):
         self.cue_weights.copy_(of_cues)
         self.offset.copy_(offset)
 
-    def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
+    def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
         """Score every step by its inputs."""
         # In 32-bit numbers always: what differs between steps is small beside what their features have in common.
         with torch.autocast(features.device.type, enabled=False):
-            of_steps, cues = self.inputs(features, step_mask, text, text_mask)
-            logits = of_steps @ self.feature_weights.flatten() + cues @ self.cue_weights + self.offset
-            logits = logits.expand(step_mask.shape)  # (items, steps)
-            smooth = window_mean(logits.unsqueeze(2), step_mask, self.score_window).squeeze(2)  # (items, steps)
-        return ScorerOutput(smooth.masked_fill(~step_mask, 0.0), None)
+            of_steps, cues = self.inputs(features, text)
+            logits = of_steps @ self.feature_weights.flatten() + cues @ self.cue_weights + self.offset  # (..., steps)
+            return ScorerOutput(window_mean(logits.unsqueeze(-1), self.score_window).squeeze(-1))

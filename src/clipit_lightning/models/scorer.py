@@ -1,5 +1,6 @@
 """What every scorer is, and what it returns."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -7,20 +8,21 @@ from torch import Tensor, nn
 
 
 class ScorerOutput(NamedTuple):
-    """Scores of steps; both fields are 0 where a step is padding."""
+    """Scores of the steps of a video, or of several items."""
 
     logits: Tensor
-    """Importance of each step before the sigmoid, (items, steps)."""
-    reconstruction: Tensor | None
-    """The features of each step in the units of the input, (items, steps, features), where they are reconstructed."""
+    """Importance of each step before the sigmoid, (..., steps)."""
+    reconstruction: Tensor | None = None
+    """The features of each step in the units of the input, (..., steps, features), from a scorer that reconstructs
+    them, while it trains."""
 
     @property
     def scores(self) -> Tensor:
-        """Importance of each step, 0 to 1, (items, steps)."""
+        """Importance of each step, 0 to 1, (..., steps)."""
         return torch.sigmoid(self.logits)
 
 
-class Scorer(nn.Module):
+class Scorer(nn.Module, ABC):
     """Base class of all scorers, with what training, summaries and pages ask of one.
 
     The constructor takes `feature_dim` and `text_dim`, the numbers of features of a step and of a text token, and by
@@ -37,16 +39,18 @@ class Scorer(nn.Module):
     reads_language: bool = False
     """Whether its scores depend on text."""
 
-    def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
-        """Score every step of every item: a video with its captions, or with a query.
+    @abstractmethod
+    def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
+        """Score every step of a video by what it shows and by its text: its captions, or a query.
 
-        What stands in the padding may have no influence on scores or gradients.
+        Nothing is padded, so that there is no mask. Leading axes are items and broadcast as everywhere in PyTorch:
+        texts, (items, tokens, features), of one video, (steps, features), are queries; features, (items, steps,
+        features), are videos of one length. Code that counts axes from the last (``dim=-1``) serves them all.
 
         Args:
-            features: Features of the steps, (videos, steps, features): as many videos as items, or one that all items
-                share.
-            step_mask: True where a step is real, (items, steps); real steps come first.
-            text: Features of the text tokens, (items, tokens, features); `tokens` may be 0.
-            text_mask: True where a token is real, (items, tokens); an item may have none.
+            features: Features of the steps, (..., steps, features).
+            text: Features of the text tokens, (..., tokens, features); `tokens` may be 0.
+
+        Returns:
+            Logits with the leading axes of both, or of ``features`` alone where the scorer reads no text.
         """
-        raise NotImplementedError

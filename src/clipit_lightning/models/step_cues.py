@@ -4,78 +4,79 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import adaptive_avg_pool1d, max_pool1d, normalize, pad
 
 ROWS_AT_ONCE = 1024
 """Steps that ``likeness`` compares with all others at once: 300 MB for a video of 10 hours at 2 frames a second."""
 
 
-def window_mean(values: Tensor, step_mask: Tensor, window: int) -> Tensor:
-    """Mean over the real steps around each step, by running sums: the cost does not depend on the window.
+def window_mean(values: Tensor, window: int) -> Tensor:
+    """Mean over the steps around each step, by running sums: the cost does not depend on the window.
 
     Args:
-        values: (videos, steps, features).
-        step_mask: True where a step is real, (videos, steps).
+        values: (..., steps, features).
         window: Size of the surroundings in steps, odd; at the ends of a video only what is there counts.
 
     Returns:
-        (videos, steps, features); `values` themselves for a window of 1.
+        (..., steps, features); `values` themselves for a window of 1.
     """
-    if window == 1:
+    steps = values.shape[-2]
+    reach = min(window // 2, steps - 1)
+    if reach == 0:
         return values
-    index = torch.arange(values.shape[1], device=values.device)  # (steps,)
-    first = (index - window // 2).clamp_min(0)  # (steps,)
-    behind = (index + window // 2 + 1).clamp_max(values.shape[1])  # (steps,)
-    read = values.masked_fill(~step_mask.unsqueeze(2), 0.0)  # (videos, steps, features)
-    sums = functional.pad(read.cumsum(1), (0, 0, 1, 0))  # (videos, steps + 1, features)
-    counts = functional.pad(step_mask.cumsum(1), (1, 0)).unsqueeze(2)  # (videos, steps + 1, 1)
-    return (sums[:, behind] - sums[:, first]) / (counts[:, behind] - counts[:, first]).clamp_min(1)
+    sums = values.cumsum(-2)  # (..., steps, features)
+    last = sums[..., -1:, :].expand(*sums.shape[:-2], reach, -1)  # (..., reach, features)
+    sums = torch.cat([pad(sums, (0, 0, reach + 1, 0)), last], dim=-2)  # (..., steps + 2 * reach + 1, features)
+    index = torch.arange(steps, device=values.device)  # (steps,)
+    counts = (index + reach + 1).clamp_max(steps) - (index - reach).clamp_min(0)  # (steps,)
+    return (sums[..., 2 * reach + 1 :, :] - sums[..., :steps, :]) / counts.unsqueeze(1)
 
 
-def alike_mean(values: Tensor, features: Tensor, step_mask: Tensor, gain: float) -> Tensor:
+def alike_mean(values: Tensor, features: Tensor, gain: float, anchors: int | None = None) -> Tensor:
     """Mean over all steps of the video, each weighing as much as it looks like the step: non-local means.
 
     Annotators rate what is shown, and what is shown comes back: a score that all appearances share has less noise
     than each alone (Buades, Coll, Morel, CVPR 2005; Wang et al., Non-local Neural Networks, CVPR 2018, equation 3
     without its learned layers). The weights are the softmax of `gain` times the cosine similarity. Time grows with
-    the square of the steps.
+    the steps times those that they are compared with.
 
     Args:
-        values: (items, steps, 1).
-        features: What the steps look like, (videos, steps, features): a video an item, or one that all items share.
-        step_mask: True where a step is real, (items, steps).
+        values: (..., steps).
+        features: What the steps look like, (..., steps, features); its leading axes broadcast with those of `values`.
         gain: How sharp, at least 0; 0 gives every step the mean of the video.
+        anchors: Compare with the means of at most so many equal stretches of the video, not with every step.
 
     Returns:
-        (items, steps, 1).
+        (..., steps).
     """
-    units = functional.normalize(features.detach(), dim=2)  # (videos, steps, features)
-    read = values.masked_fill(~step_mask.unsqueeze(2), 0.0)  # (items, steps, 1)
-    shared = len(features) < len(values)
-    read = read.permute(2, 1, 0) if shared else read  # (videos, steps, columns)
-    rows = [
-        torch.softmax(alike, dim=2) @ read.float()  # (videos, rows, columns)
-        for alike in likeness(units, units, step_mask[: len(features)], gain)
-    ]
-    means = torch.cat(rows, dim=1).to(values)  # (videos, steps, columns)
-    return means.permute(2, 1, 0) if shared else means
+    units = normalize(features.detach(), dim=-1)  # (..., steps, features)
+    others = units  # (..., others, features)
+    if anchors is not None and anchors < values.shape[-1]:
+        others = normalize(_stretches(units.mT, anchors).mT, dim=-1)
+        values = _stretches(values.unsqueeze(-2), anchors).squeeze(-2)  # (..., others)
+    read = values.unsqueeze(-1).float()  # (..., others, 1)
+    rows = [(torch.softmax(alike, dim=-1) @ read).squeeze(-1) for alike in likeness(units, others, gain)]
+    return torch.cat(rows, dim=-1).to(values)  # (..., steps)
 
 
-def likeness(steps: Tensor, others: Tensor, others_mask: Tensor, gain: float) -> Iterator[Tensor]:
+def _stretches(values: Tensor, count: int) -> Tensor:
+    """Means over so many equal stretches of a video, (..., features, steps) to (..., features, count)."""
+    return adaptive_avg_pool1d(values.flatten(0, -3), count).view(*values.shape[:-1], count)
+
+
+def likeness(steps: Tensor, others: Tensor, gain: float) -> Iterator[Tensor]:
     """Cosine similarity of steps with others times a gain, some steps at a time: all pairs do not fit in memory.
 
     Args:
-        steps: Of norm 1, (videos, steps, features).
-        others: Of norm 1, (items, others, features); as many items as videos, or either is 1.
-        others_mask: True where one of the others is real, (items, others); the rest has -infinity.
+        steps: Of norm 1, (..., steps, features).
+        others: Of norm 1, (..., others, features).
         gain: What similarities are multiplied with.
 
     Yields:
-        In order, (items, rows, others) of at most `ROWS_AT_ONCE` rows, 32-bit.
+        In order, (..., rows, others) of at most `ROWS_AT_ONCE` rows, 32-bit.
     """
-    for rows in torch.split(steps, ROWS_AT_ONCE, dim=1):
-        alike = gain * (rows @ others.transpose(1, 2)).float()  # (items, rows, others)
-        yield alike.masked_fill(~others_mask.unsqueeze(1), -torch.inf)
+    for rows in torch.split(steps, ROWS_AT_ONCE, dim=-2):
+        yield gain * (rows @ others.mT).float()
 
 
 def cue_count(windows: Sequence[int], text: bool) -> int:
@@ -83,9 +84,7 @@ def cue_count(windows: Sequence[int], text: bool) -> int:
     return 3 + len(windows) + 2 * text
 
 
-def step_cues(
-    features: Tensor, step_mask: Tensor, text: Tensor | None, text_mask: Tensor, windows: Sequence[int]
-) -> Tensor:
+def step_cues(features: Tensor, text: Tensor | None, windows: Sequence[int]) -> Tensor:
     """What a step is to its video, in a few numbers that a small data set is enough to learn from (ours).
 
     In this order: similarity to the video's mean; position in the video, 0 to 1; distance from the nearer end, up
@@ -93,38 +92,34 @@ def step_cues(
     to a token. Every cue has mean 0 and variance 1 over its video (a constant one is 0).
 
     Args:
-        features: Steps of norm 1, 0 in the padding, (videos, steps, features).
-        step_mask: True where a step is real, (videos, steps).
-        text: Tokens of norm 1 from the same encoder, 0 in the padding, (items, tokens, features); as many items as
-            videos, or any number that share one video. None where steps and text cannot be compared.
-        text_mask: True where a token is real, (items, tokens).
+        features: Steps of norm 1, (..., steps, features).
+        text: Tokens of norm 1 from the same encoder, (..., tokens, features); `tokens` may be 0. None where steps and
+            text cannot be compared.
         windows: Sizes in steps, odd, of the surroundings to compare with.
 
     Returns:
-        (items, steps, cues), 0 in the padding; one item a video without text.
+        (..., steps, cues), with the leading axes of both.
     """
-    count = step_mask.sum(1, keepdim=True).clamp_min(1)  # (videos, 1)
-    position = (torch.arange(features.shape[1], device=features.device) + 0.5) / count  # (videos, steps)
-    mean = features.sum(1) / count  # (videos, features)
-    cues = [torch.einsum("vsf,vf->vs", features, mean), position, torch.minimum(position, 1 - position).clamp_max(0.15)]
+    steps = features.shape[-2]
+    position = (torch.arange(steps, device=features.device) + 0.5) / steps  # (steps,)
+    cues = [
+        (features @ features.mean(-2).unsqueeze(-1)).squeeze(-1),  # (..., steps)
+        position.to(features),
+        torch.minimum(position, 1 - position).clamp_max(0.15).to(features),
+    ]
     for window in windows:
-        around = functional.normalize(window_mean(features, step_mask, window), dim=2)
-        cues.append((features * around).sum(2))  # (videos, steps)
+        around = window_mean(features, window)  # (..., steps, features)
+        cues.append((features * around).sum(-1) / around.norm(dim=-1).clamp_min(1e-12))
     if text is not None:
-        unread = ~text_mask.unsqueeze(1)  # (items, 1, tokens)
-        match = features @ text.transpose(1, 2)  # (items, steps, tokens)
-        # One column of -1, the lowest similarity, keeps the maximum defined for an item without text.
-        best = functional.pad(match.masked_fill(unread, -1.0), (0, 1), value=-1.0).amax(2)  # (items, steps)
-        cues += [best, match.sum(2) / text_mask.sum(1, keepdim=True).clamp_min(1)]
-    items = len(text) if text is not None else len(features)
-    stacked = torch.stack([cue.expand(items, -1) for cue in cues], dim=2)  # (items, steps, cues)
-    real = step_mask.unsqueeze(2)  # (videos, steps, 1)
-    centred = (stacked - (stacked * real).sum(1, keepdim=True) / count.unsqueeze(2)) * real
-    variance = centred.square().sum(1, keepdim=True) / count.unsqueeze(2)  # (items, 1, cues)
-    return centred / (variance + 1e-6).sqrt()
+        text = text if text.shape[-2] else pad(text, (0, 0, 0, 1))  # without text both similarities are constant
+        match = features @ text.mT  # (..., steps, tokens)
+        cues += [match.amax(-1), match.mean(-1)]
+    stacked = torch.stack(torch.broadcast_tensors(*cues), dim=-1)  # (..., steps, cues)
+    variance, mean = torch.var_mean(stacked, dim=-2, correction=0, keepdim=True)  # (..., 1, cues)
+    return (stacked - mean) / (variance + 1e-6).sqrt()
 
 
-def prefer_peaks(logits: Tensor, step_mask: Tensor, window: int) -> Tensor:
+def prefer_peaks(logits: Tensor, window: int) -> Tensor:
     """Let every step that is the best of its surroundings stand above every step that is not (ours).
 
     Temporal non-maximum suppression, as of key points and boxes: where a summary takes the best steps wherever they
@@ -132,21 +127,14 @@ def prefer_peaks(logits: Tensor, step_mask: Tensor, window: int) -> Tensor:
     each group in its old order.
 
     Args:
-        logits: Importance of each step before the sigmoid, (items, steps).
-        step_mask: True where a step is real, (items, steps).
+        logits: Importance of each step before the sigmoid, (..., steps).
         window: Size of the surroundings in steps, odd.
 
     Returns:
-        (items, steps); `logits` themselves for a window of 1.
+        (..., steps); `logits` themselves for a window of 1.
     """
     if window == 1:
         return logits
-    real = logits.masked_fill(~step_mask, -torch.inf)  # (items, steps)
-    best = functional.max_pool1d(real.unsqueeze(1), window, stride=1, padding=window // 2).squeeze(1)  # (items, steps)
-    moved = (torch.sigmoid(logits) + (real >= best).to(logits)) / 2  # (items, steps)
+    best = max_pool1d(logits.reshape(-1, 1, logits.shape[-1]), window, stride=1, padding=window // 2).view_as(logits)
+    moved = (torch.sigmoid(logits) + (logits >= best).to(logits)) / 2  # (..., steps)
     return torch.logit(moved, eps=1e-7)
-
-
-def unit(tokens: Tensor, mask: Tensor) -> Tensor:
-    """Tokens of norm 1, 0 in the padding whatever stood there, (videos, tokens, features)."""
-    return functional.normalize(tokens.masked_fill(~mask.unsqueeze(2), 0.0), dim=2)

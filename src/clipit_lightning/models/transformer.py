@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 
 from clipit_lightning.models.attention import MultiHeadAttention, sinusoidal_positions
+from clipit_lightning.models.dropout import Dropout
+from clipit_lightning.models.windows import LONGEST, in_windows
 
 
 class FrameScoringTransformer(nn.Module):
@@ -10,10 +12,22 @@ class FrameScoringTransformer(nn.Module):
 
     The decoder's input are the attended steps, as the encoder's. Either may have no layer; without a decoder the
     encoder's output is returned. `dropout` is the probability of dropping a feature of what any layer adds.
+
+    Time grows with the square of the steps. So, when it does not train, a video of more than ``LONGEST`` steps is
+    scored in windows that overlap (see ``in_windows``), each like a video of its own, unless `exact`.
     """
 
-    def __init__(self, width: int, heads: int, encoder_layers: int, decoder_layers: int, dropout: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        dropout: float,
+        exact: bool = False,
+    ) -> None:
         super().__init__()
+        self.exact = exact
         self.encoder = nn.ModuleList(TransformerLayer(width, heads, dropout) for _ in range(encoder_layers))
         self.encoder_norm = nn.LayerNorm(width)
         self.decoder = nn.ModuleList(
@@ -21,20 +35,24 @@ class FrameScoringTransformer(nn.Module):
         )
         self.decoder_norm = nn.LayerNorm(width)
 
-    def forward(self, attended: Tensor, step_mask: Tensor) -> Tensor:
-        """Let the attended steps of every item, (items, steps, width), look at each other; of the same shape."""
-        _, count, width = attended.shape
-        placed = attended + sinusoidal_positions(count, width, attended.device)  # (items, steps, width)
-        memory: Tensor = placed  # (items, steps, width)
+    def forward(self, attended: Tensor) -> Tensor:
+        """Let the attended steps, (..., steps, width), look at each other; of the same shape."""
+        if attended.shape[-2] > LONGEST and not self.training and not self.exact:
+            return in_windows(self._decoded, attended)
+        return self._decoded(attended)
+
+    def _decoded(self, attended: Tensor) -> Tensor:
+        placed = attended + sinusoidal_positions(*attended.shape[-2:], attended.device)  # (..., steps, width)
+        memory: Tensor = placed  # (..., steps, width)
         for layer in self.encoder:
-            memory = layer(memory, step_mask)  # (items, steps, width)
-        memory = self.encoder_norm(memory)  # (items, steps, width)
+            memory = layer(memory)
+        memory = self.encoder_norm(memory)
         if len(self.decoder) == 0:
             return memory
-        decoded: Tensor = placed  # (items, steps, width)
+        decoded: Tensor = placed  # (..., steps, width)
         for layer in self.decoder:
-            decoded = layer(decoded, step_mask, memory)  # (items, steps, width)
-        normed: Tensor = self.decoder_norm(decoded)  # (items, steps, width)
+            decoded = layer(decoded, memory)
+        normed: Tensor = self.decoder_norm(decoded)  # (..., steps, width)
         return normed
 
 
@@ -53,18 +71,17 @@ class TransformerLayer(nn.Module):
         self.feedforward = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
-    def forward(self, steps: Tensor, step_mask: Tensor, memory: Tensor | None = None) -> Tensor:
+    def forward(self, steps: Tensor, memory: Tensor | None = None) -> Tensor:
         """Let the steps of a video look at each other, and at the encoder's.
 
         No causal mask: a summary may depend on what comes later. Steps, memory (the encoder's output) and the result
-        are (videos, steps, width).
+        are (..., steps, width).
         """
-        normed = self.self_norm(steps)  # (videos, steps, width)
-        steps = steps + self.dropout(self.self_attention(normed, normed, step_mask))  # (videos, steps, width)
+        normed = self.self_norm(steps)  # (..., steps, width)
+        steps = steps + self.dropout(self.self_attention(normed, normed))
         if self.memory_attention is not None and self.memory_norm is not None and memory is not None:
-            seen = self.memory_attention(self.memory_norm(steps), memory, step_mask)  # (videos, steps, width)
-            steps = steps + self.dropout(seen)  # (videos, steps, width)
-        layered: Tensor = steps + self.dropout(self.feedforward(steps))  # (videos, steps, width)
+            steps = steps + self.dropout(self.memory_attention(self.memory_norm(steps), memory))
+        layered: Tensor = steps + self.dropout(self.feedforward(steps))  # (..., steps, width)
         return layered

@@ -1,8 +1,9 @@
 """VASNet: soft self-attention over the whole video, then a regressor of two layers."""
 
 from torch import Tensor, nn
-from torch.nn import functional
 
+from clipit_lightning.models.attention import MultiHeadAttention
+from clipit_lightning.models.dropout import Dropout
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
 
 SCALE = 0.06
@@ -17,17 +18,17 @@ class Regressor(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.hidden = nn.Linear(width, width)
         self.hidden_norm = nn.LayerNorm(width, eps=1e-6)
         self.score_head = nn.Linear(width, 1)
 
     def forward(self, attended: Tensor) -> Tensor:
-        """Logits, (videos, steps), of attended steps, (videos, steps, width)."""
-        normed = self.norm(self.dropout(attended))  # (videos, steps, width)
-        hidden = self.hidden_norm(self.dropout(self.hidden(normed).relu()))  # (videos, steps, width)
-        logits: Tensor = self.score_head(hidden).squeeze(2)  # (videos, steps)
+        """Logits, (..., steps), of attended steps, (..., steps, width)."""
+        normed = self.norm(self.dropout(attended))  # (..., steps, width)
+        hidden = self.hidden_norm(self.dropout(self.hidden(normed).relu()))  # (..., steps, width)
+        logits: Tensor = self.score_head(hidden).squeeze(-1)  # (..., steps)
         return logits
 
 
@@ -46,24 +47,9 @@ class VasNetScorer(Scorer):
 
     def __init__(self, feature_dim: int, text_dim: int, dropout: float = 0.5) -> None:
         super().__init__()
-        self.dropout = dropout
-        self.query = nn.Linear(feature_dim, feature_dim, bias=False)
-        self.key = nn.Linear(feature_dim, feature_dim, bias=False)
-        self.value = nn.Linear(feature_dim, feature_dim, bias=False)
-        self.merge = nn.Linear(feature_dim, feature_dim, bias=False)
+        self.attention = MultiHeadAttention(feature_dim, heads=1, bias=False, dropout=dropout, scale=SCALE)
         self.regressor = Regressor(feature_dim, dropout)
 
-    def forward(self, features: Tensor, step_mask: Tensor, text: Tensor, text_mask: Tensor) -> ScorerOutput:
+    def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
         """Score every step by itself and by what the video shows elsewhere."""
-        own = step_mask[: len(features)]  # (videos, steps)
-        steps = features.masked_fill(~own.unsqueeze(2), 0.0)  # (videos, steps, features)
-        context = functional.scaled_dot_product_attention(
-            self.query(steps),
-            self.key(steps),
-            self.value(steps),
-            attn_mask=own.unsqueeze(1),
-            dropout_p=self.dropout if self.training else 0.0,
-            scale=SCALE,
-        )  # (videos, steps, features)
-        logits = self.regressor(self.merge(context) + steps)  # (videos, steps)
-        return ScorerOutput(logits.expand(step_mask.shape).masked_fill(~step_mask, 0.0), None)
+        return ScorerOutput(self.regressor(self.attention(features, features) + features))

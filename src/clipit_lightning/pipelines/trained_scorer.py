@@ -105,10 +105,9 @@ class TrainedRun:
         if tokens.shape[1] != self.text_dim:
             raise UserError(f"{self.path}: was trained on {self.text_dim} features a text, not on {tokens.shape[1]}")
         steps = torch.from_numpy(features)  # (steps, features)
-        step_mask, text_mask = (torch.ones(1, len(row), dtype=torch.bool) for row in (steps, tokens))
         with torch.inference_mode():
-            outputs = [scorer(steps[None], step_mask, tokens[None], text_mask) for scorer in self.scorers.values()]
-        scores: Row = np.mean([output.scores[0].double().numpy() for output in outputs], axis=0)  # (steps,)
+            of_folds = [scorer(steps, tokens).scores.double().numpy() for scorer in self.scorers.values()]
+        scores: Row = np.mean(of_folds, axis=0)  # (steps,)
         if not np.isfinite(scores).all():
             raise UserError(f"{self.path}: gives scores that are not finite; train it anew")
         return scores

@@ -47,7 +47,7 @@ def datamodule(config: Config) -> SummarizationDataModule:
         "root": data.root or DEFAULT_ROOT,
         "seed": config.seed,
         "validate_on_test": config.selection == "best-on-test",
-        **{name: getattr(data, name) for name in ("family", "batch_size", "workers")},
+        **{name: getattr(data, name) for name in ("family", "batch_size", "crop", "workers")},
     }
     if has_queries(data.dataset):
         return QueryDataModule(data.dataset, sentence=data.sentence, language=data.captions > 0, **common)
@@ -76,7 +76,6 @@ def task(config: Config, feature_dim: int, text_dim: int) -> SummarizationTask:
         lr=config.optim.lr,
         weight_decay=config.optim.weight_decay,
         warmup=config.optim.warmup,
-        crop=config.data.crop,
         seed=config.seed,
     )
 

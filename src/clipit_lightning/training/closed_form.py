@@ -13,7 +13,7 @@ from torch import Tensor
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.batches import Batch, collate
+from clipit_lightning.data.batches import Batch, Part, Stack
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.models.ridge import RidgeScorer
@@ -82,32 +82,28 @@ def validate(task: SummarizationTask, datamodule: SummarizationDataModule, devic
 
 def training_batches(datamodule: SummarizationDataModule) -> Iterator[Batch]:
     """The training items of the fold, whole on every process: one batch a video, with all its queries."""
-    fold = datamodule.folds[datamodule.fold]
-    numbers = datamodule.numbers(fold.train + fold.validation if datamodule.validate_on_test else fold.train)
-    for _, group in groupby(numbers, lambda number: datamodule.ids[number].split("/")[:2]):
-        items = [(number, datamodule.item(number)) for number in group]
-        yield collate(items, datamodule.text, datamodule.text_dim)
+    for _, group in groupby(datamodule.training_numbers, lambda number: datamodule.ids[number].split("/")[:2]):
+        yield datamodule.batch(Part(list(group)))
 
 
 def second_moments(scorer: RidgeScorer, batches: Iterable[Batch]) -> Tensor:
-    """Sums over all real steps of all items of the products of every two of: a step's inputs, its target, and 1.
+    """Sums over all steps of all items of the products of every two of: a step's inputs, its target, and 1.
 
     The target is the importance, with mean 0 and variance 1 over each item, so that no item weighs more than another.
     Features that items share are multiplied with each other once. Symmetric, 64-bit, (inputs + 2, inputs + 2).
     """
-    return cast(Tensor, sum(_second_moments(scorer, batch) for batch in batches))
+    return cast(Tensor, sum(_second_moments(scorer, stack) for batch in batches for stack in batch.stacks))
 
 
-def _second_moments(scorer: RidgeScorer, batch: Batch) -> Tensor:
-    features, cues = scorer.inputs(batch.features, batch.step_mask, batch.text, batch.text_mask)
-    target = standardized(batch.importance, batch.step_mask).unsqueeze(2)  # (items, steps, 1)
+def _second_moments(scorer: RidgeScorer, stack: Stack) -> Tensor:
+    features, cues = scorer.inputs(stack.features, stack.text)
+    target = standardized(stack.importance).unsqueeze(2)  # (items, steps, 1)
     own = torch.cat([cues.expand(len(target), -1, -1), target, torch.ones_like(target)], dim=2)
-    real = batch.step_mask[: len(features)]  # (videos, steps)
-    shared = features[real].double()  # (real steps, inputs of features)
-    copies = len(target) // len(features)
-    apart = own.reshape(copies, *real.shape, -1)[:, real].double()  # (copies, real steps, cues + 2)
+    copies = len(target) // len(features)  # items that share a video
+    shared = features.flatten(0, 1).double()  # (videos * steps, inputs of features)
+    apart = own.reshape(copies, len(shared), -1).double()  # (copies, videos * steps, cues + 2)
     across = shared.T @ apart.sum(0)  # (inputs of features, cues + 2)
-    rows = apart.flatten(0, 1)  # (copies * real steps, cues + 2)
+    rows = apart.flatten(0, 1)  # (items * steps, cues + 2)
     top = torch.cat([copies * (shared.T @ shared), across], dim=1)
     return torch.cat([top, torch.cat([across.T, rows.T @ rows], dim=1)])  # (inputs + 2, inputs + 2)
 
@@ -136,10 +132,8 @@ def solve(sums: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     return weights, mean_target - mean @ weights
 
 
-def standardized(importance: Tensor, step_mask: Tensor) -> Tensor:
-    """Mean 0 and variance 1 over the real steps of each item, (items, steps); 0 in the padding and where constant."""
-    count = step_mask.sum(1, keepdim=True)  # (items, 1)
-    mean = importance.masked_fill(~step_mask, 0.0).sum(1, keepdim=True) / count  # (items, 1)
-    centred = (importance - mean).masked_fill(~step_mask, 0.0)  # (items, steps)
-    spread = (centred.square().sum(1, keepdim=True) / count).sqrt()  # (items, 1)
+def standardized(importance: Tensor) -> Tensor:
+    """Mean 0 and variance 1 over the steps of each item, (items, steps); 0 where constant."""
+    centred = importance - importance.mean(1, keepdim=True)  # (items, steps)
+    spread = centred.square().mean(1, keepdim=True).sqrt()  # (items, 1)
     return torch.where(spread > 1e-6, centred / spread.clamp_min(1e-6), 0.0)

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from clipit_lightning.core.errors import LoggedElsewhereError, UserError
-from clipit_lightning.data.batches import Batch, crop
+from clipit_lightning.data.batches import Batch, Stack
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.metrics import Measures
 from clipit_lightning.evaluation.statistics import means
@@ -37,21 +37,35 @@ class SummarizationTask(L.LightningModule):
         lr: float,
         weight_decay: float,
         warmup: float,
-        crop: int,
         seed: int,
     ) -> None:
         super().__init__()
         self.scorer, self.recipe, self.loss, self.measures = scorer, recipe, loss, measures
-        self.lr, self.weight_decay, self.warmup, self.crop, self.seed = lr, weight_decay, warmup, crop, seed
+        self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
         self.validation: dict[str, float] = {}
         """Means over the validation part after the last epoch; every checkpoint has those of its epoch."""
         self.scores: dict[str, list[float]] = {}
         """Step scores of the items of the last test, by id."""
 
-    def forward(self, batch: Batch) -> ScorerOutput:
-        """Score the steps of a batch."""
-        output: ScorerOutput = self.scorer(batch.features, batch.step_mask, batch.text, batch.text_mask)
-        return output
+    def forward(self, stack: Stack) -> ScorerOutput:
+        """Score the steps of a stack; logits are (items, steps), also of a scorer that reads no text.
+
+        Raises:
+            UserError: The scorer gives another number of logits than there are steps.
+        """
+        output: ScorerOutput = self.scorer(stack.features, stack.text)
+        given, steps = output.logits.shape[-1], stack.features.shape[1]
+        if given != steps:
+            raise UserError(f"model.name: {type(self.scorer).__name__} gives {given} logits for {steps} steps")
+        return output._replace(logits=output.logits.expand(len(stack.number), -1))
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Losses of a batch by name, with ``total``, each the mean over its items, ()."""
+        rows = []
+        for stack in batch.stacks:
+            terms = self.loss(self(stack), stack.features, stack.text, stack.keyframes, stack.importance)
+            rows.append(torch.stack(list(terms.values())) * (len(stack.number) / batch.n_items))  # (terms,)
+        return dict(zip(terms, torch.stack(rows).sum(0), strict=True))
 
     def on_train_epoch_start(self) -> None:
         """Make chance follow from the seed, the epoch and the rank alone."""
@@ -71,10 +85,7 @@ class SummarizationTask(L.LightningModule):
         Raises:
             UserError: The loss is not finite; the message names the items and the step.
         """
-        batch = crop(batch, self.crop) if self.crop else batch
-        terms: dict[str, Tensor] = self.loss(
-            self(batch), batch.features, batch.step_mask, batch.keyframes, batch.importance, batch.text, batch.text_mask
-        )
+        terms = self.losses(batch)
         values, items = self._over_ranks(torch.stack([term.detach() for term in terms.values()]), batch)
         if not torch.isfinite(values).all():
             self._stop_not_finite(batch)
@@ -85,7 +96,7 @@ class SummarizationTask(L.LightningModule):
 
     def _over_ranks(self, terms: Tensor, batch: Batch) -> tuple[Tensor, int]:
         """The losses of the whole batch, (terms,), and its number of items."""
-        items = len(batch.number)
+        items = batch.n_items
         if self.trainer.world_size == 1:
             return terms, items
         own = torch.cat([terms * batch.share, terms.new_tensor([items if batch.share else 0])])  # (terms + 1,)
@@ -94,7 +105,9 @@ class SummarizationTask(L.LightningModule):
 
     def _stop_not_finite(self, batch: Batch) -> None:
         """Stop, on every rank: the others would wait for one that stopped."""
-        names = self._of_all_ranks([self.items.ids[number] for number in batch.number.tolist()])
+        names = self._of_all_ranks(
+            [self.items.ids[number] for stack in batch.stacks for number in stack.number.tolist()]
+        )
         items = ", ".join(dict.fromkeys(name for of_rank in names for name in of_rank))
         kind = UserError if self.global_rank == 0 else LoggedElsewhereError
         raise kind(f"the loss is not finite at step {self.global_step} ({items}); lower optim.lr")
@@ -122,12 +135,13 @@ class SummarizationTask(L.LightningModule):
 
     def measure(self, batch: Batch, items: SummarizationDataModule) -> dict[str, Any]:
         """Score and measure the items of a batch; returns their scores by id, (steps,)."""
-        scores = self(batch).scores.float().cpu().numpy()  # (items, steps)
         measured = {}
-        for number, row in zip(batch.number.tolist(), scores, strict=True):
-            item = items.item(number)
-            measured[item.id] = row[: item.n_steps]  # (steps,)
-            self.measures.update(number, item, measured[item.id])
+        for stack in batch.stacks:
+            scores = self(stack).scores.float().cpu().numpy()  # (items, steps)
+            for number, row in zip(stack.number.tolist(), scores, strict=True):
+                item = items.item(number)
+                measured[item.id] = row  # (steps,)
+                self.measures.update(number, item, row)
         return measured
 
     def on_validation_epoch_start(self) -> None:
@@ -174,7 +188,9 @@ class SummarizationTask(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW; the rate rises linearly, then falls as a cosine, by steps."""
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        # One kernel for all weights: on a CPU a fifth of the time. Lightning cannot clip what it scales itself.
+        fused = self.trainer.precision != "16-mixed"
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=fused)
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         factor = lambda step: rate_factor(step, steps, self.warmup)  # noqa: E731 - captures the number of steps
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
