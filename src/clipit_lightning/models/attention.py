@@ -69,22 +69,25 @@ class MultiHeadAttention(nn.Module):
         """
         if keys.shape[-2] == 0:  # a zero takes the way of a key, and counts 0: every parameter keeps a gradient
             return 0.0 * self(queries, functional.pad(keys, (0, 0, 0, 1)))
-        leading = torch.broadcast_shapes(queries.shape[:-2], keys.shape[:-2])
+        query, key, value = self.query(queries), self.key(keys), self.value(keys)
+        if queries.shape[:-2] != keys.shape[:-2]:
+            leading = torch.broadcast_shapes(queries.shape[:-2], keys.shape[:-2])
+            query, key, value = (tokens.expand(*leading, -1, -1) for tokens in (query, key, value))
         mixed = functional.scaled_dot_product_attention(
-            self._split(self.query(queries), leading),
-            self._split(self.key(keys), leading),
-            self._split(self.value(keys), leading),
+            self._split(query),
+            self._split(key),
+            self._split(value),
             attn_mask=energies,
             dropout_p=self.dropout if self.training else 0.0,
             scale=self.scale,
         )  # (items, heads, queries, head size)
-        merged: Tensor = self.merge(mixed.transpose(1, 2).flatten(2))  # (items, queries, width)
-        return merged.view(*leading, *merged.shape[1:])
+        merged: Tensor = self.merge(mixed.transpose(1, 2).reshape(query.shape))  # (..., queries, width)
+        return merged
 
-    def _split(self, tokens: Tensor, leading: torch.Size) -> Tensor:
-        """Heads apart, (items, heads, tokens, head size): of four axes always, as PyTorch's fast attention needs."""
-        split = tokens.unflatten(-1, (self.heads, -1)).expand(*leading, -1, -1, -1)
-        return split.reshape(-1, *split.shape[-3:]).transpose(1, 2)
+    def _split(self, tokens: Tensor) -> Tensor:
+        """Heads apart, (items, heads, tokens, head size): four axes always, as PyTorch's fast attention needs."""
+        count, inside = tokens.shape[-2:]
+        return tokens.reshape(-1, count, self.heads, inside // self.heads).transpose(1, 2)
 
 
 class LanguageGuidedAttention(nn.Module):

@@ -91,7 +91,8 @@ def reconstruction_loss(reconstruction: Tensor, features: Tensor, scores: Tensor
     Returns:
         Mean over videos; 1 is the loss of a reconstruction of zeros when all steps have the same score, ().
     """
-    errors = vector_norm(reconstruction - features, dim=-1).square()  # (..., steps)
+    target = features.expand_as(reconstruction)
+    errors = functional.mse_loss(reconstruction, target, reduction="none").sum(-1)  # (..., steps)
     energy = vector_norm(features, dim=-1).square().mean(-1).clamp_min(1e-12)  # (...)
     return ((_shares(scores) * errors).sum(-1) / energy).mean()
 
