@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1, help="threads of a process (default: 1)")
     parser.add_argument("--against", type=Path, help="another checkout, whose default run is timed in turn")
     parser.add_argument("--csv", type=Path, help="append the rows to this file")
-    chosen = parser.parse_args()
+    chosen = parser.parse_intermixed_args()  # words may stand on both sides of an option
     if chosen.list:
         print(*(f"{name:12} {(about or '').splitlines()[0]}" for name, about in abouts.items()), sep="\n")
         return 0

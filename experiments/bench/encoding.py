@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ def noise(height: int, width: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (FRAMES, height, width, 3), dtype=np.uint8)
 
 
-def alone(model: nn.Module, encoder: Encoder, frames: NDArray[np.uint8]) -> Call:
+def alone(model: Any, encoder: Encoder, frames: NDArray[np.uint8]) -> Call:  # noqa: ANN401
     """A call of the library's own model on frames that are preprocessed before; features, (frames, features)."""
     pixels = normalise(fit(frames, encoder.preprocessing), encoder.preprocessing)  # (frames, 3, 224, 224)
     encode = getattr(model.eval(), "encode_image", None) or model.get_image_features
@@ -56,7 +57,7 @@ def alone(model: nn.Module, encoder: Encoder, frames: NDArray[np.uint8]) -> Call
     return run
 
 
-def open_clip_model(path: Path) -> tuple[str, nn.Module]:
+def open_clip_model(path: Path) -> tuple[str, Any]:
     """Name of an encoder of open_clip, and its model."""
     import open_clip  # type: ignore[import-untyped]
 
@@ -65,7 +66,7 @@ def open_clip_model(path: Path) -> tuple[str, nn.Module]:
     return f"open_clip:ViT-B-32/{path}", model
 
 
-def transformers_model(folder: Path) -> tuple[str, nn.Module]:
+def transformers_model(folder: Path) -> tuple[str, Any]:
     """Name of an encoder of transformers, and its model."""
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 

@@ -16,7 +16,7 @@ from clipit_lightning.evaluation.floors import random_draws
 from clipit_lightning.evaluation.matching import QueryRules, measure_query, query_drops
 from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules, correlate, measure, references
 from clipit_lightning.summary.key_shots import frame_scores
-from experiments.bench.runner import Options, Table
+from experiments.bench.runner import Call, Options, Table
 from experiments.bench.usual import USUAL_METRICS, usual_metrics
 
 LONG_FRAMES, LONG_STEPS, LONG_SHOTS, ANNOTATORS = 1_000_000, 72_000, 6_700, 20
@@ -53,7 +53,7 @@ def scipy_loop(video: Video, judged: NDArray[np.float64], rule: str) -> NDArray[
     """Means of both correlations over the references, one scipy call each, (2,)."""
     rows = references(video, rule).astype(np.float64)
     both = [(stats.kendalltau(judged, row)[0], stats.spearmanr(judged, row)[0]) for row in rows]
-    return np.mean(both, axis=0)
+    return np.asarray(np.mean(both, axis=0))
 
 
 def on_queries(videos: list[QueryVideo], rng: np.random.Generator) -> Iterator[Table]:
@@ -86,7 +86,7 @@ def on_ten_hours(rng: np.random.Generator) -> Iterator[Table]:
         "summary": summary.astype(np.float64),
     }
     for name, rule in CORRELATION_RULES.items():
-        variants = {
+        variants: dict[str, Call] = {
             "ours": partial(correlate, video, scores, summary, name),
             "scipy, a loop over references": partial(scipy_loop, video, judged[rule.compares], name),
         }

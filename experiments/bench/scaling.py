@@ -18,7 +18,7 @@ def tables(options: Options) -> Iterator[Table]:
     """All ways of one configuration."""
     with TemporaryDirectory() as folder:
         variants = {
-            name: train(options, Path(folder) / str(number), *words, threads=options.threads)
+            name: train(options, Path(folder) / str(number), "trainer.accelerator=cpu", *words, threads=options.threads)
             for number, (name, words) in enumerate(WAYS.items())
         }
         yield Table(f"processes of clipit train {CONFIG}", variants, warm=False)

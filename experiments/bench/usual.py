@@ -155,7 +155,7 @@ def usual_knapsack(values: Sequence[float], weights: Sequence[int], capacity: in
     return chosen
 
 
-def usual_metrics(video: Video, scores: NDArray[np.float32]) -> dict[str, float]:
+def usual_metrics(video: Video, scores: NDArray[np.floating]) -> dict[str, float]:
     """Mean F1, tau and rho over the annotators of one video, from its step scores, (steps,)."""
     frames = np.zeros(video.n_frames)
     ends = [*video.picks[1:], video.n_frames]

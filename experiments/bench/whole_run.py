@@ -23,7 +23,7 @@ def tables(options: Options) -> Iterator[Table]:
 
 def train(options: Options, folder: Path, *words: str, tree: Path = REPOSITORY, threads: int | None = None) -> Call:
     """A call that trains and tests all folds anew, and returns nothing."""
-    given = [f"data.root={options.root}", "trainer.accelerator=cpu", *options.words, *words]
+    given = [f"data.root={options.root}", *options.words, *words]
     numbers = count()
 
     def run() -> None:
