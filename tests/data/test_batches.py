@@ -1,18 +1,16 @@
-from dataclasses import replace
-from functools import partial
-
 import numpy as np
 import pytest
+import torch
 
-from clipit_lightning.data.batches import caption_tokens, collate, random_window, spread
-from clipit_lightning.data.store import Store
-
-CAPTIONS = partial(caption_tokens, captions=4)
+from clipit_lightning.data.batches import Part, collate, random_window, spread
+from clipit_lightning.data.datamodules import QFVSDataModule, TVSumDataModule
 
 
 @pytest.fixture
-def videos(stores):
-    return Store(stores / "tvsum.h5").read(["video_1", "video_2", "video_3"])
+def module(stores):
+    made = TVSumDataModule(root=str(stores), captions=4, crop=13)
+    made.setup()
+    return made
 
 
 def test_captions_are_spread_over_the_video_and_kept_apart():
@@ -22,47 +20,42 @@ def test_captions_are_spread_over_the_video_and_kept_apart():
     assert spread(5, 0) == []
 
 
-def test_items_of_one_size_are_stacked_and_others_are_not_copied(videos):
-    first, other = next((one, two) for one in videos for two in videos if one.n_steps != two.n_steps)
-    twin = replace(first, key="twin", features=-first.features)
-    batch = collate([(5, first), (2, other), (7, twin)], CAPTIONS, text_dim=8, share=0.5)
-    together, alone = batch.stacks
-    assert batch.n_items == 3
-    assert (together.number.tolist(), alone.number.tolist(), float(batch.share)) == ([5, 7], [2], 0.5)
-    assert np.shares_memory(alone.features.numpy(), other.features)
-    for stack, members in ((together, [first, twin]), (alone, [other])):
-        np.testing.assert_array_equal(stack.features, [video.features for video in members])
-        np.testing.assert_array_equal(stack.text, [CAPTIONS(video) for video in members])
-        np.testing.assert_array_equal(stack.importance, [video.gtscore for video in members])
-        np.testing.assert_array_equal(stack.keyframes, [video.gtsummary for video in members])
+def test_items_of_one_size_are_stacked_and_others_are_not_copied(module):
+    alone = [module.batch(Part([number])).stacks[0] for number in range(2)]
+    assert alone[0].features.shape != alone[1].features.shape
+    twin = alone[0]._replace(number=torch.tensor([7]), features=-alone[0].features)
+    without_text = twin._replace(text=twin.text[:, :0])
+    batch = collate([*alone, twin, without_text], share=0.5)
+    together, other, last = batch.stacks
+    assert (batch.n_items, float(batch.share)) == (4, 0.5)
+    assert other is alone[1]
+    assert last is without_text
+    assert np.shares_memory(other.features.numpy(), module.item(1).features)
+    for values, one, two in zip(together, alone[0], twin, strict=True):
+        assert torch.equal(values, torch.cat([one, two]))
 
 
-def test_items_without_text_have_no_tokens_and_stand_apart(videos):
-    batch = collate([(0, videos[0]), (1, replace(videos[0], caption_features=None))], CAPTIONS, text_dim=8)
-    assert [stack.text.shape[1] for stack in batch.stacks] == [4, 0]
-
-
-def test_windows_move_over_longer_videos_and_cut_all_that_is_of_a_step(videos):
-    steps = min(video.n_steps for video in videos) + 1
+def test_windows_move_over_longer_videos_and_cut_all_that_is_of_a_step(module):
     for epoch in range(3):
-        window = partial(random_window, steps=steps, seed=0, epoch=epoch)
-        for stack in collate(list(enumerate(videos)), CAPTIONS, text_dim=8, window=window).stacks:
+        for stack in module.batch(Part([0, 1, 2, 3], epoch=epoch)).stacks:
             for row, number in enumerate(stack.number.tolist()):
-                video, cut = videos[number], window(videos[number])
-                assert stack.features.shape[1] == min(steps, video.n_steps)
+                video = module.item(number)
+                cut = random_window(video, 13, module.seed, epoch)
+                assert stack.features.shape[1] == min(13, video.n_steps)
                 np.testing.assert_array_equal(stack.features[row], video.features[cut])
                 np.testing.assert_array_equal(stack.importance[row], video.gtscore[cut])
                 np.testing.assert_array_equal(stack.keyframes[row], video.gtsummary[cut])
-    longest = max(videos, key=lambda video: video.n_steps)
-    starts = {random_window(longest, steps, 0, epoch).start for epoch in range(300)}
-    assert starts == set(range(longest.n_steps - steps + 1))
-    assert random_window(longest, 0, 0, 0) == slice(None)
+    longest = max((module.item(number) for number in range(4)), key=lambda item: item.n_steps)
+    starts = {random_window(longest, 13, 0, epoch).start for epoch in range(300)}
+    assert starts == set(range(longest.n_steps - 12))
+    assert random_window(longest, 0, 0, 0) == random_window(longest, longest.n_steps, 0, 0) == slice(None)
 
 
-def test_items_of_one_video_share_the_window_and_stand_in_the_stack_once(stores):
-    video = Store(stores / "qfvs.h5").read_queries()[0]
-    window = partial(random_window, steps=5, seed=0, epoch=3)
-    items = list(enumerate(video.items()))
-    (stack,) = collate(items, lambda item: item.text(), text_dim=12, window=window).stacks
+def test_queries_of_one_video_share_the_window_and_features_stand_once(stores):
+    module = QFVSDataModule(root=str(stores), crop=5)
+    module.setup()
+    numbers = [number for number, name in enumerate(module.ids) if name.startswith("qfvs/P01/")]
+    (stack,) = module.batch(Part(numbers, epoch=3)).stacks
     assert stack.features.shape == (1, 5, 12)
-    np.testing.assert_array_equal(stack.keyframes, video.oracle[:, window(items[0][1])])
+    item = module.item(numbers[0])
+    np.testing.assert_array_equal(stack.keyframes, item.video.oracle[:, random_window(item, 5, 0, 3)])

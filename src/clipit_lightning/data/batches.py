@@ -20,10 +20,6 @@ from clipit_lightning.data.video import Video
 
 Item = Video | QueryItem
 """What is scored at once: a video, or a video with a query."""
-Text = Callable[[Item], NDArray[np.float32] | None]
-"""Gives the text tokens of an item, (tokens, features); None where it has none."""
-Window = Callable[[Item], slice]
-"""Gives the steps of an item that are read."""
 
 
 class Stack(NamedTuple):
@@ -64,31 +60,16 @@ def spread(available: int, wanted: int) -> list[int]:
     return [round(position) for position in np.linspace(0, available - 1, min(available, wanted))]
 
 
-def collate(
-    items: Sequence[tuple[int, Item]], text: Text, text_dim: int, share: float = 1.0, window: Window | None = None
-) -> Batch:
-    """Stack numbered items by size. Features that all items of a stack share, as queries of one video do, stand once.
-
-    ``text`` gives the text tokens of an item, ``text_dim`` their size; ``share`` is that of the whole batch; a
-    ``window`` omits the other steps of an item. An item that is alone in its stack is not copied.
-    """
-    by_size: dict[tuple[int, int], list[Stack]] = defaultdict(list)
-    for number, item in items:
-        steps = slice(None) if window is None else window(item)
-        tokens = text(item)
-        stack = Stack(
-            number=torch.tensor([number]),
-            features=torch.from_numpy(item.features[steps])[None],
-            text=torch.zeros(1, 0, text_dim) if tokens is None else torch.from_numpy(tokens)[None],
-            importance=torch.from_numpy(item.gtscore[steps])[None],
-            keyframes=torch.from_numpy(item.gtsummary[steps])[None],
-        )
-        by_size[stack.features.shape[1], stack.text.shape[1]].append(stack)
-    return Batch([_joined(stacks) for stacks in by_size.values()], torch.tensor(share))
+def collate(stacks: Sequence[Stack], share: float = 1.0) -> Batch:
+    """Join stacks of equal size; ``share`` is that of the whole batch. What is alone in its size is not copied."""
+    by_size: dict[tuple[torch.Size, torch.Size], list[Stack]] = defaultdict(list)
+    for stack in stacks:
+        by_size[stack.features.shape[1:], stack.text.shape[1:]].append(stack)
+    return Batch([_joined(of_size) for of_size in by_size.values()], torch.tensor(share))
 
 
 def _joined(stacks: list[Stack]) -> Stack:
-    """One stack of several of equal size; features at one address in memory are those of a shared video."""
+    """One stack of several; features at one address in memory, as of the queries of one video, stand in it once."""
     if len(stacks) == 1:
         return stacks[0]
     number, features, *others = zip(*stacks, strict=True)

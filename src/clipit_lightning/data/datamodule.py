@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
-from clipit_lightning.data.batches import Batch, Item, Part, TrainingParts, collate, random_window
+from clipit_lightning.data.batches import Batch, Item, Part, Stack, TrainingParts, collate, random_window
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.store import Store
 
@@ -122,11 +122,19 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
 
     def batch(self, part: Part) -> Batch:
         """The items of a part: random windows of them in training, else all their steps."""
-        window = None
-        if part.epoch is not None:
-            window = partial(random_window, steps=self.crop, seed=self.seed, epoch=part.epoch)
-        items = [(number, self.item(number)) for number in part.numbers]
-        return collate(items, self.text, self.text_dim, part.share, window)
+        return collate([self._stack(number, part.epoch) for number in part.numbers], part.share)
+
+    def _stack(self, number: int, epoch: int | None) -> Stack:
+        item = self.item(number)
+        steps = slice(None) if epoch is None else random_window(item, self.crop, self.seed, epoch)
+        tokens = self.text(item)
+        return Stack(
+            number=torch.tensor([number]),
+            features=torch.from_numpy(item.features[steps])[None],
+            text=torch.zeros(1, 0, self.text_dim) if tokens is None else torch.from_numpy(tokens)[None],
+            importance=torch.from_numpy(item.gtscore[steps])[None],
+            keyframes=torch.from_numpy(item.gtsummary[steps])[None],
+        )
 
     @property
     def training_numbers(self) -> list[int]:

@@ -53,8 +53,11 @@ class RidgeScorer(Scorer):
         """
         seen = normalize(features, dim=-1)  # (..., steps, features)
         around = [window_mean(seen, window) for window in self.windows]
-        cues = step_cues(seen, normalize(text, dim=-1) if self.reads_language else None, self.windows)
-        return torch.cat([seen, *around], dim=-1), CUE_GAIN * cues
+        return torch.cat([seen, *around], dim=-1), self._cues(seen, text)
+
+    def _cues(self, seen: Tensor, text: Tensor) -> Tensor:
+        compared = normalize(text, dim=-1) if self.reads_language else None  # (..., tokens, features)
+        return CUE_GAIN * step_cues(seen, compared, self.windows)  # (..., steps, cues)
 
     def set_weights(self, weights: Tensor, offset: Tensor) -> None:
         """Take the result of a fit: weights of the inputs, those of features first, (inputs,), and offset, ()."""
@@ -68,6 +71,9 @@ class RidgeScorer(Scorer):
         """Score every step by its inputs."""
         # In 32-bit numbers always: what differs between steps is small beside what their features have in common.
         with torch.autocast(features.device.type, enabled=False):
-            of_steps, cues = self.inputs(features, text)
-            logits = of_steps @ self.feature_weights.flatten() + cues @ self.cue_weights + self.offset  # (..., steps)
+            seen = normalize(features, dim=-1)  # (..., steps, features)
+            # Averaging what was weighted is the same as weighting averages, with far fewer features to average.
+            apart = (seen @ self.feature_weights.T).split(1, dim=-1)  # 1 + windows of (..., steps, 1)
+            averaged = [window_mean(of, window) for of, window in zip(apart, (1, *self.windows), strict=True)]
+            logits = torch.stack(averaged).sum(0).squeeze(-1) + self._cues(seen, text) @ self.cue_weights + self.offset
             return ScorerOutput(window_mean(logits.unsqueeze(-1), self.score_window).squeeze(-1))

@@ -25,11 +25,12 @@ def window_mean(values: Tensor, window: int) -> Tensor:
     if reach == 0:
         return values
     sums = values.cumsum(-2)  # (..., steps, features)
-    last = sums[..., -1:, :].expand(*sums.shape[:-2], reach, -1)  # (..., reach, features)
-    sums = torch.cat([pad(sums, (0, 0, reach + 1, 0)), last], dim=-2)  # (..., steps + 2 * reach + 1, features)
+    before = sums.new_zeros(*sums.shape[:-2], reach + 1, sums.shape[-1])  # (..., reach + 1, features)
+    behind = sums[..., -1:, :].expand(*sums.shape[:-2], reach, -1)  # (..., reach, features)
+    sums = torch.cat([before, sums, behind], dim=-2)  # (..., steps + 2 * reach + 1, features)
     index = torch.arange(steps, device=values.device)  # (steps,)
     counts = (index + reach + 1).clamp_max(steps) - (index - reach).clamp_min(0)  # (steps,)
-    return (sums[..., 2 * reach + 1 :, :] - sums[..., :steps, :]) / counts.unsqueeze(1)
+    return (sums[..., 2 * reach + 1 :, :] - sums[..., :steps, :]).div_(counts.unsqueeze(1))  # in place: videos are long
 
 
 def alike_mean(values: Tensor, features: Tensor, gain: float, anchors: int | None = None) -> Tensor:
@@ -55,13 +56,17 @@ def alike_mean(values: Tensor, features: Tensor, gain: float, anchors: int | Non
         others = normalize(_stretches(units.mT, anchors).mT, dim=-1)
         values = _stretches(values.unsqueeze(-2), anchors).squeeze(-2)  # (..., others)
     read = values.unsqueeze(-1).float()  # (..., others, 1)
-    rows = [(torch.softmax(alike, dim=-1) @ read).squeeze(-1) for alike in likeness(units, others, gain)]
-    return torch.cat(rows, dim=-1).to(values)  # (..., steps)
+    shape = torch.broadcast_shapes(values.shape[:-1], units.shape[:-2])
+    means = values.new_empty(*shape, units.shape[-2])  # (..., steps); small results of parts would split freed memory
+    for part, alike in zip(means.split(ROWS_AT_ONCE, dim=-1), likeness(units, others, gain), strict=True):
+        part.copy_((torch.softmax(alike, dim=-1) @ read).squeeze(-1))
+    return means
 
 
 def _stretches(values: Tensor, count: int) -> Tensor:
     """Means over so many equal stretches of a video, (..., features, steps) to (..., features, count)."""
-    return adaptive_avg_pool1d(values.flatten(0, -3), count).view(*values.shape[:-1], count)
+    means = adaptive_avg_pool1d(values.reshape(-1, *values.shape[-2:]), count)  # (items, features, count)
+    return means.view(*values.shape[:-1], count)
 
 
 def likeness(steps: Tensor, others: Tensor, gain: float) -> Iterator[Tensor]:
@@ -76,7 +81,7 @@ def likeness(steps: Tensor, others: Tensor, gain: float) -> Iterator[Tensor]:
         In order, (..., rows, others) of at most `ROWS_AT_ONCE` rows, 32-bit.
     """
     for rows in torch.split(steps, ROWS_AT_ONCE, dim=-2):
-        yield gain * (rows @ others.mT).float()
+        yield ((gain * rows) @ others.mT).float()
 
 
 def cue_count(windows: Sequence[int], text: bool) -> int:
