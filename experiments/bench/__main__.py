@@ -12,8 +12,8 @@ HERE = Path(__file__).parent
 
 def main() -> int:
     """Run the benchmarks that are named, or all."""
-    abouts = {path.stem: path.read_text() for path in sorted(HERE.glob("*.py"))}
-    abouts = {name: ast.get_docstring(ast.parse(text)) for name, text in abouts.items() if "\ndef tables" in text}
+    texts = {path.stem: path.read_text() for path in sorted(HERE.glob("*.py"))}
+    abouts = {name: ast.get_docstring(ast.parse(text)) or "" for name, text in texts.items() if "\ndef tables" in text}
     parser = argparse.ArgumentParser("python -m experiments.bench", description=__doc__)
     parser.add_argument("words", nargs="*", metavar="NAME", help="benchmarks, or key=value such as model.width=512")
     parser.add_argument("--list", action="store_true", help="list the benchmarks")
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--csv", type=Path, help="append the rows to this file")
     chosen = parser.parse_intermixed_args()  # words may stand on both sides of an option
     if chosen.list:
-        print(*(f"{name:12} {(about or '').splitlines()[0]}" for name, about in abouts.items()), sep="\n")
+        print(*(f"{name:12} {about.splitlines()[0]}" for name, about in abouts.items()), sep="\n")
         return 0
     words = [word for word in chosen.words if "=" in word]
     names = [word for word in chosen.words if "=" not in word] or list(abouts)
