@@ -20,7 +20,7 @@ QUICK ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sweep benchmark test test-quick test-distributed lint data leaderboard clean
+.PHONY: help setup train sweep benchmark bench test test-quick test-distributed lint data leaderboard clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -50,6 +50,9 @@ sweep: $(STAMP) ## search settings on validation: DATASET, SWEEP=online (wandb) 
 
 benchmark: $(STAMP) ## the grid of experiments/benchmark.yaml, with paired tests: QUICK=1, WORKERS, DATA, ARGS
 	$(BIN)/clipit benchmark $(if $(QUICK),--quick) $(if $(WORKERS),--workers $(WORKERS)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
+
+bench: $(STAMP) ## time ours against the usual code and scipy: DATA, ARGS="training --repeats 3" (ARGS=--list lists all)
+	$(BIN)/python -m experiments.bench $(if $(DATA),--root '$(DATA)') $(ARGS)
 
 test: $(STAMP) ## run the tests on all cores, 250 of the hostile inputs among them (HOSTILE=all: all of them)
 	$(BIN)/python -m pytest $(PARALLEL)

@@ -1,8 +1,8 @@
-"""The usual code of the field, for ``benchmark_training.py``: one video at a time, attention as explicit matrices.
+"""The usual code of the field, for ``training.py``: one video at a time, attention as explicit matrices.
 
 Written anew, after what public code does:
 
-- An optimizer step a video, unpadded, in random order (VASNet).
+- An optimizer step a video, in random order (VASNet).
 - Attention as ``softmax(Q K^T / sqrt(d)) V`` with all matrices in memory (VASNet, PGL-SUM), and the diversity loss by
   the matrix of all pairs' similarities (as DSN's reward has it).
 - After each epoch the test videos one by one (CSTA; VASNet with F1 alone): scores spread over frames in a loop, shots
@@ -16,9 +16,9 @@ epoch), heads are computed together (PGL-SUM loops over them), positions are mad
 
 import math
 import random
-import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -28,15 +28,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clipit_lightning.core.config import Config, ModelConfig
-from clipit_lightning.data.batches import caption_tokens
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.video import Video
+from clipit_lightning.evaluation.rules import ratings_or_summaries, user_summaries
 from clipit_lightning.models.attention import sinusoidal_positions
 
-Seconds = tuple[float, float]
-"""Of the training part of an epoch, and of the whole epoch."""
 LONGEST = 4096
 BUDGET = 0.15
+USUAL_METRICS = ("f1", "kendall_tau", "spearman_rho")
 
 
 class ExplicitAttention(nn.Module):
@@ -50,7 +49,7 @@ class ExplicitAttention(nn.Module):
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Let steps, (queries, width), look at others or at tokens, (keys, width)."""
-        query, key, value = (self._split(part) for part in (self.query(queries), self.key(keys), self.value(keys)))
+        query, key, value = map(self._split, (self.query(queries), self.key(keys), self.value(keys)))
         energies = query @ key.transpose(1, 2) / math.sqrt(query.shape[2])  # (heads, queries, keys)
         weights = self.dropout(torch.softmax(energies, dim=2))  # (heads, queries, keys)
         merged: Tensor = self.merge((weights @ value).transpose(0, 1).flatten(1))  # (queries, width)
@@ -104,12 +103,12 @@ class UsualScorer(nn.Module):
         self.register_buffer("positions", sinusoidal_positions(LONGEST, width), persistent=False)
 
     def forward(self, features: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, (steps,), and rebuilt features, (steps, features), of one video and its tokens."""
+        """Logits, (steps,), and reconstructed features, (steps, features), of one video and its tokens."""
         steps = self.frame_projection(functional.normalize(features, dim=1) * features.shape[1] ** 0.5)
         tokens = self.text_projection(functional.normalize(text, dim=1) * text.shape[1] ** 0.5)
-        said = self.dropout(self.language["attention"](steps, tokens))  # (steps, width)
-        placed = self.language["norm"](steps + said) + self.positions[: len(steps)]  # (steps, width)
-        memory = decoded = placed
+        attended = self.dropout(self.language["attention"](steps, tokens))  # (steps, width)
+        steps = self.language["norm"](steps + attended) + self.positions[: len(steps)]  # (steps, width)
+        memory = decoded = steps
         for layer in self.transformer["encoder"].children():
             memory = layer(memory)
         memory = self.transformer["encoder_norm"](memory)
@@ -120,16 +119,16 @@ class UsualScorer(nn.Module):
 
 
 def usual_losses(
-    logits: Tensor, rebuilt: Tensor, features: Tensor, keyframes: Tensor, importance: Tensor, target: float
+    logits: Tensor, reconstruction: Tensor, features: Tensor, keyframes: Tensor, importance: Tensor, target: float
 ) -> dict[str, Tensor]:
     """The terms for one video by name, () each; diversity by the matrix of all pairs."""
     scores = torch.sigmoid(logits)  # (steps,)
     share = scores / scores.sum()  # (steps,)
     class_weights = keyframes / keyframes.sum() / 2 + (1 - keyframes) / (1 - keyframes).sum() / 2  # (steps,)
-    units = functional.normalize(rebuilt, dim=1)  # (steps, features)
+    units = functional.normalize(reconstruction, dim=1)  # (steps, features)
     others = 1 - torch.eye(len(units))  # (steps, steps)
     pairs = share.unsqueeze(1) * share.unsqueeze(0) * others  # (steps, steps)
-    errors = (rebuilt - features).square().sum(1)  # (steps,)
+    errors = (reconstruction - features).square().sum(1)  # (steps,)
     return {
         "keyframe": functional.binary_cross_entropy_with_logits(logits, keyframes, class_weights, reduction="sum"),
         "correlation": 1
@@ -156,7 +155,7 @@ def usual_knapsack(values: Sequence[float], weights: Sequence[int], capacity: in
     return chosen
 
 
-def usual_metrics(video: Video, scores: NDArray[np.float32]) -> dict[str, float]:
+def usual_metrics(video: Video, scores: NDArray[np.floating]) -> dict[str, float]:
     """Mean F1, tau and rho over the annotators of one video, from its step scores, (steps,)."""
     frames = np.zeros(video.n_frames)
     ends = [*video.picks[1:], video.n_frames]
@@ -168,27 +167,26 @@ def usual_metrics(video: Video, scores: NDArray[np.float32]) -> dict[str, float]
     for shot in usual_knapsack(values, lengths, int(video.n_frames * BUDGET)):
         first, last = video.change_points[shot]
         summary[first : last + 1] = 1
-    assert video.user_summary is not None
-    assert video.user_scores is not None
     f1 = []
-    for row in video.user_summary.astype(np.float32):
+    for row in user_summaries(video).astype(np.float32):
         overlap = (summary * row).sum()
         precision, recall = overlap / (summary.sum() + 1e-8), overlap / (row.sum() + 1e-8)
         f1.append(2 * precision * recall / (precision + recall) if overlap else 0.0)
-    tau = [stats.kendalltau(stats.rankdata(scores), stats.rankdata(row))[0] for row in video.user_scores]
-    rho = [stats.spearmanr(scores, row)[0] for row in video.user_scores]
-    return {"f1": float(np.mean(f1)), "kendall_tau": float(np.mean(tau)), "spearman_rho": float(np.mean(rho))}
+    ratings = ratings_or_summaries(video)
+    tau = [stats.kendalltau(stats.rankdata(scores), stats.rankdata(row))[0] for row in ratings]
+    rho = [stats.spearmanr(scores, row)[0] for row in ratings]
+    return dict(zip(USUAL_METRICS, (float(np.mean(values)) for values in (f1, tau, rho)), strict=True))
 
 
 class Usual:
-    """The usual code, an epoch at a call; with ``of_weights``, that share of the attention weights is dropped."""
+    """The usual code, an epoch at a time; with ``of_weights``, that share of the attention weights is dropped."""
 
     def __init__(
         self, config: Config, datamodule: SummarizationDataModule, folder: Path, of_weights: float = 0.0
     ) -> None:
         fold = datamodule.folds[datamodule.fold]
         self.config, self.path = config, folder / "usual.pt"
-        self.train, self.test = (
+        self.videos, self.test = (
             [self._tensors(datamodule, number) for number in datamodule.numbers(ids)]
             for ids in (fold.train + fold.validation, fold.test)
         )
@@ -198,39 +196,40 @@ class Usual:
         )
 
     def _tensors(self, datamodule: SummarizationDataModule, number: int) -> tuple[Video, list[Tensor]]:
-        video = datamodule.item(number)
-        assert isinstance(video, Video)
-        tokens = caption_tokens(video, self.config.data.captions)
-        assert tokens is not None
-        return video, [torch.from_numpy(each) for each in (video.features, tokens, video.gtsummary, video.gtscore)]
+        video = cast(Video, datamodule.item(number))
+        tokens = cast(NDArray[np.float32], datamodule.text(video))
+        return video, [torch.from_numpy(array) for array in (video.features, tokens, video.gtsummary, video.gtscore)]
 
-    def __call__(self) -> Seconds:
-        """Train one epoch, evaluate, save."""
-        began = time.perf_counter()
+    def train(self) -> None:
+        """Train one epoch."""
         self.scorer.train()
-        random.shuffle(self.train)
-        history = [self._step(*tensors) for _, tensors in self.train]
-        trained = time.perf_counter()
+        random.shuffle(self.videos)
+        history = [self._step(*tensors) for _, tensors in self.videos]
+        if not math.isfinite(sum(history)):
+            raise FloatingPointError("the usual code does not train")
+
+    def evaluate(self) -> None:
+        """Measure the test videos, and save the weights."""
         self.scorer.eval()
-        with torch.no_grad():
-            rows = [usual_metrics(video, self.scores(tensors)) for video, tensors in self.test]
+        for video, tensors in self.test:
+            usual_metrics(video, self.scores(*tensors[:2]))
         torch.save(self.scorer.state_dict(), self.path)
-        assert math.isfinite(sum(history) + sum(row["kendall_tau"] for row in rows))
-        return trained - began, time.perf_counter() - began
 
     def losses(self, features: Tensor, text: Tensor, keyframes: Tensor, importance: Tensor) -> dict[str, Tensor]:
-        """The terms of one video by name."""
-        logits, rebuilt = self.scorer(features, text)
-        return usual_losses(logits, rebuilt, features, keyframes, importance, self.config.loss.length_target)
+        """The terms of one video by name, and their weighted sum as ``total``."""
+        logits, reconstruction = self.scorer(features, text)
+        terms = usual_losses(logits, reconstruction, features, keyframes, importance, self.config.loss.length_target)
+        total = torch.stack([getattr(self.config.loss, name) * term for name, term in terms.items()]).sum()
+        return terms | {"total": total}
 
-    def scores(self, tensors: list[Tensor]) -> NDArray[np.float32]:
+    @torch.no_grad()
+    def scores(self, features: Tensor, text: Tensor) -> NDArray[np.float32]:
         """Step scores of one video, (steps,)."""
-        scores: NDArray[np.float32] = torch.sigmoid(self.scorer(*tensors[:2])[0]).numpy()
+        scores: NDArray[np.float32] = torch.sigmoid(self.scorer(features, text)[0]).numpy()
         return scores
 
-    def _step(self, features: Tensor, text: Tensor, keyframes: Tensor, importance: Tensor) -> float:
-        terms = self.losses(features, text, keyframes, importance)
-        total = torch.stack([getattr(self.config.loss, name) * term for name, term in terms.items()]).sum()
+    def _step(self, *tensors: Tensor) -> float:
+        total = self.losses(*tensors)["total"]
         self.optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         if self.config.optim.clip:
