@@ -49,6 +49,6 @@ def test_a_benchmark_of_ones_own_is_a_reader_and_a_line(tmp_path, monkeypatch):
     module = AnnotatedDataModule("mine", root=str(tmp_path / "data"))
     module.setup()
     assert len(module.folds) == 5
-    assert next(iter(module.test_dataloader())).importance.isfinite().all()
+    assert next(iter(module.test_dataloader())).stacks[0].importance.isfinite().all()
     table = baseline_tables("mine", tmp_path / "data", draws=2)["per-annotator"]
     assert table.set_index("name").loc["mean-annotator", "kendall_tau"] > 0.2
