@@ -20,7 +20,7 @@ from clipit_lightning.training.result import FoldResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.trainer import quiet_lightning
 
-_MOST = 8
+_MOST = 4
 """Folds at once for each core, at the most: the system shares the cores out better than rounds of as many folds."""
 
 
