@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 WAYS = {
-    "1 process": [],
+    "1 process": ["trainer.devices=1"],
     "2 processes, shared batches": ["trainer.devices=2"],
     "2 processes, a fold each": ["trainer.devices=2", "trainer.parallel=folds"],
 }
