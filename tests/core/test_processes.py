@@ -11,20 +11,33 @@ import pytest
 import torch
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.processes import Pool
+from clipit_lightning.core.processes import CAN_FORK, Pool
 
 pytestmark = pytest.mark.slow
 
+BEGIN = [Pool.call, Pool.fork] if CAN_FORK else [Pool.call]
 SLEEP = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
-PARENT = f"""
+PARENT = """
 import sys
 from pathlib import Path
 from clipit_lightning.core.processes import Pool
+from tests.core.test_processes import STARTS
 with Pool(1, Path(sys.argv[1])) as pool:
-    pool.start("child", {SLEEP})
+    STARTS[sys.argv[2]](pool, "child")
     while True:
         pool.wait()
 """
+
+
+def sleep():
+    """Do what `SLEEP` does."""
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+
+STARTS = {"start": lambda pool, name: pool.start(name, SLEEP), "fork": lambda pool, name: pool.fork(name, sleep)}
+if not CAN_FORK:
+    del STARTS["fork"]
 
 
 def pid_of(log):
@@ -53,10 +66,11 @@ def fail(kind):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_how_a_process_ended_is_known_from_its_log(tmp_path):
+@pytest.mark.parametrize("begin", BEGIN)
+def test_how_a_process_ended_is_known_from_its_log(tmp_path, begin):
     with Pool(4, tmp_path / "logs") as pool:
         for kind in ("error", "bug", "killed", "well"):
-            pool.call(kind, fail, kind)
+            begin(pool, kind, fail, kind)
         ended = end(pool)
     assert {name: (process.status, process.reason) for name, process in ended.items()} == {
         "error": (2, "no such data; make them"),
@@ -96,14 +110,15 @@ def test_a_process_takes_the_gpu_of_one_that_ended(tmp_path, monkeypatch):
             assert [process.reason for process in ended] == ["7"]
 
 
+@pytest.mark.parametrize("begin", STARTS)
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, UserError])
-def test_none_is_left_behind(tmp_path, problem):
+def test_none_is_left_behind(tmp_path, problem, begin):
     pids = []
 
     def start_and_fail():
         with Pool(2, tmp_path) as pool:
             for name in ("one", "two"):
-                pool.start(name, SLEEP)
+                STARTS[begin](pool, name)
                 pids.append(pid_of(tmp_path / f"{name}.txt"))
             raise problem
 
@@ -116,8 +131,9 @@ def test_none_is_left_behind(tmp_path, problem):
 
 @pytest.mark.distributed
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
-def test_children_end_when_their_parent_is_killed(tmp_path):
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)])
+@pytest.mark.parametrize("begin", STARTS)
+def test_children_end_when_their_parent_is_killed(tmp_path, begin):
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path), begin], cwd=Path(__file__).parents[2])
     child = Path(f"/proc/{pid_of(tmp_path / 'child.txt')}/cmdline")
     parent.kill()
     parent.wait()

@@ -16,18 +16,20 @@ QUICK = [
 ]
 
 
-def environment():
-    """One thread a process, and nothing of a group that pytest itself may be in."""
+def environment(threads=1):
+    """So many threads a process, and nothing of a group that pytest itself may be in."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("MASTER_", "LOCAL_", "TORCHELASTIC"))
     }
-    return inherited | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return inherited | {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def clipit(*words):
+def clipit(*words, threads=1):
     """Run `clipit` to its end; returns what it printed and its status."""
     command = [*CLIPIT, *map(str, words)]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return subprocess.run(
+        command, env=environment(threads), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def invoke(*words):
@@ -46,9 +48,9 @@ def start(*words, **options):
     return subprocess.Popen([*CLIPIT, *map(str, words)], env=environment(), **(pipes | options))
 
 
-def train(root: Path, output: Path, *words):
+def train(root: Path, output: Path, *words, threads=1):
     """Train quickly in processes of its own; fails the test where it does not end well."""
-    done = clipit("train", *QUICK, f"data.root={root}", f"output={output}", *words)
+    done = clipit("train", *QUICK, f"data.root={root}", f"output={output}", *words, threads=threads)
     assert done.returncode == 0, done.stderr
 
 

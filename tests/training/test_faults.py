@@ -1,12 +1,14 @@
 """What took time is not lost: killed, told to stop, started twice."""
 
 import json
+import os
 import random
 import resource
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ from tests.support.commands import PATIENCE, QUICK, environment, start, train_he
 
 pytestmark = pytest.mark.distributed
 WORDS = ["optim.epochs=6", "model.dropout=0.5", "model.input_dropout=0.2"]
+APART = ["trainer.devices=2", "trainer.parallel=folds"]
 KILLS = 10
 KILLED = """
 import json
@@ -98,15 +101,31 @@ def test_killed_at_ten_moments_it_ends_with_the_same_results(undisturbed, stores
             assert ours["epoch"].tolist() == theirs["epoch"].tolist(), "curves are whole"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_it_says_so_and_continues_later(undisturbed, stores, tmp_path, begin, number):
-    process = begin("train", *QUICK, *WORDS, f"data.root={stores}", f"output={tmp_path / 'run'}")
+@pytest.mark.parametrize(
+    ("number", "words"), [(signal.SIGTERM, []), (signal.SIGINT, []), (signal.SIGTERM, APART), (signal.SIGINT, APART)]
+)
+def test_told_to_stop_it_says_so_and_continues_later(undisturbed, stores, tmp_path, begin, number, words):
+    process = begin("train", *QUICK, *WORDS, *words, f"data.root={stores}", f"output={tmp_path / 'run'}")
     wait_for_an_epoch(tmp_path / "run", process)
     process.send_signal(number)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
     assert said.strip().splitlines()[-1] == "clipit: interrupted; the same command continues where it stopped"
     assert "Traceback" not in said
+    train_here(stores, tmp_path / "run", *WORDS)
+    assert compared(tmp_path / "run") == compared(undisturbed)
+
+
+def test_a_fold_whose_process_is_killed_ends_the_others_and_the_run_continues(undisturbed, stores, tmp_path, begin):
+    process = begin("train", *QUICK, *WORDS, *APART, f"data.root={stores}", f"output={tmp_path / 'run'}")
+    wait_for_an_epoch(tmp_path / "run", process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    _, said = process.communicate(timeout=PATIENCE)  # ends only when all who hold the pipes have ended
+    assert process.returncode == 2
+    assert said.startswith("clipit: fold ")
+    assert "killed by signal 9 (memory?), see " in said
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]
     train_here(stores, tmp_path / "run", *WORDS)
     assert compared(tmp_path / "run") == compared(undisturbed)
 

@@ -15,7 +15,10 @@ from clipit_lightning.core.config import TrainerConfig
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.training import build
+from clipit_lightning.training.checkpoints import read_checkpoint
+from clipit_lightning.training.folds_apart import folds_at_once
 from clipit_lightning.training.ranks import start
+from clipit_lightning.training.run import Run
 from tests.support.commands import CLIPIT, PATIENCE, QUICK, clipit, environment, train, train_here
 
 pytestmark = pytest.mark.distributed
@@ -100,10 +103,41 @@ def test_ridge_regression_is_the_same_to_the_last_bit(stores, tmp_path):
     assert names == {path.name for path in (tmp_path / "one").glob("folds/*/*")}
 
 
-def test_folds_on_devices_of_their_own_give_the_same_results(one, stores, tmp_path):
-    train(stores, tmp_path / "run", "trainer.devices=2", "trainer.parallel=folds")
+@pytest.mark.parametrize(("threads", "words"), [(1, ["trainer.devices=2", "trainer.parallel=folds"]), (2, []), (4, [])])
+def test_folds_side_by_side_give_the_same_results(one, stores, tmp_path, threads, words):
+    """Asked for; by default on two cores, as copies of the process; with two threads each, in processes anew."""
+    train(stores, tmp_path / "run", *words, threads=threads)
     assert metrics(tmp_path / "run") == metrics(one)
     same_outputs(tmp_path / "run", one)
+    for fold in (0, 1):
+        folders = [path / f"folds/{fold}" for path in (tmp_path / "run", one)]
+        assert len({(path / "metrics.csv").read_bytes() for path in folders}) == 1
+        weights, theirs = (read_checkpoint(path / "best.ckpt")["state_dict"] for path in folders)
+        assert all(torch.equal(weight, theirs[name]) for name, weight in weights.items())
+        log = (tmp_path / f"run/logs/fold-{fold}.txt").read_text()
+        assert log.startswith(f"fold {fold}: ")
+        assert log.count("\n") == 1
+    assert Run(tmp_path / "run").result().config_hash == Run(one).result().config_hash
+
+
+@pytest.mark.parametrize(
+    ("trainer", "at_once"),
+    [
+        ({}, 5),
+        ({"accelerator": "gpu"}, 1),
+        ({"num_nodes": 2}, 1),
+        ({"strategy": "ddp"}, 1),
+        ({"devices": 2}, 1),
+        ({"devices": 2, "parallel": "folds"}, 2),
+        ({"devices": 8, "parallel": "folds"}, 5),
+    ],
+)
+def test_five_folds_on_two_cores(monkeypatch, trainer, at_once):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    config = TrainerConfig(**{"accelerator": "cpu"} | trainer)
+    assert folds_at_once(config, 5) == at_once
+    monkeypatch.setenv("WANDB_SWEEP_ID", "abc")  # a trial is one run of wandb
+    assert folds_at_once(config, 5) == (1 if not trainer else at_once)
 
 
 def test_two_machines_meet_by_torchrun(one, stores, tmp_path):

@@ -197,14 +197,15 @@ class TrainerConfig(Section):
     """`auto` takes a GPU where there is one."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Numbers of the forward and backward pass."""
-    devices: int = bounded(1, least=1, most=1024)
-    """Processes on this machine, each with a device of its own."""
+    devices: int | None = bounded(None, least=1, most=1024)
+    """Processes on this machine, each with a device of its own. By default one; but without a GPU, one a fold, side by
+    side, where there are several folds and several cores. Results are those of one process; 1 takes less memory."""
     num_nodes: int = bounded(1, least=1, most=10_000)
     """Machines; each is started by torchrun or SLURM."""
     strategy: Literal["auto", "ddp"] = "auto"
     """Distributed data parallel training, or only where there are several processes."""
     parallel: Literal["batch", "folds"] = "batch"
-    """What the processes share: every batch, or the folds, each trained whole by one process."""
+    """What processes whose number is given share: every batch, or the folds, each trained whole by one process."""
     compile: bool = False
     """Compile the scorer with torch.compile; pays off for long training on a GPU."""
     progress: bool = True
@@ -216,6 +217,11 @@ class TrainerConfig(Section):
         require(can_run, "trainer.precision", "16-mixed needs a GPU; bf16-mixed runs on a CPU too")
         way_out = "folds is for one machine; on several start one job for each data.fold, or share batches"
         require(self.parallel == "batch" or self.num_nodes == 1, "trainer.parallel", way_out)
+
+    @property
+    def processes(self) -> int:
+        """On this machine, where no fold has one of its own by default."""
+        return self.devices or 1
 
 
 @dataclass(frozen=True)

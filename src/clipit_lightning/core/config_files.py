@@ -88,7 +88,7 @@ def config_hash(config: Config) -> str:
     a fold: runs that differ only in them are repetitions.
     """
     data = replace(config.data, root=None, fold=None, workers=0, preload_mb=0)
-    trainer = TrainerConfig(precision=config.trainer.precision)
+    trainer = TrainerConfig(precision=config.trainer.precision, devices=1)  # 1, or kept results had other hashes
     same = replace(config, data=data, trainer=trainer, logger=LoggerConfig(), seed=0, output=None, overwrite=False)
     return hashlib.sha256(json.dumps(asdict(same), sort_keys=True).encode()).hexdigest()[:8]
 

@@ -5,25 +5,29 @@ Lightning or torchrun (`training/ranks`).
 """
 
 import ctypes
+import multiprocessing
 import os
 import pickle
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Self
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.log import print_log
+from clipit_lightning.core.log import log, print_log
 
 _PATIENCE = 10  # seconds for a process to end by itself
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+CAN_FORK = sys.platform == "linux"
+"""Elsewhere the system's own libraries do not survive it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Pool:
     def __init__(self, size: int, logs: Path | None, threads: int | None = 1) -> None:
         self.size, self.logs, self.threads = size, logs, threads
         self._gpus = _shared_gpus(size)
-        self._running: dict[str, tuple[int, subprocess.Popen[bytes]]] = {}
+        self._running: dict[str, tuple[int, subprocess.Popen[bytes] | _Copy]] = {}
         try:
             if logs is not None:
                 logs.mkdir(parents=True, exist_ok=True)
@@ -67,6 +71,14 @@ class Pool:
         """
         self.start(name, [sys.executable, "-m", __name__], pickle.dumps((function, arguments)))
 
+    def fork(self, name: str, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function in a copy of this process, which imports nothing anew and shares what lies in memory.
+
+        Ends as `call` does. Only where `CAN_FORK` is true, this process uses no GPU, and torch one thread: the threads
+        of others are not copied, and the copy would wait for them for ever.
+        """
+        self._running[name] = (self._number(), _Copy(self._log(name), function, arguments))
+
     def start(
         self,
         name: str,
@@ -79,7 +91,7 @@ class Pool:
 
         With ``all_gpus`` it sees all GPUs, since it shares itself between several.
         """
-        number = min(set(range(self.size)) - {number for number, _ in self._running.values()})
+        number = self._number()
         gpu = None if all_gpus else self._gpus[number]
         variables = os.environ | (environment or {})
         variables |= {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
@@ -105,9 +117,10 @@ class Pool:
         time.sleep(seconds)
         ended = []
         for name, (_, process) in list(self._running.items()):
-            if process.poll() is not None:
+            status = process.poll()
+            if status is not None:
                 del self._running[name]
-                ended.append(Ended(name, process.returncode, self._reason(name, process.returncode)))
+                ended.append(Ended(name, status, self._reason(name, status)))
         return ended
 
     def __enter__(self) -> Self:
@@ -125,6 +138,10 @@ class Pool:
             process.wait()
         self._running.clear()
 
+    def _number(self) -> int:
+        """Of the next process: the first, from 0, that none has which runs."""
+        return min(set(range(self.size)) - {number for number, _ in self._running.values()})
+
     def _log(self, name: str) -> Path:
         return (self.logs or Path()) / f"{name}.txt"
 
@@ -134,6 +151,34 @@ class Pool:
         lines = [] if self.logs is None else self._log(name).read_text("utf-8", "replace").splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return (last.removeprefix("clipit: ") or f"exit status {status}")[:300]
+
+
+class _Copy:
+    """A copy of this process that calls a function, with what a pool needs of `subprocess.Popen`."""
+
+    def __init__(self, log: Path, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+        given = (log, function, arguments)
+        self._process = multiprocessing.get_context("fork").Process(target=_call_in_copy, args=given)
+        self._process.start()
+        self.terminate, self.kill = self._process.terminate, self._process.kill
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> None:
+        self._process.join(timeout)
+
+
+def _call_in_copy(path: Path, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    """What a process of `Pool.fork` does: all that it prints or logs goes into its log alone."""
+    os.setsid()
+    _end_with_parent()
+    log.handlers.clear()
+    log.propagate = False
+    with path.open("a", 1, "utf-8", "backslashreplace") as file, redirect_stdout(file), redirect_stderr(file):
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        sys.exit(_call(function, arguments))
 
 
 def _shared_gpus(size: int) -> list[str | None]:
@@ -157,20 +202,22 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _main() -> int:
-    """What a process of `Pool.call` does."""
+def _call(function: Callable[..., object], arguments: Sequence[object]) -> int:
+    """Call a function as all that a process does; returns the exit status."""
     signal.signal(signal.SIGTERM, interrupt)
     print_log()
     try:
-        function, arguments = pickle.load(sys.stdin.buffer)
         function(*arguments)
     except UserError as error:
         print(f"clipit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except Exception:  # a bug; not left to the interpreter, which in a copy prints elsewhere
+        traceback.print_exc()
+        return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(_call(*pickle.load(sys.stdin.buffer)))

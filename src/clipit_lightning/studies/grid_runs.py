@@ -54,7 +54,7 @@ def default_workers(runs: Sequence[GridRun]) -> int:
     """How many runs have a GPU each, or where there is none or they take none, a core each."""
     gpus = 0 if all(run.config.trainer.accelerator == "cpu" for run in runs) else torch.cuda.device_count()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, (gpus or cores) // max(run.config.trainer.devices for run in runs))
+    return max(1, (gpus or cores) // max(run.config.trainer.processes for run in runs))
 
 
 def run_grid(runs: Sequence[GridRun], folder: Path, workers: int) -> dict[str, str]:
@@ -115,7 +115,7 @@ def _start(progress: _Progress, pool: Pool, run: GridRun, skip: Callable[[GridRu
         return
     progress.running[run.name] = (run, _written(folder))
     command = [*_TRAIN, *run.files, *run.words, f"output={folder}", "trainer.progress=false"]
-    pool.start(run.name, command, all_gpus=run.config.trainer.devices > 1)
+    pool.start(run.name, command, all_gpus=run.config.trainer.processes > 1)
 
 
 def _end(progress: _Progress, ended: Ended) -> None:

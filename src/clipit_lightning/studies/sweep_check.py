@@ -34,7 +34,7 @@ def check(sweep: Sweep) -> Config:
         _check_key(parameter)
     constants = {parameter.key: parameter.values[0] for parameter in sweep.parameters if parameter.distribution is None}
     config = trial_config(sweep, constants)
-    if config.trainer.devices * config.trainer.num_nodes > 1:
+    if config.trainer.processes * config.trainer.num_nodes > 1:
         raise UserError("trainer.devices: a search gives each trial one process; give --workers instead")
     for parameter in sweep.parameters:
         for value in parameter.probes():

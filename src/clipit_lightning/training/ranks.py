@@ -57,7 +57,7 @@ class Processes:
 
 def start(config: TrainerConfig) -> Processes:
     """Start, or meet, the processes of a run that shares batches; torchrun must have started as many as configured."""
-    wanted = config.devices * config.num_nodes
+    wanted = config.processes * config.num_nodes
     _check_number(config, os.environ)
     if wanted == 1 or config.parallel == "folds":
         return Processes()
@@ -65,12 +65,12 @@ def start(config: TrainerConfig) -> Processes:
         raise UserError("trainer.devices: this build of torch cannot share a run between processes; use 1")
     try:
         fabric = L.Fabric(
-            accelerator=config.accelerator, devices=config.devices, num_nodes=config.num_nodes, strategy="ddp"
+            accelerator=config.accelerator, devices=config.processes, num_nodes=config.num_nodes, strategy="ddp"
         )
         fabric.launch()
     except (RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"trainer.devices={config.devices}: the processes cannot be started ({reason})") from error
+        raise UserError(f"trainer.devices={config.processes}: the processes cannot be started ({reason})") from error
     return Processes(fabric)
 
 
@@ -79,7 +79,7 @@ def _check_number(config: TrainerConfig, environment: Mapping[str, str]) -> None
     if "TORCHELASTIC_RUN_ID" not in environment or config.parallel == "folds":
         return
     local, world = (int(environment[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
-    if (local, world) != (config.devices, config.devices * config.num_nodes):
+    if (local, world) != (config.processes, config.processes * config.num_nodes):
         raise UserError(
             f"torchrun started {world} processes, {local} on this machine; give trainer.devices={local} "
             f"trainer.num_nodes={world // max(1, local)}"

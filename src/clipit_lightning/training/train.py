@@ -18,7 +18,7 @@ from clipit_lightning.evaluation.presets import apply_preset
 from clipit_lightning.evaluation.protocol import Protocol, check_contradictions
 from clipit_lightning.training import build
 from clipit_lightning.training.fold import run_fold
-from clipit_lightning.training.folds_apart import train_apart
+from clipit_lightning.training.folds_apart import folds_at_once, threads_of_a_fold, train_apart
 from clipit_lightning.training.over_folds import run_result
 from clipit_lightning.training.ranks import Processes, start
 from clipit_lightning.training.result import RunResult
@@ -71,10 +71,12 @@ def _run(
     indices = list(range(len(datamodule.folds))) if config.data.fold is None else [config.data.fold]
     count = "1 fold" if len(indices) == 1 else f"{len(indices)} folds"
     log.info(f"run {folder.path}: {count}, protocol {protocol.identifier}")
-    if config.trainer.parallel == "folds" and config.trainer.devices > 1 and watch is None:
-        folds = train_apart(config, folder, indices, protocol)
-    else:
-        folds = [run_fold(config, datamodule, folder, index, protocol, processes, watch) for index in indices]
+    at_once = 1 if watch is not None else folds_at_once(config.trainer, len(indices))
+    with threads_of_a_fold(config.trainer, len(indices)):
+        if at_once > 1:
+            folds = train_apart(config, datamodule, folder, indices, protocol, at_once)
+        else:
+            folds = [run_fold(config, datamodule, folder, index, protocol, processes, watch) for index in indices]
     seconds = time.monotonic() - started
     result = processes.first(lambda: run_result(folder.path.name, config, datamodule, protocol, folds, seconds))
     processes.first(lambda: folder.write(result, folds))

@@ -85,13 +85,13 @@ def make_trainer(
 def _devices(config: Config, device: int | None) -> dict[str, Any]:
     """Which devices, and the strategy that joins them."""
     chosen = config.trainer
-    if device is not None or (chosen.devices == chosen.num_nodes == 1 and chosen.strategy == "auto"):
+    if device is not None or (chosen.processes == chosen.num_nodes == 1 and chosen.strategy == "auto"):
         accelerated = device is not None and chosen.accelerator != "cpu" and torch.cuda.is_available()
         return {"devices": [device] if accelerated else 1}
     # A scorer's reconstruction has no gradient where no loss reads it, and DDP must know.
     unused = not (config.loss.diversity or config.loss.reconstruction)
     strategy: Strategy = DDPStrategy(find_unused_parameters=unused)
-    return {"devices": chosen.devices, "num_nodes": chosen.num_nodes, "strategy": strategy}
+    return {"devices": chosen.processes, "num_nodes": chosen.num_nodes, "strategy": strategy}
 
 
 def _hooks(fold: int, watch: Watch | None) -> Callback:
