@@ -145,6 +145,7 @@ def summarize(
     query: str | None = typer.Option(None, help='What to look for, such as "a dog, a red car".'),
     checkpoint: Path | None = typer.Option(None, help="Folder of a finished run that scores."),
     fold: int | None = typer.Option(None, help="The fold of the run that scores (default: the mean of all)."),
+    exact: bool = typer.Option(False, "--exact", help="Compare all steps of a video beyond 4,096 steps, not windows."),
     encoder: str | None = ENCODER,
     budget: str = typer.Option("0.15", help="At most this much: 0.15 or 15% of the video, 30s, 1m30s."),
     to: Path | None = typer.Option(None, help="Folder for the results (default: NAME-summary, here)."),
@@ -175,11 +176,13 @@ def summarize(
     _check_one_of(**{"--captions": captions, "--captioner": captioner, "--query": query})
     if fold is not None and checkpoint is None:
         raise UserError("--fold: is one of a run; name the run with --checkpoint")
+    if checkpoint is None and exact:
+        raise UserError("--exact: is of a trained run; name one with --checkpoint")
     if checkpoint is None and (captions or captioner):
         raise UserError("--captions, --captioner: are read by a trained run; name one with --checkpoint")
     length = parse_budget(budget)
     open_video(video).close()  # what is no video is an error before a model is loaded
-    run = read_trained_run(checkpoint, fold) if checkpoint else None
+    run = read_trained_run(checkpoint, fold, exact) if checkpoint else None
     sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
     if run and stride is None and rate is None:
         sampling |= run.sampling

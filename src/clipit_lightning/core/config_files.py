@@ -90,7 +90,10 @@ def config_hash(config: Config) -> str:
     data = replace(config.data, root=None, fold=None, workers=0, preload_mb=0)
     trainer = TrainerConfig(precision=config.trainer.precision, devices=1)  # 1, or kept results had other hashes
     same = replace(config, data=data, trainer=trainer, logger=LoggerConfig(), seed=0, output=None, overwrite=False)
-    return hashlib.sha256(json.dumps(asdict(same), sort_keys=True).encode()).hexdigest()[:8]
+    content = asdict(same)
+    if not config.model.exact:
+        del content["model"]["exact"]  # or kept results had other hashes
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def differences(one: Config, other: Config) -> list[str]:

@@ -113,8 +113,10 @@ class TrainedRun:
         return scores
 
 
-def read_trained_run(path: Path, fold: int | None = None) -> TrainedRun:
+def read_trained_run(path: Path, fold: int | None = None, exact: bool = False) -> TrainedRun:
     """Read a run, with the weights of the epochs that it selected; one fold, or by default all.
+
+    ``exact`` scores long videos exactly too.
 
     Raises:
         UserError: There is no finished run, a file of it is damaged, it has no such fold, or nothing in it is trained.
@@ -127,7 +129,7 @@ def read_trained_run(path: Path, fold: int | None = None) -> TrainedRun:
         raise UserError(f"{path}: holds no trained scorer ({config.model.name}, folds/*/{name}); choose another run")
     if fold is not None and fold not in there:
         raise UserError(f"--fold: {path} has {', '.join(map(str, there))}, not {fold}")
-    read = {number: read_scorer(run.fold(number) / name) for number in (there if fold is None else [fold])}
+    read = {number: read_scorer(run.fold(number) / name, exact) for number in (there if fold is None else [fold])}
     sizes = {(options["feature_dim"], options["text_dim"]) for _, options in read.values()}
     if len(sizes) > 1:
         raise UserError(f"{path}: its folds were trained on features of several sizes; train it anew")

@@ -70,14 +70,20 @@ def from_recipe(recipe: dict[str, Any]) -> Scorer:
     return made(**options)
 
 
-def read_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
-    """Read the scorer of a checkpoint, ready to score, and the options that it was made with."""
+def read_scorer(path: Path, exact: bool = False) -> tuple[Scorer, dict[str, Any]]:
+    """Read the scorer of a checkpoint, ready to score, and the options that it was made with.
+
+    ``exact`` scores long videos exactly too, whatever the checkpoint's options say.
+    """
     checkpoint = read_checkpoint(path)
     weights = checkpoint["state_dict"]
     state = {key.removeprefix("scorer."): weights[key] for key in weights if key.startswith("scorer.")}
     try:
-        scorer = from_recipe(checkpoint["scorer"])
+        made = checkpoint["scorer"]
+        if exact and "exact" in signature(scorer_class(made["name"])).parameters:
+            made["options"]["exact"] = True
+        scorer = from_recipe(made)
         scorer.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: its weights are of another version; train it anew") from error
-    return scorer.eval(), checkpoint["scorer"]["options"]
+    return scorer.eval(), made["options"]

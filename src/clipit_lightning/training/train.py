@@ -12,7 +12,7 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
-from clipit_lightning.core.processes import interrupt
+from clipit_lightning.core.processes import interrupt, keep_memory
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.presets import apply_preset
 from clipit_lightning.evaluation.protocol import Protocol, check_contradictions
@@ -35,6 +35,7 @@ def run(config: Config, watch: Watch | None = None) -> RunResult:
             a way that the user can fix.
     """
     quiet_lightning()
+    keep_memory()
     check_contradictions(config)
     check_scorer(config)
     config = apply_preset(config)
