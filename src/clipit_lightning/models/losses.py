@@ -52,7 +52,8 @@ def correlation_loss(logits: Tensor, importance: Tensor) -> Tensor:
     """
     ours = logits - logits.mean(-1, keepdim=True)  # (..., steps)
     theirs = importance - importance.mean(-1, keepdim=True)  # (..., steps)
-    return (1 - functional.cosine_similarity(ours, theirs, dim=-1, eps=1e-6)).mean()
+    norms = vector_norm(ours, dim=-1).clamp_min(1e-6) * vector_norm(theirs, dim=-1).clamp_min(1e-6)  # (...)
+    return (1 - (ours * theirs).sum(-1) / norms).mean()
 
 
 def diversity_loss(reconstruction: Tensor, scores: Tensor) -> Tensor:
@@ -70,10 +71,10 @@ def diversity_loss(reconstruction: Tensor, scores: Tensor) -> Tensor:
         Mean over videos, -1 (all different) to 1 (all alike), (); a video with one step counts 0.
     """
     share = _shares(scores)  # (..., steps)
-    norms: Tensor = vector_norm(reconstruction, dim=-1)  # (..., steps)
+    norms = (reconstruction * reconstruction).sum(-1).clamp_min(1e-24).sqrt()  # (..., steps)
     # Weights over norms, in the place of unit vectors: the features are read less often.
-    total = (share / norms.clamp_min(1e-12)).unsqueeze(-2) @ reconstruction  # (..., 1, features)
-    alone = (share.square() * (norms > 0)).sum(-1)  # (...)
+    total = (share / norms).unsqueeze(-2) @ reconstruction  # (..., 1, features)
+    alone = (share.square() * (norms > 1e-12)).sum(-1)  # (...)
     pairs = 1 - share.square().sum(-1)  # (...)
     similarity = (total.square().sum((-2, -1)) - alone) / pairs.clamp_min(1e-6)  # (...)
     return (similarity * (pairs > 1e-6)).mean()  # with a single step only rounding would be left

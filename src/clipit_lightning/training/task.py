@@ -93,7 +93,8 @@ class SummarizationTask(L.LightningModule):
         if not torch.isfinite(values).all():
             self._stop_not_finite(batch)
         logged = {f"train/{name}": value for name, value in zip(terms, values, strict=True)}
-        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=items)
+        if self.loggers:  # the run's own history reads what is returned
+            self.log_dict(logged, on_step=False, on_epoch=True, batch_size=items)
         loss = terms["total"] * batch.share * self.trainer.world_size
         return {"loss": loss, "terms": logged, "items": items}
 

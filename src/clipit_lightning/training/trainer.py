@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.processes import interrupt
@@ -54,7 +55,7 @@ def make_trainer(
     # The best first, so that the last holds what is the best so far.
     callbacks: list[Callback] = [History(path), *([last] if config.selection == "last" else [best, last])]
     if config.optim.ema:
-        callbacks.append(WeightAveraging(avg_fn=partial(moving_average, decay=config.optim.ema)))
+        callbacks.append(WeightAveraging(multi_avg_fn=partial(moving_average, decay=config.optim.ema)))
     callbacks.append(_hooks(fold, watch))
     loggers: list[Logger] = []
     if config.logger.wandb != "off":
@@ -114,14 +115,14 @@ def handle_sigterm(handler: Any) -> None:  # noqa: ANN401 - what ``signal.getsig
         signal.signal(signal.SIGTERM, handler)
 
 
-def moving_average(average: Tensor, current: Tensor, updates: Tensor | int, decay: float) -> Tensor:
-    """Exponential moving average of weights, with a ramp: ``min(decay, (1 + n) / (10 + n))`` after n updates.
+def moving_average(averages: list[Tensor], current: list[Tensor], updates: Tensor | int, decay: float) -> None:
+    """Move averages of weights, with a ramp of the decay: ``min(decay, (1 + n) / (10 + n))`` after n updates.
 
     Benchmarks have so few videos that a run has some 50 steps, within which a constant decay of 0.99 would never
     forget the first weights. The ramp is that of TensorFlow's ``ExponentialMovingAverage(num_updates=...)``.
     """
     ramp = (1 + int(updates)) / (10 + int(updates))
-    return torch.lerp(current, average, min(decay, ramp))
+    get_ema_multi_avg_fn(min(decay, ramp))(averages, current, updates)
 
 
 def quiet_lightning() -> None:
