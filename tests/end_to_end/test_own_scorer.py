@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,30 +17,8 @@ from tests.support.videos import write_video
 
 pytestmark = pytest.mark.slow
 
-MODULE = '''
-from torch import nn
-
-from clipit_lightning.models.scorer import Scorer, ScorerOutput
-
-
-class MyScorer(Scorer):
-    """A convolution over neighbouring steps, and how similar a step is to the text."""
-
-    title = "My convolution"
-    reads_language = True
-
-    def __init__(self, feature_dim, text_dim, dropout, width=4, reach=1):
-        super().__init__()
-        self.hidden = nn.Conv1d(feature_dim, width, 2 * reach + 1, padding=reach)
-        self.head = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, 1))
-        self.text = nn.Linear(text_dim, feature_dim)
-
-    def forward(self, features, text):
-        hidden = self.hidden(features.mT).mT  # (..., steps, width)
-        told = nn.functional.normalize(self.text(text).sum(-2, keepdim=True), dim=-1)  # (..., 1, features)
-        logits = self.head(hidden) + features @ told.mT  # (..., steps, 1)
-        return ScorerOutput(logits.squeeze(-1))
-'''
+DOCS = Path(__file__).parents[2] / "docs/architecture.md"
+(MODULE,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
 
 
 @pytest.fixture
