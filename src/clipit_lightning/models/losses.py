@@ -74,7 +74,7 @@ def diversity_loss(reconstruction: Tensor, scores: Tensor) -> Tensor:
     norms = (reconstruction * reconstruction).sum(-1).clamp_min(1e-24).sqrt()  # (..., steps)
     # Weights over norms, in the place of unit vectors: the features are read less often.
     total = (share / norms).unsqueeze(-2) @ reconstruction  # (..., 1, features)
-    alone = (share.square() * (norms > 1e-12)).sum(-1)  # (...)
+    alone = (share.square() * (norms > 2e-12)).sum(-1)  # (...)
     pairs = 1 - share.square().sum(-1)  # (...)
     similarity = (total.square().sum((-2, -1)) - alone) / pairs.clamp_min(1e-6)  # (...)
     return (similarity * (pairs > 1e-6)).mean()  # with a single step only rounding would be left
