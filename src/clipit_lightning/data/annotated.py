@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,17 +49,13 @@ class AnnotatedDataModule(SummarizationDataModule):
         validation: float = 0.2,
         captions: int = 7,
         caption_source: CaptionSource = "own",
-        batch_size: int = 8,
-        crop: int = 0,
-        workers: int = 0,
         preload_mb: int = 8000,
-        seed: int = 0,
-        validate_on_test: bool = False,
+        **shared: Any,  # noqa: ANN401 - of the base class
     ) -> None:
         others = [name for name in benchmark_names("annotated") if name != target]
         chosen = [] if setting == "canonical" else others if sources is None else list(sources)
         stores = (target, *(name for name in others if name in chosen))
-        super().__init__(root, stores, batch_size, crop, workers, seed, validate_on_test)
+        super().__init__(root, stores, **shared)
         self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
         self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation
         self.caption_source = caption_source
