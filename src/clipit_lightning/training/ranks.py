@@ -14,7 +14,7 @@ import lightning as L
 import torch
 
 from clipit_lightning.core.config import TrainerConfig
-from clipit_lightning.core.errors import LoggedElsewhereError, UserError
+from clipit_lightning.core.errors import LoggedElsewhereError, UserError, first_line
 
 T = TypeVar("T")
 
@@ -69,8 +69,8 @@ def start(config: TrainerConfig) -> Processes:
         )
         fabric.launch()
     except (RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"trainer.devices={config.processes}: the processes cannot be started ({reason})") from error
+        problem = f"the processes cannot be started ({first_line(error)})"
+        raise UserError(f"trainer.devices={config.processes}: {problem}") from error
     return Processes(fabric)
 
 

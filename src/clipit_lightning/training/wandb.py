@@ -24,6 +24,7 @@ from wandb.errors import AuthenticationError
 from wandb.sdk.lib import wbauth
 
 from clipit_lightning.core.config import Config
+from clipit_lightning.core.errors import first_line
 from clipit_lightning.core.files import write_text
 from clipit_lightning.data import has_queries
 from clipit_lightning.evaluation.metrics import AnnotatorMeasures, QueryMeasures
@@ -115,7 +116,7 @@ def _begin(config: Config, folder: Path, **given: Any) -> wandb.Run | None:  # n
     try:
         return wandb.init(id=sweep_trial() or _identifier(folder), **_patience(mode), **given)
     except Exception as error:
-        _warn_once(f"wandb: {_reason(error)}; the run is kept in files, `wandb sync` uploads them")
+        _warn_once(f"wandb: {first_line(error)[:200]}; the run is kept in files, `wandb sync` uploads them")
     run = None
     with _survived():
         run = wandb.init(id=_identifier(folder, anew=True), **_patience("offline"), **given)  # the first is taken
@@ -189,11 +190,8 @@ def _survived() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        _warn_once(f"wandb: {_reason(error)}; curves may be missing there, those in the run's folder are whole")
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)[:200]
+        _warn_once(f"wandb: {reason}; curves may be missing there, those in the run's folder are whole")
 
 
 @rank_zero_only
