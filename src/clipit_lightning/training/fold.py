@@ -1,6 +1,5 @@
 """One fold: train it or resume its training, choose the epoch, test it, write its result."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,15 +62,15 @@ def run_fold(
     fold = FoldResult(fold=index, epoch=epoch, validation=validation, **tested)
     _tell_wandb(trainer, fold)
     processes.first(lambda: run.write_fold(fold))
-    log.info(fold_line(config, fold, task.measures.names))
+    log.info(fold_line(config, fold))
     return fold
 
 
-def fold_line(config: Config, fold: FoldResult, names: Sequence[str]) -> str:
+def fold_line(config: Config, fold: FoldResult) -> str:
     """A finished fold as a line of progress."""
     reached = fold.metrics if config.test else fold.validation or {}
     words = [] if config.test else ["validation"]
-    words += [f"{name} {reached[name]:.3f}" for name in names if name in reached]
+    words += [f"{name} {value:.3f}" for name, value in reached.items()]
     if fold.epoch is not None:
         chosen = f"epoch {fold.epoch + 1} of {config.optim.epochs}"
         if scorer_class(config.model.name).selects == "alpha":
