@@ -60,7 +60,10 @@ def run_fold(
     for row in tested["per_video"]:
         row["fold"] = index
     fold = FoldResult(fold=index, epoch=epoch, validation=validation, **tested)
-    _tell_wandb(trainer, fold)
+    for logger in trainer.loggers:
+        from clipit_lightning.training.wandb import FoldLogger, log_fold  # wandb takes a second to import
+
+        log_fold(cast(FoldLogger, logger), fold)
     processes.first(lambda: run.write_fold(fold))
     log.info(fold_line(config, fold))
     return fold
@@ -77,13 +80,6 @@ def fold_line(config: Config, fold: FoldResult) -> str:
             chosen = f"alpha {config.model.alphas[fold.epoch]:g}"
         words.append(f"({chosen}, selection {config.selection})")
     return f"fold {fold.fold}: " + "  ".join(words)
-
-
-def _tell_wandb(trainer: L.Trainer, fold: FoldResult) -> None:
-    for logger in trainer.loggers:
-        from clipit_lightning.training.wandb import FoldLogger, log_fold  # wandb takes a second to import
-
-        log_fold(cast(FoldLogger, logger), fold)
 
 
 def _test(trainer: L.Trainer, task: SummarizationTask, datamodule: SummarizationDataModule) -> dict[str, Any]:

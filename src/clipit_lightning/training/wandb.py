@@ -79,13 +79,11 @@ class FoldLogger(WandbLogger):
                 self.run.log({f"validation/{name}": value for name, value in means.items()})
 
 
-def make_logger(config: Config, path: Path, run_name: str, protocol: Protocol, fold: int) -> FoldLogger | None:
-    """The logger of a fold, with a run that goes on where an interrupted one stopped; None where wandb is off.
+def make_logger(config: Config, path: Path, run_name: str, protocol: Protocol, fold: int) -> FoldLogger:
+    """The logger of a fold, with a run that goes on where an interrupted one stopped.
 
     The run's identifier is kept in `wandb_id.txt` in ``path``, the folder of the fold.
     """
-    if config.logger.wandb == "off":
-        return None
     tags = [protocol.dataset, protocol.setting, protocol.data, config.model.name]
     given = {"group": protocol.identifier, "tags": tags}
     run, objective, trial, folder = None, None, sweep_trial(), path
@@ -136,7 +134,6 @@ def _patience(mode: str) -> dict[str, Any]:
 
 
 def _identifier(folder: Path, anew: bool = False) -> str:
-    """The run's identifier, made once, or anew."""
     file = folder / _ID
     if anew or not file.exists():
         write_text(file, f"{uuid.uuid4().hex[:12]}\n")
@@ -228,8 +225,6 @@ def _score_plot(video: str, scores: list[float]) -> Any:  # noqa: ANN401 - wandb
 @rank_zero_only
 def log_run(config: Config, path: Path, result: RunResult) -> None:
     """Add the result over all folds: as a run of its own beside those of the folds, in a sweep to the trial's run."""
-    if config.logger.wandb == "off":
-        return
     run, _ = _TRIALS.pop(sweep_trial() or "", (None, None))
     with _survived():
         given = {"name": result.run, "group": result.protocol.identifier}
