@@ -5,7 +5,6 @@ Lightning or torchrun (`training/ranks`).
 """
 
 import ctypes
-import multiprocessing
 import os
 import pickle
 import signal
@@ -16,6 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
 from typing import Self
@@ -157,8 +157,7 @@ class _Copy:
     """A copy of this process that calls a function, with what a pool needs of `subprocess.Popen`."""
 
     def __init__(self, log: Path, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
-        given = (log, function, arguments)
-        self._process = multiprocessing.get_context("fork").Process(target=_call_in_copy, args=given)
+        self._process = get_context("fork").Process(target=_call_in_copy, args=(log, function, arguments))
         self._process.start()
         self.terminate, self.kill, self.wait = self._process.terminate, self._process.kill, self._process.join
 

@@ -37,8 +37,6 @@ def read_scores(path: Path) -> dict[str, Scores]:
         content = readers[path.suffix.lower()](path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except UserError:
-        raise
     except Exception as error:  # numpy, zipfile and h5py raise many kinds for a damaged file
         advice = "write scores as video key to list of numbers"
         raise UserError(f"{path}: cannot be read ({first_line(error)}); {advice}") from error

@@ -57,9 +57,8 @@ class Processes:
 
 def start(config: TrainerConfig) -> Processes:
     """Start, or meet, the processes of a run that shares batches; torchrun must have started as many as configured."""
-    wanted = config.processes * config.num_nodes
     _check_number(config, os.environ)
-    if wanted == 1 or config.parallel == "folds":
+    if config.processes * config.num_nodes == 1 or config.parallel == "folds":
         return Processes()
     if not torch.distributed.is_available():
         raise UserError("trainer.devices: this build of torch cannot share a run between processes; use 1")
