@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.datamodules import SumMeDataModule, TVSumDataModule
+from clipit_lightning.data.annotated import AnnotatedDataModule
 from clipit_lightning.data.importing import import_distributed
 from tests.support.synthetic import write_field_file
 
@@ -13,7 +13,7 @@ from tests.support.synthetic import write_field_file
 @pytest.mark.parametrize("preload_mb", [0, 1000])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_hold_the_folds_videos_whether_preloaded_or_read_by_workers(stores, preload_mb, workers):
-    module = TVSumDataModule(root=str(stores), preload_mb=preload_mb, workers=workers, batch_size=3)
+    module = AnnotatedDataModule("tvsum", root=str(stores), preload_mb=preload_mb, workers=workers, batch_size=3)
     module.setup()
     module.fold = 2
     fold = module.folds[2]
@@ -31,7 +31,7 @@ def test_an_epoch_has_its_order_and_windows_on_any_number_of_ranks_and_workers(s
         """Numbers of the items of every batch, and the first features of each item."""
         batches, windows = [set() for _ in range(2)], {}
         for rank in range(size):
-            module = TVSumDataModule(root=str(stores), batch_size=4, crop=9, workers=workers, seed=3)
+            module = AnnotatedDataModule("tvsum", root=str(stores), batch_size=4, crop=9, workers=workers, seed=3)
             module.setup()
             module.rank, module.size = rank, size
             loader = module.train_dataloader()
@@ -51,9 +51,9 @@ def test_an_epoch_has_its_order_and_windows_on_any_number_of_ranks_and_workers(s
     assert any(first[1][number] != other[1][number] for number in other[1])
 
 
-@pytest.mark.parametrize(("name", "make"), [("summe", SumMeDataModule), ("tvsum", TVSumDataModule)])
-def test_augmented_takes_all_other_benchmarks(stores, name, make):
-    module = make(root=str(stores), setting="augmented")
+@pytest.mark.parametrize("name", ["summe", "tvsum"])
+def test_augmented_takes_all_other_benchmarks(stores, name):
+    module = AnnotatedDataModule(name, root=str(stores), setting="augmented")
     module.setup()
     assert len(module.sources) == 3
     assert len(module.folds[0].train) == 6 + 30
@@ -64,9 +64,9 @@ def test_missing_stores_are_listed_with_how_to_get_them(stores, tmp_path):
     for name in ("tvsum", "summe"):
         shutil.copy(stores / f"{name}.h5", tmp_path)
     with pytest.raises(UserError, match=r"ovp\.h5 .*youtube\.h5 .*data\.sources=\[summe\]"):
-        TVSumDataModule(root=str(tmp_path), setting="transfer").setup()
+        AnnotatedDataModule("tvsum", root=str(tmp_path), setting="transfer").setup()
     with pytest.raises(UserError, match=r"missing: .*tvsum\.h5"):
-        TVSumDataModule(root=str(tmp_path / "nowhere")).setup()
+        AnnotatedDataModule("tvsum", root=str(tmp_path / "nowhere")).setup()
 
 
 def test_an_unsound_store_stops_before_training(stores, tmp_path):
@@ -74,7 +74,7 @@ def test_an_unsound_store_stops_before_training(stores, tmp_path):
     with h5py.File(tmp_path / "tvsum.h5", "a") as file:
         file["video_7/features"][2, 1] = float("nan")
     with pytest.raises(UserError, match=r"tvsum\.h5: video_7: features have NaN"):
-        TVSumDataModule(root=str(tmp_path)).setup()
+        AnnotatedDataModule("tvsum", root=str(tmp_path)).setup()
 
 
 def test_stores_of_different_features_do_not_mix(stores, tmp_path):
@@ -82,13 +82,15 @@ def test_stores_of_different_features_do_not_mix(stores, tmp_path):
     write_field_file(tmp_path / "src/eccv16_dataset_summe_clip.h5", features=5)
     import_distributed([tmp_path / "src"], tmp_path)
     with pytest.raises(UserError, match="features differ in size"):
-        TVSumDataModule(root=str(tmp_path), setting="augmented", sources=["summe"]).setup()
+        AnnotatedDataModule("tvsum", root=str(tmp_path), setting="augmented", sources=["summe"]).setup()
 
 
 def test_text_may_be_of_another_video_or_fused(stores):
     """Ablations: each video gives its captions to exactly one other of its benchmark."""
     modules = {
-        text: TVSumDataModule(root=str(stores), setting="augmented", sources=["summe"], captions=5, caption_source=text)
+        text: AnnotatedDataModule(
+            "tvsum", root=str(stores), setting="augmented", sources=["summe"], captions=5, caption_source=text
+        )
         for text in ("own", "another", "fused")
     }
     for module in modules.values():

@@ -116,12 +116,6 @@ def read(folder):
     return run, config, history, summary
 
 
-def test_nothing_is_made_where_it_is_off(protocol, tmp_path):
-    assert wandb_runs.make_logger(load_config(), tmp_path, "run", protocol, 0) is None
-    wandb_runs.log_run(load_config(), tmp_path, run_result())
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_fold_is_a_run_with_configuration_curves_summary_table_and_plots(logger, tmp_path, protocol):
     made = logger("optim.lr=0.007", "seed=3")
     for epoch in range(3):

@@ -62,7 +62,6 @@ def _parse_word(word: str) -> DictConfig:
 
 
 def _update(merged: DictConfig, difference: DictConfig, where: str = "") -> None:
-    """Put each value of a difference into a whole configuration."""
     keys = config_keys()
     for name, value in flatten(cast(dict[str, Any], OmegaConf.to_container(difference))).items():
         if name not in keys:

@@ -9,6 +9,11 @@ class LoggedElsewhereError(UserError):
     """A UserError that the first process of a group prints: this process ends in silence."""
 
 
+def first_line(error: Exception) -> str:
+    """What an error of a library says first; its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def require(condition: bool, key: str, message: str) -> None:
     """Check a value; the error is one line that names its key as it is typed."""
     if not condition:

@@ -5,7 +5,6 @@ Lightning or torchrun (`training/ranks`).
 """
 
 import ctypes
-import multiprocessing
 import os
 import pickle
 import signal
@@ -14,8 +13,9 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
 from typing import Self
@@ -97,8 +97,7 @@ class Pool:
         variables = os.environ | (environment or {})
         variables |= {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
         variables |= {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
-        with ExitStack() as stack:
-            log = None if self.logs is None else stack.enter_context(self._log(name).open("ab"))
+        with nullcontext() if self.logs is None else self._log(name).open("ab") as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -158,16 +157,12 @@ class _Copy:
     """A copy of this process that calls a function, with what a pool needs of `subprocess.Popen`."""
 
     def __init__(self, log: Path, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
-        given = (log, function, arguments)
-        self._process = multiprocessing.get_context("fork").Process(target=_call_in_copy, args=given)
+        self._process = get_context("fork").Process(target=_call_in_copy, args=(log, function, arguments))
         self._process.start()
-        self.terminate, self.kill = self._process.terminate, self._process.kill
+        self.terminate, self.kill, self.wait = self._process.terminate, self._process.kill, self._process.join
 
     def poll(self) -> int | None:
         return self._process.exitcode
-
-    def wait(self, timeout: float | None = None) -> None:
-        self._process.join(timeout)
 
 
 def _call_in_copy(path: Path, function: Callable[..., object], arguments: tuple[object, ...]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,6 @@ from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
 from clipit_lightning.data.video import Video
-
-CaptionSource = Literal["own", "another", "fused"]
 
 
 class AnnotatedDataModule(SummarizationDataModule):
@@ -48,18 +46,13 @@ class AnnotatedDataModule(SummarizationDataModule):
         fold_seed: int = 0,
         validation: float = 0.2,
         captions: int = 7,
-        caption_source: CaptionSource = "own",
-        batch_size: int = 8,
-        crop: int = 0,
-        workers: int = 0,
+        caption_source: Literal["own", "another", "fused"] = "own",
         preload_mb: int = 8000,
-        seed: int = 0,
-        validate_on_test: bool = False,
+        **shared: Any,  # noqa: ANN401 - of the base class
     ) -> None:
-        others = [name for name in benchmark_names("annotated") if name != target]
-        chosen = [] if setting == "canonical" else others if sources is None else list(sources)
-        stores = (target, *(name for name in others if name in chosen))
-        super().__init__(root, stores, batch_size, crop, workers, seed, validate_on_test)
+        others = [] if setting == "canonical" else [name for name in benchmark_names("annotated") if name != target]
+        stores = [target, *(name for name in others if sources is None or name in sources)]
+        super().__init__(root, stores, **shared)
         self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
         self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation
         self.caption_source = caption_source
@@ -126,7 +119,6 @@ class AnnotatedDataModule(SummarizationDataModule):
         return others
 
     def _training_batches(self, numbers: list[int], epoch: int) -> list[list[int]]:
-        """All shuffled and cut."""
         return cut(np.random.default_rng((self.seed, epoch)).permutation(numbers).tolist(), self.batch_size)
 
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:

@@ -60,11 +60,11 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         self,
         root: str,
         stores: Sequence[str],
-        batch_size: int,
-        crop: int,
-        workers: int,
-        seed: int,
-        validate_on_test: bool,
+        batch_size: int = 8,
+        crop: int = 0,
+        workers: int = 0,
+        seed: int = 0,
+        validate_on_test: bool = False,
     ) -> None:
         super().__init__()
         self.root = Path(root)

@@ -146,7 +146,6 @@ def _field_name(path: Path) -> re.Match[str] | None:
 
 
 def _benchmark_of(path: Path) -> str | None:
-    """Benchmark of an HDF5 file in the field's layout; None for any other file."""
     if not (match := _field_name(path)):
         return None
     try:
@@ -176,7 +175,6 @@ def _choose(name: str, paths: list[Path], features: str | None) -> Path:
 
 
 def _join(name: str, path: Path, files: DistributedFiles) -> tuple[list[Video], dict[str, str]]:
-    """Read one features file and join the benchmark's annotations."""
     annotations = files.annotations(name)
     try:
         with h5py.File(path, "r") as file:

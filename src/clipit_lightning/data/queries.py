@@ -1,6 +1,7 @@
 """The datamodule of benchmarks with queries: QFVS."""
 
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +33,9 @@ class QueryDataModule(SummarizationDataModule):
         family: str = "2/1/1",
         sentence: bool = False,
         language: bool = True,
-        batch_size: int = 8,
-        crop: int = 0,
-        workers: int = 0,
-        seed: int = 0,
-        validate_on_test: bool = False,
+        **shared: Any,  # noqa: ANN401 - of the base class
     ) -> None:
-        super().__init__(root, [target], batch_size, crop, workers, seed, validate_on_test)
+        super().__init__(root, [target], **shared)
         self.family, self.sentence, self.has_text = family, sentence, language
         self._items: list[QueryItem] = []
 

@@ -88,10 +88,7 @@ class QueryItem:
         """1 at the oracle's shots, (shots,)."""
         return self.oracle.astype(np.float32)
 
-    @property
-    def gtsummary(self) -> NDArray[np.float32]:
-        """1 at the oracle's shots, (shots,)."""
-        return self.gtscore
+    gtsummary = gtscore
 
     @property
     def oracle(self) -> NDArray[np.uint8]:

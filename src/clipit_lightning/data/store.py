@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import atomic_path, check_is_file
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
@@ -84,7 +84,7 @@ class Store:
         except UserError as error:
             return [str(error)]
         except _DAMAGED as error:
-            return [f"damaged: {_first_line(error)}"]
+            return [f"damaged: {first_line(error)}"]
 
     def _file_problems(self, file: h5py.File, keys: Sequence[str]) -> list[str]:
         """What is wrong with the file as a whole: names and links of videos, and another benchmark's store."""
@@ -195,14 +195,10 @@ def _open(path: Path) -> h5py.File:
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such store; make it with `clipit data import FOLDER`") from error
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable HDF5 file ({_first_line(error)}); import or copy it again") from error
+        raise UserError(f"{path}: not a readable HDF5 file ({first_line(error)}); import or copy it again") from error
 
 
 def _size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
     for name in ("features", "caption_features", "query_features", "sentence_features"):
         if len(sizes := {group[name].shape[-1] for group in groups if name in group}) > 1:
             yield f"{name} differ in size between videos: {sorted(sizes)}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

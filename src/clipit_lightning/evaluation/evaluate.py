@@ -152,7 +152,6 @@ def format_evaluation(evaluation: dict[str, Any], details: bool = False) -> str:
 
 
 def _details(evaluation: dict[str, Any]) -> str:
-    """A row for every video, or query."""
     queries = "queries" in evaluation
     rows = pd.DataFrame(evaluation["per_query" if queries else "per_video"])
     for name in rows.columns.intersection(list(METRICS)):

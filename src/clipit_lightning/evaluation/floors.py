@@ -132,7 +132,6 @@ def _people(video: Video, rules: Rules, pairwise: bool) -> dict[str, float]:
 
 
 def _mean(rows: Iterable[dict[str, float]]) -> dict[str, float]:
-    """Mean of each metric over rows."""
     rows = list(rows)
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 

@@ -1,6 +1,6 @@
 """Published protocols: the choices of other code bases, read in the code itself."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clipit_lightning.core.config import Config
@@ -12,54 +12,48 @@ class Preset:
 
     family: str
     """Its folds."""
-    selection: str
-    """How it chooses the epoch; `val` where its own rule is none of ours (see ``about``)."""
-    correlation: dict[str, str]
-    """What it correlates, by data set; the default rule where the code computes none."""
     about: str
+    selection: str = "val"
+    """How it chooses the epoch; `val` where its own rule is none of ours (see ``about``)."""
+    correlation: dict[str, str] = field(default_factory=dict)
+    """What it correlates, by data set; the default rule where the code computes none."""
 
 
 PRESETS: dict[str, Preset] = {
-    "default": Preset("kfold", "val", {}, "Our rules: see README, How we measure."),
+    "default": Preset("kfold", "Our rules: see README, How we measure."),
     "pglsum": Preset(
         "pglsum",
-        "val",
-        {},
         "github.com/e-apostolidis/PGL-SUM: shot means, floor of 15 %, exact knapsack. It chooses the epoch by a "
         "rule on its training loss, which other models do not have: our validation stands in.",
     ),
     "vasnet": Preset(
         "vasnet",
-        "best-on-test",
-        {},
         "github.com/ok1zjf/VASNet: shot means, floor of 15 %, knapsack by OR-tools; best epoch on the test fold "
         "by F1. It computes no correlations.",
+        selection="best-on-test",
     ),
     "dsnet": Preset(
         "dsnet",
-        "best-on-test",
-        {},
         "github.com/li-plus/DSNet: shot means cut to thousandths, floor of 15 %, knapsack by OR-tools; best epoch"
         " on the test fold by F1. It computes no correlations.",
+        selection="best-on-test",
     ),
     "csta": Preset(
         "csta",
-        "best-on-test",
-        {"summe": "binary-summary"},
         "github.com/thswodnjs3/CSTA: correlations of the step scores with each annotator on TVSum, of the 0/1 "
         "summary with the annotators' mean on SumMe; best epoch on the test fold.",
+        selection="best-on-test",
+        correlation={"summe": "binary-summary"},
     ),
     "msva": Preset(
         "msva",
-        "best-on-test",
-        {"summe": "binary-summary", "tvsum": "binary-summary"},
         "github.com/TIBHannover/MSVA: correlations of the 0/1 summary with the annotators' mean; best epoch on "
         "the test fold by F1.",
+        selection="best-on-test",
+        correlation={"summe": "binary-summary", "tvsum": "binary-summary"},
     ),
     "clip-it": Preset(
         "kfold",
-        "val",
-        {},
         "The paper: five random splits, F1 and per-annotator correlations on TVSum; its code and its choice of "
         "the epoch are not published, so our folds and validation stand in.",
     ),

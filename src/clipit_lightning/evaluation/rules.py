@@ -58,7 +58,6 @@ class CorrelationRule:
     """What is correlated: step scores at the picks, scores spread over all frames, or the 0/1 summary."""
     annotators: Callable[[Video], Values]
     """Values of each annotator of a video, (annotators, steps) or (annotators, frames)."""
-    about: str
     of_mean: bool = False
     """Whether the only reference is the annotators' mean; otherwise each annotator is one."""
 
@@ -69,24 +68,11 @@ class CorrelationRule:
 
 
 CORRELATION_RULES = {
-    "per-annotator": CorrelationRule(
-        "steps", ratings_or_summaries, "Step scores with each annotator's ratings, or summary, at the picks."
-    ),
-    "mean-annotator": CorrelationRule(
-        "steps", importance, "Step scores with the annotators' mean at the picks.", of_mean=True
-    ),
-    "all-frames": CorrelationRule(
-        "frames", ratings_or_summaries, "Scores spread over all frames with each annotator's ratings, or summary."
-    ),
-    "mean-annotator-all-frames": CorrelationRule(
-        "frames", importance, "Scores spread over all frames with the annotators' mean.", of_mean=True
-    ),
-    "binary-summary": CorrelationRule(
-        "summary",
-        user_summaries,
-        "The 0/1 summary with the mean of the annotators' summaries, as in the code of CSTA, LLMVS and MSVA.",
-        of_mean=True,
-    ),
+    "per-annotator": CorrelationRule("steps", ratings_or_summaries),
+    "mean-annotator": CorrelationRule("steps", importance, of_mean=True),
+    "all-frames": CorrelationRule("frames", ratings_or_summaries),
+    "mean-annotator-all-frames": CorrelationRule("frames", importance, of_mean=True),
+    "binary-summary": CorrelationRule("summary", user_summaries, of_mean=True),  # as in the code of CSTA, LLMVS, MSVA
 }
 """Every rule that ``protocol.correlation`` can name. A new rule is a row."""
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import check_is_file, named_once, read_json
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.schema import storage_problems
@@ -37,11 +37,9 @@ def read_scores(path: Path) -> dict[str, Scores]:
         content = readers[path.suffix.lower()](path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except UserError:
-        raise
     except Exception as error:  # numpy, zipfile and h5py raise many kinds for a damaged file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: cannot be read ({reason}); write scores as video key to list of numbers") from error
+        advice = "write scores as video key to list of numbers"
+        raise UserError(f"{path}: cannot be read ({first_line(error)}); {advice}") from error
     if not content:
         raise UserError(f"{path}: holds no video")
     return {name: _row(path, name, values) for name, values in content.items()}

@@ -1,6 +1,7 @@
 """Means over videos and folds, and bootstrap intervals."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -9,16 +10,12 @@ import pandas as pd
 def means(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, float]:
     """Mean of each metric over a video's queries, where it has several rows, then over videos."""
     present = [name for name in names if name in rows]
-    return _as_numbers(rows.groupby("video", sort=False)[present].mean().mean())
+    return cast(dict[str, float], rows.groupby("video", sort=False)[present].mean().mean().to_dict())
 
 
 def over_folds(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, float]:
     """Mean of each metric over a fold's videos, then over folds."""
-    return _as_numbers(rows.groupby("fold")[list(names)].mean().mean())
-
-
-def _as_numbers(row: "pd.Series[float]") -> dict[str, float]:
-    return {str(name): float(value) for name, value in row.items()}
+    return cast(dict[str, float], rows.groupby("fold")[list(names)].mean().mean().to_dict())
 
 
 def bootstrap_interval(values: Sequence[float], seed: int = 0, resamples: int = 10_000) -> tuple[float, float]:

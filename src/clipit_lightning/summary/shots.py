@@ -122,8 +122,6 @@ def _cells(
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     unit = np.asarray(features, dtype=np.float64) / np.maximum(norms, 1e-12)  # (steps, features)
     squares = (unit**2).sum(axis=1)  # (steps,)
-    if size == 1:
-        return unit, squares, np.ones(len(unit), dtype=np.int64)
     first = np.arange(0, len(unit), size)
     counts = np.diff(first, append=len(unit))
     return np.add.reduceat(unit, first, axis=0), np.add.reduceat(squares, first), counts

@@ -85,12 +85,11 @@ def describe_protocol(config: Config, datamodule: SummarizationDataModule) -> Pr
     stores = datamodule.stores
     content = "".join(f"{name}:{store.content_hash()};" for name, store in stores.items())
     origins = {store.attributes.get("data", "real") for store in stores.values()}
-    data = "mini" if "mini" in origins else "real"
     return make_protocol(
         config,
         datamodule.sources,
         datamodule.folds,
-        data,
+        "mini" if "mini" in origins else "real",
         annotations_hash=stores[config.data.dataset].annotations_hash(),
         data_hash=hashlib.sha256(content.encode()).hexdigest()[:12],
     )

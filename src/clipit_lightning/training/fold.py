@@ -1,6 +1,5 @@
 """One fold: train it or resume its training, choose the epoch, test it, write its result."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -61,30 +60,26 @@ def run_fold(
     for row in tested["per_video"]:
         row["fold"] = index
     fold = FoldResult(fold=index, epoch=epoch, validation=validation, **tested)
-    _tell_wandb(trainer, fold)
+    for logger in trainer.loggers:
+        from clipit_lightning.training.wandb import FoldLogger, log_fold  # wandb takes a second to import
+
+        log_fold(cast(FoldLogger, logger), fold)
     processes.first(lambda: run.write_fold(fold))
-    log.info(fold_line(config, fold, task.measures.names))
+    log.info(fold_line(config, fold))
     return fold
 
 
-def fold_line(config: Config, fold: FoldResult, names: Sequence[str]) -> str:
+def fold_line(config: Config, fold: FoldResult) -> str:
     """A finished fold as a line of progress."""
     reached = fold.metrics if config.test else fold.validation or {}
     words = [] if config.test else ["validation"]
-    words += [f"{name} {reached[name]:.3f}" for name in names if name in reached]
+    words += [f"{name} {value:.3f}" for name, value in reached.items()]
     if fold.epoch is not None:
         chosen = f"epoch {fold.epoch + 1} of {config.optim.epochs}"
         if scorer_class(config.model.name).selects == "alpha":
             chosen = f"alpha {config.model.alphas[fold.epoch]:g}"
         words.append(f"({chosen}, selection {config.selection})")
     return f"fold {fold.fold}: " + "  ".join(words)
-
-
-def _tell_wandb(trainer: L.Trainer, fold: FoldResult) -> None:
-    for logger in trainer.loggers:
-        from clipit_lightning.training.wandb import FoldLogger, log_fold  # wandb takes a second to import
-
-        log_fold(cast(FoldLogger, logger), fold)
 
 
 def _test(trainer: L.Trainer, task: SummarizationTask, datamodule: SummarizationDataModule) -> dict[str, Any]:

@@ -68,7 +68,6 @@ def train_apart(
     Raises:
         UserError: A fold failed, or its process was killed; finished folds are kept.
     """
-    names = build.measures(config).names
     folds = {index: result for index in indices if (result := folder.fold_result(index)) is not None}
     for index in folds:
         log.info(f"fold {index}: finished before")
@@ -82,18 +81,14 @@ def train_apart(
                 index = waiting.pop(0)
                 begin(f"fold-{index}", train_fold, config, folder, index, protocol, datamodule if copies else None)
             for ended in pool.wait():
-                name = ended.name.replace("-", " ")
-                if ended.status == 2:
-                    raise UserError(f"{name}: {ended.reason}")
                 if ended.status:
-                    raise UserError(
-                        f"{name}: {ended.reason}, see {folder.path}/logs; the same command continues, with "
-                        "trainer.devices=1 in less memory"
-                    )
-                index = int(ended.name.removeprefix("fold-"))
-                if (result := folder.fold_result(index)) is not None:
-                    folds[index] = result
-                    log.info(fold_line(config, result, names))
+                    way_out = "the same command continues, with trainer.devices=1 in less memory"
+                    problem = f"{ended.name.replace('-', ' ')}: {ended.reason}"
+                    raise UserError(problem if ended.status == 2 else f"{problem}, see {folder.path}/logs; {way_out}")
+                result = folder.fold_result(int(ended.name.removeprefix("fold-")))
+                if result is not None:
+                    folds[result.fold] = result
+                    log.info(fold_line(config, result))
     return [folds[index] for index in indices]
 
 

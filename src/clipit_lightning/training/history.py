@@ -25,10 +25,6 @@ class History(Callback):
         self._sums: dict[str, float] = {}
         self._items = 0
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget the losses of the epoch before."""
-        self._sums, self._items = {}, 0
-
     def on_train_batch_end(
         self,
         trainer: L.Trainer,
@@ -53,6 +49,7 @@ class History(Callback):
 
     def _finish(self, trainer: L.Trainer, validation: dict[str, float]) -> None:
         losses = {name: total / self._items for name, total in self._sums.items()}
+        self._sums, self._items = {}, 0
         self.epochs[trainer.current_epoch] = {"step": max(0, trainer.global_step - 1)} | validation | losses
         if trainer.is_global_zero:
             self.write()

@@ -48,7 +48,6 @@ def _reached(run: Run, fold: int) -> dict[str, float] | None:
         if result := run.fold_result(fold):
             return result.validation
         best = run.fold(fold) / "best.ckpt"
-        return cast(
-            dict[str, float], read_checkpoint(best if best.exists() else best.with_name("last.ckpt"))["validation"]
-        )
+        checkpoint = read_checkpoint(best if best.exists() else best.with_name("last.ckpt"))
+        return cast(dict[str, float], checkpoint["validation"])
     return None

@@ -14,7 +14,7 @@ import lightning as L
 import torch
 
 from clipit_lightning.core.config import TrainerConfig
-from clipit_lightning.core.errors import LoggedElsewhereError, UserError
+from clipit_lightning.core.errors import LoggedElsewhereError, UserError, first_line
 
 T = TypeVar("T")
 
@@ -57,9 +57,8 @@ class Processes:
 
 def start(config: TrainerConfig) -> Processes:
     """Start, or meet, the processes of a run that shares batches; torchrun must have started as many as configured."""
-    wanted = config.processes * config.num_nodes
     _check_number(config, os.environ)
-    if wanted == 1 or config.parallel == "folds":
+    if config.processes * config.num_nodes == 1 or config.parallel == "folds":
         return Processes()
     if not torch.distributed.is_available():
         raise UserError("trainer.devices: this build of torch cannot share a run between processes; use 1")
@@ -69,8 +68,8 @@ def start(config: TrainerConfig) -> Processes:
         )
         fabric.launch()
     except (RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"trainer.devices={config.processes}: the processes cannot be started ({reason})") from error
+        problem = f"the processes cannot be started ({first_line(error)})"
+        raise UserError(f"trainer.devices={config.processes}: {problem}") from error
     return Processes(fabric)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from clipit_lightning.core.config import Config, LoggerConfig, TrainerConfig
 from clipit_lightning.core.config_files import differences, load_config, save_config
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import check_is_file, read_typed, write_json, write_text
 from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol
@@ -128,8 +128,8 @@ class Run:
             if not set(METRICS) & set(rows):
                 raise ValueError("it has no metric")
         except (OSError, ValueError, TypeError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UserError(f"{path}: not the table of a run ({reason}); restore it, or run it again") from error
+            problem = f"not the table of a run ({first_line(error)})"
+            raise UserError(f"{path}: {problem}; restore it, or run it again") from error
         return rows
 
 

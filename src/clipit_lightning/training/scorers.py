@@ -25,10 +25,9 @@ def scorer_class(name: str) -> type[Scorer]:
 def check_scorer(config: Config) -> None:
     """Check that the scorer exists and can be trained as configured, before any data are read."""
     name, chosen = config.model.name, config.selection
-    fits_labels = scorer_class(name).fit == "closed form"
     if supervision_of(config) == "unsupervised":
         way_out = "is fitted to annotations; give loss.keyframe or loss.correlation a weight"
-        require(not fits_labels, "model.name", f"{name} {way_out}")
+        require(scorer_class(name).fit != "closed form", "model.name", f"{name} {way_out}")
         way_out = "chooses the epoch by annotations, which training without labels must not; say selection=last"
         require(chosen == "last", "selection", f"{chosen} {way_out}")
 

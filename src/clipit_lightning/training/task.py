@@ -109,10 +109,8 @@ class SummarizationTask(L.LightningModule):
 
     def _stop_not_finite(self, batch: Batch) -> None:
         """Stop, on every rank: the others would wait for one that stopped."""
-        names = self._of_all_ranks(
-            [self.items.ids[number] for stack in batch.stacks for number in stack.number.tolist()]
-        )
-        items = ", ".join(dict.fromkeys(name for of_rank in names for name in of_rank))
+        own = [self.items.ids[number] for stack in batch.stacks for number in stack.number.tolist()]
+        items = ", ".join(dict.fromkeys(name for of_rank in self._of_all_ranks(own) for name in of_rank))
         kind = UserError if self.global_rank == 0 else LoggedElsewhereError
         raise kind(f"the loss is not finite at step {self.global_step} ({items}); lower optim.lr")
 

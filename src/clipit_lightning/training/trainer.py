@@ -61,8 +61,7 @@ def make_trainer(
     if config.logger.wandb != "off":
         from clipit_lightning.training.wandb import make_logger  # wandb takes a second to import
 
-        logger = make_logger(config, path, run_name, protocol, fold)
-        loggers += [] if logger is None else [logger]
+        loggers.append(make_logger(config, path, run_name, protocol, fold))
     trainer = L.Trainer(
         accelerator=config.trainer.accelerator,
         **_devices(config, device),
@@ -84,7 +83,6 @@ def make_trainer(
 
 
 def _devices(config: Config, device: int | None) -> dict[str, Any]:
-    """Which devices, and the strategy that joins them."""
     chosen = config.trainer
     if device is not None or (chosen.processes == chosen.num_nodes == 1 and chosen.strategy == "auto"):
         accelerated = device is not None and chosen.accelerator != "cpu" and torch.cuda.is_available()

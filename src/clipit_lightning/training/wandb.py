@@ -24,6 +24,7 @@ from wandb.errors import AuthenticationError
 from wandb.sdk.lib import wbauth
 
 from clipit_lightning.core.config import Config
+from clipit_lightning.core.errors import first_line
 from clipit_lightning.core.files import write_text
 from clipit_lightning.data import has_queries
 from clipit_lightning.evaluation.metrics import AnnotatorMeasures, QueryMeasures
@@ -78,13 +79,11 @@ class FoldLogger(WandbLogger):
                 self.run.log({f"validation/{name}": value for name, value in means.items()})
 
 
-def make_logger(config: Config, path: Path, run_name: str, protocol: Protocol, fold: int) -> FoldLogger | None:
-    """The logger of a fold, with a run that goes on where an interrupted one stopped; None where wandb is off.
+def make_logger(config: Config, path: Path, run_name: str, protocol: Protocol, fold: int) -> FoldLogger:
+    """The logger of a fold, with a run that goes on where an interrupted one stopped.
 
     The run's identifier is kept in `wandb_id.txt` in ``path``, the folder of the fold.
     """
-    if config.logger.wandb == "off":
-        return None
     tags = [protocol.dataset, protocol.setting, protocol.data, config.model.name]
     given = {"group": protocol.identifier, "tags": tags}
     run, objective, trial, folder = None, None, sweep_trial(), path
@@ -115,7 +114,7 @@ def _begin(config: Config, folder: Path, **given: Any) -> wandb.Run | None:  # n
     try:
         return wandb.init(id=sweep_trial() or _identifier(folder), **_patience(mode), **given)
     except Exception as error:
-        _warn_once(f"wandb: {_reason(error)}; the run is kept in files, `wandb sync` uploads them")
+        _warn_once(f"wandb: {first_line(error)[:200]}; the run is kept in files, `wandb sync` uploads them")
     run = None
     with _survived():
         run = wandb.init(id=_identifier(folder, anew=True), **_patience("offline"), **given)  # the first is taken
@@ -135,7 +134,6 @@ def _patience(mode: str) -> dict[str, Any]:
 
 
 def _identifier(folder: Path, anew: bool = False) -> str:
-    """The run's identifier, made once, or anew."""
     file = folder / _ID
     if anew or not file.exists():
         write_text(file, f"{uuid.uuid4().hex[:12]}\n")
@@ -189,11 +187,8 @@ def _survived() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        _warn_once(f"wandb: {_reason(error)}; curves may be missing there, those in the run's folder are whole")
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)[:200]
+        _warn_once(f"wandb: {reason}; curves may be missing there, those in the run's folder are whole")
 
 
 @rank_zero_only
@@ -230,8 +225,6 @@ def _score_plot(video: str, scores: list[float]) -> Any:  # noqa: ANN401 - wandb
 @rank_zero_only
 def log_run(config: Config, path: Path, result: RunResult) -> None:
     """Add the result over all folds: as a run of its own beside those of the folds, in a sweep to the trial's run."""
-    if config.logger.wandb == "off":
-        return
     run, _ = _TRIALS.pop(sweep_trial() or "", (None, None))
     with _survived():
         given = {"name": result.run, "group": result.protocol.identifier}
