@@ -113,7 +113,7 @@ def _page(
         duration=footage.duration if footage else float(video.n_frames),
         unit="seconds" if footage else "frames",
         curve=Curve(_times(footage, video.picks), scores, "Predicted score"),
-        annotators=_spread(video, footage),
+        annotators=_spread(video),
         shots=shots,
         tracks=_tracks(video, footage, scores),
         video=address(footage.path, to) if footage else None,
@@ -131,9 +131,8 @@ def _shots(video: Video, footage: Footage | None, scores: NDArray[np.float64], r
     return tuple(Shot(*shot) for shot in zip(starts.tolist(), ends.tolist(), chosen.tolist(), strict=True))
 
 
-def _spread(video: Video, footage: Footage | None) -> Spread:
+def _spread(video: Video) -> Spread:
     """What the annotators said at the picks, from 0 to 1."""
-    times = _times(footage, video.picks)
     if video.user_scores is not None and BENCHMARKS[video.dataset].has_ratings:
         rows = (video.user_scores.astype(np.float64) - 1) / 4  # ratings from 1 to 5 (TVSum)
         mean, error = rows.mean(axis=0), rows.std(axis=0)
@@ -144,8 +143,8 @@ def _spread(video: Video, footage: Footage | None) -> Spread:
         error = np.sqrt(mean * (1 - mean) / len(video.user_summary))
         labels = "Share of annotators who chose it", "One standard error of the share"
     else:
-        return Spread(times, video.gtscore, label="Annotators' mean importance")
-    return Spread(times, mean, (mean - error).clip(0, 1), (mean + error).clip(0, 1), *labels)
+        return Spread(video.gtscore, label="Annotators' mean importance")
+    return Spread(mean, (mean - error).clip(0, 1), (mean + error).clip(0, 1), *labels)
 
 
 def _tracks(video: Video, footage: Footage | None, scores: NDArray[np.float64]) -> tuple[Track, ...]:
