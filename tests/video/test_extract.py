@@ -57,10 +57,10 @@ def video(tmp_path_factory):
 def test_each_feature_is_of_its_pick_at_its_time(video):
     encoder, seconds = ReadingEncoder(), []
     found = extract_features(video, encoder, rate=4.0, batch_size=3, progress=seconds.append)
-    assert seconds == [*found.times[2::3], found.times[-1]]
+    times = found.frame_times[found.picks]
+    assert seconds == [*times[2::3], times[-1]]
     assert found.picks.tolist() == [round(step * 25 / 4 + 0.49) for step in range(40)]  # the first at or after i / 4 s
     np.testing.assert_array_equal(found.features[:, 0], found.picks)
-    np.testing.assert_allclose(found.times, found.picks / 25)
     np.testing.assert_allclose(found.frame_times, np.arange(250) / 25)
     assert encoder.shapes == [(3, 64, 64, 3)] * 13 + [(1, 64, 64, 3)]
     assert found.info.n_frames == 250

@@ -42,7 +42,6 @@ class VideoFeatures:
     info: VideoInfo
     frame_times: NDArray[np.float64]  # (frames,)
     picks: NDArray[np.int64]  # (steps,)
-    times: NDArray[np.float64]  # (steps,)
     features: NDArray[np.float32]  # (steps, features)
     change_points: NDArray[np.int64]  # (shots, 2)
     captions: tuple[str, ...]
@@ -72,14 +71,14 @@ def extract_features(
         UserError: The file cannot be read as a video, the sampling makes no sense, or the captions are of another one.
     """
     reader = VideoReader(path)
-    steps, features = [], []
+    numbers, features = list[int](), []
     for batch in ahead(_batches(sample_frames(reader, encoder.preprocessing, stride, rate), batch_size)):
         features.append(encoder.encode_images(np.stack([sample.image for sample in batch])))
-        steps += [(sample.number, sample.time) for sample in batch]
+        numbers += [sample.number for sample in batch]
         if progress:
-            progress(steps[-1][1])
+            progress(batch[-1].time)
     info, joined = reader.info(), np.concatenate(features)  # (steps, features)
-    picks = np.array([number for number, _ in steps], dtype=np.int64)
+    picks = np.array(numbers, dtype=np.int64)
     shots = change_points(joined, picks, info.n_frames).astype(np.int64)  # (shots, 2)
     captions, starts = _captions(info, shots, picks, captioner, n_captions, texts)
     speaks = bool(captions) and not isinstance(encoder, HsvEncoder)
@@ -87,7 +86,6 @@ def extract_features(
         info=info,
         frame_times=reader.times,
         picks=picks,
-        times=np.array([time for _, time in steps]),
         features=joined,
         change_points=shots,
         captions=captions,
