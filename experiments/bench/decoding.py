@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipit_lightning.video.frames import RATE, Geometry, sample_frames
+from clipit_lightning.video.frames import RATE, sample_frames
+from clipit_lightning.video.preprocess import Preprocessing
+from clipit_lightning.video.reader import VideoReader
 from experiments.bench.runner import REPOSITORY, Options, Table
 
 SIZE = 224
@@ -43,7 +45,8 @@ def normalised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def ours(path: Path) -> list[float]:
     """Sampled frames, scaled while they are decoded; the mean of each."""
-    return [float(normalised(sample.image).mean()) for sample in sample_frames(path, Geometry(SIZE))]
+    samples = sample_frames(VideoReader(path), Preprocessing(SIZE, "crop", tuple(MEAN), tuple(STD)))
+    return [float(normalised(sample.image).mean()) for sample in samples]
 
 
 def pil(path: Path, every: bool) -> list[float]:

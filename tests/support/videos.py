@@ -15,6 +15,8 @@ import av
 import numpy as np
 from av.stream import Disposition
 
+from clipit_lightning.video.preprocess import Mode, Preprocessing
+
 DARK, GREY, LIGHT = 50, 125, 200
 RATE = 48000
 TURNS = {  # the linear part (a, b, c, d) of the display matrix that a player applies
@@ -40,6 +42,11 @@ def shown_number(image: np.ndarray) -> int:
     centres = ((np.arange(8) + 0.5) * width / 8).astype(int)
     level = image[height // 8 : max(height // 8 + 1, 3 * height // 8), centres].mean(axis=(0, 2))
     return int(((level > GREY) << np.arange(8)).sum())
+
+
+def square(size: int, mode: Mode = "squash") -> Preprocessing:
+    """Pictures of ``size`` pixels a side, with grey levels as they are."""
+    return Preprocessing(size, mode, (0.0,) * 3, (1.0,) * 3)
 
 
 def sound(seconds: float, rate: int = RATE) -> np.ndarray:

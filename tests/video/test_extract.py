@@ -12,12 +12,12 @@ from clipit_lightning.video.encoders import HsvEncoder
 from clipit_lightning.video.extract import AHEAD, ahead, extract_features
 from clipit_lightning.video.frames import sample_frames
 from clipit_lightning.video.preprocess import Preprocessing
+from clipit_lightning.video.reader import VideoReader
 from tests.support.synthetic import SHARED, needs_shared
-from tests.support.videos import ODD_VIDEOS, shown_number, write_video
+from tests.support.videos import ODD_VIDEOS, shown_number, square, write_video
 
 pytestmark = pytest.mark.slow
-
-SQUASH = Preprocessing(64, "squash", (0.0,) * 3, (1.0,) * 3)
+SQUASH = square(64)
 
 
 @dataclass
@@ -57,10 +57,10 @@ def video(tmp_path_factory):
 def test_each_feature_is_of_its_pick_at_its_time(video):
     encoder, seconds = ReadingEncoder(), []
     found = extract_features(video, encoder, rate=4.0, batch_size=3, progress=seconds.append)
-    assert seconds == [*found.times[2::3], found.times[-1]]
+    times = found.frame_times[found.picks]
+    assert seconds == [*times[2::3], times[-1]]
     assert found.picks.tolist() == [round(step * 25 / 4 + 0.49) for step in range(40)]  # the first at or after i / 4 s
     np.testing.assert_array_equal(found.features[:, 0], found.picks)
-    np.testing.assert_allclose(found.times, found.picks / 25)
     np.testing.assert_allclose(found.frame_times, np.arange(250) / 25)
     assert encoder.shapes == [(3, 64, 64, 3)] * 13 + [(1, 64, 64, 3)]
     assert found.info.n_frames == 250
@@ -76,7 +76,7 @@ def test_shots_cover_the_video_and_are_one_a_hundred_and_fifty_frames(video):
 
 
 def test_a_model_with_a_transform_of_its_own_gets_whole_frames(tmp_path):
-    encoder = ReadingEncoder(Preprocessing(0, "native", (0.0,) * 3, (1.0,) * 3))
+    encoder = ReadingEncoder(square(0, "native"))
     path = ODD_VIDEOS["resized.h264"](tmp_path / "resized.h264")  # 25 frames of 64 x 48, then 25 of 96 x 48
     found = extract_features(path, encoder, stride=2, batch_size=10)
     assert encoder.shapes == [(10, 48, 64, 3), (3, 48, 64, 3), (10, 48, 96, 3), (2, 48, 96, 3)]
@@ -92,7 +92,7 @@ def test_the_encoder_cuts_what_its_model_crops_beyond_the_resize(video):
 @pytest.mark.parametrize("name", ["turned_quarter.mp4", "anamorphic.mp4", "very_wide.mp4"])
 def test_whole_frames_are_upright_with_square_pixels_and_of_bounded_shape(tmp_path, name):
     path = ODD_VIDEOS[name](tmp_path / name)
-    image = next(iter(sample_frames(path, None, stride=5))).image
+    image = next(iter(sample_frames(VideoReader(path), square(0, "native"), stride=5))).image
     expected = {"turned_quarter.mp4": (48, 64), "anamorphic.mp4": (48, 128), "very_wide.mp4": (64, 2048)}[name]
     assert image.shape == (*expected, 3)
     assert image.flags.c_contiguous

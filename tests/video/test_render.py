@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.video.frames import Geometry, sample_frames, shot_seconds
+from clipit_lightning.video.frames import sample_frames, shot_seconds
 from clipit_lightning.video.reader import VideoReader
 from clipit_lightning.video.render import render_summary
-from tests.support.videos import DARK, GREY, ODD_VIDEOS, RATE, UNEVEN, shown_number, write_video
+from tests.support.videos import DARK, GREY, ODD_VIDEOS, RATE, UNEVEN, shown_number, square, write_video
 
 pytestmark = pytest.mark.slow
 
@@ -100,12 +100,12 @@ def test_odd_and_damaged_videos_are_summarized(tmp_path, name):
     result = render_summary(source, shots, tmp_path / "summary.mp4")
     expected = [
         shown_number(sample.image)
-        for sample in sample_frames(source, Geometry(64, "squash"), stride=1)
+        for sample in sample_frames(reader, square(64), stride=1)
         if any(first <= sample.number <= last for first, last in shots)
     ]
     seconds = sum(end - start for start, end in shot_seconds(shots, reader.times, info.duration))
     written = VideoReader(result.path).info()
-    whole = sample_frames(result.path, Geometry(64, "squash"), stride=1)
+    whole = sample_frames(VideoReader(result.path), square(64), stride=1)
     assert [shown_number(sample.image) for sample in whole] == expected
     assert written.n_frames == result.n_frames == len(expected)
     assert written.duration == pytest.approx(seconds, abs=1e-3)

@@ -1,7 +1,6 @@
 """The part of a report on videos with annotators: scores beside annotators, the summary, and the worst stretches."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
+from clipit_lightning.data.batches import spread
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.protocol import rules_of
 from clipit_lightning.evaluation.rules import Rules, references
@@ -70,15 +69,9 @@ def _largest_sum(gains: NDArray[np.float64]) -> tuple[float, int, int]:
     return best
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """From frame numbers to times on the page: seconds where the file is at hand, frames otherwise."""
-
-    video: Video
-    footage: Footage | None
-
-    def times(self, frames: NDArray[np.integer]) -> NDArray[np.float64]:
-        return self.footage.seconds(frames) if self.footage else np.asarray(frames, dtype=np.float64)
+def _times(footage: Footage | None, frames: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Frame numbers as times on the page: seconds where the file is at hand, frames otherwise."""
+    return footage.seconds(frames) if footage else np.asarray(frames, dtype=np.float64)
 
 
 def annotated_pages(run: FinishedRun, to: Path, folder: Path | None) -> Iterator[VideoPage]:
@@ -109,65 +102,55 @@ def _page(
     file: Path | None,
     to: Path,
 ) -> VideoPage:
-    facts, footage = [], None
-    if file is not None:
-        try:
-            footage = open_footage(file, n_frames=video.n_frames)
-        except UserError as error:  # one bad file does not cost the report
-            facts.append(("Video file", str(error)))
-    scale = _Scale(video, footage)
+    footage, facts = open_footage(file, n_frames=video.n_frames)
     # Several folds of a published family may test a video; the page shows the last, whose scores the run keeps.
     more = f" (also tested in {', '.join(map(str, folds[:-1]))})" if folds[:-1] else ""
     tested = f"fold {folds[-1]}{more}"
-    shots = _shots(scale, scores, rules)
+    shots = _shots(video, footage, scores, rules)
     return VideoPage(
         title=video.name or video.key,
         source=f"{video.key}, {tested}" if video.name else tested,
         duration=footage.duration if footage else float(video.n_frames),
         unit="seconds" if footage else "frames",
-        curve=Curve(scale.times(video.picks), scores, "Predicted score"),
-        annotators=_spread(scale),
+        curve=Curve(_times(footage, video.picks), scores, "Predicted score"),
+        annotators=_spread(video),
         shots=shots,
-        tracks=_tracks(scale, scores),
+        tracks=_tracks(video, footage, scores),
         video=address(footage.path, to) if footage else None,
         key_frames=_key_frames(footage, shots) if footage else (),
         metrics=metrics_of(row),
-        facts=tuple(facts),
+        facts=facts,
     )
 
 
-def _shots(scale: _Scale, scores: NDArray[np.float64], rules: Rules) -> tuple[Shot, ...]:
+def _shots(video: Video, footage: Footage | None, scores: NDArray[np.float64], rules: Rules) -> tuple[Shot, ...]:
     """All shots; chosen are those of the summary that the protocol's rules cut."""
-    video = scale.video
     summary = rules.summary(video, scores)  # (frames,)
     chosen = summary[video.change_points[:, 0]].astype(bool)  # (shots,)
-    starts, ends = scale.times(video.change_points[:, 0]), scale.times(video.change_points[:, 1] + 1)
+    starts, ends = _times(footage, video.change_points[:, 0]), _times(footage, video.change_points[:, 1] + 1)
     return tuple(Shot(*shot) for shot in zip(starts.tolist(), ends.tolist(), chosen.tolist(), strict=True))
 
 
-def _spread(scale: _Scale) -> Spread:
+def _spread(video: Video) -> Spread:
     """What the annotators said at the picks, from 0 to 1."""
-    video = scale.video
-    times = scale.times(video.picks)
     if video.user_scores is not None and BENCHMARKS[video.dataset].has_ratings:
         rows = (video.user_scores.astype(np.float64) - 1) / 4  # ratings from 1 to 5 (TVSum)
-        mean, spread = rows.mean(axis=0), rows.std(axis=0)
-        low, high = (mean - spread).clip(0, 1), (mean + spread).clip(0, 1)
-        return Spread(times, mean, low, high, "Annotators' mean rating", "One standard deviation of the annotators")
-    if video.user_summary is not None:
-        share = video.user_summary[:, video.picks].mean(axis=0, dtype=np.float64)
+        mean, error = rows.mean(axis=0), rows.std(axis=0)
+        labels = "Annotators' mean rating", "One standard deviation of the annotators"
+    elif video.user_summary is not None:
+        mean = video.user_summary[:, video.picks].mean(axis=0, dtype=np.float64)
         # The deviation of 0/1 values says no more than their mean; how sure the mean is does.
-        error = np.sqrt(share * (1 - share) / len(video.user_summary))
-        low, high = (share - error).clip(0, 1), (share + error).clip(0, 1)
-        return Spread(times, share, low, high, "Share of annotators who chose it", "One standard error of the share")
-    return Spread(times, video.gtscore, label="Annotators' mean importance")
+        error = np.sqrt(mean * (1 - mean) / len(video.user_summary))
+        labels = "Share of annotators who chose it", "One standard error of the share"
+    else:
+        return Spread(video.gtscore, label="Annotators' mean importance")
+    return Spread(mean, (mean - error).clip(0, 1), (mean + error).clip(0, 1), *labels)
 
 
-def _tracks(scale: _Scale, scores: NDArray[np.float64]) -> tuple[Track, ...]:
-    video = scale.video
+def _tracks(video: Video, footage: Footage | None, scores: NDArray[np.float64]) -> tuple[Track, ...]:
     mean = references(video, "mean-annotator")[0].astype(np.float64)  # (steps,)
-    ends = scale.times(np.append(video.picks[1:], video.n_frames))  # (steps,)
-    starts = scale.times(video.picks)
+    starts = _times(footage, video.picks)  # (steps,)
+    ends = _times(footage, np.append(video.picks[1:], video.n_frames))  # (steps,)
     spans = [
         Span(
             float(starts[stretch.first]),
@@ -183,7 +166,7 @@ def _tracks(scale: _Scale, scores: NDArray[np.float64]) -> tuple[Track, ...]:
 def _key_frames(footage: Footage, shots: tuple[Shot, ...]) -> tuple[KeyFrame, ...]:
     """The middle of each chosen shot, or of as many as are shown, spread over the video."""
     chosen = [shot for shot in shots if shot.chosen]
-    taken = np.unique(np.linspace(0, len(chosen) - 1, min(len(chosen), _MOST_KEY_FRAMES)).round().astype(int))
-    middles = {footage.frame_at((chosen[number].start + chosen[number].end) / 2) for number in taken}
-    pictures = footage.key_frames(sorted(middles))
-    return tuple(KeyFrame(float(footage.seconds(np.array([at]))[0]), pictures[at]) for at in sorted(middles))
+    shown = [chosen[number] for number in spread(len(chosen), _MOST_KEY_FRAMES)]
+    middles = sorted({footage.frame_at((shot.start + shot.end) / 2) for shot in shown})
+    pictures = footage.key_frames(middles)
+    return tuple(KeyFrame(float(footage.seconds(np.array([at]))[0]), pictures[at]) for at in middles)

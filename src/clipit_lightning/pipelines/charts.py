@@ -58,10 +58,10 @@ class Axis:
 
 def axis_of(rows: Iterable[Numbers]) -> Axis:
     """The axis that shows all values of some rows, with a little room at both ends; they must be finite."""
-    values = np.concatenate([np.zeros(0), *(np.asarray(row, dtype=np.float64).ravel() for row in rows)])
+    values = np.concatenate([np.asarray(row, dtype=np.float64) for row in rows])
     if not np.isfinite(values).all():
         raise ValueError("a curve holds a value that is not finite")
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    low, high = float(values.min()), float(values.max())
     room = 0.04 * (high - low) or max(abs(high), 1.0) * 0.1
     return Axis(low - room, high + room)
 

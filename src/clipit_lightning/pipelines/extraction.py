@@ -5,7 +5,7 @@ Nothing is exchanged; each process holds an encoder of its own on a device of it
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -53,11 +53,12 @@ def own_device(device: str, process: Process) -> str:
     return f"cuda:{process.local % gpus}" if gpus else device
 
 
-def work_through(count: int, work: Callable[[int], None], processes: int = 1) -> None:
-    """Call ``work`` with 0 to ``count - 1``, each once over all processes; return when all have finished.
+def work_through(numbers: Iterable[int], work: Callable[[int], None], processes: int = 1) -> None:
+    """Call ``work`` with each number once over all processes; return when all have finished.
 
-    Process r of w gets r, r + w, r + 2 w, ...; an error ends all. Under torchrun the processes are torchrun's. Else
-    Lightning starts ``processes`` of them by running the command line again, and so needs to be called by a command.
+    Process r of w gets those of r, r + w, r + 2 w, ...; an error ends all. Under torchrun the processes are torchrun's.
+    Else Lightning starts ``processes`` of them by running the command line again, and so needs to be called by a
+    command.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # lines on ranks are noise here
@@ -74,8 +75,9 @@ def work_through(count: int, work: Callable[[int], None], processes: int = 1) ->
         plugins=None if torchrun else LightningEnvironment(),  # no guess from what a cluster's batch system set
     )
     fabric.launch()
-    for number in range(fabric.global_rank, count, fabric.world_size):
-        work(number)
+    for number in numbers:
+        if number % fabric.world_size == fabric.global_rank:
+            work(number)
     fabric.barrier()
 
 

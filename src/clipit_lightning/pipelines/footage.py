@@ -56,11 +56,21 @@ def find_files(folder: Path | None, names: Mapping[str, str]) -> dict[str, Path]
     return {key: path for key, path in paths.items() if path}
 
 
-def open_footage(path: Path, n_frames: int | None = None, duration: float | None = None) -> Footage:
-    """Decode a file once; a UserError if it has not so many frames, or lasts not so many seconds, or cannot be read."""
-    reader = VideoReader(path)
-    info = reader.info()
-    for has, wanted, what in ((info.n_frames, n_frames, "frames"), (info.duration, duration, "seconds")):
-        if wanted is not None and abs(has - wanted) > max(_SLACK * wanted, 1):
-            raise UserError(f"{path}: has {has:.0f} {what}, the store {wanted:.0f}; it is another video")
-    return Footage(path, reader.times, info.duration)
+def open_footage(
+    path: Path | None, n_frames: int | None = None, duration: float | None = None
+) -> tuple[Footage | None, tuple[tuple[str, str], ...]]:
+    """Decode a file once, where there is one; it should have so many frames, or last so many seconds.
+
+    What is wrong with it is returned as a fact for the page: one bad file does not cost the report.
+    """
+    if path is None:
+        return None, ()
+    try:
+        reader = VideoReader(path)
+        info = reader.info()
+        for has, wanted, what in ((info.n_frames, n_frames, "frames"), (info.duration, duration, "seconds")):
+            if wanted is not None and abs(has - wanted) > max(_SLACK * wanted, 1):
+                raise UserError(f"{path}: has {has:.0f} {what}, the store {wanted:.0f}; it is another video")
+    except UserError as error:
+        return None, (("Video file", str(error)),)
+    return Footage(path, reader.times, info.duration), ()

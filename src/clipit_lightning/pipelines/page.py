@@ -35,9 +35,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Spread:
-    """What annotators said over time: their mean, and a band around it or none; all (steps,)."""
+    """What annotators said at the times of the curve: their mean, and a band around it or none; all (steps,)."""
 
-    times: Numbers
     mean: Numbers
     low: Numbers | None = None
     high: Numbers | None = None
@@ -97,7 +96,7 @@ class VideoPage:
 
     title: str
     duration: float
-    curve: Curve | None = None
+    curve: Curve
     shots: tuple[Shot, ...] = ()
     """All shots, in order."""
     source: str = ""
@@ -216,11 +215,10 @@ def render_page(page: Page) -> str:
 
 def _view(video: VideoPage) -> dict[str, Any]:
     """What the template shows of a video beside its own fields."""
-    curve, spread = video.curve, video.annotators
-    ends = [shot.end for shot in video.shots] + [float(line.times[-1]) for line in (curve, spread) if line is not None]
-    length = max([video.duration, *ends, 1e-3])
+    curve, axis = video.curve, charts.axis_of([video.curve.scores])
+    length = max([video.duration, *(shot.end for shot in video.shots), float(curve.times[-1]), 1e-3])
     chosen = [shot for shot in video.shots if shot.chosen]
-    view: dict[str, Any] = {
+    return {
         "video": video,
         "length": length,
         "chosen": chosen,
@@ -233,25 +231,21 @@ def _view(video: VideoPage) -> dict[str, Any]:
         ],
         "times": charts.ticks_of(length, video.unit),
         "segments": " ".join(f"{shot.start:.3f}-{shot.end:.3f}" for shot in chosen),
+        "axis": axis,
+        "line": charts.line(curve.times, curve.scores, length, axis),
+        "range": " to ".join(axis.text(value) for value in (min(curve.scores), max(curve.scores))),
+        **_annotators(video.annotators, curve.times, length),
     }
-    return view | _curves(curve, spread, length)
 
 
-def _curves(curve: Curve | None, spread: Spread | None, length: float) -> dict[str, Any]:
-    """The lines with two axes: a score need not be on the annotators' scale, only its ranks count."""
-    drawn: dict[str, Any] = {"axis": None, "line": "", "other": None, "mean": "", "band": ""}
-    if curve:
-        drawn["axis"] = axis = charts.axis_of([curve.scores])
-        drawn["line"] = charts.line(curve.times, curve.scores, length, axis)
-        drawn["range"] = " to ".join(axis.text(value) for value in (min(curve.scores), max(curve.scores)))
-    if spread:
-        drawn["other"] = other = charts.axis_of(
-            row for row in (spread.mean, spread.low, spread.high) if row is not None
-        )
-        drawn["mean"] = charts.line(spread.times, spread.mean, length, other)
-        if spread.low is not None and spread.high is not None:
-            drawn["band"] = charts.band(spread.times, spread.low, spread.high, length, other)
-    return drawn
+def _annotators(spread: Spread | None, times: Numbers, length: float) -> dict[str, Any]:
+    """The annotators' lines with an axis of their own: a score need not be on their scale, only its ranks count."""
+    if spread is None:
+        return {"other": None, "mean": "", "band": ""}
+    other, band = charts.axis_of(row for row in (spread.mean, spread.low, spread.high) if row is not None), ""
+    if spread.low is not None and spread.high is not None:
+        band = charts.band(times, spread.low, spread.high, length, other)
+    return {"other": other, "mean": charts.line(times, spread.mean, length, other), "band": band}
 
 
 def _chart(chart: LineChart) -> dict[str, Any]:

@@ -104,17 +104,17 @@ def prepare(
         _check_replaceable(to, present, attributes, collection)
     cache = FeatureCache(folder, json.dumps(made, sort_keys=True))
     sources = collection.sources
-    todo = frozenset(number for number, source in enumerate(sources) if not cache.is_done(source))
+    todo = [number for number, source in enumerate(sources) if not cache.is_done(source)]
     if process.rank == 0:
         kept = f", {len(sources) - len(todo)} of them extracted before" if len(todo) < len(sources) else ""
         by = f", by {process.world} processes" if process.world > 1 else ""
         for line in (f"{to}: {len(sources)} videos{kept}, with {encoder.name}{by}", *collection.notes):
             log.info(line)
-    paths = {number: sources[number].path for number in sorted(todo) if number % process.world == process.rank}
+    paths = {number: sources[number].path for number in todo if number % process.world == process.rank}
     sizes = {number: path.stat().st_size if path.exists() else 0 for number, path in paths.items()}
     with Progress(sizes, f"process {process.rank + 1}: " if process.world > 1 else "") as progress:
-        extraction = _Extraction(sources, todo, cache, encoder, captioner, settings, progress)
-        work_through(len(sources), extraction, processes)
+        extraction = _Extraction(sources, cache, encoder, captioner, settings, progress)
+        work_through(todo, extraction, processes)
     if process.rank:
         return None
     prepared = _assemble(collection, cache, to, attributes)
@@ -162,10 +162,9 @@ def _check_replaceable(to: Path, present: dict[str, str], wanted: dict[str, str]
 
 @dataclass(frozen=True)
 class _Extraction:
-    """Extracts videos by their number, if not done, and keeps them. One video that cannot be read stops nothing."""
+    """Extracts videos by their number and keeps them. One video that cannot be read stops nothing."""
 
     sources: Sequence[Source]
-    todo: frozenset[int]
     cache: FeatureCache
     encoder: Encoder
     captioner: Captioner | None
@@ -173,8 +172,6 @@ class _Extraction:
     progress: Progress
 
     def __call__(self, number: int) -> None:
-        if number not in self.todo:
-            return
         source, note, given = self.sources[number], None, self.settings
         captions = self.captioner, given.n_captions, source.captions
         show = partial(self.progress.at, source.name)

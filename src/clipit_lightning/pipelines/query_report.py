@@ -38,21 +38,17 @@ def query_pages(run: FinishedRun, to: Path, folder: Path | None) -> Iterator[Vid
     queries = _queries(run, videos)
     tested = {query.item.video.key: query.item.video for query in queries}
     files = find_files(folder, dict.fromkeys(tested, ""))
-    footages, problems, pictures = {}, {}, {}
-    for key, file in files.items():
-        video = tested[key]
-        try:
-            footages[key] = open_footage(file, duration=video.n_steps * video.shot_seconds)
-        except UserError as error:  # one bad file does not cost the report
-            problems[key] = str(error)
-            continue
-        shown = {at for query in queries if query.item.video is video for at in _key_shots(query)}
-        frames = {at: footages[key].frame_at((at + 0.5) * video.shot_seconds) for at in shown}
-        jpegs = footages[key].key_frames(sorted(frames.values()))
-        pictures[key] = {at: jpegs[frame] for at, frame in frames.items()}
+    opened, pictures = {}, {}
+    for key, video in tested.items():
+        footage, _ = opened[key] = open_footage(files.get(key), duration=video.n_steps * video.shot_seconds)
+        if footage:
+            shown = {at for query in queries if query.item.video is video for at in _key_shots(query)}
+            frames = {at: footage.frame_at((at + 0.5) * video.shot_seconds) for at in shown}
+            jpegs = footage.key_frames(sorted(frames.values()))
+            pictures[key] = {at: jpegs[frame] for at, frame in frames.items()}
     for query in queries:
         key = query.item.video.key
-        yield _page(query, footages.get(key), pictures.get(key, {}), problems.get(key), to)
+        yield _page(query, *opened[key], pictures.get(key, {}), to)
 
 
 def _queries(run: FinishedRun, videos: Mapping[str, QueryVideo]) -> list[_Query]:
@@ -76,14 +72,17 @@ def _key_shots(query: _Query) -> list[int]:
 
 
 def _page(
-    query: _Query, footage: Footage | None, pictures: Mapping[int, bytes], problem: str | None, to: Path
+    query: _Query,
+    footage: Footage | None,
+    facts: tuple[tuple[str, str], ...],
+    pictures: Mapping[int, bytes],
+    to: Path,
 ) -> VideoPage:
     item, video = query.item, query.item.video
     seconds = video.shot_seconds
     names = [video.concepts[concept] for concept in video.queries[item.query]]
     oracle = np.flatnonzero(item.oracle)
     both = len(np.intersect1d(query.chosen, oracle))
-    facts = [("Oracle", f"{len(oracle)} shots, {both} of them chosen")]
     return VideoPage(
         title=f"{video.key}: {', '.join(names)}",
         source=f"fold {query.row['fold']}",
@@ -97,7 +96,7 @@ def _page(
             KeyFrame((at + 0.5) * seconds, pictures[at], _tags(video, at)) for at in _key_shots(query) if at in pictures
         ),
         metrics=metrics_of(query.row),
-        facts=(*facts, ("Video file", problem)) if problem else tuple(facts),
+        facts=(("Oracle", f"{len(oracle)} shots, {both} of them chosen"), *facts),
     )
 
 

@@ -140,11 +140,9 @@ def _charts(run: FinishedRun) -> tuple[LineChart, ...]:
 
 def _curves(path: Path) -> pd.DataFrame:
     """What was logged, a row for each epoch; nothing where the scorer does not train."""
-    if not path.exists():
-        return pd.DataFrame()
     try:
         return pd.read_csv(path).groupby("epoch").first()
-    except pd.errors.EmptyDataError:  # what earlier versions left of a scorer that does not train
+    except (FileNotFoundError, pd.errors.EmptyDataError):  # the latter is what earlier versions left
         return pd.DataFrame()
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

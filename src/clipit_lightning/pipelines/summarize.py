@@ -163,7 +163,7 @@ def _json(made: _Summary) -> dict[str, Any]:
             score=made.values,
             chosen=cut.chosen,
         ),
-        "steps": _rows(frame=video.picks, seconds=video.times, score=made.scores),
+        "steps": _rows(frame=video.picks, seconds=video.frame_times[video.picks], score=made.scores),
         "captions": _rows(seconds=video.caption_times, text=np.array(video.captions, dtype=object)),
     }
 
@@ -183,7 +183,7 @@ def _page(made: _Summary, page: Path) -> Page:
     view = VideoPage(
         title=info.path.name,
         duration=info.duration,
-        curve=Curve(video.times, made.scores),
+        curve=Curve(video.frame_times[video.picks], made.scores),
         shots=tuple(Shot(start, end, is_chosen, score) for (start, end), is_chosen, score in shots),
         video=address(info.path, page),
         summary=address(made.rendered.path, page),

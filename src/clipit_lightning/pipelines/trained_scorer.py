@@ -25,8 +25,6 @@ from clipit_lightning.video.encoders import Encoder
 
 _SAME = {"weights_sha256": "weights", "preprocessing": "preprocessing", "definition": "definition"}
 
-Row = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class TrainedRun:
@@ -96,7 +94,7 @@ class TrainedRun:
         if query is None and self.wants_query:
             raise UserError(f"{self.path}: was trained to summarize by a query; give one with --query")
 
-    def scores(self, features: NDArray[np.float32], text: NDArray[np.float32] | None) -> Row:
+    def scores(self, features: NDArray[np.float32], text: NDArray[np.float32] | None) -> NDArray[np.float64]:
         """Scores from features of the steps, (steps, features), and of text, (tokens, features) or None.
 
         They are the mean over the folds, between 0 and 1, (steps,). What does not fit or is not finite is a UserError.
@@ -107,7 +105,7 @@ class TrainedRun:
         steps = torch.from_numpy(features)  # (steps, features)
         with torch.inference_mode():
             of_folds = [scorer(steps, tokens).scores.double().numpy() for scorer in self.scorers.values()]
-        scores: Row = np.mean(of_folds, axis=0)  # (steps,)
+        scores: NDArray[np.float64] = np.mean(of_folds, axis=0)  # (steps,)
         if not np.isfinite(scores).all():
             raise UserError(f"{self.path}: gives scores that are not finite; train it anew")
         return scores

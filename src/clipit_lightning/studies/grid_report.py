@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -67,10 +68,8 @@ def benchmark_table(runs: Sequence[GridRun], folder: Path) -> pd.DataFrame:
 
 
 def _groups(runs: Sequence[GridRun]) -> dict[tuple[str, str, str], list[GridRun]]:
-    groups: dict[tuple[str, str, str], list[GridRun]] = {}
-    for run in runs:
-        groups.setdefault((*run.cell, run.scorer), []).append(run)
-    return groups
+    """The runs of each cell and scorer, which in a grid follow one another."""
+    return {key: list(group) for key, group in groupby(runs, lambda run: (*run.cell, run.scorer))}
 
 
 def paired_table(runs: Sequence[GridRun], folder: Path, candidate: str, table: pd.DataFrame) -> pd.DataFrame:

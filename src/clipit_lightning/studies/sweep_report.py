@@ -61,7 +61,8 @@ def _row(trial: FrozenTrial, metric: str) -> dict[str, Any]:
 
 def _best(trial: FrozenTrial, complete: int, sweep: Sweep, metric: str) -> str:
     """The configuration of the best trial, as what differs from the defaults; it tests, unlike the trial."""
-    config = best_config(trial, sweep)
+    config = trial_config(sweep, trial.user_attrs["values"], last=())
+    config = replace(config, test=True, logger=LoggerConfig(), output=None, overwrite=False)
     tree = _changed(asdict(config), asdict(Config()))
     return (
         f"# Trial {trial.number}, the best of {complete} complete ones of {sweep.path}: "
@@ -72,12 +73,6 @@ def _best(trial: FrozenTrial, complete: int, sweep: Sweep, metric: str) -> str:
 def _changed(tree: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     changed = {key: value for key, value in tree.items() if value != defaults[key]}
     return {key: _changed(value, defaults[key]) if isinstance(value, dict) else value for key, value in changed.items()}
-
-
-def best_config(trial: FrozenTrial, sweep: Sweep) -> Config:
-    """The configuration that `best.yaml` stands for."""
-    config = trial_config(sweep, trial.user_attrs["values"], last=())
-    return replace(config, test=True, logger=LoggerConfig(), output=None, overwrite=False)
 
 
 def trial_line(trial: FrozenTrial, sweep: Sweep, metric: str) -> str:

@@ -38,8 +38,6 @@ class Encoder(Protocol):
     preprocessing: Preprocessing
     """A decoder may scale straight to it."""
     feature_dim: int
-    fingerprint: str
-    """SHA-256 of the weights, whatever file they came from; of the definition where there are none."""
 
     def encode_images(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB frames (frames, height, width, 3) to features of unit norm (frames, features)."""
@@ -48,7 +46,7 @@ class Encoder(Protocol):
         """Texts to features of unit norm (texts, features), in the space of the frames; a UserError if it cannot."""
 
     def provenance(self) -> dict[str, str]:
-        """What a store records beside ``name``: weights, preprocessing, precision, versions."""
+        """What a store records beside ``name``: weights by their SHA-256, preprocessing, precision, versions."""
 
 
 class HsvEncoder:

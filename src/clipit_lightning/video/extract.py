@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from clipit_lightning.summary.shots import FRAMES_PER_SHOT, change_points
 from clipit_lightning.video.captioner import Captioner
 from clipit_lightning.video.captions import Captions, frames_to_caption
 from clipit_lightning.video.encoders import Encoder, HsvEncoder
-from clipit_lightning.video.frames import RATE, Geometry, Sample, sample_frames, sampling_name, whole_frames
+from clipit_lightning.video.frames import RATE, Sample, sample_frames, sampling_name, whole_frames
 from clipit_lightning.video.pretrained import library_versions
 from clipit_lightning.video.reader import VideoInfo, VideoReader
 
@@ -30,8 +29,6 @@ AHEAD = 2
 """Batches that are decoded while the encoder works on one."""
 BATCH_BYTES = 64_000_000
 """Whole frames are large: a batch of them is cut here."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,6 @@ class VideoFeatures:
     info: VideoInfo
     frame_times: NDArray[np.float64]  # (frames,)
     picks: NDArray[np.int64]  # (steps,)
-    times: NDArray[np.float64]  # (steps,)
     features: NDArray[np.float32]  # (steps, features)
     change_points: NDArray[np.int64]  # (shots, 2)
     captions: tuple[str, ...]
@@ -75,16 +71,14 @@ def extract_features(
         UserError: The file cannot be read as a video, the sampling makes no sense, or the captions are of another one.
     """
     reader = VideoReader(path)
-    preprocessing = encoder.preprocessing  # where a model crops less than it resizes to, the encoder cuts the rest
-    geometry = None if preprocessing.mode == "native" else Geometry(preprocessing.side, preprocessing.mode)
-    steps, features = [], []
-    for batch in ahead(_batches(sample_frames(reader, geometry, stride, rate), batch_size)):
+    numbers, features = list[int](), []
+    for batch in ahead(_batches(sample_frames(reader, encoder.preprocessing, stride, rate), batch_size)):
         features.append(encoder.encode_images(np.stack([sample.image for sample in batch])))
-        steps += [(sample.number, sample.time) for sample in batch]
+        numbers += [sample.number for sample in batch]
         if progress:
-            progress(steps[-1][1])
+            progress(batch[-1].time)
     info, joined = reader.info(), np.concatenate(features)  # (steps, features)
-    picks = np.array([number for number, _ in steps], dtype=np.int64)
+    picks = np.array(numbers, dtype=np.int64)
     shots = change_points(joined, picks, info.n_frames).astype(np.int64)  # (shots, 2)
     captions, starts = _captions(info, shots, picks, captioner, n_captions, texts)
     speaks = bool(captions) and not isinstance(encoder, HsvEncoder)
@@ -92,7 +86,6 @@ def extract_features(
         info=info,
         frame_times=reader.times,
         picks=picks,
-        times=np.array([time for _, time in steps]),
         features=joined,
         change_points=shots,
         captions=captions,
@@ -130,7 +123,7 @@ def _batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
         yield waiting
 
 
-def ahead(batches: Iterator[T]) -> Iterator[T]:
+def ahead(batches: Iterator[list[Sample]]) -> Iterator[list[Sample]]:
     """Yield batches that a thread makes ahead; an error of the thread is raised here."""
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
         waiting = deque(pool.submit(next, batches, None) for _ in range(AHEAD))

@@ -13,9 +13,8 @@ Frames are decoded in sequence and never sought; only sampled frames are scaled,
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -23,6 +22,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.video.preprocess import Preprocessing
 from clipit_lightning.video.reader import Frame, VideoReader
 
 STRIDE = 15
@@ -38,25 +38,6 @@ _WIDEST = 32  # longer side over shorter side to which a frame is scaled before 
 _SCALING = (
     Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """The square picture that an encoder takes, ``size`` pixels a side.
-
-    ``crop`` scales the shorter side to it and cuts out the centre, as CLIP's own transform does; ``squash`` scales both
-    sides, as SigLIP's does.
-    """
-
-    size: int
-    mode: Literal["crop", "squash"] = "crop"
-
-    def scaled(self, width: float, height: float) -> tuple[int, int]:
-        """Width and height to which an upright frame is scaled; the longer side is rounded down, as in torchvision."""
-        if self.mode == "squash":
-            return self.size, self.size
-        longer = min(int(self.size * max(width, height) / min(width, height)), _WIDEST * self.size)
-        return (longer, self.size) if width > height else (self.size, longer)
 
 
 class Sample(NamedTuple):
@@ -86,19 +67,19 @@ def shot_seconds(shots: Shots, times: NDArray[np.floating], duration: float) -> 
 
 
 def sample_frames(
-    source: Path | VideoReader, geometry: Geometry | None, stride: int | None = None, rate: float = RATE
+    reader: VideoReader, preprocessing: Preprocessing, stride: int | None = None, rate: float = RATE
 ) -> Iterator[Sample]:
     """Decode a video in sequence and yield its sampled frames, upright, scaled for an encoder.
 
-    Without a geometry they are whole, as shown (height, width, 3). A reader as source is complete afterwards.
+    They are squares of the ``side`` of its preprocessing; for a ``native`` one whole, as shown (height, width, 3). The
+    reader is complete afterwards.
 
     Raises:
         UserError: The file cannot be read as a video, or the sampling makes no sense.
     """
     sampling_name(stride, rate)
-    reader = source if isinstance(source, VideoReader) else VideoReader(source)
     by_stride = None if stride is None else lambda number, time: number % stride == 0
-    return _samples(reader, geometry, by_stride or _by_rate(rate))
+    return _samples(reader, None if preprocessing.mode == "native" else preprocessing, by_stride or _by_rate(rate))
 
 
 def whole_frames(path: Path, frame_numbers: Iterable[int]) -> Iterator[Sample]:
@@ -162,18 +143,21 @@ def _shown_size(frame: Frame) -> tuple[float, float]:
 
 
 def _samples(
-    reader: VideoReader, geometry: Geometry | None, is_wanted: Callable[[int, float], bool]
+    reader: VideoReader, preprocessing: Preprocessing | None, is_wanted: Callable[[int, float], bool]
 ) -> Iterator[Sample]:
     scale = _Scaler()
     for frame in reader:
         if is_wanted(frame.number, frame.time):
             width, height = _shown_size(frame)
-            if geometry is None:
+            if preprocessing is None:
                 sides = (max(1, round(side), math.ceil(max(width, height) / _WIDEST)) for side in (width, height))
                 yield Sample(frame.number, frame.time, np.ascontiguousarray(scale(frame.picture, *sides)))
             else:
-                image = scale(frame.picture, *geometry.scaled(width, height))
-                yield Sample(frame.number, frame.time, _centre(image, geometry.size))
+                size = preprocessing.side  # where a model crops less than it resizes to, the encoder cuts the rest
+                tall, wide = (min(side, _WIDEST * size) for side in preprocessing.target(height, width))
+                top, left = round((tall - size) / 2), round((wide - size) / 2)  # as torchvision does
+                image = scale(frame.picture, wide, tall)[top : top + size, left : left + size]
+                yield Sample(frame.number, frame.time, np.ascontiguousarray(image))
 
 
 def _by_rate(rate: float) -> Callable[[int, float], bool]:
@@ -243,9 +227,3 @@ def _plane(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
     plane: Any = frame.planes[index]
     lines: NDArray[np.uint8] = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
     return lines[: plane.height, : plane.width]
-
-
-def _centre(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The central square (size, size, 3), with torchvision's rounding."""
-    top, left = (round((side - size) / 2) for side in image.shape[:2])
-    return np.ascontiguousarray(image[top : top + size, left : left + size])

@@ -5,15 +5,12 @@ from __future__ import annotations
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.video import pretrained
 from clipit_lightning.video.clip import Backbone
 from clipit_lightning.video.preprocess import Interpolation, Mode, Preprocessing
-
-if TYPE_CHECKING:
-    pass
 
 _WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".npz")
 _LOCAL = "a local copy as `open_clip:MODEL//path/to/pretrained.safetensors` or `open_clip:/path/to/folder`"

@@ -50,12 +50,12 @@ class Preprocessing:
         """Side that the resize aims at, before the crop, pixels: ``size``, where ``resize_to`` is not more."""
         return self.resize_to or self.size
 
-    def target(self, height: int, width: int) -> tuple[int, int]:
+    def target(self, height: float, width: float) -> tuple[int, int]:
         """Height and width after the resize; torchvision and transformers round the longer side down."""
         if self.mode == "squash":
             return self.side, self.side
-        shorter = min(height, width)
-        return int(self.side * height / shorter), int(self.side * width / shorter)
+        longer = int(self.side * max(height, width) / min(height, width))
+        return (self.side, longer) if width > height else (longer, self.side)
 
     def describe(self) -> str:
         """All of it in one line, for provenance."""

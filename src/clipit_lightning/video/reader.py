@@ -42,8 +42,6 @@ class VideoInfo:
     height: int
     """Pixels of an upright frame, as stored."""
     has_audio: bool
-    variable_rate: bool
-    """Whether frames last differently long, by more than a container's rounding."""
     lost_frames: int
     """Frames that the file should have but that could not be decoded; they have no number."""
     damaged_frames: int
@@ -155,7 +153,7 @@ class VideoReader:
     def _result(
         self, container: InputContainer, stream: VideoStream, first: VideoFrame, count: "_Count", clock: "_Clock"
     ) -> VideoInfo:
-        stored, steps = (first.width, first.height), np.diff(self.times)
+        stored = (first.width, first.height)
         width, height = stored[::-1] if 45 < abs(first.rotation) < 135 else stored
         # an MP4's header also counts what an edit list cuts
         indexed = len(stream.index_entries) if "mp4" in container.format.name else stream.frames
@@ -168,7 +166,6 @@ class VideoReader:
             width=width,
             height=height,
             has_audio=getattr(container.streams.best("audio"), "codec_context", None) is not None,
-            variable_rate=bool(len(steps) and np.ptp(steps) > max(0.0025, 0.1 * float(np.median(steps)))),
             lost_frames=count.failed + missing,
             damaged_frames=min(len(clock.times), max(count.damaged, count.corrupt)),
         )
