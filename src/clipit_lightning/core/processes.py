@@ -25,7 +25,6 @@ from clipit_lightning.core.log import log, print_log
 
 _PATIENCE = 10  # seconds for a process to end by itself
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 CAN_FORK = sys.platform == "linux"
 """Elsewhere the system's own libraries do not survive it."""
@@ -199,8 +198,8 @@ def keep_memory() -> None:
     """
     mallopt = getattr(_LIBC, "mallopt", None)
     if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, 1 << 30)
-        mallopt(_TRIM_THRESHOLD, 1 << 30)
+        mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

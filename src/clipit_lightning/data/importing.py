@@ -92,7 +92,10 @@ def import_distributed(
     chosen = {name: attributes["features"] for name, (_, attributes) in annotated.items()}
     chosen |= {name: read.features for name, read in queries.items() if read.videos}
     for name, its_features in chosen.items() if not force else ():
-        _check_same_content(to / f"{name}.h5", its_features)
+        path = to / f"{name}.h5"
+        if path.exists() and (there := Store(path).attributes.get("features", "unnamed")) != its_features:
+            way_out = "give another folder with --to, or --force"
+            raise UserError(f"{path} holds other features ({there}, not {its_features}); {way_out}")
     rows = [
         _write(name, *annotated[name], to / f"{name}.h5")
         if name in annotated
@@ -185,13 +188,6 @@ def _join(name: str, path: Path, files: DistributedFiles) -> tuple[list[Video], 
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); download it again") from error
     return videos, {"dataset": name, "features": _features_name(path), "data": data}
-
-
-def _check_same_content(path: Path, features: str) -> None:
-    if path.exists() and (there := Store(path).attributes.get("features", "unnamed")) != features:
-        raise UserError(
-            f"{path} holds other features ({there}, not {features}); give another folder with --to, or --force"
-        )
 
 
 def _count(flags: Iterable[bool]) -> str:

@@ -33,7 +33,3 @@ class Dropout(nn.Module):
         words = torch.empty(-(-values.numel() // 8), dtype=torch.int64).random_(-(2**63), None)  # eight bytes each
         kept = words.view(torch.uint8)[: values.numel()].view(values.shape) >= self.dropped
         return values * (kept.to(values.dtype) * (256 / (256 - self.dropped)))
-
-    def extra_repr(self) -> str:
-        """What a printed module says of it."""
-        return f"{self.probability}"

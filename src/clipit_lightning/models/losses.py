@@ -53,7 +53,8 @@ def correlation_loss(logits: Tensor, importance: Tensor) -> Tensor:
     ours = logits - logits.mean(-1, keepdim=True)  # (..., steps)
     theirs = importance - importance.mean(-1, keepdim=True)  # (..., steps)
     norms = vector_norm(ours, dim=-1).clamp_min(1e-6) * vector_norm(theirs, dim=-1).clamp_min(1e-6)  # (...)
-    return (1 - (ours * theirs).sum(-1) / norms).mean()
+    loss: Tensor = (1 - (ours * theirs).sum(-1) / norms).mean()
+    return loss
 
 
 def diversity_loss(reconstruction: Tensor, scores: Tensor) -> Tensor:

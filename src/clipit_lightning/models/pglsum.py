@@ -8,9 +8,6 @@ from clipit_lightning.models.attention import MultiHeadAttention
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.models.vasnet import Regressor
 
-LONGEST_WAVE = 10_000.0
-"""Base of the wavelengths of positions."""
-
 
 class PglSumScorer(Scorer):
     """PGL-SUM (Apostolidis, Balaouras, Mezaris, Patras, ISM 2021, zenodo.org/records/6655344), section III.
@@ -75,6 +72,6 @@ def energy_positions(steps: int, width: int, device: torch.device | None = None)
         Between -1 and 1, (steps, steps).
     """
     index = torch.arange(steps, device=device)  # (steps,)
-    waves = torch.pow(LONGEST_WAVE, -(index - index % 2) / width)  # (steps,)
+    waves = torch.pow(10_000.0, -(index - index % 2) / width)  # (steps,)
     angles = index.unsqueeze(1) * waves  # (steps, steps)
     return torch.where(index % 2 == 0, angles.sin(), angles.cos())  # (steps, steps)

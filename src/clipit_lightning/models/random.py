@@ -24,9 +24,7 @@ class RandomScorer(Scorer):
     def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
         """Draw a score for every step."""
         videos = features.detach().float().cpu().reshape(-1, *features.shape[-2:])  # (videos, steps, features)
-        logits = torch.stack([self._draw(video) for video in videos])  # (videos, steps)
+        seeds = [zlib.crc32(video.numpy().tobytes(), self.seed) for video in videos]
+        draws = [torch.rand(videos.shape[1], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        logits = torch.logit(torch.stack(draws), eps=1e-6)  # (videos, steps)
         return ScorerOutput(logits.view(features.shape[:-1]).to(features.device))
-
-    def _draw(self, video: Tensor) -> Tensor:
-        generator = torch.Generator().manual_seed(zlib.crc32(video.numpy().tobytes(), self.seed))
-        return torch.logit(torch.rand(len(video), generator=generator), eps=1e-6)  # (steps,)

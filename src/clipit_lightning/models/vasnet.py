@@ -6,9 +6,6 @@ from clipit_lightning.models.attention import MultiHeadAttention
 from clipit_lightning.models.dropout import Dropout
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
 
-SCALE = 0.06
-"""What attention energies are multiplied with (VASNet, section 3)."""
-
 
 class Regressor(nn.Module):
     """From attended steps to logits: dropout and norm, a hidden layer with ReLU, dropout and norm, a linear layer.
@@ -47,7 +44,7 @@ class VasNetScorer(Scorer):
 
     def __init__(self, feature_dim: int, text_dim: int, dropout: float = 0.5) -> None:
         super().__init__()
-        self.attention = MultiHeadAttention(feature_dim, heads=1, bias=False, dropout=dropout, scale=SCALE)
+        self.attention = MultiHeadAttention(feature_dim, heads=1, bias=False, dropout=dropout, scale=0.06)
         self.regressor = Regressor(feature_dim, dropout)
 
     def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:

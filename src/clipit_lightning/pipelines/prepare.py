@@ -28,7 +28,7 @@ from clipit_lightning.pipelines.feature_cache import FeatureCache, content_mark
 from clipit_lightning.pipelines.progress import Progress
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.encoders import Encoder, make_encoder
-from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_features, provenance
+from clipit_lightning.video.extract import N_CAPTIONS, extract_features, provenance
 from clipit_lightning.video.frames import RATE
 from clipit_lightning.video.pretrained import Precision
 
@@ -186,7 +186,10 @@ class _Extraction:
                 result = f"skipped: {reason}"
             else:
                 self.cache.save(source, features)
-                result, note = _counts(features), features.info.warning
+                counts = [f"{features.info.n_frames} frames", f"{len(features.picks)} steps"]
+                counts += [f"{len(features.change_points)} shots"]
+                counts += [f"{len(features.captions)} captions"] if features.captions else []
+                result, note = ", ".join(counts), features.info.warning
         self.progress.finished(number, f"{source.name}: {result}", note)
 
 
@@ -222,8 +225,3 @@ def _video(collection: Collection, cache: FeatureCache, source: Source) -> Video
         return Video(
             dataset=collection.dataset, key=source.key, gtscore=unknown, gtsummary=unknown, **group_arrays(file)
         )
-
-
-def _counts(video: VideoFeatures) -> str:
-    captions = f", {len(video.captions)} captions" if video.captions else ""
-    return f"{video.info.n_frames} frames, {len(video.picks)} steps, {len(video.change_points)} shots{captions}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.evaluation.names import METRICS, SHOWN, printed
 from clipit_lightning.pipelines.annotated_report import annotated_pages
@@ -145,8 +145,7 @@ def _curves(path: Path) -> pd.DataFrame:
     except (FileNotFoundError, pd.errors.EmptyDataError):  # the latter is what earlier versions left
         return pd.DataFrame()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: cannot be read ({reason}); remove it to do without curves") from error
+        raise UserError(f"{path}: cannot be read ({first_line(error)}); remove it to do without curves") from error
 
 
 def _line(fold: int, values: "pd.Series[float]", epoch: int | None) -> Line:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import check_is_file, read_typed, write_text
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.evaluation.names import METRICS
@@ -139,8 +139,9 @@ def _published_rows(path: Path) -> list[dict[str, Any]]:
             raise ValueError("a number is infinite")
         return [_published_row(row) for row in table.to_dict("records")]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not the table of published results ({reason}); restore it with git") from error
+        raise UserError(
+            f"{path}: not the table of published results ({first_line(error)}); restore it with git"
+        ) from error
 
 
 def _published_row(row: dict[Any, Any]) -> dict[str, Any]:

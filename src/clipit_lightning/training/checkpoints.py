@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 from torch import Tensor
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import atomic_path, check_is_file
 
 
@@ -67,7 +67,7 @@ def read_checkpoint(path: Path, weights: Mapping[str, Tensor] | None = None) -> 
 
 def unreadable(path: Path, error: Exception) -> UserError:
     """The error to raise where a checkpoint cannot be read or resumed from."""
-    reason = (str(error).splitlines() or [""])[0][:100] or type(error).__name__
+    reason = first_line(error)[:100]
     return UserError(f"{path}: not a checkpoint that can be read ({reason}); remove {path.parent} to train anew")
 
 

@@ -16,7 +16,6 @@ from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.evaluation.statistics import means
-from clipit_lightning.models.scorer import Scorer
 from clipit_lightning.training import build
 from clipit_lightning.training.result import FoldResult, FoldSummary, OverFolds, RunResult, Validation
 from clipit_lightning.training.scorers import make_scorer, supervision_of
@@ -32,6 +31,12 @@ def run_result(
 ) -> RunResult:
     """Make the result of a run, which took so many seconds, from what each fold reached."""
     store, measures = datamodule.stores[protocol.dataset].attributes, build.measures(config)
+    reached = [fold.validation or {} for fold in folds]
+    names = [name for name in METRICS if all(name in fold for fold in reached)]
+    validation: dict[str, Any] = {name: _over_folds([fold[name] for fold in reached]) for name in names}
+    scorer = make_scorer(config, datamodule.feature_dim, datamodule.text_dim)
+    # No gradient fits the weights of a closed form: they are buffers.
+    fitted = scorer.buffers() if scorer.fit == "closed form" else scorer.parameters()
     return RunResult(
         run=name,
         method=config.model.name,
@@ -50,9 +55,9 @@ def run_result(
             name: _over_folds([fold.metrics[name] for fold in folds if name in fold.metrics])
             for name in (measures.names if config.test else ())
         },
-        validation=_validation(measures.monitor, [fold.validation or {} for fold in folds]),
+        validation=Validation(monitor=measures.monitor, **validation),
         folds=[_summary(fold) for fold in folds],
-        parameters=_fitted_parameters(make_scorer(config, datamodule.feature_dim, datamodule.text_dim)),
+        parameters=sum(tensor.numel() for tensor in fitted),
         wall_seconds=round(seconds, 1),
         versions={
             "clipit_lightning": clipit_lightning.__version__,
@@ -71,12 +76,6 @@ def _over_folds(values: Sequence[float]) -> OverFolds | None:
     return OverFolds(mean=float(np.mean(values)), std=spread, folds=list(values))
 
 
-def _validation(monitor: str, folds: Sequence[dict[str, float]]) -> Validation:
-    names = [name for name in METRICS if all(name in fold for fold in folds)]
-    metrics: dict[str, Any] = {name: _over_folds([fold[name] for fold in folds]) for name in names}
-    return Validation(monitor=monitor, **metrics)
-
-
 def _summary(fold: FoldResult) -> FoldSummary:
     """A fold with the number of its tested videos; with queries, also their number, and the means of each video."""
     rows = pd.DataFrame(fold.per_video, columns=None if fold.per_video else ["video"])
@@ -86,10 +85,3 @@ def _summary(fold: FoldResult) -> FoldSummary:
         tested["queries"] = len(rows)
         tested["per_video"] = {str(video): means(group, list(METRICS)) for video, group in videos}
     return FoldSummary(fold=fold.fold, epoch=fold.epoch, validation=fold.validation, **tested)
-
-
-def _fitted_parameters(scorer: Scorer) -> int:
-    """How many numbers are fitted to the training videos, by gradients or in closed form."""
-    # No gradient fits the weights of a closed form: they are buffers.
-    fitted = scorer.buffers() if scorer.fit == "closed form" else scorer.parameters()
-    return sum(tensor.numel() for tensor in fitted)

@@ -120,7 +120,7 @@ def moving_average(averages: list[Tensor], current: list[Tensor], updates: Tenso
     forget the first weights. The ramp is that of TensorFlow's ``ExponentialMovingAverage(num_updates=...)``.
     """
     ramp = (1 + int(updates)) / (10 + int(updates))
-    get_ema_multi_avg_fn(min(decay, ramp))(averages, current, updates)
+    get_ema_multi_avg_fn(min(decay, ramp))(averages, current, updates)  # type: ignore[no-untyped-call]
 
 
 def quiet_lightning() -> None:

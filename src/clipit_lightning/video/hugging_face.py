@@ -97,7 +97,9 @@ def _build(name: str, wanted: str, **options: Any) -> Backbone:  # noqa: ANN401 
     return Backbone(
         model,
         preprocessing,
-        image_features=partial(_image_features, model),
+        image_features=lambda images=None, **own: _pooled(
+            model.get_image_features(**(own if images is None else {"pixel_values": images}))
+        ),
         tokenize=partial(_tokens, processor.tokenizer, model.config),
         text_features=lambda **tokens: _pooled(model.get_text_features(**tokens)),
         libraries=("transformers", "torch"),
@@ -134,10 +136,6 @@ def preprocessing_of(processor: Any) -> Preprocessing:  # noqa: ANN401 - any ima
         scale=float(processor.rescale_factor),
         crop_rounds=False,
     )
-
-
-def _image_features(model: Any, images: torch.Tensor | None = None, **own: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
-    return _pooled(model.get_image_features(**own) if images is None else model.get_image_features(pixel_values=images))
 
 
 def _pooled(output: Any) -> torch.Tensor:  # noqa: ANN401 - an output object, a tensor in older versions
