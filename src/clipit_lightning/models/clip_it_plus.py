@@ -111,8 +111,8 @@ class ClipItPlusScorer(Scorer):
     def _shared(self, logits: Tensor, features: Tensor) -> Tensor:
         """What steps that look alike, or lie together, have in common, (..., steps)."""
         if self.alike_gain and not self.training:
-            look = window_mean(features, self.alike_window)  # (..., steps, features)
-            logits = alike_mean(logits, look, self.alike_gain, anchors=None if self.exact else LONGEST)
+            anchors = None if self.exact else LONGEST
+            logits = alike_mean(logits, window_mean(features, self.alike_window), self.alike_gain, anchors)
         logits = window_mean(logits.unsqueeze(-1), self.score_window).squeeze(-1)  # (..., steps)
         return logits if self.training else prefer_peaks(logits, self.peak_window)
 

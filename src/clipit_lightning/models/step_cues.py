@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool1d, max_pool1d, normalize, pad
+from torch.nn.functional import adaptive_avg_pool2d, max_pool1d, normalize, pad
 
 ROWS_AT_ONCE = 1024
 """Steps that ``likeness`` compares with all others at once: 300 MB for a video of 10 hours at 2 frames a second."""
@@ -24,10 +24,7 @@ def window_mean(values: Tensor, window: int) -> Tensor:
     reach = min(window // 2, steps - 1)
     if reach == 0:
         return values
-    sums = values.cumsum(-2)  # (..., steps, features)
-    before = sums.new_zeros(*sums.shape[:-2], reach + 1, sums.shape[-1])  # (..., reach + 1, features)
-    behind = sums[..., -1:, :].expand(*sums.shape[:-2], reach, -1)  # (..., reach, features)
-    sums = torch.cat([before, sums, behind], dim=-2)  # (..., steps + 2 * reach + 1, features)
+    sums = pad(values, (0, 0, reach + 1, reach)).cumsum(-2)  # (..., steps + 2 * reach + 1, features)
     index = torch.arange(steps, device=values.device)  # (steps,)
     counts = (index + reach + 1).clamp_max(steps) - (index - reach).clamp_min(0)  # (steps,)
     return (sums[..., 2 * reach + 1 :, :] - sums[..., :steps, :]).div_(counts.unsqueeze(1))  # in place: videos are long
@@ -50,24 +47,24 @@ def alike_mean(values: Tensor, features: Tensor, gain: float, anchors: int | Non
     Returns:
         (..., steps).
     """
-    units = normalize(features.detach(), dim=-1)  # (..., steps, features)
-    others = units  # (..., others, features)
+    features = normalize(features.detach(), dim=-1)  # (..., steps, features); what was given is freed
+    others = features  # (..., others, features)
     if anchors is not None and anchors < values.shape[-1]:
-        others = normalize(_stretches(units.mT, anchors).mT, dim=-1)
-        values = _stretches(values.unsqueeze(-2), anchors).squeeze(-2)  # (..., others)
+        others = normalize(_stretches(features, anchors), dim=-1)
+        values = _stretches(values.unsqueeze(-1), anchors).squeeze(-1)  # (..., others)
     read = values.unsqueeze(-1).float()  # (..., others, 1)
-    shape = torch.broadcast_shapes(values.shape[:-1], units.shape[:-2])  # type: ignore[no-untyped-call]
-    means = values.new_empty(*shape, units.shape[-2])  # (..., steps); small results of parts would split freed memory
-    starts = range(0, units.shape[-2], ROWS_AT_ONCE)
-    for start, alike in zip(starts, likeness(units, others, gain), strict=True):
+    shape = torch.broadcast_shapes(values.shape[:-1], features.shape[:-2])  # type: ignore[no-untyped-call]
+    means = values.new_empty(*shape, features.shape[-2])  # (..., steps); parts would split freed memory
+    starts = range(0, features.shape[-2], ROWS_AT_ONCE)
+    for start, alike in zip(starts, likeness(features, others, gain), strict=True):
         means[..., start : start + ROWS_AT_ONCE] = (torch.softmax(alike, dim=-1) @ read).squeeze(-1)
     return means
 
 
 def _stretches(values: Tensor, count: int) -> Tensor:
-    """Means over so many equal stretches of a video, (..., features, steps) to (..., features, count)."""
-    means = adaptive_avg_pool1d(values.reshape(-1, *values.shape[-2:]), count)  # (items, features, count)
-    return means.view(*values.shape[:-1], count)
+    """Means over so many equal stretches of a video, (..., steps, features) to (..., count, features)."""
+    images = values.reshape(-1, *values.shape[-2:])  # (items, steps, features)
+    return adaptive_avg_pool2d(images, (count, values.shape[-1])).view(*values.shape[:-2], count, -1)
 
 
 def likeness(steps: Tensor, others: Tensor, gain: float) -> Iterator[Tensor]:
@@ -113,9 +110,7 @@ def step_cues(features: Tensor, text: Tensor | None, windows: Sequence[int]) -> 
         position.to(features),
         torch.minimum(position, 1 - position).clamp_max(0.15).to(features),
     ]
-    for window in windows:
-        around = window_mean(features, window)  # (..., steps, features)
-        cues.append((features * around).sum(-1) / around.norm(dim=-1).clamp_min(1e-12))
+    cues += [_similarity(features, window_mean(features, window)) for window in windows]
     if text is not None:
         text = text if text.shape[-2] else pad(text, (0, 0, 0, 1))  # without text both similarities are constant
         match = features @ text.mT  # (..., steps, tokens)
@@ -124,6 +119,11 @@ def step_cues(features: Tensor, text: Tensor | None, windows: Sequence[int]) -> 
     stacked = torch.stack([cue.expand(shape) for cue in cues], dim=-1)  # (..., steps, cues)
     variance, mean = torch.var_mean(stacked, dim=-2, correction=0, keepdim=True)  # (..., 1, cues)
     return (stacked - mean) / (variance + 1e-6).sqrt()
+
+
+def _similarity(units: Tensor, others: Tensor) -> Tensor:
+    """Cosine similarity of steps of norm 1 with others at the same place, (..., steps)."""
+    return (units * others).sum(-1) / others.norm(dim=-1).clamp_min(1e-12)
 
 
 def prefer_peaks(logits: Tensor, window: int) -> Tensor:
