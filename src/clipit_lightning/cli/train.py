@@ -1,5 +1,6 @@
 """`clipit train`."""
 
+import gc
 from typing import Any
 
 import typer
@@ -38,10 +39,13 @@ def train(
     files = [word for word in words if word.endswith((".yaml", ".yml")) and "=" not in word]
     config = load_config(files, [word for word in words if word not in files])
 
+    gc.disable()  # what is imported stays: it is not looked through again, here and in the processes of folds
     from clipit_lightning.studies.tables import result_table
     from clipit_lightning.training.ranks import is_first
     from clipit_lightning.training.train import run
 
+    gc.freeze()
+    gc.enable()
     result = run(config)
     if is_first():
         print(result_table(result))

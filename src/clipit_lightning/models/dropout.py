@@ -21,8 +21,7 @@ class Dropout(nn.Module):
         if not 0 <= probability < 1:
             raise ValueError(f"dropout ({probability}) must be at least 0 and below 1")
         self.probability = probability
-        self.dropped = min(255, round(probability * 256))
-        """How many of 256 values of a byte drop a feature."""
+        self.dropped = min(255, round(probability * 256))  # of the 256 values of a byte
 
     def forward(self, values: Tensor) -> Tensor:
         """Drop values at random and scale the others while it trains; of any shape."""

@@ -122,7 +122,6 @@ def step_cues(features: Tensor, text: Tensor | None, windows: Sequence[int]) -> 
 
 
 def _similarity(units: Tensor, others: Tensor) -> Tensor:
-    """Cosine similarity of steps of norm 1 with others at the same place, (..., steps)."""
     return (units * others).sum(-1) / others.norm(dim=-1).clamp_min(1e-12)
 
 
