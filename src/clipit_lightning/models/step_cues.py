@@ -110,7 +110,10 @@ def step_cues(features: Tensor, text: Tensor | None, windows: Sequence[int]) -> 
         position.to(features),
         torch.minimum(position, 1 - position).clamp_max(0.15).to(features),
     ]
-    cues += [_similarity(features, window_mean(features, window)) for window in windows]
+    for window in windows:
+        around = window_mean(features, window)  # (..., steps, features)
+        cues.append((features * around).sum(-1) / around.norm(dim=-1).clamp_min(1e-12))
+        del around  # of a long video it is large
     if text is not None:
         text = text if text.shape[-2] else pad(text, (0, 0, 0, 1))  # without text both similarities are constant
         match = features @ text.mT  # (..., steps, tokens)
@@ -119,10 +122,6 @@ def step_cues(features: Tensor, text: Tensor | None, windows: Sequence[int]) -> 
     stacked = torch.stack([cue.expand(shape) for cue in cues], dim=-1)  # (..., steps, cues)
     variance, mean = torch.var_mean(stacked, dim=-2, correction=0, keepdim=True)  # (..., 1, cues)
     return (stacked - mean) / (variance + 1e-6).sqrt()
-
-
-def _similarity(units: Tensor, others: Tensor) -> Tensor:
-    return (units * others).sum(-1) / others.norm(dim=-1).clamp_min(1e-12)
 
 
 def prefer_peaks(logits: Tensor, window: int) -> Tensor:
