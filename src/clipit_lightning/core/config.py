@@ -100,7 +100,7 @@ class ModelConfig(Section):
     peak_window: int = bounded(1, least=1, most=1_000_000, odd=True)
     """A step that is not the best of this many around it ranks behind all that are; odd, 1 to leave the order alone."""
     exact: bool = False
-    """Score steps of videos beyond 4,096 steps exactly too, in time that grows with their square (the same three)."""
+    """Compare all steps of videos beyond 4,096 steps, in quadratic time (of clip-it, clip-it+ and transformer)."""
     alphas: list[float] = field(
         default_factory=lambda: [30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000], metadata=limits(above=0)
     )
