@@ -9,7 +9,7 @@ class LoggedElsewhereError(UserError):
     """A UserError that the first process of a group prints: this process ends in silence."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What an error of a library says first; its kind where it says nothing."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 

@@ -42,9 +42,8 @@ class FrameScoringTransformer(nn.Module):
         return self._decoded(attended)
 
     def _decoded(self, attended: Tensor) -> Tensor:
-        placed = attended + sinusoidal_positions(
-            attended.shape[-2], attended.shape[-1], attended.device
-        )  # (..., steps, width)
+        count, width = attended.shape[-2:]
+        placed = attended + sinusoidal_positions(count, width, attended.device)  # (..., steps, width)
         memory: Tensor = placed  # (..., steps, width)
         for layer in self.encoder:
             memory = layer(memory)

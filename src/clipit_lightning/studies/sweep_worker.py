@@ -25,7 +25,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from clipit_lightning.core.config import Config
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.studies.sweep_check import trial_config
@@ -218,7 +218,7 @@ def storage_errors(url: str) -> Iterator[None]:
     except (SQLAlchemyError, StorageInternalError, DuplicatedStudyError, OSError) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
         origin = getattr(cause, "orig", None) or cause
-        reason = (str(origin).splitlines() or [type(origin).__name__])[0][:200]
+        reason = first_line(origin)[:200]
         raise UserError(
             f"the study in {shown_url(url)} cannot be used ({_without_password(reason, url)}); "
             "check the address and the server, or the folder and its disk; the same command continues"
