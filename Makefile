@@ -42,13 +42,13 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP) ## make .venv with the pinned, tested versions
 
 train: $(STAMP) ## train and evaluate: DATASET, SETTING, DATA (store folder), DEVICES, WITH (overlays), ARGS (key=value)
-	$(BIN)/clipit train configs/$(DATASET).yaml $(WITH:%=configs/%.yaml) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(if $(DEVICES),trainer.devices=$(DEVICES)) $(ARGS)
+	$(BIN)/clipit train $(DATASET) $(WITH) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(if $(DEVICES),trainer.devices=$(DEVICES)) $(ARGS)
 	@$(BIN)/clipit leaderboard --ours
 
 sweep: $(STAMP) ## search settings on validation: DATASET, SWEEP=online (wandb) or local, TRIALS, WORKERS
-	$(BIN)/clipit sweep experiments/sweeps/$(DATASET).yaml $(if $(filter local,$(SWEEP)),--trials $(TRIALS) --workers $(or $(WORKERS),2),--online) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
+	$(BIN)/clipit sweep $(DATASET) $(if $(filter local,$(SWEEP)),--trials $(TRIALS) --workers $(or $(WORKERS),2),--online) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
 
-benchmark: $(STAMP) ## the grid of experiments/benchmark.yaml, with paired tests: QUICK=1, WORKERS, DATA, ARGS
+benchmark: $(STAMP) ## a grid (experiments/benchmark.yaml) with paired tests: QUICK=1, WORKERS, DATA, ARGS
 	$(BIN)/clipit benchmark $(if $(QUICK),--quick) $(if $(WORKERS),--workers $(WORKERS)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
 
 bench: $(STAMP) ## time ours against the usual code and scipy: DATA, ARGS="training --repeats 3" (ARGS=--list lists all)

@@ -47,7 +47,8 @@ def test_train_without_words_prints_every_key_and_what_it_takes(capsys):
     printed = capsys.readouterr()
     assert "data.setting=canonical  (one of canonical, augmented, transfer)" in printed.out
     assert "Peak learning rate." in printed.out
-    assert printed.err == "clipit: train: name what to train, such as `clipit train configs/tvsum.yaml seed=1`\n"
+    assert "unsupervised" in printed.out.partition("Keys")[0]
+    assert printed.err == "clipit: train: name what to train, such as `clipit train tvsum seed=1`\n"
 
 
 @pytest.mark.parametrize(
@@ -55,8 +56,10 @@ def test_train_without_words_prints_every_key_and_what_it_takes(capsys):
     [
         ("train optim.lrr=1", "optim.lrr: no such key; did you mean optim.lr?"),
         ("train nowhere.yaml", "nowhere.yaml: no such configuration file"),
-        ("train tvsum", "tvsum: neither a YAML file nor key=value"),
-        ("train data.root=nowhere", "missing: nowhere/tvsum.h5"),
+        ("train tvsun", "tvsun: neither a file of your own (NAME.yaml) nor a shipped one; did you mean tvsum?"),
+        ("sweep tvsun", "tvsun: neither a file of your own (NAME.yaml) nor a shipped one; did you mean tvsum?"),
+        ("benchmark mine", "mine: neither a file of your own (NAME.yaml) nor a shipped one; there are ablations, "),
+        ("train tvsum data.root=nowhere", "missing: nowhere/tvsum.h5"),
         ("data import nowhere", "nowhere: no such file or folder"),
         ("data check --root nowhere", "nowhere: no stores here"),
         ("data folds mine.json --dataset qfvs", "--dataset: qfvs is unknown; there are tvsum, summe"),
@@ -98,7 +101,9 @@ def test_import_then_check_then_train_then_leaderboard(distributed_files, tmp_pa
     assert capsys.readouterr().out.count("sound") == 5
     words = ["optim.epochs=1", "data.fold=0", "model.width=8", "model.heads=2", "trainer.accelerator=cpu"]
     assert main(["train", *words]) == 0
-    assert "Kendall tau" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "NOTE: tvsum with plain defaults" in printed
+    assert "Kendall tau" in printed
     assert main(["leaderboard"]) == 0
     board = pd.read_csv("experiments/leaderboard.csv")
     assert board["method"].tolist() == ["clip-it+"]

@@ -124,8 +124,7 @@ def old_results(grid_file, train_here):
     return call
 
 
-def test_a_grid_is_the_product_of_its_lists(grid_file, stores, monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
+def test_a_grid_is_the_product_of_its_lists(grid_file, stores):
     entry = {"set": {"data.root": str(stores)}}
     more = {"set": {"data.root": str(stores), "data.setting": "transfer", "data.sources": ["summe"]}, "name": "from"}
     one = {"set": {"data.root": str(stores)}, "name": "one", "supervision": ["unsupervised"]}
@@ -161,8 +160,7 @@ def test_every_shipped_configuration_is_without_contradictions(path):
 
 
 @pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
-def test_every_shipped_grid_can_be_run_and_compared(path, monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
+def test_every_shipped_grid_can_be_run_and_compared(path):
     grid = read_grid(path, quick=True)  # reads what the whole one reads, and `quick`
     for cell in {each.cell for each in grid.runs}:
         runs = [each for each in grid.runs if each.cell == cell]
@@ -170,8 +168,7 @@ def test_every_shipped_grid_can_be_run_and_compared(path, monkeypatch):
         assert len({(each.config.selection, each.config.protocol, each.config.data.family) for each in runs}) == 1
 
 
-def test_the_grid_of_the_paper_has_the_papers_losses_and_whole_videos(monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
+def test_the_grid_of_the_paper_has_the_papers_losses_and_whole_videos():
     runs = [each.config for each in read_grid(REPOSITORY / "experiments/paper.yaml").runs if each.scorer == "clip-it"]
     terms = ("keyframe", "correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread")
     found = {(each.loss.supervision, *(name for name in terms if getattr(each.loss, name))) for each in runs}

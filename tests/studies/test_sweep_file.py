@@ -48,8 +48,7 @@ def test_shipped_sweeps_have_no_violation_of_wandbs_schema(path):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_shipped_sweeps_are_possible_and_wandb_starts_the_runs_that_a_search_here_does(path, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_shipped_sweeps_are_possible_and_wandb_starts_the_runs_that_a_search_here_does(path):
     read = read_sweep(path)
     check(read)
     assert read.online_only is None

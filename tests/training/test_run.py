@@ -23,10 +23,9 @@ def test_kept_results_are_written_as_they_are_read_with_the_same_protocol_identi
         assert json.dumps(read_result(path).content(), indent=2) + "\n" == path.read_text()
 
 
-def test_kept_results_have_the_hashes_of_the_configurations_that_made_them(tmp_path, monkeypatch):
-    monkeypatch.chdir(EXPERIMENTS.parent)
+def test_kept_results_have_the_hashes_of_the_configurations_that_made_them(tmp_path):
     (tmp_path / "grid.yaml").write_text(
-        yaml.dump(yaml.safe_load(Path("experiments/benchmark.yaml").read_text()) | {"seeds": [0]})
+        yaml.dump(yaml.safe_load((EXPERIMENTS / "benchmark.yaml").read_text()) | {"seeds": [0]})
     )
     kept = {path.stem: read_result(path).config_hash for path in KEPT}
     runs = [run for run in read_grid(tmp_path / "grid.yaml").runs if run.name in kept]

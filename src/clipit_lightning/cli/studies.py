@@ -5,10 +5,15 @@ from pathlib import Path
 import typer
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.shipped import GRIDS, SWEEPS, find_file, shipped_files
+
+_SWEEPS, _GRIDS = (", ".join(shipped_files(folders)) for folders in (SWEEPS, GRIDS))
 
 
 def sweep(
-    file: Path = typer.Argument(..., metavar="FILE.yaml", help="A sweep file, such as experiments/sweeps/tvsum.yaml."),
+    file: str = typer.Argument(
+        ..., metavar="FILE", help=f"A file of your own (NAME.yaml) or a shipped one ({_SWEEPS})."
+    ),
     words: list[str] | None = typer.Argument(None, metavar="[key=value]...", help="Keys of every trial."),
     trials: int | None = typer.Option(
         None, min=1, help="How many in all (default: the file's run_cap, a whole grid, or 20)."
@@ -30,7 +35,7 @@ def sweep(
     for word in words or ():
         if "=" not in word:
             raise UserError(f"{word}: not key=value, such as data.root=FOLDER")
-    definition = read_sweep(file, words or [])
+    definition = read_sweep(find_file(file, SWEEPS), words or [])
     if online:
         for option, value in (("storage", storage), ("name", name), ("to", to)):
             if value is not None:
@@ -46,7 +51,9 @@ def sweep(
 
 def benchmark(
     words: list[str] | None = typer.Argument(
-        None, metavar="[FILE.yaml|key=value]...", help="The grid, and keys of every run."
+        None,
+        metavar="[FILE|key=value]...",
+        help=f"A grid of your own (NAME.yaml) or a shipped one ({_GRIDS}), and keys of every run.",
     ),
     quick: bool = typer.Option(False, "--quick", help="The small grid of the file's `quick`, in a folder of its own."),
     workers: int | None = typer.Option(None, min=1, max=1024, help="Runs at once (default: GPUs, else cores)."),
@@ -58,7 +65,7 @@ def benchmark(
     """Train and test a grid of data sets, settings, scorers and seeds; means and paired tests.
 
     Several runs train at once; they share the GPUs out. What is finished stays; an interrupted benchmark continues with
-    the same command. The default grid is experiments/benchmark.yaml. The leaderboard is experiments/leaderboard.csv;
+    the same command. The default grid is `benchmark`. The leaderboard is experiments/leaderboard.csv;
     with --quick, leaderboard.csv in the folder.
     """
     files = [word for word in words or () if "=" not in word]
@@ -71,7 +78,7 @@ def benchmark(
     from clipit_lightning.studies.grid_runs import default_workers, run_grid
     from clipit_lightning.studies.leaderboard import make_board, result_folders, write_board
 
-    path = Path(files[0] if files else "experiments/benchmark.yaml")
+    path = find_file(files[0] if files else "benchmark", GRIDS)
     grid = read_grid(path, quick, [word for word in words or () if "=" in word])
     folder = to or Path("runs") / (f"{grid.path.stem}-quick" if quick else grid.path.stem)
     runs = [run for run in grid.runs if not only or any(text in run.name for text in only)]

@@ -1,29 +1,40 @@
 """`clipit train`."""
 
 import gc
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import log
+from clipit_lightning.core.shipped import CONFIGS, HOME, shipped_files
 
 
 class KeyHelp(TyperCommand):
     """Adds to a command's help every configuration key, its default, what it takes and its sentence."""
 
     def get_help(self, ctx: Any) -> str:  # noqa: ANN401 - a class of the context that typer does not export
-        """The help of the command, then the keys."""
+        """The help of the command, then the shipped files and the keys."""
         from clipit_lightning.core.config_files import describe_keys
 
-        keys = [f"  {name}={default}  ({allowed})\n      {text}" for name, default, allowed, text in describe_keys()]
-        return "\n".join([super().get_help(ctx), "", "Keys, their defaults, and what they take:", *keys])
+        lines = [super().get_help(ctx), "", "Shipped files:"]
+        for folder in CONFIGS:
+            names = ", ".join(shipped_files((folder,)))
+            lines.append(textwrap.fill(f"  {names}", 78, subsequent_indent="  ", break_on_hyphens=False))
+        lines += [f"  They lie in {HOME / CONFIGS[0]}", "", "Keys, their defaults, and what they take:"]
+        for name, default, allowed, text in describe_keys():
+            lines += [f"  {name}={default}  ({allowed})", f"      {text}"]
+        return "\n".join(lines)
 
 
 def train(
     context: typer.Context,
     words: list[str] | None = typer.Argument(
-        None, metavar="[FILE.yaml|key=value]...", help="Files, merged in order, and keys."
+        None, metavar="[FILE|key=value]...", help="Files of your own (NAME.yaml) or shipped ones (tvsum), and keys."
     ),
 ) -> None:
     """Train and test all folds of a configuration.
@@ -32,12 +43,12 @@ def train(
     """
     if not words:
         print(context.get_help())
-        raise UserError("train: name what to train, such as `clipit train configs/tvsum.yaml seed=1`")
+        raise UserError("train: name what to train, such as `clipit train tvsum seed=1`")
 
     from clipit_lightning.core.config_files import load_config
 
-    files = [word for word in words if word.endswith((".yaml", ".yml")) and "=" not in word]
-    config = load_config(files, [word for word in words if word not in files])
+    files = [word for word in words if "=" not in word]
+    config = load_config(files, [word for word in words if "=" in word])
 
     gc.disable()  # what is imported stays: it is not looked through again, here and in the processes of folds
     from clipit_lightning.studies.tables import result_table
@@ -46,6 +57,16 @@ def train(
 
     gc.freeze()
     gc.enable()
+    if is_first():
+        _note_defaults(files, config.data.dataset)
     result = run(config)
     if is_first():
         print(result_table(result))
+
+
+def _note_defaults(files: Sequence[str], dataset: str) -> None:
+    """Log that no file says anything of the data set, where settings made for it are shipped."""
+    from clipit_lightning.data import BENCHMARKS
+
+    if dataset in shipped_files(CONFIGS) and not any(file in BENCHMARKS or Path(file).suffix for file in files):
+        log.info(f"NOTE: {dataset} with plain defaults; `clipit train {dataset} ...` takes the settings made for it")

@@ -18,11 +18,14 @@ from clipit_lightning.core.config import SECTIONS, Config, LoggerConfig, Trainer
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import write_text
 from clipit_lightning.core.schema import Key, keys_of, sentences_of
+from clipit_lightning.core.shipped import CONFIGS, find_file
 from clipit_lightning.core.yaml_files import check_plain, read_yaml, reason_of
 
 
 def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Config:
     """Merge the defaults, YAML files in order, and ``key=value`` words; check everything.
+
+    Files are paths, or stems of shipped ones, such as ``tvsum``.
 
     Raises:
         UserError: A file is missing or is not YAML, a key is unknown, or a value is wrong; one line.
@@ -31,7 +34,8 @@ def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ())
     for node in (merged, *(section for section in merged.values() if isinstance(section, DictConfig))):
         OmegaConf.set_readonly(node, False)  # the dataclasses are frozen; this copy of them is for merging
     for path in paths:
-        loaded = read_yaml(Path(path), "no such configuration file; see configs/", _parse)
+        missing = "no such configuration file; `clipit train --help` lists those that are shipped"
+        loaded = read_yaml(find_file(str(path), CONFIGS), missing, _parse)
         if not isinstance(loaded, DictConfig):
             raise UserError(f"{path}: holds a list or a value, expected keys and values such as `seed: 1`")
         _update(merged, loaded, f"{path}: ")

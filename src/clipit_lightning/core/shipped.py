@@ -25,15 +25,13 @@ def find_file(word: str, folders: tuple[str, ...]) -> Path:
     """The file that a word on the command line means: a path of the user's own, or the stem of a shipped file.
 
     Raises:
-        UserError: No shipped file is called so; the message names those that there are.
+        UserError: There is no such file; the message names those that are shipped.
     """
-    if word.endswith((".yaml", ".yml")):
-        return Path(word)
-    known = shipped_files(folders)
-    if word not in known:
-        near = get_close_matches(word, known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(
-            f"{word}: no file of your own (NAME.yaml), and none that is shipped; {hint}There are {', '.join(known)}"
-        )
-    return known[word]
+    known, path = shipped_files(folders), Path(word)
+    if word in known:
+        return known[word]
+    if path.suffix in (".yaml", ".yml") and (path.exists() or path.stem not in known):
+        return path
+    near = get_close_matches(path.stem, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    raise UserError(f"{word}: neither a file of your own (NAME.yaml) nor a shipped one; {hint}")

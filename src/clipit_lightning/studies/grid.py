@@ -15,6 +15,7 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import config_hash, load_config
 from clipit_lightning.core.errors import UserError, require
 from clipit_lightning.core.files import first_fault
+from clipit_lightning.core.shipped import HOME
 from clipit_lightning.core.yaml_files import read_yaml
 from clipit_lightning.evaluation.presets import apply_preset
 from clipit_lightning.evaluation.protocol import check_contradictions
@@ -23,7 +24,8 @@ from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import check_scorer, supervision_of
 
 _MOST = 10_000  # runs
-_UNSUPERVISED = "configs/unsupervised.yaml"
+_UNSUPERVISED = "unsupervised"
+_EXAMPLE = HOME / "experiments/benchmark.yaml"
 _OWN_KEYS = ("seed", "output", "overwrite", "test")
 """Keys that the grid itself decides."""
 _FIXED = ("test=true", "overwrite=false")
@@ -123,7 +125,7 @@ class _Scorer(_Quick):
 
 
 class _File(BaseModel, strict=True, extra="forbid"):
-    """The content of a grid file; experiments/benchmark.yaml says what each key means."""
+    """The content of a grid file; the shipped benchmark.yaml says what each key means."""
 
     seeds: _Seeds = [0]
     runs: Annotated[list[_Entry], Field(min_length=1)]
@@ -139,14 +141,14 @@ def read_grid(path: Path, quick: bool = False, words: Sequence[str] = ()) -> Gri
     Raises:
         UserError: It is missing, damaged, or says what cannot be done; one line that names the key.
     """
-    raw = read_yaml(path, "no such grid; see experiments/benchmark.yaml")
+    raw = read_yaml(path, f"no such grid; see {_EXAMPLE}")
     for word in words:
         require(word.partition("=")[0] not in _OWN_KEYS, word, "is decided by the grid; omit it")
     try:
         return _expand(_File.model_validate(raw), path, quick, words)
     except ValidationError as error:
         where, problem = first_fault(error)
-        raise UserError(f"{path}: {where[:100] or 'grid'}: {problem}; see experiments/benchmark.yaml") from error
+        raise UserError(f"{path}: {where[:100] or 'grid'}: {problem}; see {_EXAMPLE}") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 

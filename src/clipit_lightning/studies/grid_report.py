@@ -105,13 +105,13 @@ def write_report(grid: Grid, folder: Path, failed: Collection[str] = ()) -> None
     """
     runs = [run for run in finished_runs(grid, folder) if run.name not in failed]
     if not runs:
-        raise UserError(f"{folder}: no finished run of {grid.path} here; run it without --report")
+        raise UserError(f"{folder}: no finished run of {grid.path.name} here; run it without --report")
     table = benchmark_table(runs, folder)
     paired = paired_table(runs, folder, grid.candidate, table)
     write_text(folder / "benchmark.csv", table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     write_text(folder / "paired.csv", paired.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     shown = {"Means": shown_means(table), f"Differences of {grid.candidate} from the others": shown_pairs(paired)}
-    head = f"{len(runs)} of {len(grid.runs)} runs of {grid.path}"
+    head = f"{len(runs)} of {len(grid.runs)} runs of {grid.path.name}"
     sections = [f"## {title}\n\n{markdown_table(rows)}" for title, rows in shown.items()]
     write_text(folder / "benchmark.md", "\n\n".join([f"# Benchmark: {head}", *sections, _NOTE]) + "\n")
     for title, rows in shown.items():

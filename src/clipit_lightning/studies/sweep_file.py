@@ -16,6 +16,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from clipit_lightning.core.errors import UserError, require
+from clipit_lightning.core.shipped import HOME, SWEEPS
 from clipit_lightning.core.yaml_files import read_yaml
 
 PREFIX = "validation/"
@@ -107,9 +108,9 @@ def read_sweep(path: Path, words: Sequence[str] = ()) -> Sweep:
     Raises:
         UserError: It is missing, damaged, or says what cannot be done; one line that names the key.
     """
-    raw = read_yaml(path, "no such sweep file; see experiments/sweeps/")
+    raw = read_yaml(path, f"no such sweep file; see {HOME / SWEEPS[0]}")
     if not isinstance(raw, dict):
-        raise UserError(f"{path}: holds no sweep; see experiments/sweeps/")
+        raise UserError(f"{path}: holds no sweep; see {HOME / SWEEPS[0]}")
     return parse_sweep(raw, path, words)
 
 
@@ -183,7 +184,7 @@ def _metric(raw: Any) -> tuple[str | None, bool, float | None]:  # noqa: ANN401 
 
 def _command(raw: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:  # noqa: ANN401 - from YAML
     """The configuration files and the ``key=value`` words of ``clipit train`` in a command."""
-    wanted = "needs ${env}, clipit, train, configs/NAME.yaml, ${args_no_hyphens}"
+    wanted = "needs ${env}, clipit, train, NAME, ${args_no_hyphens}"
     require(isinstance(raw, list) and "train" in raw and "${args_no_hyphens}" in raw, "command", wanted)
     after = [str(word) for word in raw[raw.index("train") + 1 :] if word != "${args_no_hyphens}"]
     # As wandb's agent: an unset variable becomes its name.

@@ -116,7 +116,7 @@ def _check_measurable(config: Config, datamodule: SummarizationDataModule) -> No
         item = datamodule.item(number)
         if not item.is_annotated and (name not in trains or config.loss.supervision == "supervised"):
             raise UserError(
-                f"{name} has no annotations; train without labels (configs/unsupervised.yaml) and test on others, "
+                f"{name} has no annotations; train without labels (`unsupervised`) and test on others, "
                 "or give it labels (clipit prepare --labels)"
             )
         if item.is_annotated:
