@@ -20,10 +20,10 @@ QUICK ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sweep benchmark bench test test-quick test-distributed lint data leaderboard clean
+.PHONY: help setup train sweep benchmark bench test test-quick test-distributed lint data leaderboard docs clean
 
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 20
 	@echo
 	@echo 'make train DATASET=tvsum|summe SETTING=canonical|augmented|transfer [DATA=folder] [DEVICES=2] [WITH="unsupervised"] [ARGS="seed=1"]'
 	@echo 'make train DATASET=qfvs'
@@ -33,10 +33,12 @@ help: ## print this list
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: install Python 3.11 or newer, or PYTHON=path"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than Python 3.11: install a newer one, or PYTHON=path"; exit 2; }
+	@echo 'make: installing into $(VENV), which takes some minutes the first time'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@# twice quiet: errors only, no warnings about where pip was told to look
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[dev,docs]'
 	@# wandb's engine, for the tests of sweeps; its metadata asks for an older numpy than it works with
-	@$(BIN)/python -m pip install --quiet --no-deps sweeps==0.3.0 || echo 'no wandb sweeps engine: some tests of sweeps skip'
+	@$(BIN)/python -m pip install -qq --no-deps sweeps==0.3.0 || echo 'no wandb sweeps engine: some tests of sweeps skip'
 	@touch $@
 
 setup: $(STAMP) ## make .venv with the pinned, tested versions
@@ -76,5 +78,8 @@ data: $(STAMP) ## NAME=tvsum fetches a source, SRC=folder imports files and chec
 leaderboard: $(STAMP) ## write experiments/leaderboard.csv from all results, and print it
 	$(BIN)/clipit leaderboard
 
-clean: ## remove the environment, the miniature and caches; runs and imported data stay
-	rm -rf $(VENV) data/mini .pytest_cache .mypy_cache .ruff_cache
+docs: $(STAMP) ## build the site into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+clean: ## remove the environment, the site, the miniature and caches; runs and imported data stay
+	rm -rf $(VENV) site data/mini .pytest_cache .mypy_cache .ruff_cache
