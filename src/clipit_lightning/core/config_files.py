@@ -29,6 +29,11 @@ def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ())
 
     Raises:
         UserError: A file is missing or is not YAML, a key is unknown, or a value is wrong; one line.
+
+    Example:
+        >>> config = load_config(["tvsum", "unsupervised"], ["optim.epochs=3"])
+        >>> config.data.crop, config.selection, config.optim.epochs
+        (256, 'last', 3)
     """
     merged = OmegaConf.structured(Config)
     for node in (merged, *(section for section in merged.values() if isinstance(section, DictConfig))):

@@ -20,6 +20,10 @@ def knapsack(values: NDArray[np.floating], weights: NDArray[np.integer], capacit
 
     Raises:
         ValueError: Shapes differ, a value is not finite, or a weight is below 1.
+
+    Example:
+        >>> knapsack(np.array([60.0, 100.0, 120.0]), np.array([10, 20, 30]), capacity=50).tolist()
+        [False, True, True]
     """
     values, weights = _checked(values, weights)
     chosen = np.zeros(len(values), dtype=np.bool_)

@@ -58,6 +58,10 @@ def segment(features: NDArray[np.floating], n_segments: int) -> NDArray[np.int64
 
     Returns:
         First step of each segment, increasing, starting with 0, (segments,).
+
+    Example:
+        >>> segment(np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]]), n_segments=2).tolist()
+        [0, 2]
     """
     return (segment_exact if len(features) <= EXACT_STEPS else segment_long)(features, n_segments)
 
