@@ -79,7 +79,7 @@ leaderboard: $(STAMP) ## write experiments/leaderboard.csv from all results, and
 	$(BIN)/clipit leaderboard
 
 docs: $(STAMP) ## build the site into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
 
 clean: ## remove the environment, the site, the miniature and caches; runs and imported data stay
 	rm -rf $(VENV) site data/mini .pytest_cache .mypy_cache .ruff_cache
