@@ -43,16 +43,14 @@ def wheel(tmp_path_factory):
 
 
 def test_it_holds_the_package_and_what_is_shipped_and_no_more(wheel):
-    source = REPOSITORY / "src"
-    code = [path for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    package = REPOSITORY / "src" / "clipit_lightning"
+    code = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     shipped = [path for glob in SHIPPED for path in REPOSITORY.glob(glob)]
     names = set(ZipFile(wheel).namelist())
-    results = {name for name in names if "/experiments/results/" in name}
-    assert {name for name in names - results if name.startswith("clipit_lightning/")} == {
-        *(str(path.relative_to(source)) for path in code),
+    assert {name for name in names if name.startswith("clipit_lightning/")} == {
+        *(str(path.relative_to(package.parent)) for path in code),
         *(f"clipit_lightning/shipped/{path.relative_to(REPOSITORY)}" for path in shipped),
     }
-    assert results
     assert "clipit_lightning/py.typed" in names
     assert not {"tests", "configs", "experiments"}.intersection(name.partition("/")[0] for name in names)
 
