@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from clipit_lightning.evaluation.names import METRICS, SHOWN, metric_name
-from clipit_lightning.studies.leaderboard import GROUP, MARKS, VIDEOS
+from clipit_lightning.studies.leaderboard import GROUP
+from clipit_lightning.studies.reference_rows import MARKS, VIDEOS
 from clipit_lightning.training.result import RunResult
 
 MAIN = ("kendall_tau", "spearman_rho", "f1")
