@@ -43,7 +43,6 @@ setup: $(STAMP) ## make .venv with the pinned, tested versions
 
 train: $(STAMP) ## train and evaluate: DATASET, SETTING, DATA (store folder), DEVICES, WITH (overlays), ARGS (key=value)
 	$(BIN)/clipit train configs/$(DATASET).yaml $(WITH:%=configs/%.yaml) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(if $(DEVICES),trainer.devices=$(DEVICES)) $(ARGS)
-	@$(BIN)/clipit leaderboard --ours
 
 sweep: $(STAMP) ## search settings on validation: DATASET, SWEEP=online (wandb) or local, TRIALS, WORKERS
 	$(BIN)/clipit sweep experiments/sweeps/$(DATASET).yaml $(if $(filter local,$(SWEEP)),--trials $(TRIALS) --workers $(or $(WORKERS),2),--online) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
@@ -73,8 +72,8 @@ data: $(STAMP) ## NAME=tvsum fetches a source, SRC=folder imports files and chec
 	$(if $(SRC),$(BIN)/clipit data import '$(SRC)' $(if $(DATA),--to '$(DATA)'))
 	@if [ -z '$(NAME)' ] && ls '$(or $(DATA),data)'/*.h5 >/dev/null 2>&1; then $(BIN)/clipit data check --root '$(or $(DATA),data)'; fi
 
-leaderboard: $(STAMP) ## write experiments/leaderboard.csv from all results, and print it
-	$(BIN)/clipit leaderboard
+leaderboard: $(STAMP) ## write experiments/leaderboard.csv from experiments/results, and print it (`clipit leaderboard`: your runs)
+	$(BIN)/clipit leaderboard experiments/results --to experiments/leaderboard.csv
 
 clean: ## remove the environment, the miniature and caches; runs and imported data stay
 	rm -rf $(VENV) data/mini .pytest_cache .mypy_cache .ruff_cache

@@ -1,6 +1,8 @@
 """`clipit train`."""
 
 import gc
+import shutil
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -40,7 +42,8 @@ def train(
     config = load_config(files, [word for word in words if word not in files])
 
     gc.disable()  # what is imported stays: it is not looked through again, here and in the processes of folds
-    from clipit_lightning.studies.tables import result_table
+    from clipit_lightning.studies.run_table import end_of_run, lies_in_runs, update_board
+    from clipit_lightning.training.names import RUNS
     from clipit_lightning.training.ranks import is_first
     from clipit_lightning.training.train import run
 
@@ -48,4 +51,7 @@ def train(
     gc.enable()
     result = run(config)
     if is_first():
-        print(result_table(result))
+        folder = Path(config.output) if config.output else RUNS / result.run
+        if result.measured and lies_in_runs(folder):
+            update_board()
+        print(f"\n{end_of_run(result, folder, min(100, shutil.get_terminal_size((100, 24)).columns))}")

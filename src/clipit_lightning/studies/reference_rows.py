@@ -28,6 +28,7 @@ _PUBLISHED_METRICS = ["f1", "kendall_tau", "spearman_rho"]
 
 
 def published_rows(path: Path) -> list[dict[str, Any]]:
+    """The field's printed results; a UserError where the file is none of them."""
     types = dict.fromkeys(("note", "correlation_protocol"), "str") | dict.fromkeys(_PUBLISHED_METRICS, "float64")
     try:
         check_is_file(path)

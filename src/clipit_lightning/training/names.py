@@ -16,10 +16,8 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.shipped import CONFIGS, shipped_files
 from clipit_lightning.evaluation.presets import PRESETS
 from clipit_lightning.evaluation.protocol import Protocol
-from clipit_lightning.training.run import Run, what_stays
+from clipit_lightning.training.run import RUNS, Run, what_stays
 
-RUNS = Path("runs")
-"""Where runs lie by default."""
 _MOST_KEYS, _LONGEST = 4, 80  # keys with their values, and letters of all words
 _NAMED_ELSEWHERE = {"data.dataset", "data.setting", "data.root", "data.fold", "model.name", "seed"}
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+-]+")

@@ -15,6 +15,9 @@ from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training.result import FoldResult, RunResult, read_result
 
+RUNS = Path("runs")
+"""Where runs lie by default."""
+
 
 class Run:
     """The folder of a run, and all that reads and writes its files.

@@ -74,8 +74,9 @@ def _run(
         log.info(f"NOTE: no captions (the store holds none, or data.captions=0): {title} trains without language")
     indices = list(range(len(datamodule.folds))) if config.data.fold is None else [config.data.fold]
     count = "1 fold" if len(indices) == 1 else f"{len(indices)} folds"
-    log.info(f"run {folder.path}: {count}, protocol {protocol.identifier}")
     at_once = 1 if watch is not None else folds_at_once(config.trainer, len(indices))
+    side_by_side = ", side by side, a line as each ends" if at_once > 1 else ""
+    log.info(f"run {folder.path}: {count}{side_by_side}, protocol {protocol.identifier}")
     with threads_of_a_fold(config.trainer, len(indices)):
         if at_once > 1:
             folds = train_apart(config, datamodule, folder, indices, protocol, at_once)
