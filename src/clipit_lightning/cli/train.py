@@ -42,9 +42,10 @@ def train(
     config = load_config(files, [word for word in words if word not in files])
 
     gc.disable()  # what is imported stays: it is not looked through again, here and in the processes of folds
-    from clipit_lightning.studies.run_table import end_of_run, lies_in_runs, update_board
-    from clipit_lightning.training.names import RUNS
+    from clipit_lightning.studies.leaderboard import lies_in_runs, update_board
+    from clipit_lightning.studies.run_table import end_of_run
     from clipit_lightning.training.ranks import is_first
+    from clipit_lightning.training.run import RUNS
     from clipit_lightning.training.train import run
 
     gc.freeze()

@@ -11,6 +11,7 @@ import pandas as pd
 
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import check_is_file, write_text
+from clipit_lightning.core.log import log
 from clipit_lightning.core.shipped import HOME
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.evaluation.names import METRICS
@@ -191,3 +192,19 @@ def _safe(text: str) -> str:
 def write_board(board: pd.DataFrame, path: Path) -> None:
     """Write the rows as CSV, atomically."""
     write_text(path, board.to_csv(index=False, lineterminator="\n"))
+
+
+def lies_in_runs(folder: Path) -> bool:
+    """Whether a run lies where `clipit leaderboard` looks by default, outside of a grid."""
+    return folder.resolve().parent == RUNS.resolve()
+
+
+def update_board() -> None:
+    """Write the rows of a user's runs anew, beside those that are shipped; what cannot be read is named and omitted."""
+    damaged: list[str] = []
+    try:
+        write_board(make_board(result_folders(), PUBLISHED, FLOORS, BOARD, damaged), USER_BOARD)
+    except (OSError, UserError) as error:
+        damaged.append(str(error))
+    for line in damaged:
+        log.info(f"NOTE: {USER_BOARD} lacks what cannot be read: {line}")

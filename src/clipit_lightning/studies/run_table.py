@@ -13,24 +13,12 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.evaluation.names import METRICS, metric_name, printed
-from clipit_lightning.studies.leaderboard import (
-    BOARD,
-    COLUMNS,
-    FLOORS,
-    PUBLISHED,
-    RUNS,
-    USER_BOARD,
-    make_board,
-    read_board,
-    result_folders,
-    row_of,
-    write_board,
-)
+from clipit_lightning.studies.leaderboard import BOARD, COLUMNS, USER_BOARD, lies_in_runs, read_board, row_of
 from clipit_lightning.studies.tables import MAIN, folds_of, is_part, legend, mean_and_std, row_name
 from clipit_lightning.training.result import RunResult
 
 _ROWS, _PUBLISHED = 19, 6  # rows at most, published ones among them at least
-_NAME, _SHORT_NAME = 36, 24  # letters of a row's name at most, also where lines are short
+_NAME, _SHORT_NAME = 36, 18  # letters of a row's name at most, also where lines are short
 _CEILINGS = ("[mean-annotator]", "[oracle]")
 
 
@@ -58,14 +46,14 @@ def run_table(result: RunResult, board: pd.DataFrame, width: int = 100) -> str:
             break
     left = len(same[of_rule | (same["kind"] == "published")]) + 1 - len(shown)
     notes = [f"{left} more rows: `clipit leaderboard` prints all"] if left else []
+    notes += ["data=mini: made-up videos, whose numbers say nothing about real ones"] if result.data == "mini" else []
     signs = textwrap.wrap("; ".join(legend(shown)), width)
     return "\n".join([_title(result), *lines, *notes, *signs])
 
 
 def _title(result: RunResult) -> str:
     rule = "" if result.protocol.correlation == "none" else f", correlation {result.protocol.correlation}"
-    made_up = ": the miniature, which says nothing about real videos" if result.data == "mini" else ""
-    return f"{result.dataset}, {result.setting}, data={result.data}{rule}{made_up}"
+    return f"{result.dataset}, {result.setting}, data={result.data}{rule}"
 
 
 def _videos(result: RunResult) -> tuple[str, ...]:
@@ -160,19 +148,3 @@ def _shipped_board() -> pd.DataFrame:
     except UserError as error:
         log.info(f"NOTE: no rows beside this run: {error}")
         return pd.DataFrame(columns=list(COLUMNS))
-
-
-def lies_in_runs(folder: Path) -> bool:
-    """Whether a run lies where `clipit leaderboard` looks by default, outside of a grid."""
-    return folder.resolve().parent == RUNS.resolve()
-
-
-def update_board() -> None:
-    """Write the rows of a user's runs anew, beside those that are shipped; what cannot be read is named and omitted."""
-    damaged: list[str] = []
-    try:
-        write_board(make_board(result_folders(), PUBLISHED, FLOORS, BOARD, damaged), USER_BOARD)
-    except (OSError, UserError) as error:
-        damaged.append(str(error))
-    for line in damaged:
-        log.info(f"NOTE: {USER_BOARD} lacks what cannot be read: {line}")
