@@ -131,7 +131,7 @@ def end_of_run(result: RunResult, folder: Path, width: int = 100) -> str:
         ]
         lines["next"] = f"clipit train {path}/config.yaml test=true"
         return "\n".join([f"{_title(result)}: not tested; validation {'  '.join(reached)}", *_aligned(lines)])
-    lines[""] = "scores.json, per_video.csv, result.json, config.yaml; checkpoints and curves in folds/"
+    lines[""] = "scores.json, per_video.csv, config.yaml, and checkpoints in folds/"
     if lies_in_runs(folder):
         lines["rows"] = f"{USER_BOARD} has all your runs (`clipit leaderboard`)"
     lines["next"] = f"clipit report {path}"
