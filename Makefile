@@ -45,7 +45,6 @@ setup: $(STAMP) ## make .venv with the pinned, tested versions
 
 train: $(STAMP) ## train and evaluate: DATASET, SETTING, DATA (store folder), DEVICES, WITH (overlays), ARGS (key=value)
 	$(BIN)/clipit train $(DATASET) $(WITH) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(if $(DEVICES),trainer.devices=$(DEVICES)) $(ARGS)
-	@$(BIN)/clipit leaderboard --ours
 
 sweep: $(STAMP) ## search settings on validation: DATASET, SWEEP=online (wandb) or local, TRIALS, WORKERS
 	$(BIN)/clipit sweep $(DATASET) $(if $(filter local,$(SWEEP)),--trials $(TRIALS) --workers $(or $(WORKERS),2),--online) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(ARGS)
@@ -75,8 +74,8 @@ data: $(STAMP) ## NAME=tvsum fetches a source, SRC=folder imports files and chec
 	$(if $(SRC),$(BIN)/clipit data import '$(SRC)' $(if $(DATA),--to '$(DATA)'))
 	@if [ -z '$(NAME)' ] && ls '$(or $(DATA),data)'/*.h5 >/dev/null 2>&1; then $(BIN)/clipit data check --root '$(or $(DATA),data)'; fi
 
-leaderboard: $(STAMP) ## write experiments/leaderboard.csv from all results, and print it
-	$(BIN)/clipit leaderboard
+leaderboard: $(STAMP) ## write experiments/leaderboard.csv from experiments/results, and print it (`clipit leaderboard`: your runs)
+	$(BIN)/clipit leaderboard experiments/results --to experiments/leaderboard.csv
 
 docs: $(STAMP) ## build the site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site

@@ -101,13 +101,18 @@ def test_import_then_check_then_train_then_leaderboard(distributed_files, tmp_pa
     assert capsys.readouterr().out.count("sound") == 5
     words = ["optim.epochs=1", "data.fold=0", "model.width=8", "model.heads=2", "trainer.accelerator=cpu"]
     assert main(["train", *words]) == 0
+    name = "clip-it+-tvsum-defaults-width-8-heads-2-epochs-1-seed0-fold0"
     printed = capsys.readouterr().out
     assert "NOTE: tvsum with plain defaults" in printed
-    assert "Kendall tau" in printed
+    assert "> clip-it+ defaults width-8 heads-2 e" in printed
+    assert printed.endswith(f"next      clipit report runs/{name}\n")
+    written = Path("runs/leaderboard.csv").read_text()
     assert main(["leaderboard"]) == 0
-    board = pd.read_csv("experiments/leaderboard.csv")
-    assert board["method"].tolist() == ["clip-it+"]
-    assert board["data"].tolist() == ["real"]
+    assert Path("runs/leaderboard.csv").read_text() == written
+    board = pd.read_csv("runs/leaderboard.csv").query("kind == 'ours'")
+    assert board[["method", "data", "run"]].to_numpy().tolist() == [["clip-it+", "real", name]]
+    assert not Path("experiments").exists()
+    capsys.readouterr()
     assert main(["train", *words]) == 0
     assert "already finished" in capsys.readouterr().out
 

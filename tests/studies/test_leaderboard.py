@@ -1,6 +1,7 @@
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,18 +9,32 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from clipit_lightning.core.errors import UserError
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
-from clipit_lightning.studies.leaderboard import COLUMNS, make_board, result_folders, write_board
-from clipit_lightning.studies.tables import format_board, result_table
+from clipit_lightning.studies.leaderboard import (
+    BOARD,
+    COLUMNS,
+    FLOORS,
+    PUBLISHED,
+    make_board,
+    read_board,
+    result_folders,
+    row_of,
+    update_board,
+    write_board,
+)
+from clipit_lightning.studies.tables import format_board
 from tests.support.results import CONTENT, PROTOCOL, fold, metric, result
+
+EXPERIMENTS = BOARD.parent
 
 
 @pytest.fixture
 def save(tmp_path):
-    def call(run="clip-it-seed0", **changes):
-        content = copy.deepcopy(CONTENT) | {"run": run} | changes
-        (tmp_path / "runs" / run).mkdir(parents=True)
-        (tmp_path / "runs" / run / "result.json").write_text(json.dumps(content))
+    def call(name="clip-it-seed0", **changes):
+        content = copy.deepcopy(CONTENT) | {"run": name} | changes
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "result.json").write_text(json.dumps(content))
         return tmp_path / "runs"
 
     return call
@@ -42,12 +57,72 @@ def test_other_configurations_protocols_and_folds_are_other_rows(save):
     assert len(make_board([save("d", folds=[fold(0)])])) == 4
 
 
-def test_rows_that_only_their_configurations_tell_apart_are_shown_by_name(save):
-    save("a-seed0")
-    save("a-seed1", seed=1)
-    save("b-seed0", config_hash="other")
-    lines = [line.split()[0] for line in format_board(make_board([save("c", method="linear")])).splitlines()[2:-2]]
-    assert sorted(lines) == ["a", "b", "linear"]
+def names(board):
+    """The names of rows, as tables show them: what stands before the supervision."""
+    lines = format_board(board).splitlines()[2:-2]
+    return [re.split(r" +(?:supervised|unsupervised|none) ", line)[0].strip() for line in lines]
+
+
+def test_a_row_is_named_after_its_method_and_what_differs_and_another_run_renames_none(save):
+    board = make_board([save("clip-it-tvsum-seed0")])
+    assert names(board) == ["clip-it"]
+    save("clip-it-tvsum-no-captions-seed0", config_hash="b", variant="unsupervised no-captions")
+    save("clip-it-tvsum-seed1", seed=1, variant="")
+    assert sorted(names(make_board([save("old-name-seed0", config_hash="c")]))) == [
+        *("clip-it", "clip-it no-captions", "clip-it old-name"),
+    ]
+
+
+def test_twins_of_a_scorer_that_does_not_train_are_one_row(save):
+    twins = {"method": "random", "supervision": "none"}
+    save("random-tvsum-seed0", **twins)
+    save("random-tvsum-unsupervised-seed0", selection="last", config_hash="other", **twins)
+    save("clip-it-tvsum-seed0")
+    board = make_board([save("clip-it-tvsum-again-seed0", config_hash="other", variant="")])
+    assert sorted(names(board)) == ["clip-it", "clip-it", "random"]
+    assert "random-tvsum-seed0" in set(board["run"])
+
+
+def test_a_part_of_the_folds_stands_below_whatever_it_reached_and_says_so(save):
+    save("whole", config_hash="a", variant="")
+    high = {"kendall_tau": metric(0.9), "f1": metric(0.9)}
+    board = make_board([save("part", folds=[fold(1)], metrics=high, variant="")])
+    assert board["folds"].tolist() == [2, 1]
+    assert board["all_folds"].tolist() == [2, 2]
+    text = format_board(board)
+    assert "1 of 2" in text
+    assert "a part of the folds stands below, not ranked" in text
+    assert "1 of" not in format_board(board[:1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({"folds": "all"}, 1),
+        ({"folds": "kfold10 seed 3"}, 10),
+        ({"folds": "mine.json12"}, 12),
+        ({"dataset": "qfvs", "folds": "2/1/1", "correlation": "none"}, 4),
+    ],
+)
+def test_how_many_folds_there_are_follows_from_the_protocol(changes, number):
+    dataset = changes.get("dataset", "tvsum")
+    row = row_of([result(dataset=dataset, protocol=PROTOCOL | changes, folds=[fold(0)])])
+    assert (row["folds"], row["all_folds"]) == (1, number)
+
+
+def test_what_cannot_be_read_is_named_and_omitted_where_a_run_ends(save, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.chdir(tmp_path)
+    save("good", run="good", variant="")
+    save("bad")
+    Path("runs/bad/result.json").write_text("{}")
+    update_board()
+    board = pd.read_csv("runs/leaderboard.csv", keep_default_na=False)
+    assert board.loc[board["kind"] == "ours", "run"].tolist() == ["good"]
+    assert set(board["kind"]) == {"ours", "kept", "published", "floor or ceiling"}
+    assert "runs/bad/result.json: not a result of clipit train" in caplog.text
+    with pytest.raises(UserError, match=r"runs/bad/result\.json"):
+        make_board(result_folders())
 
 
 def test_of_a_run_that_lies_twice_the_first_counts_and_other_seeds_and_configurations_are_other_runs(save, tmp_path):
@@ -67,19 +142,23 @@ def test_results_are_looked_for_in_runs_then_in_its_grids_the_latest_first(tmp_p
         (Path("runs") / name / "result.json").touch()
         os.utime(Path("runs") / name / "result.json", (seconds, seconds))
     Path("runs/sweeps/one/trials").mkdir(parents=True)
-    expected = ["runs", "runs/c", "runs/a", "runs/b", "experiments/results"]
+    expected = ["runs", "runs/c", "runs/a", "runs/b"]
     assert [str(folder) for folder in result_folders()] == expected
-    assert result_folders(Path("nowhere")) == [Path("nowhere"), Path("experiments/results")]
+    assert result_folders(Path("nowhere")) == [Path("nowhere")]
 
 
-def test_what_follows_a_mean_is_said_and_a_result_has_the_labels_of_a_page(save):
+def test_what_follows_a_mean_and_marks_that_occur_are_said(save):
     text = format_board(make_board([save()]))
     assert "0.200 ±0.141" in text
     assert "±: sample standard deviation over all folds of all seeds" in text
-    lines = result_table(result(metrics=CONTENT["metrics"] | {"query_drop": None})).splitlines()
-    assert [line.split("  ")[1] for line in lines[1:-1]] == [
-        *("Kendall tau", "Spearman rho", "F1 %", "F1 %, mean annotator", "F1 %, best annotator"),
-    ]
+    assert "†" not in text
+    assert "‡" not in text
+
+
+def test_the_shipped_board_is_that_of_the_kept_results(tmp_path):
+    write_board(make_board([EXPERIMENTS / "results"], PUBLISHED, FLOORS), tmp_path / "board.csv")
+    assert (tmp_path / "board.csv").read_text() == BOARD.read_text()
+    assert read_board(BOARD).equals(read_board(tmp_path / "board.csv"))
 
 
 def test_one_fold_has_no_deviation_and_no_results_no_rows(save, tmp_path):
@@ -155,13 +234,12 @@ def test_published_names_are_safe_in_spreadsheets(published):
 
 
 def test_the_shipped_published_table_is_read_whole():
-    path = Path(__file__).parents[2] / "experiments/published.csv"
-    board = make_board([], path)
-    assert len(board) == len(path.read_text().splitlines()) - 1
+    board = make_board([], PUBLISHED)
+    assert len(board) == len(PUBLISHED.read_text().splitlines()) - 1
     assert {"tvsum", "summe", "qfvs"} == set(board["dataset"])
 
 
 def test_the_leaderboard_needs_neither_torch_nor_lightning():
-    command = "import sys, clipit_lightning.studies.tables, clipit_lightning.studies.compare; print(*sys.modules)"
+    command = "import sys, clipit_lightning.studies.run_table, clipit_lightning.studies.compare; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "lightning", "torchmetrics", "scipy.stats"} & set(loaded)

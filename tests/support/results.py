@@ -21,7 +21,7 @@ PROTOCOL = {
     "dataset": "tvsum",
     "data": "real",
     "annotations_hash": "a",
-    "folds": "kfold5 seed 0",
+    "folds": "kfold2 seed 0",
     "folds_hash": "f",
     "selection": "val",
     "f1": "mean",

@@ -84,6 +84,14 @@ def test_the_saved_configuration_gives_the_same_result_and_another_seed_another(
     assert result["protocol"]["identifier"] == other["protocol"]["identifier"]
 
 
+@pytest.mark.parametrize("name", ["gpu", "mps"])
+def test_an_accelerator_that_is_not_there_is_one_line_before_data_are_read(train, monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=rf"trainer\.accelerator: {name} is asked for, and torch sees none here"):
+        train(f"trainer.accelerator={name}", "data.root=nowhere")
+
+
 @pytest.mark.parametrize(("stop", "moves"), [(1, False), (2, True)])
 def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(train, tmp_path, stop, moves):
     """Here the first epoch is the best: a checkpoint of the last that does not know it would let a later one win."""

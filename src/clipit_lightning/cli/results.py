@@ -80,21 +80,30 @@ def compare(one: str = RUNS, other: str = RUNS) -> None:
 
 def leaderboard(
     folders: list[Path] | None = typer.Argument(None, help="Folders with results (default: see below)."),
-    to: Path = typer.Option(Path("experiments/leaderboard.csv"), help="The CSV file."),
-    published: Path = typer.Option(Path("experiments/published.csv"), help="Published rows."),
-    floors: Path = typer.Option(Path("experiments/floors"), help="Rows of `clipit baselines --keep`."),
+    to: Path = typer.Option(Path("runs/leaderboard.csv"), help="The CSV file."),
+    published: Path | None = typer.Option(None, help="Published rows (default: those of the package)."),
+    floors: Path | None = typer.Option(None, help="Rows of `clipit baselines --keep` (default: the package's)."),
     ours: bool = typer.Option(False, "--ours", help="Print only groups that hold a run of ours."),
     layout: Literal["table", "csv", "markdown"] = typer.Option("table", "--format", help="How it is printed."),
 ) -> None:
     """Gather results into a CSV file and print them as a table.
 
-    By default the folders are runs, the folders of grids in it but for those of --quick, and experiments/results. The
-    first counts where two hold the same run.
+    By default the folders are runs, and the folders of grids in it but for those of --quick; the rows of results that
+    come with the package stand beside, as kept. The first folder counts where two hold the same run.
     """
-    from clipit_lightning.studies.leaderboard import GROUP, make_board, result_folders, write_board
+    from clipit_lightning.studies.leaderboard import (
+        BOARD,
+        FLOORS,
+        GROUP,
+        PUBLISHED,
+        make_board,
+        result_folders,
+        write_board,
+    )
     from clipit_lightning.studies.tables import format_board
 
-    board = make_board(folders or result_folders(), published, floors)
+    kept = None if folders else BOARD
+    board = make_board(folders or result_folders(), published or PUBLISHED, floors or FLOORS, kept)
     write_board(board, to)
     shown = board[board.groupby(GROUP)["kind"].transform(lambda kinds: "ours" in set(kinds))] if ours else board
     print(format_board(shown, layout))

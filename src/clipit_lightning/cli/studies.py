@@ -65,8 +65,8 @@ def benchmark(
     """Train and test a grid of data sets, settings, scorers and seeds; means and paired tests.
 
     Several runs train at once; they share the GPUs out. What is finished stays; an interrupted benchmark continues with
-    the same command. The default grid is `benchmark`. The leaderboard is experiments/leaderboard.csv;
-    with --quick, leaderboard.csv in the folder.
+    the same command. The default grid is `benchmark`. The leaderboard is runs/leaderboard.csv; with --quick,
+    leaderboard.csv in the folder.
     """
     files = [word for word in words or () if "=" not in word]
     if len(files) > 1:
@@ -76,7 +76,15 @@ def benchmark(
     from clipit_lightning.studies.grid import read_grid
     from clipit_lightning.studies.grid_report import write_report
     from clipit_lightning.studies.grid_runs import default_workers, run_grid
-    from clipit_lightning.studies.leaderboard import make_board, result_folders, write_board
+    from clipit_lightning.studies.leaderboard import (
+        BOARD,
+        FLOORS,
+        PUBLISHED,
+        USER_BOARD,
+        make_board,
+        result_folders,
+        write_board,
+    )
 
     path = find_file(files[0] if files else "benchmark", GRIDS)
     grid = read_grid(path, quick, [word for word in words or () if "=" in word])
@@ -90,8 +98,8 @@ def benchmark(
             write_report(grid, folder, failed)
             # What the grid just found counts before what lies elsewhere.
             folders = [folder] if quick else [folder, *result_folders()]
-            rows = make_board(folders, Path("experiments/published.csv"), Path("experiments/floors"))
-            board = leaderboard or (folder if quick else Path("experiments")) / "leaderboard.csv"
+            rows = make_board(folders, PUBLISHED, FLOORS, None if quick else BOARD)
+            board = leaderboard or (folder / "leaderboard.csv" if quick else USER_BOARD)
             write_board(rows, board)
             log.info("%d rows in %s", len(rows), board)
     finally:  # what is wrong with the tables does not hide what failed before

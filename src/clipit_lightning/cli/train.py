@@ -1,6 +1,7 @@
 """`clipit train`."""
 
 import gc
+import shutil
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,8 +52,10 @@ def train(
     config = load_config(files, [word for word in words if "=" in word])
 
     gc.disable()  # what is imported stays: it is not looked through again, here and in the processes of folds
-    from clipit_lightning.studies.tables import result_table
+    from clipit_lightning.studies.leaderboard import lies_in_runs, update_board
+    from clipit_lightning.studies.run_table import end_of_run
     from clipit_lightning.training.ranks import is_first
+    from clipit_lightning.training.run import RUNS
     from clipit_lightning.training.train import run
 
     gc.freeze()
@@ -61,7 +64,10 @@ def train(
         _note_defaults(files, config.data.dataset)
     result = run(config)
     if is_first():
-        print(result_table(result))
+        folder = Path(config.output) if config.output else RUNS / result.run
+        if result.measured and lies_in_runs(folder):
+            update_board()
+        print(f"\n{end_of_run(result, folder, min(100, shutil.get_terminal_size((100, 24)).columns))}")
 
 
 def _note_defaults(files: Sequence[str], dataset: str) -> None:

@@ -39,14 +39,27 @@ def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ())
     for node in (merged, *(section for section in merged.values() if isinstance(section, DictConfig))):
         OmegaConf.set_readonly(node, False)  # the dataclasses are frozen; this copy of them is for merging
     for path in paths:
-        missing = "no such configuration file; `clipit train --help` lists those that are shipped"
-        loaded = read_yaml(find_file(str(path), CONFIGS), missing, _parse)
-        if not isinstance(loaded, DictConfig):
-            raise UserError(f"{path}: holds a list or a value, expected keys and values such as `seed: 1`")
-        _update(merged, loaded, f"{path}: ")
+        _update(merged, file_values(find_file(str(path), CONFIGS)), f"{path}: ")
     for word in overrides:
-        _update(merged, _parse_word(word))
+        _update(merged, _flat(_parse_word(word)))
     return cast(Config, OmegaConf.to_object(merged))
+
+
+def file_values(path: Path) -> dict[str, Any]:
+    """The values of a configuration file by dotted key, as they stand there.
+
+    Raises:
+        UserError: The file is missing or is not YAML that holds keys and values; one line.
+    """
+    missing = "no such configuration file; `clipit train --help` lists those that are shipped"
+    loaded = read_yaml(path, missing, _parse)
+    if not isinstance(loaded, DictConfig):
+        raise UserError(f"{path}: holds a list or a value, expected keys and values such as `seed: 1`")
+    return _flat(loaded)
+
+
+def _flat(node: DictConfig) -> dict[str, Any]:
+    return flatten(cast(dict[str, Any], OmegaConf.to_container(node)))
 
 
 def _parse(text: str) -> Any:  # noqa: ANN401 - whatever stands in the file
@@ -70,9 +83,9 @@ def _parse_word(word: str) -> DictConfig:
         raise UserError(f"{word}: the value cannot be read ({reason_of(error)}); quote it") from error
 
 
-def _update(merged: DictConfig, difference: DictConfig, where: str = "") -> None:
+def _update(merged: DictConfig, difference: Mapping[str, Any], where: str = "") -> None:
     keys = config_keys()
-    for name, value in flatten(cast(dict[str, Any], OmegaConf.to_container(difference))).items():
+    for name, value in difference.items():
         if name not in keys:
             inside = [key for key in keys if key.startswith(f"{name}.")]
             similar = inside or [key for key in keys if key.endswith(f".{name}")] or get_close_matches(name, keys, 1)

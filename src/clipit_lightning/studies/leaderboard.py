@@ -1,67 +1,75 @@
 """Results as rows: ours, one a configuration and protocol over its seeds; published ones; floors and ceilings."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, Field
 
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.core.files import check_is_file, read_typed, write_text
+from clipit_lightning.core.files import check_is_file, write_text
+from clipit_lightning.core.log import log
+from clipit_lightning.core.shipped import HOME
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.evaluation.names import METRICS
+from clipit_lightning.studies.reference_rows import MARKS, VIDEOS, floor_rows, published_rows
 from clipit_lightning.training.result import RunResult, read_result
+from clipit_lightning.training.run import RUNS
 
-VIDEOS = tuple(video for benchmark in BENCHMARKS.values() for video in benchmark.videos)
-"""Videos whose own F1 is a column: benchmarks with queries have four videos, and the field prints each."""
 _NAMES = ("method", "dataset", "setting", "supervision", "features", "data")
 COLUMNS = (
-    *_NAMES,
+    "method",
+    "variant",
+    *_NAMES[1:],
     *METRICS,
     *(f"{name}_std" for name in METRICS),
     *VIDEOS,
-    *("folds", "seeds", "selection", "protocol", "run", "correlation", "kind", "mark", "source"),
+    *("folds", "all_folds", "seeds", "selection", "protocol", "run", "correlation", "kind", "mark", "source"),
 )
+_SAME = [name for name in COLUMNS if name not in ("selection", "protocol", "run", "mark", "variant")]
+"""What is equal in two rows of a scorer that does not train, of which one is enough."""
+BOARD = HOME / "experiments/leaderboard.csv"
+"""The board that comes with the package."""
+PUBLISHED, FLOORS = HOME / "experiments/published.csv", HOME / "experiments/floors"
+USER_BOARD = RUNS / "leaderboard.csv"
+"""Where the rows of a user's runs are written."""
 GROUP = ["dataset", "setting", "data", "correlation"]
 """Columns that rows of one group share: what stands under one heading."""
-MARKS = {"best-on-test": "best epoch on the test fold", "unknown": "selection unknown"}
-"""Marks of rows whose choice of the epoch makes their number too good, or may."""
-_PUBLISHED_RULES = {
-    "per-annotator": "per-annotator",
-    "binary-summary": "binary-summary",
-    "per-annotator all frames": "all-frames",
-    "mean-annotator all frames": "mean-annotator-all-frames",
-}
-_PUBLISHED_METRICS = ["f1", "kendall_tau", "spearman_rho"]
 
 
-def result_folders(runs: Path = Path("runs"), kept: Path = Path("experiments/results")) -> list[Path]:
-    """Where results lie, for `make_board`: of what lies twice, the first one counts.
+def result_folders(runs: Path = RUNS) -> list[Path]:
+    """Where the results of a user lie, for `make_board`: of what lies twice, the first one counts.
 
     First the folder of the runs, then the folders of grids in it, the one with the latest result first, without those
-    of ``--quick``, whose runs are too short to stand beside others; last the results that are committed.
+    of ``--quick``, whose runs are too short to stand beside others.
     """
     grids = [folder for folder in sorted(runs.glob("*")) if not folder.name.endswith("-quick")]
     times = {
         folder: max((path.stat().st_mtime for path in folder.glob("*/result.json")), default=0) for folder in grids
     }
-    return [runs, *sorted(filter(times.get, times), key=lambda folder: -times[folder]), kept]
+    return [runs, *sorted(filter(times.get, times), key=lambda folder: -times[folder])]
 
 
-def find_results(folders: Iterable[Path]) -> list[RunResult]:
+def find_results(folders: Iterable[Path], damaged: list[str] | None = None) -> list[RunResult]:
     """Read every ``result.json`` of the runs under the folders, and every ``*.json`` of a folder of results.
 
     A run that lies in two folders counts once, as the first of them has it. It is the same run where protocol (which
-    knows the data), configuration, folds and seed are. Trials of a search, which test nothing, are omitted.
+    knows the data), configuration, folds and seed are. Trials of a search, which test nothing, are omitted. What is
+    wrong with a file that cannot be read is added to ``damaged`` where that is given, and is a UserError elsewhere.
     """
     results: dict[tuple[str, ...], RunResult] = {}
     for folder in folders:
         for path in sorted([*folder.glob("*/result.json"), *folder.glob("*.json")]):
-            result = read_result(path)
+            try:
+                result = read_result(path)
+            except UserError as error:
+                if damaged is None:
+                    raise
+                damaged.append(str(error))
+                continue
             if result.metrics:
                 results.setdefault((*_trained(result), str(result.seed)), result)
     return list(results.values())
@@ -74,35 +82,48 @@ def _trained(result: RunResult) -> tuple[str, ...]:
     return *names, result.protocol.identifier, result.config_hash, folds
 
 
-def make_board(folders: Iterable[Path], published: Path | None = None, floors: Path | None = None) -> pd.DataFrame:
+def make_board(
+    folders: Iterable[Path],
+    published: Path | None = None,
+    floors: Path | None = None,
+    kept: Path | None = None,
+    damaged: list[str] | None = None,
+) -> pd.DataFrame:
     """All rows, grouped by data set, setting, data and correlation rule; best first within a group.
+
+    Runs of a part of the folds stand below those of all, whatever they reached.
 
     A mean of ours is over seeds of the means over folds; a standard deviation (sample) is over all folds of all
     seeds, and blank where there is one only; that of a random floor is over its draws. F1 in percent.
 
     ``published`` is the CSV file of the field's printed results, ``floors`` the folder of ``clipit baselines --keep``,
-    from which each group of real data takes its rule's rows.
+    from which each group of real data takes its rule's rows, ``kept`` a board whose rows of ours
+    are added as of the kind ``kept``.
 
     Raises:
-        UserError: A file cannot be read.
+        UserError: A file cannot be read; of results, only where no list is given for the ``damaged``.
     """
     groups: dict[tuple[str, ...], list[RunResult]] = {}
-    for result in sorted(find_results(folders), key=lambda result: (result.seed, result.run)):
+    for result in sorted(find_results(folders, damaged), key=lambda result: (result.seed, result.run)):
         groups.setdefault(_trained(result), []).append(result)
-    rows = [_row(results) for results in groups.values()]
-    rows += _published_rows(published) if published and published.exists() else []
-    rows += _floor_rows(rows, floors) if floors and floors.is_dir() else []
+    rows = [row_of(results) for results in groups.values()]
+    rows += _kept_rows(kept) if kept and kept.exists() else []
+    rows += published_rows(published) if published and published.exists() else []
+    rows += floor_rows(rows, floors) if floors and floors.is_dir() else []
     board = pd.DataFrame(rows, columns=list(COLUMNS))
     for name in board.select_dtypes(exclude="number"):
         board[name] = [_safe(str(value)) for value in board[name].fillna("")]
-    order = [*GROUP, "kendall_tau", "f1", "method", "features", "run"]
+    board = board[~board.duplicated(_SAME) | (board["kind"] != "ours") | (board["supervision"] != "none")]
+    board = board.assign(part=board["folds"] < board["all_folds"])
+    order = [*GROUP, "part", "kendall_tau", "f1", "method", "features", "run"]
     directions = [name not in ("data", "kendall_tau", "f1") for name in order]  # "real" stands above "mini"
-    return board.sort_values(order, ascending=directions, ignore_index=True)
+    return board.sort_values(order, ascending=directions, ignore_index=True)[list(COLUMNS)]
 
 
-def _row(results: list[RunResult]) -> dict[str, Any]:
+def row_of(results: Sequence[RunResult]) -> dict[str, Any]:
+    """The row of runs that differ only in their seeds."""
     first = results[0]
-    row: dict[str, Any] = {name: getattr(first, name) for name in _NAMES}
+    row: dict[str, Any] = {name: getattr(first, name) for name in _NAMES} | {"variant": _variant(first)}
     for name, metric in METRICS.items():
         measured = [result.measured[name] for result in results if name in result.measured]
         folds = [value for values in measured for value in values.folds]
@@ -114,6 +135,7 @@ def _row(results: list[RunResult]) -> dict[str, Any]:
         row[video] = round(spread(f1, METRICS["f1"].factor)[0], 4)
     return row | {
         "folds": len(first.folds),
+        "all_folds": _all_folds(first),
         "seeds": len({result.seed for result in results}),
         "selection": first.selection,
         "protocol": first.protocol.identifier,
@@ -124,106 +146,42 @@ def _row(results: list[RunResult]) -> dict[str, Any]:
     }
 
 
+def _variant(result: RunResult) -> str:
+    """What tells a row from others of its method and supervision; follows from the run alone."""
+    if result.variant is not None:
+        return " ".join(word for word in result.variant.split() if word != "unsupervised")
+    usual = result.run.startswith(f"{result.method}-{result.dataset}")  # a result of before variants were kept
+    return "" if usual else re.sub(r"-seed\d+$", "", result.run)
+
+
+def _all_folds(result: RunResult) -> int:
+    """How many folds there are where this run may have trained one; of queries, one for each video."""
+    if has_queries(result.dataset):
+        return len(BENCHMARKS[result.dataset].videos)
+    number = re.search(r"\d+$", result.protocol.folds.partition(" seed ")[0])
+    return max(len(result.folds), int(number[0]) if number else 1)
+
+
+def _kept_rows(path: Path) -> list[dict[Any, Any]]:
+    board = read_board(path)
+    return board[board["kind"] == "ours"].assign(kind="kept").to_dict("records")
+
+
+def read_board(path: Path) -> pd.DataFrame:
+    """Read what `write_board` wrote."""
+    texts = dict.fromkeys((*_NAMES, "variant", "selection", "protocol", "run", "correlation", "kind", "mark"), "str")
+    try:
+        check_is_file(path)
+        board = pd.read_csv(path, dtype=texts).reindex(columns=list(COLUMNS))
+        return board.fillna(dict.fromkeys(texts, ""))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a leaderboard ({first_line(error)}); restore it with git") from error
+
+
 def spread(values: Sequence[float], factor: float) -> tuple[float, float]:
     """Mean and sample standard deviation, both times a factor; NaN where there are too few values."""
     mean = factor * float(np.mean(values)) if values else math.nan
     return mean, factor * float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-
-
-def _published_rows(path: Path) -> list[dict[str, Any]]:
-    types = dict.fromkeys(("note", "correlation_protocol"), "str") | dict.fromkeys(_PUBLISHED_METRICS, "float64")
-    try:
-        check_is_file(path)
-        table = pd.read_csv(path, dtype=types, keep_default_na=True)
-        if np.isinf(table[_PUBLISHED_METRICS].to_numpy()).any():
-            raise ValueError("a number is infinite")
-        return [_published_row(row) for row in table.to_dict("records")]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path}: not the table of published results ({first_line(error)}); restore it with git"
-        ) from error
-
-
-def _published_row(row: dict[Any, Any]) -> dict[str, Any]:
-    supervision = "none" if row["selection"] in ("-", "none") else "supervised"
-    if str(row["note"]).startswith("unsupervised"):
-        supervision = "unsupervised"
-    queries = has_queries(row["dataset"])
-    return {
-        "method": f"{row['method']} ({row['year']})",
-        "dataset": row["dataset"],
-        "setting": "canonical" if queries else row["setting"],  # leaving one video out is the canonical setting there
-        "supervision": supervision,
-        "features": row["features"],
-        "data": "real",
-        **{name: row[name] for name in _PUBLISHED_METRICS},
-        **(_published_videos(row) if queries else {}),
-        "selection": row["selection"],
-        "correlation": "none" if queries else _PUBLISHED_RULES.get(str(row["correlation_protocol"]), "unknown"),
-        "kind": "published",
-        "mark": MARKS.get(row["selection"], ""),
-        "source": row["source"],
-    }
-
-
-def _published_videos(row: dict[Any, Any]) -> dict[str, float]:
-    """F1 of each video, which the note lists in the order of the benchmark, where the paper prints them."""
-    with suppress(ValueError):
-        return dict(zip(BENCHMARKS[row["dataset"]].videos, map(float, str(row["note"]).split()), strict=True))
-    return {}
-
-
-class _FloorRow(BaseModel, strict=True, extra="allow"):
-    """The metrics of a floor or ceiling, and of each the standard deviation, such as ``f1_std``."""
-
-    __pydantic_extra__: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(init=False)
-    name: str
-
-
-class _Floors(BaseModel, strict=True):
-    """The file of ``clipit baselines --keep``."""
-
-    dataset: str
-    annotations_hash: str
-    draws: int
-    rules: Annotated[dict[str, list[_FloorRow]], Field(min_length=1)]
-    """The rows by correlation rule."""
-
-
-def _floor_rows(rows: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
-    """Floors and ceilings for each group of real data; F1 alone where the group's correlation rule is unknown."""
-    groups = sorted({(row["dataset"], row["setting"], row["correlation"]) for row in rows if row["data"] == "real"})
-    floors = []
-    for path in sorted(folder.glob("*.json")):
-        kept = read_typed(path, _Floors, "not floors of clipit baselines", "make them again or remove it")
-        any_rule = next(iter(kept.rules.values()))
-        for dataset, setting, rule in groups:
-            if dataset == kept.dataset:
-                unknown = {} if rule in kept.rules else dict.fromkeys(("kendall_tau", "spearman_rho"), math.nan)
-                shown = kept.rules.get(rule, any_rule)  # F1 is the same under each
-                floors += [_floor_row({**row.model_dump(), **unknown}, kept, setting, rule) for row in shown]
-    return floors
-
-
-def _floor_row(row: dict[str, Any], kept: _Floors, setting: str, rule: str) -> dict[str, Any]:
-    metrics = METRICS | dict.fromkeys(VIDEOS, METRICS["f1"])
-    names = {name: round(metric.factor * row[name], 4) for name, metric in metrics.items() if name in row}
-    drawn = {f"{name}_std": metric.factor * row.get(f"{name}_std", math.nan) for name, metric in METRICS.items()}
-    spread = {name: round(value, 4) for name, value in drawn.items()} if np.nansum([*drawn.values()]) else {}
-    return {
-        "method": f"[{row['name']}]",
-        "dataset": kept.dataset,
-        "setting": setting,
-        "supervision": "none",
-        "features": "-",
-        "data": "real",
-        **names,
-        **spread,
-        "selection": "none",
-        "correlation": rule,
-        "kind": "floor or ceiling",
-        "source": f"clipit baselines, annotations {kept.annotations_hash}, {kept.draws} draws",
-    }
 
 
 def _safe(text: str) -> str:
@@ -234,3 +192,19 @@ def _safe(text: str) -> str:
 def write_board(board: pd.DataFrame, path: Path) -> None:
     """Write the rows as CSV, atomically."""
     write_text(path, board.to_csv(index=False, lineterminator="\n"))
+
+
+def lies_in_runs(folder: Path) -> bool:
+    """Whether a run lies where `clipit leaderboard` looks by default, outside of a grid."""
+    return folder.resolve().parent == RUNS.resolve()
+
+
+def update_board() -> None:
+    """Write the rows of a user's runs anew, beside those that are shipped; what cannot be read is named and omitted."""
+    damaged: list[str] = []
+    try:
+        write_board(make_board(result_folders(), PUBLISHED, FLOORS, BOARD, damaged), USER_BOARD)
+    except (OSError, UserError) as error:
+        damaged.append(str(error))
+    for line in damaged:
+        log.info(f"NOTE: {USER_BOARD} lacks what cannot be read: {line}")

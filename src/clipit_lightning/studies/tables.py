@@ -1,28 +1,24 @@
 """Leaderboard, results and comparisons as text: for a terminal, for Markdown, for a spreadsheet."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from clipit_lightning.evaluation.names import METRICS, SHOWN, metric_name
-from clipit_lightning.studies.leaderboard import GROUP, MARKS, VIDEOS
-from clipit_lightning.training.result import RunResult
+from clipit_lightning.studies.leaderboard import GROUP
+from clipit_lightning.studies.reference_rows import MARKS, VIDEOS
 
 MAIN = ("kendall_tau", "spearman_rho", "f1")
 """The metrics of a grid's lines and tables; F1 in percent."""
 _SIGNS = dict(zip(MARKS.values(), ("†", "‡"), strict=True))
-_LEGEND = (
-    "±: sample standard deviation over all folds of all seeds, of [random] over its draws; "
-    + "; ".join(f"{sign} {text}" for text, sign in _SIGNS.items())
-    + "; [...] floors and ceilings, over all videos"
-)
 
 
 def format_board(board: pd.DataFrame, form: str = "table") -> str:
     """The board as ``table``, ``markdown`` or ``csv``; tables stand under a heading for each group.
 
-    Rows of ours that only their configurations tell apart, as those of ablations, have the name of their first run.
+    Rows that come with the package, beside those of a user's runs, are marked as kept.
     """
     if form == "csv":
         return board.to_csv(index=False, lineterminator="\n").rstrip()
@@ -32,26 +28,47 @@ def format_board(board: pd.DataFrame, form: str = "table") -> str:
     for (dataset, setting, data, rule), group in board.groupby(GROUP, sort=False):
         heading = f"{dataset}, {setting}, data={data}" + (f", correlation {rule}" if rule != "none" else "")
         measured = [name for name in (*SHOWN, *VIDEOS) if group[name].notna().any()]
-        same = group.duplicated(["kind", "method", "supervision", "features", "selection"], keep=False)
-        runs = group["run"].map(lambda run: str(run).partition(" ")[0].removesuffix("-seed0"))
-        named = group.assign(method=group["method"].where(~same | (group["kind"] != "ours"), runs))
-        shown = pd.DataFrame([_cells(row, measured) for row in named.to_dict("records")])
+        shown = pd.DataFrame([_cells(row, measured) for row in group.to_dict("records")])
         if form == "table":
             blocks.append(f"{heading}\n{shown.to_string(index=False)}")
         else:
             blocks.append(f"## {heading}\n\n{markdown_table(shown)}")
-    return "\n\n".join([*blocks, _LEGEND])
+    floors = ["[...] floors and ceilings, over all videos"] if "floor or ceiling" in set(board["kind"]) else []
+    return "\n\n".join([*blocks, "; ".join([*legend(board), *floors])])
+
+
+def legend(rows: pd.DataFrame) -> list[str]:
+    """What the signs mean that stand in a table of these rows."""
+    signs = [f"{sign} {text}" for text, sign in _SIGNS.items() if text in set(rows["mark"])]
+    parts = ["a part of the folds stands below, not ranked"] if is_part(rows).any() else []
+    return ["±: sample standard deviation over all folds of all seeds, of [random] over its draws", *signs, *parts]
+
+
+def is_part(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows are of a part of the folds."""
+    return rows["folds"] < rows["all_folds"]
+
+
+def row_name(row: Mapping[Any, Any]) -> str:
+    """What a row is called: its method, of ours what differs from the shipped configuration, and its mark."""
+    kept = "(kept)" if row["kind"] == "kept" else ""
+    return " ".join(filter(None, (row["method"], row["variant"], kept, _SIGNS.get(row["mark"], ""))))
+
+
+def folds_of(row: Mapping[Any, Any]) -> str:
+    """How many folds a row of ours is of: ``5``, or ``1 of 5``."""
+    part = f" of {row['all_folds']:.0f}" if row["folds"] < row["all_folds"] else ""
+    return f"{row['folds']:.0f}{part}"
 
 
 def _cells(row: dict[Any, Any], measured: list[str]) -> dict[str, str]:
-    sign = _SIGNS.get(row["mark"], "")
-    cells = {"method": f"{row['method']} {sign}".rstrip()}
+    cells = {"method": row_name(row)}
     cells |= {name: str(row[name]) for name in ("supervision", "features")}
     for name in measured:
         metric = metric_name(name)
         cells[metric.column] = mean_and_std(row[name], row.get(f"{name}_std", math.nan), metric.digits)
-    ours = row["kind"] == "ours"
-    cells |= {name: f"{row[name]:.0f}" if ours else "" for name in ("folds", "seeds")}
+    ours = row["kind"] in ("ours", "kept")
+    cells |= {"folds": folds_of(row) if ours else "", "seeds": f"{row['seeds']:.0f}" if ours else ""}
     return cells | {"selection": str(row["selection"])}
 
 
@@ -66,22 +83,6 @@ def mean_and_std(mean: float, std: float, places: int) -> str:
     if math.isnan(mean):
         return "-"
     return f"{mean:.{places}f}" if math.isnan(std) else f"{mean:.{places}f} ±{std:.{places}f}"
-
-
-def result_table(result: RunResult) -> str:
-    """One result as a few lines for a terminal."""
-    what = f"{result.setting}, {result.supervision}, data={result.data}, folds {len(result.folds)}"
-    lines = [f"{result.method} on {result.dataset} ({what})"]
-    for name in SHOWN:
-        if reached := result.measured.get(name):
-            metric = METRICS[name]
-            std = math.nan if reached.std is None else metric.factor * reached.std
-            lines.append(f"  {metric.label:28}{mean_and_std(metric.factor * reached.mean, std, metric.digits)}")
-    mark = MARKS.get(result.selection)
-    marked = f" (MARKED: {mark}, for comparison only)" if mark else ""
-    protocol = result.protocol.identifier
-    lines.append(f"  protocol {protocol}, selection {result.selection}{marked}, {result.wall_seconds:.0f} s")
-    return "\n".join(lines)
 
 
 def format_comparison(table: pd.DataFrame) -> str:

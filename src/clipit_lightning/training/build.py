@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from clipit_lightning.core.config import Config
-from clipit_lightning.core.config_files import config_hash
 from clipit_lightning.core.log import log
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.data.annotated import AnnotatedDataModule
@@ -93,14 +92,3 @@ def describe_protocol(config: Config, datamodule: SummarizationDataModule) -> Pr
         annotations_hash=stores[config.data.dataset].annotations_hash(),
         data_hash=hashlib.sha256(content.encode()).hexdigest()[:12],
     )
-
-
-def run_name(config: Config, protocol: Protocol) -> str:
-    """Name of the run's folder: what it is, and a hash of configuration and data; equal commands meet in one folder."""
-    digest = hashlib.sha256(f"{config_hash(config)}{protocol.data_hash}".encode()).hexdigest()[:8]
-    words = [config.model.name.replace(":", "."), protocol.dataset, protocol.setting]
-    words += ["unsupervised"] if config.loss.supervision == "unsupervised" else []
-    words += ["mini"] if protocol.data == "mini" else []
-    words += [digest, f"seed{config.seed}"]
-    words += [] if config.data.fold is None else [f"fold{config.data.fold}"]
-    return "-".join(words)

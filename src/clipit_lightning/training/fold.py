@@ -10,6 +10,7 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.evaluation.names import METRICS, SHOWN, printed
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.training import build, closed_form
@@ -73,7 +74,7 @@ def fold_line(config: Config, fold: FoldResult) -> str:
     """A finished fold as a line of progress."""
     reached = fold.metrics if config.test else fold.validation or {}
     words = [] if config.test else ["validation"]
-    words += [f"{name} {value:.3f}" for name, value in reached.items()]
+    words += [f"{METRICS[name].column} {printed(name, reached[name])}" for name in SHOWN if name in reached]
     if fold.epoch is not None:
         chosen = f"epoch {fold.epoch + 1} of {config.optim.epochs}"
         if scorer_class(config.model.name).selects == "alpha":

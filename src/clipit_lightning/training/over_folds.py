@@ -17,6 +17,7 @@ from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.training import build
+from clipit_lightning.training.names import variant
 from clipit_lightning.training.result import FoldResult, FoldSummary, OverFolds, RunResult, Validation
 from clipit_lightning.training.scorers import make_scorer, supervision_of
 
@@ -59,6 +60,7 @@ def run_result(
         folds=[_summary(fold) for fold in folds],
         parameters=sum(tensor.numel() for tensor in fitted),
         wall_seconds=round(seconds, 1),
+        variant=" ".join(variant(config)),
         versions={
             "clipit_lightning": clipit_lightning.__version__,
             "python": platform.python_version(),

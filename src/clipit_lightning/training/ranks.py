@@ -14,7 +14,7 @@ import lightning as L
 import torch
 
 from clipit_lightning.core.config import TrainerConfig
-from clipit_lightning.core.errors import LoggedElsewhereError, UserError, first_line
+from clipit_lightning.core.errors import LoggedElsewhereError, UserError, first_line, require
 
 T = TypeVar("T")
 
@@ -53,6 +53,14 @@ class Processes:
         kill = getattr(launcher, "kill", None)  # where torchrun or SLURM started them, they end them
         if kill is not None and self.rank == 0:
             kill(signal.SIGKILL)
+
+
+def check_accelerator(config: TrainerConfig) -> None:
+    """Check that torch sees what ``trainer.accelerator`` names."""
+    mps = torch.backends.mps.is_available()
+    there = {"gpu": mps or torch.cuda.is_available(), "mps": mps}
+    problem = f"{config.accelerator} is asked for, and torch sees none here; say cpu, or auto for what there is"
+    require(there.get(config.accelerator, True), "trainer.accelerator", problem)
 
 
 def start(config: TrainerConfig) -> Processes:

@@ -15,6 +15,9 @@ from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training.result import FoldResult, RunResult, read_result
 
+RUNS = Path("runs")
+"""Where runs lie by default."""
+
 
 class Run:
     """The folder of a run, and all that reads and writes its files.
@@ -59,12 +62,16 @@ class Run:
         save_config(replace(config, output=None, overwrite=False), self.config_file)
         return None
 
-    def _check_same_run(self, config: Config, protocol: Protocol) -> None:
-        changed = differences(_what_stays(self.config()), _what_stays(config))
+    def differences(self, config: Config, protocol: Protocol) -> list[str]:
+        """In what another run than that of the folder differs from it, in words; empty for the same run."""
+        changed = differences(what_stays(self.config()), what_stays(config))
         before = self.protocol().identifier
-        if not changed and before != protocol.identifier:
-            changed = [f"the data, and so the protocol: {before}, now {protocol.identifier}"]
-        if changed:
+        if changed or before == protocol.identifier:
+            return changed
+        return [f"the data, and so the protocol: {before}, now {protocol.identifier}"]
+
+    def _check_same_run(self, config: Config, protocol: Protocol) -> None:
+        if changed := self.differences(config, protocol):
             raise UserError(
                 f"{self.path} holds another run ({'; '.join(changed)}); "
                 "give output=FOLDER, or overwrite=true to throw it away"
@@ -133,8 +140,8 @@ class Run:
         return rows
 
 
-def _what_stays(config: Config) -> Config:
-    """A configuration without what may change between an interrupted run and its continuation."""
+def what_stays(config: Config) -> Config:
+    """A configuration without what may change between an interrupted run and its continuation, the device too."""
     data = replace(config.data, workers=0, preload_mb=0)
-    trainer = TrainerConfig(accelerator=config.trainer.accelerator, precision=config.trainer.precision)
+    trainer = TrainerConfig(precision=config.trainer.precision)
     return replace(config, data=data, trainer=trainer, logger=LoggerConfig(), output=None, overwrite=False)

@@ -19,8 +19,9 @@ from clipit_lightning.evaluation.protocol import Protocol, check_contradictions
 from clipit_lightning.training import build
 from clipit_lightning.training.fold import run_fold
 from clipit_lightning.training.folds_apart import folds_at_once, threads_of_a_fold, train_apart
+from clipit_lightning.training.names import run_folder
 from clipit_lightning.training.over_folds import run_result
-from clipit_lightning.training.ranks import Processes, start
+from clipit_lightning.training.ranks import Processes, check_accelerator, start
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import check_scorer, scorer_class
@@ -38,6 +39,7 @@ def run(config: Config, watch: Watch | None = None) -> RunResult:
     keep_memory()
     check_contradictions(config)
     check_scorer(config)
+    check_accelerator(config.trainer)
     config = apply_preset(config)
     processes = start(config.trainer)
     with _stopping(processes):
@@ -47,7 +49,8 @@ def run(config: Config, watch: Watch | None = None) -> RunResult:
         datamodule.setup()
         _check_measurable(config, datamodule)
         protocol = build.describe_protocol(config, datamodule)
-        folder = Run(Path(config.output) if config.output else Path("runs") / build.run_name(config, protocol))
+        named = Run(Path(config.output)) if config.output else None
+        folder = named or processes.first(lambda: run_folder(config, protocol))
         with run_lock(folder.path) if processes.rank == 0 else nullcontext():
             return _run(config, datamodule, protocol, folder, processes, watch)
 
@@ -71,8 +74,9 @@ def _run(
         log.info(f"NOTE: no captions (the store holds none, or data.captions=0): {title} trains without language")
     indices = list(range(len(datamodule.folds))) if config.data.fold is None else [config.data.fold]
     count = "1 fold" if len(indices) == 1 else f"{len(indices)} folds"
-    log.info(f"run {folder.path}: {count}, protocol {protocol.identifier}")
     at_once = 1 if watch is not None else folds_at_once(config.trainer, len(indices))
+    side_by_side = ", side by side, a line as each ends" if at_once > 1 else ""
+    log.info(f"run {folder.path}: {count}{side_by_side}, protocol {protocol.identifier}")
     with threads_of_a_fold(config.trainer, len(indices)):
         if at_once > 1:
             folds = train_apart(config, datamodule, folder, indices, protocol, at_once)

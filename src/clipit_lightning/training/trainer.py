@@ -25,6 +25,7 @@ from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training import build
 from clipit_lightning.training.checkpoints import AtomicCheckpointIO, FoldCheckpoint
 from clipit_lightning.training.history import History
+from clipit_lightning.training.progress import FoldBar
 from clipit_lightning.training.task import SummarizationTask
 
 Watch = Callable[[int, int, dict[str, float]], None]
@@ -57,6 +58,8 @@ def make_trainer(
     if config.optim.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=partial(moving_average, decay=config.optim.ema)))
     callbacks.append(_hooks(fold, watch))
+    if config.trainer.progress and sys.stderr.isatty():
+        callbacks.append(FoldBar(fold, build.measures(config).monitor))
     loggers: list[Logger] = []
     if config.logger.wandb != "off":
         from clipit_lightning.training.wandb import make_logger  # wandb takes a second to import
@@ -77,7 +80,7 @@ def make_trainer(
         deterministic="warn",
         use_distributed_sampler=False,  # ours know which rank they are on, and repeat nothing
         enable_model_summary=False,
-        enable_progress_bar=config.trainer.progress and sys.stderr.isatty(),
+        enable_progress_bar=False,
     )
     return trainer, last if config.selection == "last" else best
 
