@@ -74,7 +74,7 @@ data: $(STAMP) ## NAME=tvsum fetches a source, SRC=folder imports files and chec
 	$(if $(SRC),$(BIN)/clipit data import '$(SRC)' $(if $(DATA),--to '$(DATA)'))
 	@if [ -z '$(NAME)' ] && ls '$(or $(DATA),data)'/*.h5 >/dev/null 2>&1; then $(BIN)/clipit data check --root '$(or $(DATA),data)'; fi
 
-leaderboard: $(STAMP) ## write experiments/leaderboard.csv from experiments/results, and print it (`clipit leaderboard`: your runs)
+leaderboard: $(STAMP) ## write experiments/leaderboard.csv from experiments/results, and print it (your own runs: clipit leaderboard)
 	$(BIN)/clipit leaderboard experiments/results --to experiments/leaderboard.csv
 
 docs: $(STAMP) ## build the site into site/
