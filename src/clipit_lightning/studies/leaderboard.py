@@ -91,14 +91,14 @@ def make_board(
 ) -> pd.DataFrame:
     """All rows, grouped by data set, setting, data and correlation rule; best first within a group.
 
-    Runs of a part of the folds stand below those of all, whatever they reached.
+    Runs of a part of the folds stand below those of all, whatever they reached; of twins that do not train one is left.
 
     A mean of ours is over seeds of the means over folds; a standard deviation (sample) is over all folds of all
     seeds, and blank where there is one only; that of a random floor is over its draws. F1 in percent.
 
     ``published`` is the CSV file of the field's printed results, ``floors`` the folder of ``clipit baselines --keep``,
-    from which each group of real data takes its rule's rows, ``kept`` a board whose rows of ours
-    are added as of the kind ``kept``.
+    from which each group of real data takes its rule's rows, ``kept`` a board whose rows of ours are added, with the
+    kind ``kept``.
 
     Raises:
         UserError: A file cannot be read; of results, only where no list is given for the ``damaged``.
@@ -158,7 +158,7 @@ def _all_folds(result: RunResult) -> int:
     """How many folds there are where this run may have trained one; of queries, one for each video."""
     if has_queries(result.dataset):
         return len(BENCHMARKS[result.dataset].videos)
-    number = re.search(r"\d+$", result.protocol.folds.partition(" seed ")[0])
+    number = re.search(r"\d{1,5}$", result.protocol.folds.partition(" seed ")[0])
     return max(len(result.folds), int(number[0]) if number else 1)
 
 
