@@ -165,7 +165,7 @@ def test_one_fold_has_no_deviation_and_no_results_no_rows(save, tmp_path):
     single = {name: metric(0.5) for name in CONTENT["metrics"]}
     board = make_board([save("a", metrics=single, folds=[fold(0)])])
     assert board["kendall_tau_std"].isna().all()
-    assert " ±" not in format_board(board)
+    assert "±" not in format_board(board)
     assert "no results yet" in format_board(make_board([tmp_path / "none"]))
 
 
