@@ -34,7 +34,7 @@ def format_board(board: pd.DataFrame, form: str = "table") -> str:
         else:
             blocks.append(f"## {heading}\n\n{markdown_table(shown)}")
     floors = ["[...] floors and ceilings, over all videos"] if "floor or ceiling" in set(board["kind"]) else []
-    return "\n\n".join([*blocks, "; ".join([*legend(board), *floors])])
+    return "\n\n".join([*blocks, "; ".join([*legend(board), *floors])]).rstrip()
 
 
 def legend(rows: pd.DataFrame) -> list[str]:
