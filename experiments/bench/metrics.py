@@ -12,7 +12,7 @@ from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.floors import random_draws
+from clipit_lightning.evaluation.baselines import random_draws
 from clipit_lightning.evaluation.matching import QueryRules, measure_query, query_drops
 from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules, correlate, measure, references
 from clipit_lightning.summary.key_shots import frame_scores

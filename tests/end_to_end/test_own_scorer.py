@@ -10,7 +10,7 @@ import torch
 
 from clipit_lightning.cli.main import main
 from clipit_lightning.data.importing import import_distributed
-from clipit_lightning.pipelines.trained_scorer import read_trained_run
+from clipit_lightning.pipelines.trained_run import read_trained_run
 from clipit_lightning.video.encoders import make_encoder
 from tests.support.synthetic import write_field_file
 from tests.support.videos import write_video

@@ -14,7 +14,7 @@ from clipit_lightning.core.errors import UserError
 
 if TYPE_CHECKING:
     from clipit_lightning.pipelines.collect import Collection
-    from clipit_lightning.pipelines.trained_scorer import TrainedRun
+    from clipit_lightning.pipelines.trained_run import TrainedRun
     from clipit_lightning.summary.budget import Budget
 
 _ENCODERS = """\
@@ -100,8 +100,8 @@ def prepare(
     store, collection = _collection(to, videos, dataset, labels)
 
     from clipit_lightning.pipelines.collect import with_captions
-    from clipit_lightning.pipelines.prepare import Settings
-    from clipit_lightning.pipelines.prepare import prepare as prepare_store
+    from clipit_lightning.pipelines.preparation import Settings
+    from clipit_lightning.pipelines.preparation import prepare as prepare_store
     from clipit_lightning.video.frames import RATE
 
     if captions:
@@ -164,8 +164,8 @@ def summarize(
     clipit summarize holiday.mp4 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k --query "a dog" --budget 30s
     clipit summarize holiday.mp4 --checkpoint runs/NAME
     """
-    from clipit_lightning.pipelines.summarize import summarize as summarize_video
-    from clipit_lightning.pipelines.trained_scorer import read_trained_run
+    from clipit_lightning.pipelines.summary import summarize as summarize_video
+    from clipit_lightning.pipelines.trained_run import read_trained_run
     from clipit_lightning.video.captioner import load_captioner
     from clipit_lightning.video.captions import read_captions
     from clipit_lightning.video.encoders import make_encoder

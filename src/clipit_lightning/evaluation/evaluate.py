@@ -15,7 +15,7 @@ from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, make_folds
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.floors import floors, measure_quietly, query_floors
+from clipit_lightning.evaluation.baselines import floors, measure_quietly, query_floors
 from clipit_lightning.evaluation.matching import measure_query, query_drops
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, METRICS, QUERY_METRICS, printed
 from clipit_lightning.evaluation.presets import PRESETS

@@ -16,7 +16,7 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import F1Convention
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.f1 import f1_scores
+from clipit_lightning.evaluation.overlap import f1_scores
 from clipit_lightning.evaluation.rank_correlation import Correlation, rank_correlation
 from clipit_lightning.summary.key_shots import Rounding, ShotValue, Solver, frame_scores, key_shot_summary
 

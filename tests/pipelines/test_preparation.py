@@ -12,7 +12,7 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.pipelines import prepare as module
 from clipit_lightning.pipelines.collect import from_benchmark, from_files, with_captions
 from clipit_lightning.pipelines.labels import read_labels
-from clipit_lightning.pipelines.prepare import Settings, prepare
+from clipit_lightning.pipelines.preparation import Settings, prepare
 from clipit_lightning.pipelines.progress import Progress, rough
 from clipit_lightning.summary.key_shots import key_shot_summary
 from clipit_lightning.video.encoders import make_encoder

@@ -14,12 +14,12 @@ import pytest
 from clipit_lightning.cli.video import parse_budget
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.pipelines import summarize as module
+from clipit_lightning.pipelines import summary as module
 from clipit_lightning.pipelines.collect import from_files, with_captions
 from clipit_lightning.pipelines.labels import read_labels
-from clipit_lightning.pipelines.prepare import Settings, prepare
-from clipit_lightning.pipelines.summarize import FILES, summarize
-from clipit_lightning.pipelines.trained_scorer import read_trained_run
+from clipit_lightning.pipelines.preparation import Settings, prepare
+from clipit_lightning.pipelines.summary import FILES, summarize
+from clipit_lightning.pipelines.trained_run import read_trained_run
 from clipit_lightning.summary.budget import Budget, choose
 from clipit_lightning.summary.key_shots import key_shot_summary
 from clipit_lightning.training.train import run as train

@@ -20,7 +20,7 @@ from clipit_lightning.models.zero_shot import generic_scores, phrases, query_sco
 from clipit_lightning.pipelines.extraction import memory_checked
 from clipit_lightning.pipelines.page import Curve, KeyFrame, Page, Shot, VideoPage, address, write_page
 from clipit_lightning.pipelines.progress import Progress
-from clipit_lightning.pipelines.trained_scorer import TrainedRun
+from clipit_lightning.pipelines.trained_run import TrainedRun
 from clipit_lightning.summary.budget import DEFAULT_BUDGET, Budget, Cut, choose
 from clipit_lightning.summary.key_shots import frame_scores, shot_means
 from clipit_lightning.video.captioner import Captioner

@@ -7,9 +7,9 @@ import pytest
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.store import Store
-from clipit_lightning.evaluation.f1 import f1_scores
-from clipit_lightning.evaluation.floors import floors, random_draws, uniform_summary
+from clipit_lightning.evaluation.baselines import floors, random_draws, uniform_summary
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
+from clipit_lightning.evaluation.overlap import f1_scores
 from clipit_lightning.evaluation.rank_correlation import rank_correlation
 from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules, measure
 from tests.support.synthetic import needs_shared
