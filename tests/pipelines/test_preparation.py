@@ -14,7 +14,7 @@ from clipit_lightning.pipelines.collect import from_benchmark, from_files, with_
 from clipit_lightning.pipelines.labels import read_labels
 from clipit_lightning.pipelines.preparation import Settings, prepare
 from clipit_lightning.pipelines.progress import Progress, rough
-from clipit_lightning.summary.key_shots import key_shot_summary
+from clipit_lightning.summary.key_shots import select_shots
 from clipit_lightning.video.encoders import make_encoder
 from clipit_lightning.video.extract import extract_features
 from tests.support.synthetic import write_summe_ground_truth, write_tvsum_mat
@@ -106,7 +106,7 @@ def test_labels_become_summaries_ratings_and_importance(videos, caplog):
     half = cat.picks < 30
     np.testing.assert_array_equal(cat.user_scores, [np.where(half, 4.0, 1.0), np.full(len(half), 2.0)])
     np.testing.assert_allclose(cat.gtscore, np.where(half, 0.5, 0.125))
-    expected = key_shot_summary(cat.gtscore, cat.picks, cat.change_points, cat.n_frames)[cat.picks]
+    expected = select_shots(cat.gtscore, cat.change_points, cat.n_frames, cat.picks)[cat.picks]
     np.testing.assert_array_equal(cat.gtsummary, expected)
     assert not dog.is_annotated
     assert "no labels of 1 of 3 videos" in caplog.text

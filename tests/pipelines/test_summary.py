@@ -21,7 +21,7 @@ from clipit_lightning.pipelines.preparation import Settings, prepare
 from clipit_lightning.pipelines.summary import FILES, summarize
 from clipit_lightning.pipelines.trained_run import read_trained_run
 from clipit_lightning.summary.budget import Budget, choose
-from clipit_lightning.summary.key_shots import key_shot_summary
+from clipit_lightning.summary.key_shots import select_shots
 from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder, make_encoder
 from clipit_lightning.video.extract import extract_features
@@ -114,7 +114,7 @@ def test_with_the_evaluations_value_the_choice_is_the_evaluations(budget):
     frames = np.zeros(len(video.frame_times))
     for first, last in cut.shots[cut.chosen]:
         frames[first : last + 1] = 1
-    expected = key_shot_summary(scores, video.picks, video.change_points, len(frames), budget)
+    expected = select_shots(scores, video.change_points, len(frames), video.picks, budget)
     np.testing.assert_array_equal(frames, expected)
     assert not cut.within_shot
 
