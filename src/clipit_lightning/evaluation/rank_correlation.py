@@ -42,7 +42,7 @@ def kendall_tau(scores: ArrayLike, ratings: ArrayLike) -> float:
 def spearman_rho(scores: ArrayLike, ratings: ArrayLike) -> float:
     """Spearman's rho of scores with ratings, mean over annotators; see `rank_correlation`.
 
-    >>> spearman_rho([0.1, 0.4, 0.2], [1, 2, 3])
+    >>> round(spearman_rho([0.1, 0.4, 0.2], [1, 2, 3]), 3)
     0.5
     """
     return rank_correlation(scores, ratings).spearman_rho
