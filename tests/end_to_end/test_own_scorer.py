@@ -10,7 +10,7 @@ import torch
 
 from clipit_lightning.cli.main import main
 from clipit_lightning.data.importing import import_distributed
-from clipit_lightning.pipelines.trained_run import read_trained_run
+from clipit_lightning.pipelines.trained_run import load_run
 from clipit_lightning.video.encoders import make_encoder
 from tests.support.synthetic import write_field_file
 from tests.support.videos import write_video
@@ -62,7 +62,7 @@ def test_a_scorer_of_ones_own(workplace, capsys):
     options = {"feature_dim": make_encoder("hsv").feature_dim, "dropout": 0.5, "width": 8}
     assert checkpoint["scorer"]["name"] == "my_module:MyScorer"
     assert checkpoint["scorer"]["options"].items() >= options.items()
-    (scorer,) = read_trained_run(workplace / "run").scorers.values()
+    (scorer,) = load_run(workplace / "run").scorers.values()
     assert type(scorer).__name__ == "MyScorer"
     assert scorer.hidden.out_channels == 8
 

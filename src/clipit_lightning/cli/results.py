@@ -1,4 +1,4 @@
-"""`clipit evaluate`, `baselines`, `compare`, `leaderboard` and `report`."""
+"""`clipit score`, `evaluate`, `baselines`, `compare`, `leaderboard` and `report`."""
 
 import json
 from pathlib import Path
@@ -21,6 +21,25 @@ DATASET = typer.Option(..., callback=_check_dataset, help="The benchmark: tvsum,
 ROOT = typer.Option(Path("data"), help="Folder of the stores.")
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
 RUNS = typer.Argument(..., help="Folder of a run, or of its seeds: runs/a-seed0,runs/a-seed1.")
+
+
+def score(
+    run: Path = typer.Argument(..., help="Folder of a finished run."),
+    features: Path = typer.Argument(..., help="A store, or an HDF5 file of groups with features, caption_features."),
+    to: Path | None = typer.Option(None, help="The JSON file (default: print it)."),
+    fold: int | None = typer.Option(None, help="The fold of the run that scores (default: the mean of all)."),
+    exact: bool = typer.Option(False, "--exact", help="Compare all steps of a video beyond 4,096 steps, not windows."),
+) -> None:
+    """Score the videos of a file by a trained run: JSON of video to step scores, as `clipit evaluate` reads it."""
+    from clipit_lightning.core.files import write_json
+    from clipit_lightning.pipelines.trained_run import load_run
+
+    scores = {video: row.tolist() for video, row in load_run(run, fold, exact).score(features).items()}
+    if to is None:
+        print(json.dumps(scores))
+    else:
+        write_json(to, scores)
+        print(f"{to}: scores of {len(scores)} videos")
 
 
 def evaluate(

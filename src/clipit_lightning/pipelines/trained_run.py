@@ -1,21 +1,29 @@
-"""Scores of a raw video's steps by the scorers of a trained run.
+"""A trained run for whoever uses it: its results, and scores of other videos by its scorers.
 
-The mean of the scores of its folds, since a video of the user's is new to all of them, or one fold. Features must come
-from the encoder that the run was trained on. The same input gives the same scores.
+Scores are the mean of those of its folds, since a video of the user's is new to all of them, or of one fold. Features
+must come from the encoder that the run was trained on. The same input gives the same scores.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
+import pandas as pd
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from clipit_lightning.core.arrays import as_array
 from clipit_lightning.core.config import Config
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data import has_queries
+from clipit_lightning.data.batches import spread
+from clipit_lightning.data.store import Store, read_features
+from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.models.scorer import Scorer
 from clipit_lightning.models.zero_shot import phrases
 from clipit_lightning.training.result import RunResult
@@ -28,14 +36,69 @@ _SAME = {"weights_sha256": "weights", "preprocessing": "preprocessing", "definit
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run, whose scorers, by the numbers of their folds, score other videos."""
+    """A finished run: how it was trained, what it reached, and its scorers, which score other videos.
+
+    The scorers are read when the first one is asked for: a run that trained nothing has the rest.
+    """
 
     path: Path
     config: Config
     result: RunResult
-    scorers: dict[int, Scorer]
-    feature_dim: int
-    text_dim: int
+    fold: int | None = None
+    """The fold that scores; by default all do."""
+    exact: bool = False
+    """Whether long videos are scored exactly too."""
+
+    @property
+    def protocol(self) -> Protocol:
+        """How it was measured."""
+        return self.result.protocol
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """The metrics of every tested video, or query: ``video`` (``query``), ``fold``, and the metrics as fractions.
+
+        Raises:
+            UserError: The run tested nothing, or its table is damaged.
+        """
+        return Run(self.path).rows()
+
+    @property
+    def scorers(self) -> dict[int, Scorer]:
+        """The scorers by the numbers of their folds, with the weights of the epochs that the run selected.
+
+        Raises:
+            UserError: Nothing is trained, a checkpoint is damaged, or there is no such fold.
+        """
+        return {number: scorer for number, (scorer, _) in self._read.items()}
+
+    @property
+    def feature_dim(self) -> int:
+        """Features of a step."""
+        return int(next(iter(self._read.values()))[1]["feature_dim"])
+
+    @property
+    def text_dim(self) -> int:
+        """Features of a text token."""
+        return int(next(iter(self._read.values()))[1]["text_dim"])
+
+    @cached_property
+    def _read(self) -> dict[int, tuple[Scorer, dict[str, Any]]]:
+        """The scorers with the options that they were made with."""
+        name = "last.ckpt" if self.config.selection == "last" else "best.ckpt"
+        files = {
+            int(file.parent.name): file for file in self.path.glob(f"folds/*/{name}") if file.parent.name.isdecimal()
+        }
+        if not files:
+            trained = f"{self.config.model.name}, folds/*/{name}"
+            raise UserError(f"{self.path}: holds no trained scorer ({trained}); choose another run")
+        if self.fold is not None and self.fold not in files:
+            raise ArgumentError("fold", f"{self.path} has {', '.join(map(str, sorted(files)))}, not {self.fold}")
+        chosen = sorted(files) if self.fold is None else [self.fold]
+        read = {number: read_scorer(files[number], self.exact) for number in chosen}
+        if len({(options["feature_dim"], options["text_dim"]) for _, options in read.values()}) > 1:
+            raise UserError(f"{self.path}: its folds were trained on features of several sizes; train it anew")
+        return read
 
     @property
     def label(self) -> str:
@@ -94,41 +157,87 @@ class TrainedRun:
         if query is None and self.wants_query:
             raise UserError(f"{self.path}: was trained to summarize by a query; give one with --query")
 
-    def scores(self, features: NDArray[np.float32], text: NDArray[np.float32] | None) -> NDArray[np.float64]:
-        """Scores from features of the steps, (steps, features), and of text, (tokens, features) or None.
+    @overload
+    def score(  # type: ignore[overload-overlap]  # numpy takes a text for an array, too
+        self, features: Path | str, text: None = None, fold: int | None = None
+    ) -> dict[str, NDArray[np.float32]]: ...
 
-        They are the mean over the folds, between 0 and 1, (steps,). What does not fit or is not finite is a UserError.
+    @overload
+    def score(
+        self, features: ArrayLike, text: ArrayLike | None = None, fold: int | None = None
+    ) -> NDArray[np.float32]: ...
+
+    def score(
+        self, features: ArrayLike | Path, text: ArrayLike | None = None, fold: int | None = None
+    ) -> NDArray[np.float32] | dict[str, NDArray[np.float32]]:
+        """Score the steps of a video, or of every video of a file: the mean over the folds, or one ``fold``.
+
+        Args:
+            features: Features of the steps, (steps, features), array, list or tensor; or the path of a store, or of
+                another HDF5 file of groups with ``features`` and perhaps ``caption_features``.
+            text: Features of captions, or of a query, (tokens, features). A file brings its own.
+            fold: The fold that scores, where the others have been trained on the video.
+
+        Returns:
+            0 to 1, (steps,); of a file by video, or by video and query.
+
+        Raises:
+            UserError: The file cannot be read or does not fit the run, or the run has no scorer.
+            ValueError: The features or the text do not fit the run, or are not finite.
         """
-        tokens = torch.zeros(0, self.text_dim) if text is None else torch.from_numpy(text)  # (tokens, features)
-        if tokens.shape[1] != self.text_dim:
-            raise UserError(f"{self.path}: was trained on {self.text_dim} features a text, not on {tokens.shape[1]}")
-        steps = torch.from_numpy(features)  # (steps, features)
+        chosen = self if fold is None else replace(self, fold=fold)
+        if not isinstance(features, Path | str):
+            return chosen._scores(features, text)
+        scores, path = {}, Path(features)
+        for name, steps, tokens in chosen._items(path):
+            try:
+                scores[name] = chosen._scores(steps, tokens)
+            except ValueError as error:
+                raise UserError(f"{path}: {name}: {error}; choose another run or file") from error
+        return scores
+
+    def _items(self, path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32] | None]]:
+        """Name, features and text of whatever in a file has scores of its own, as in training."""
+        if self.wants_query:
+            for video in Store(path).read_queries():
+                for item in video.items():
+                    yield item.id, item.features, item.text(self.config.data.sentence)
+            return
+        for key, features, captions in read_features(path):
+            wanted = captions is not None and self.has_language
+            yield key, features, captions[spread(len(captions), self.config.data.captions)] if wanted else None
+
+    def _scores(self, features: ArrayLike, text: ArrayLike | None) -> NDArray[np.float32]:
+        steps = np.array(as_array(features), dtype=np.float32)  # (steps, features)
+        tokens = np.zeros((0, self.text_dim)) if text is None else as_array(text)  # (tokens, features)
+        for what, values, size in (("features", steps, self.feature_dim), ("text features", tokens, self.text_dim)):
+            if values.ndim != 2:
+                raise ValueError(f"{what} have shape {values.shape}, but (.., {size}) is needed")
+            if values.shape[1] != size:
+                raise ValueError(f"{values.shape[1]} {what}, but the run was trained on {size}")
+            if not np.isfinite(values).all():
+                raise ValueError(f"{what} must be finite")
+        if not len(tokens) and self.wants_query:
+            raise ValueError("the run was trained to summarize by a query; give its text")
+        inputs = torch.from_numpy(steps), torch.from_numpy(tokens.astype(np.float32))
         with torch.inference_mode():
-            of_folds = [scorer(steps, tokens).scores.double().numpy() for scorer in self.scorers.values()]
-        scores: NDArray[np.float64] = np.mean(of_folds, axis=0)  # (steps,)
+            of_folds = [scorer(*inputs).scores.double().numpy() for scorer in self.scorers.values()]
+        scores: NDArray[np.float32] = np.mean(of_folds, axis=0).astype(np.float32)  # (steps,)
         if not np.isfinite(scores).all():
             raise UserError(f"{self.path}: gives scores that are not finite; train it anew")
         return scores
 
 
-def read_trained_run(path: Path, fold: int | None = None, exact: bool = False) -> TrainedRun:
-    """Read a run, with the weights of the epochs that it selected; one fold, or by default all.
+def load_run(path: Path | str, fold: int | None = None, exact: bool = False) -> TrainedRun:
+    """Read a finished run: its configuration, protocol and results, and its scorers.
 
-    ``exact`` scores long videos exactly too.
+    Args:
+        path: Its folder.
+        fold: The fold that scores; by default all, whose mean is taken.
+        exact: Score long videos exactly too.
 
     Raises:
-        UserError: There is no finished run, a file of it is damaged, it has no such fold, or nothing in it is trained.
+        UserError: There is no finished run, or a file of it is damaged.
     """
-    run = Run(path)
-    config, result = run.config(), run.result()
-    name = "last.ckpt" if config.selection == "last" else "best.ckpt"
-    there = sorted(int(file.parent.name) for file in path.glob(f"folds/*/{name}") if file.parent.name.isdecimal())
-    if not there:
-        raise UserError(f"{path}: holds no trained scorer ({config.model.name}, folds/*/{name}); choose another run")
-    if fold is not None and fold not in there:
-        raise UserError(f"--fold: {path} has {', '.join(map(str, there))}, not {fold}")
-    read = {number: read_scorer(run.fold(number) / name, exact) for number in (there if fold is None else [fold])}
-    sizes = {(options["feature_dim"], options["text_dim"]) for _, options in read.values()}
-    if len(sizes) > 1:
-        raise UserError(f"{path}: its folds were trained on features of several sizes; train it anew")
-    return TrainedRun(path, config, result, {number: scorer for number, (scorer, _) in read.items()}, *sizes.pop())
+    run = Run(Path(path))
+    return TrainedRun(run.path, run.config(), run.result(), fold, exact)
