@@ -12,7 +12,7 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.pipelines import preparation as module
 from clipit_lightning.pipelines.collect import from_benchmark, from_files, with_captions
 from clipit_lightning.pipelines.labels import read_labels
-from clipit_lightning.pipelines.preparation import Settings, make_store
+from clipit_lightning.pipelines.preparation import Settings, make_store, prepare
 from clipit_lightning.pipelines.progress import Progress, rough
 from clipit_lightning.summary.key_shots import select_shots
 from clipit_lightning.video.encoders import make_encoder
@@ -321,6 +321,14 @@ def test_contradictions_are_one_line_before_any_work(words, what, capsys):
     shown = capsys.readouterr().err
     assert what in shown
     assert shown.count("\n") == 1
+
+
+def test_plain_arguments_are_enough(tmp_path):
+    write_video(tmp_path / "cat.mp4", 60)
+    (tmp_path / "labels.csv").write_text("video,annotator,start,end\ncat,anna,0,1\n")
+    prepared = prepare(str(tmp_path / "cat.mp4"), str(tmp_path / "mine.h5"), "hsv", labels=str(tmp_path / "labels.csv"))
+    assert (prepared.path, prepared.n_videos, prepared.sound, prepared.skipped) == (tmp_path / "mine.h5", 1, True, {})
+    assert Store(prepared.path).read()[0].user_summary.sum() == 25
 
 
 def test_a_terminal_shows_a_line_that_counts_and_goes_away(monkeypatch, capsys):

@@ -257,6 +257,26 @@ def test_hsv_has_no_language_for_a_query(source, tmp_path):
     assert not (tmp_path / "to").exists()
 
 
+# --- from Python
+
+
+def test_plain_arguments_are_enough_and_the_result_says_what_was_made(source, made, tmp_path):
+    summary = summarize(str(source), str(tmp_path / "to"), "hsv", budget="15%")
+    assert summary.page == tmp_path / "to" / "summary.html"
+    assert summary.page.exists()
+    assert summary.shots.tolist() == [[shot["start_frame"], shot["end_frame"]] for shot in chosen(made)]
+    assert summary.scores.shape == summary.video.picks.shape == (20,)
+    assert (tmp_path / "to" / "summary.json").read_bytes() == (made / "summary.json").read_bytes()
+    for wrong, message in (
+        ({"budget": 1.5}, "budget: 1.5 is not between"),
+        ({"fold": 1}, "fold: is for a trained run"),
+        ({"stride": 5, "rate": 2.0}, "stride: is not allowed with rate"),
+        ({"encoder": None}, "encoder: name one"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            summarize(source, tmp_path / "other", **{"encoder": "hsv", **wrong})
+
+
 # --- a trained run
 
 
@@ -312,7 +332,7 @@ def test_a_run_gives_a_video_of_its_benchmark_the_scores_of_its_test(trained, tm
 def test_shots_are_worth_what_they_are_to_the_runs_protocol(trained, source, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(module, "choose", lambda *of: seen.append(of[-1]) or choose(*of))
-    summarize(source, tmp_path, HSV, run=load_run(trained / "run"))
+    summarize(source, tmp_path, run=trained / "run")
     summarize(source, tmp_path, HSV)
     assert seen == ["mean", "sum"]
 

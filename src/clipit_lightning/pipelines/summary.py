@@ -126,7 +126,6 @@ def summarize(
     check_for_run(run, fold=fold, exact=exact or None, captions=captions, captioner=captioner)
     length = parse_budget(budget)
     _check_arguments(video, to, query)
-    open_video(video).close()  # what is no video is an error before a model is loaded
     trained, sampling = None, {"stride": stride, "rate": RATE if rate is None else rate}
     if run is not None:
         trained = _with_scorers(run, fold, exact)
@@ -196,6 +195,7 @@ def _check_arguments(video: Path, to: Path, query: str | None) -> None:
     for file in (to / name for name in FILES):
         if file.exists() and video.exists() and file.samefile(video):
             raise ArgumentError("to", f"{file} is the video itself and would be replaced; name another folder")
+    open_video(video).close()  # what is no video is an error before a model is loaded
 
 
 def _scores(
