@@ -8,11 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 
 def as_array(values: ArrayLike) -> NDArray[Any]:
     """An array of a list, an array, or a tensor of PyTorch, on any device and with or without a gradient."""
-    if hasattr(values, "detach"):  # torch itself is not imported for this
-        values = values.detach().cpu()
-        if str(values.dtype) == "torch.bfloat16":  # which numpy does not have
-            values = values.float()
-    return np.asarray(values)
+    plain: Any = values
+    if hasattr(plain, "detach"):  # torch itself is not imported for this
+        plain = plain.detach().cpu()
+        if str(plain.dtype) == "torch.bfloat16":  # which numpy does not have
+            plain = plain.float()
+    return np.asarray(plain)
 
 
 def row_and_rows(row: ArrayLike, rows: ArrayLike, what: str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -149,7 +149,7 @@ def read_features(path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArra
             raise UserError(f"{path}: the file holds no video")
         for key in keys:
             linked = not isinstance(file.get(key, getlink=True), h5py.HardLink)
-            group = None if linked else file[key]
+            group: Any = None if linked else file[key]
             there = [
                 name for name in ("features", "caption_features") if isinstance(group, h5py.Group) and name in group
             ]

@@ -126,9 +126,9 @@ def summarize(
     check_for_run(run, fold=fold, exact=exact or None, captions=captions, captioner=captioner)
     length = parse_budget(budget)
     _check_arguments(video, to, query)
-    trained, sampling = None, {"stride": stride, "rate": RATE if rate is None else rate}
-    if run is not None:
-        trained = _with_scorers(run, fold, exact)
+    trained = None if run is None else _with_scorers(run, fold, exact)
+    sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
+    if trained is not None:
         encoder = encoder or trained.result.store.get("encoder")
         sampling |= trained.sampling if stride is None and rate is None else {}
     if encoder is None or isinstance(encoder, str):

@@ -204,8 +204,10 @@ class TrainedRun:
                     yield item.id, item.features, item.text(self.config.data.sentence)
             return
         for key, features, captions in read_features(path):
-            wanted = captions is not None and self.has_language
-            yield key, features, captions[spread(len(captions), self.config.data.captions)] if wanted else None
+            text = None
+            if captions is not None and self.has_language:
+                text = captions[spread(len(captions), self.config.data.captions)]
+            yield key, features, text
 
     def _scores(self, features: ArrayLike, text: ArrayLike | None) -> NDArray[np.float32]:
         steps = np.array(as_array(features), dtype=np.float32)  # (steps, features)
