@@ -52,6 +52,7 @@ def test_metrics_import_no_torch():
     assert done.stdout == "False\n", done.stderr
 
 
+@pytest.mark.filterwarnings("ignore::clipit_lightning.evaluation.rules.ConstantScoresWarning")
 @pytest.mark.parametrize("dataset", ["tvsum", "summe"])
 @pytest.mark.parametrize("rule", CORRELATION_RULES)
 def test_annotations_are_measured_as_the_video_is(rule, dataset, stores):
