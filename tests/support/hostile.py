@@ -605,7 +605,6 @@ FLOORS: dict[str, Change] = {
     "rules-of-numbers": becomes({"per-annotator": 5}, "rules"),
     "rows-of-numbers": becomes([1], "rules", "per-annotator"),
     "row-without-a-name": without(*ROW, "name"),
-    "row-without-a-deviation": without(*ROW, "f1_std"),
     "f1-of-infinity": becomes(1e308, *ROW, "f1"),
 }
 """What is wrong with the floors that ``clipit baselines --keep`` writes."""
