@@ -1,7 +1,52 @@
 """CLIP-It on PyTorch Lightning: language-guided video summarization, trained and measured the field's way."""
 
 from clipit_lightning.core import torchvision_repair
+from clipit_lightning.core.lazy import lazy
+
+TYPE_CHECKING = False  # not of `typing`, see `torchvision_repair`
+if TYPE_CHECKING:
+    from clipit_lightning.data import QFVSDataModule, SumMeDataModule, TVSumDataModule
+    from clipit_lightning.models import (
+        ClipItPlusScorer,
+        ClipItScorer,
+        MlpScorer,
+        PglSumScorer,
+        RandomScorer,
+        RidgeScorer,
+        Scorer,
+        ScorerOutput,
+        SummaryLoss,
+        TransformerScorer,
+        VasNetScorer,
+    )
+    from clipit_lightning.training import SummarizationTask
 
 __version__ = "0.1.0"
+__all__ = [
+    "ClipItPlusScorer",
+    "ClipItScorer",
+    "MlpScorer",
+    "PglSumScorer",
+    "QFVSDataModule",
+    "RandomScorer",
+    "RidgeScorer",
+    "Scorer",
+    "ScorerOutput",
+    "SumMeDataModule",
+    "SummarizationTask",
+    "SummaryLoss",
+    "TVSumDataModule",
+    "TransformerScorer",
+    "VasNetScorer",
+]
+_OF_DATA = ("QFVSDataModule", "SumMeDataModule", "TVSumDataModule")
+_OF_TRAINING = ("SummarizationTask",)
+_OF_MODELS = [name for name in __all__ if name not in (*_OF_DATA, *_OF_TRAINING)]
+__getattr__ = lazy(__name__, {"data": _OF_DATA, "models": _OF_MODELS, "training": _OF_TRAINING})
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 torchvision_repair.install()  # cheap: acts only when, and if, torchvision is imported
