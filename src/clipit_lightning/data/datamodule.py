@@ -95,8 +95,8 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
     if not TYPE_CHECKING:  # type checkers know a wrong name by themselves
 
         def __getattr__(self, name: str) -> NoReturn:
-            """Called for what is not there: before ``setup``, what it reads."""
-            known_later = name in SummarizationDataModule.__annotations__
+            """Called for what is not there: before ``setup``, what it reads, and properties that need this."""
+            known_later = name in SummarizationDataModule.__annotations__ or hasattr(type(self), name)
             advice = " yet: it is read from the stores; call setup() first" if known_later else ""
             raise AttributeError(f"{type(self).__name__} has no {name}{advice}")
 
