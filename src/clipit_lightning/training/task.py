@@ -224,12 +224,13 @@ class SummarizationTask(L.LightningModule):
         together = {name: scores for of_rank in self._of_all_ranks(self.scores) for name, scores in of_rank.items()}
         self.scores = {name: together[name] for name in self.items.ids if name in together}
         self.tested = self._test_rows()
-        self.log_dict({f"test/{name}": value for name, value in means(self.tested, self.measures.names).items()})
+        metrics = means(self.tested, self.measures.names)
+        self.log_dict({f"test/{name}": value for name, value in metrics.items()}, sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over the validation videos of all ranks."""
         self.validation = means(self.rows(self.items), self.measures.names)
-        self.log_dict({f"val/{name}": value for name, value in self.validation.items()}, prog_bar=True)
+        self.log_dict({f"val/{name}": value for name, value in self.validation.items()}, prog_bar=True, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep with the weights what they reached on the validation part."""
