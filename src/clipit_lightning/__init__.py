@@ -39,10 +39,10 @@ __all__ = [
     "TransformerScorer",
     "VasNetScorer",
 ]
-_OF_DATA = ("QFVSDataModule", "SumMeDataModule", "TVSumDataModule")
-_OF_TRAINING = ("SummarizationTask",)
-_OF_MODELS = [name for name in __all__ if name not in (*_OF_DATA, *_OF_TRAINING)]
-__getattr__ = lazy(__name__, {"data": _OF_DATA, "models": _OF_MODELS, "training": _OF_TRAINING})
+_ROOMS = dict.fromkeys(__all__, "models")
+_ROOMS |= dict.fromkeys(("QFVSDataModule", "SumMeDataModule", "TVSumDataModule"), "data")
+_ROOMS |= {"SummarizationTask": "training"}
+__getattr__ = lazy(__name__, {name: f"{__name__}.{room}" for name, room in _ROOMS.items()})
 
 
 def __dir__() -> list[str]:

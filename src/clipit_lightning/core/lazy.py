@@ -6,13 +6,12 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # `typing` would cost 5 ms whenever Python starts, see `torchvision_repair`
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 
-def lazy(package: str, offered: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
-    """The ``__getattr__`` of a package; ``offered`` are the names that each of its modules has, by module."""
-    modules = {name: f"{package}.{module}" for module, names in offered.items() for name in names}
+def lazy(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a package that offers names; ``modules`` has the module of each."""
 
     def get(name: str) -> Any:  # noqa: ANN401 - a class or a function
         if name not in modules:

@@ -38,13 +38,16 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "annotated": ("AnnotatedDataModule", "SumMeDataModule", "TVSumDataModule"),
-        "batches": ("Batch", "Stack"),
-        "datamodule": ("SummarizationDataModule",),
-        "queries": ("QFVSDataModule", "QueryDataModule"),
+        "AnnotatedDataModule": "clipit_lightning.data.annotated",
+        "Batch": "clipit_lightning.data.batches",
+        "QFVSDataModule": "clipit_lightning.data.queries",
+        "QueryDataModule": "clipit_lightning.data.queries",
+        "Stack": "clipit_lightning.data.batches",
+        "SumMeDataModule": "clipit_lightning.data.annotated",
+        "SummarizationDataModule": "clipit_lightning.data.datamodule",
+        "TVSumDataModule": "clipit_lightning.data.annotated",
     },
 )
-
 
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (TVSUM, SUMME, QFVS, OVP, YOUTUBE)}
 """Every benchmark by name. A new one is a file beside these, and its name in this line."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from clipit_lightning.training.task import SummarizationTask
 
 __all__ = ["SummarizationTask"]
-__getattr__ = lazy(__name__, {"task": __all__})
+__getattr__ = lazy(__name__, {"SummarizationTask": "clipit_lightning.training.task"})
 
 
 def __dir__() -> list[str]:
