@@ -31,6 +31,32 @@ for name in names:
     np.savez(f"{folder}/{name}.npz", **{video: scores for batch in batches for video, scores in batch.items()})
 """
 
+OWN_SCORER = """
+import lightning as L
+from torch import nn
+from clipit_lightning import Scorer, ScorerOutput, SummarizationTask, TVSumDataModule
+
+class MyScorer(Scorer):
+    def __init__(self, feature_dim, text_dim, width=16):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv1d(feature_dim, width, 5, padding=2), nn.ReLU(), nn.Conv1d(width, 1, 1))
+
+    def forward(self, features, text):  # (..., steps, features) and (..., tokens, features)
+        return ScorerOutput(self.layers(features.mT).squeeze(-2))  # logits, (..., steps)
+
+data = TVSumDataModule(ROOT)
+data.setup()
+task = SummarizationTask(MyScorer, feature_dim=data.feature_dim, text_dim=data.text_dim, width=8, lr=1e-3)
+trainer = L.Trainer(max_epochs=2, accelerator="cpu", default_root_dir="lightning")
+trainer.fit(task, datamodule=data)
+trainer.test(task, datamodule=data)
+"""
+AND_BACK = """
+again = SummarizationTask.load_from_checkpoint(trainer.checkpoint_callback.best_model_path)
+assert type(again.scorer) is MyScorer and again.hparams["scorer"] == "__main__:MyScorer"
+assert trainer.test(again, datamodule=data) == trainer.test(task, datamodule=data)
+"""
+
 
 def trainer(**options):
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
@@ -86,6 +112,21 @@ def test_a_checkpoint_of_clipit_train_measures_what_the_run_measured(stores, tmp
     assert tested == pytest.approx({f"test/{name}": value for name, value in fold["metrics"].items()}, abs=1e-6)
     assert {name: float(value) for name, value in ours.callback_metrics.items()} == tested
     assert task.validation == {}
+
+
+@pytest.mark.slow
+def test_a_class_of_a_script_trains_in_twenty_lines_and_loads_again(stores, tmp_path):
+    assert len([line for line in OWN_SCORER.splitlines() if line]) <= 20
+    code = f"import clipit_lightning; ROOT = {str(stores)!r}{OWN_SCORER}{AND_BACK}"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_features_of_another_size_are_one_line(data):
+    for name, sizes in (("mlp", {"feature_dim": 9}), ("clip-it", SIZES | {"text_dim": 9})):
+        with pytest.raises(ValueError, match=r"_dim is 9, and the batches have 8; give the task (feature|text)_dim=8"):
+            trainer().fit(SummarizationTask(name, **sizes), data)
 
 
 def test_plain_loaders_are_as_good_as_their_datamodule(data):

@@ -158,13 +158,9 @@ class TVSumDataModule(AnnotatedDataModule):
 
     Examples:
         >>> from clipit_lightning import TVSumDataModule
-        >>> data = TVSumDataModule("data/mini", fold=1)
-        >>> data.setup()
-        >>> len(data.folds), data.folds[1].index
-        (5, 1)
-        >>> batch = next(iter(data.test_dataloader()))  # one video
-        >>> batch.stacks[0].features.shape[-1] == data.feature_dim
-        True
+        >>> data = TVSumDataModule("data", setting="augmented", sources=["summe"], fold=1)
+        >>> [str(store.path) for store in data.stores.values()], data.crop
+        (['data/tvsum.h5', 'data/summe.h5'], 256)
     """
 
     benchmark = "tvsum"

@@ -16,8 +16,9 @@ from clipit_lightning.data.queries import QueryDataModule
 from clipit_lightning.evaluation.metrics import Measures
 from clipit_lightning.evaluation.protocol import Protocol, make_protocol
 from clipit_lightning.models import OptionsError
+from clipit_lightning.training.measures import make_measures
 from clipit_lightning.training.scorers import options_of
-from clipit_lightning.training.task import SummarizationTask, make_measures
+from clipit_lightning.training.task import SummarizationTask
 
 DEFAULT_ROOT = "data"
 _LINE = "=" * 100

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
 import lightning as L
 import numpy as np
@@ -13,13 +13,10 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from numpy.typing import NDArray
 from torch import Tensor
 
-from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import LoggedElsewhereError, UserError
-from clipit_lightning.data import has_queries
 from clipit_lightning.data.batches import Batch, Stack
-from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
-from clipit_lightning.evaluation.metrics import AnnotatorMeasures, Measures, QueryMeasures
-from clipit_lightning.evaluation.protocol import query_rules_of, rules_of
+from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.evaluation.metrics import Measures
 from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.models import make_scorer, scorer_name
@@ -27,6 +24,7 @@ from clipit_lightning.models.losses import SummaryLoss
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.training.checkpoints import plain
 from clipit_lightning.training.loaders import check_batch, datamodule_of
+from clipit_lightning.training.measures import make_measures, protocol_of
 
 T = TypeVar("T")
 
@@ -86,11 +84,17 @@ class SummarizationTask(L.LightningModule):
         sizes = {"feature_dim": feature_dim, "text_dim": feature_dim if text_dim is None else text_dim}
         self.scorer = make_scorer(scorer, seed, **sizes, **options)
         self.loss = SummaryLoss(**(loss or {}))
-        chosen = asdict(rules) if isinstance(rules, Rules) else dict(rules or {})
-        self.protocol = _protocol(chosen)
+        self.protocol = protocol_of(rules)
         self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
         optimizer = {"lr": lr, "weight_decay": weight_decay, "warmup": warmup, "seed": seed}
-        given = {"scorer": scorer_name(scorer), **sizes, "loss": loss, **optimizer, "rules": chosen, **options}
+        given = {
+            "scorer": scorer_name(scorer),
+            **sizes,
+            "loss": loss,
+            **optimizer,
+            "rules": asdict(self.protocol),
+            **options,
+        }
         self.save_hyperparameters({name: plain(value, name) for name, value in given.items()})
         self.validation: dict[str, float] = {}
         """Means over the validation part after the last epoch; every checkpoint has those of its epoch."""
@@ -101,13 +105,22 @@ class SummarizationTask(L.LightningModule):
         """Score the steps of a stack; logits have the shape of its importance, also of a scorer that reads no text.
 
         Raises:
+            ValueError: The stack has other features than the scorer was made for.
             UserError: The scorer gives another number of logits than there are steps.
         """
+        self._check_sizes(stack)
         output: ScorerOutput = self.scorer(stack.features, stack.text)
         given, steps = output.logits.shape[-1], stack.features.shape[-2]
         if given != steps:
             raise UserError(f"model.name: {type(self.scorer).__name__} gives {given} logits for {steps} steps")
         return output._replace(logits=output.logits.expand(stack.importance.shape))
+
+    def _check_sizes(self, stack: Stack) -> None:
+        read = {"feature_dim": stack.features} | ({"text_dim": stack.text} if self.scorer.reads_language else {})
+        for name, values in read.items():
+            made, given = self.hparams[name], values.shape[-1]
+            if made != given:
+                raise ValueError(f"{name} is {made}, and the batches have {given}; give the task {name}={given}")
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses of a batch by name, with ``total``, each the mean over its items, ()."""
@@ -276,17 +289,3 @@ def rate_factor(step: int, steps: int, warmup: float) -> float:
     if step < rise:
         return (step + 1) / (rise + 1)
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, steps - rise)))
-
-
-def make_measures(dataset: str, protocol: ProtocolConfig) -> Measures:
-    """The measures of scores for a benchmark."""
-    if has_queries(dataset):
-        return QueryMeasures(query_rules_of(protocol, dataset))
-    return AnnotatorMeasures(lambda name: rules_of(protocol, name, dataset))
-
-
-def _protocol(rules: Mapping[str, Any]) -> ProtocolConfig:
-    for name, hint in get_type_hints(ProtocolConfig).items():
-        if name in rules and get_origin(hint) is Literal:
-            check_choice(f"rules: {name}", rules[name], get_args(hint))
-    return ProtocolConfig(**rules)
