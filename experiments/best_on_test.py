@@ -31,7 +31,7 @@ def draw_metrics(videos: list[Video], rules: Rules, draws: int, seed: int = 0) -
     rng = np.random.default_rng(seed)
     found = {}
     for video in videos:
-        rows = [measure(video, rng.random(video.n_steps), rules) for _ in range(draws)]
+        rows = [measure(rng.random(video.n_steps), video, rules) for _ in range(draws)]
         found[video.id] = np.array([[row[name] for name in CHOSEN_BY] for row in rows])
     return found
 

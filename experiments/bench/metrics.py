@@ -12,7 +12,7 @@ from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.floors import random_draws
+from clipit_lightning.evaluation.baselines import random_draws
 from clipit_lightning.evaluation.matching import QueryRules, measure_query, query_drops
 from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules, correlate, measure, references
 from clipit_lightning.summary.key_shots import frame_scores
@@ -42,7 +42,9 @@ def on_benchmark(name: str, videos: list[Video], rng: np.random.Generator) -> It
     by_scipy = lambda: [scipy_loop(*pair, rules.correlation) for pair in pairs]  # noqa: E731
     variants = {"ours": by_us, "scipy, a loop over references": by_scipy}
     yield Table(f"both correlations of {name}, {rules.correlation}", variants, tolerance=1e-9)
-    variants = {"ours": lambda: [[measure(*pair, rules)[metric] for metric in USUAL_METRICS] for pair in pairs]}
+    variants = {
+        "ours": lambda: [[measure(scores, video, rules)[metric] for metric in USUAL_METRICS] for video, scores in pairs]
+    }
     if name == "tvsum":
         variants["usual code"] = lambda: [list(usual_metrics(*pair).values()) for pair in pairs]
     yield Table(f"summary, F1 and both correlations of {name}", variants, tolerance=1e-6)

@@ -124,6 +124,6 @@ def check(config: Config, epochs: Epochs, folder: Path) -> None:
         check_equal(f"usual code, gradient of {name}", weight.grad, weights[name].grad, TOLERANCE)
     scores = usual.scores(features, text)
     check_equal("usual code, scores", scores, output.scores.detach(), TOLERANCE)
-    metrics = measure(video, scores, Rules("mean", "per-annotator"))
+    metrics = measure(scores, video, Rules("mean", "per-annotator"))
     for name, value in usual_metrics(video, scores).items():
         check_equal(f"usual code, {name}", value, metrics[name], TOLERANCE)

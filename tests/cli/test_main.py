@@ -66,7 +66,7 @@ def test_train_without_words_prints_every_key_and_what_it_takes(capsys):
         ("evaluate mine.json --dataset ovp", "Invalid value for '--dataset': ovp is unknown; there are tvsum"),
         ("evaluate mine.json --dataset tvsum --protocol default mine", "--protocol: mine is unknown"),
         ("evaluate mine.json --protocol csta default --dataset tvsum", "missing: data/tvsum.h5"),
-        ("prepare a.mp4 --encoder hsv --stride 3 --rate 2", "--stride: is not allowed with --rate"),
+        ("prepare a.mp4 --encoder hsv --stride 3 --rate 2", "--stride: is not allowed with rate"),
         ("sweep mine.yaml --trials 1 optim.lrr=1", "mine.yaml: no such sweep file"),
         ("benchmark mine.yaml --quick a=1 --workers 2 other.yaml", "other.yaml: a second grid"),
         ("report run --to a x", "Got unexpected extra argument(s) (x) (see `clipit report --help`)"),

@@ -10,7 +10,7 @@ import torch
 
 from clipit_lightning.cli.main import main
 from clipit_lightning.data.importing import import_distributed
-from clipit_lightning.pipelines.trained_scorer import read_trained_run
+from clipit_lightning.pipelines.trained_run import load_run
 from clipit_lightning.video.encoders import make_encoder
 from tests.support.synthetic import write_field_file
 from tests.support.videos import write_video
@@ -61,7 +61,7 @@ def test_a_scorer_of_ones_own(workplace, capsys):
     checkpoint = torch.load("run/folds/0/best.ckpt", weights_only=True)
     options = {"feature_dim": make_encoder("hsv").feature_dim, "dropout": 0.5, "width": 8}
     assert checkpoint["hyper_parameters"].items() >= ({"scorer": "my_module:MyScorer"} | options).items()
-    (scorer,) = read_trained_run(workplace / "run").scorers.values()
+    (scorer,) = load_run(workplace / "run").scorers.values()
     assert type(scorer).__name__ == "MyScorer"
     assert scorer.hidden.out_channels == 8
 

@@ -48,7 +48,7 @@ def test_two_ranks_give_the_means_and_rows_of_one(two_ranks, stores, dataset, sh
 def test_rows_are_those_of_measure(stores):
     videos = Store(stores / "tvsum.h5").read(["video_1", "video_2"])
     for number, row in enumerate(rows_of(stores, "tvsum", (0, 1))[1]):
-        assert row == {"index": number, **measure(videos[number], scores(videos[number], number), RULES)}
+        assert row == {"index": number, **measure(scores(videos[number], number), videos[number], RULES)}
     item = Store(stores / "qfvs.h5").read_queries()[0].items()[1]
     chosen = QueryRules(budget=0.1).choose(scores(item, 1))
     assert rows_of(stores, "qfvs", (1,))[1] == [{"index": 1, **measure_query(item, chosen)._asdict()}]

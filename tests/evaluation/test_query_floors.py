@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clipit_lightning.data.store import Store
-from clipit_lightning.evaluation.floors import query_floors
+from clipit_lightning.evaluation.baselines import query_floors
 from clipit_lightning.evaluation.matching import QueryRules
 from tests.support.synthetic import needs_shared
 

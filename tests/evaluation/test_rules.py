@@ -140,9 +140,9 @@ def test_a_rule_that_lacks_its_annotations_is_one_line():
 def test_without_summaries_there_is_a_correlation_and_no_f1():
     video, rules = draw(np.random.default_rng(9), "tvsum"), Rules("mean", "mean-annotator")
     scores = np.random.default_rng(2).random(video.n_steps)
-    measured = measure(replace(video, user_summary=None), scores, rules)
+    measured = measure(scores, replace(video, user_summary=None), rules)
     assert {name for name, value in measured.items() if math.isnan(value)} == {"f1", "f1_mean", "f1_max"}
-    assert measured["kendall_tau"] == measure(video, scores, rules)["kendall_tau"] != 0
+    assert measured["kendall_tau"] == measure(scores, video, rules)["kendall_tau"] != 0
 
 
 def test_benchmarks_name_rules_that_there_are():

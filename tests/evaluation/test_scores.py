@@ -125,6 +125,7 @@ def test_the_command_prints_tables_and_json(scores, stores, tmp_path, capsys):
     assert printed.count("mean-annotator") == 2
     assert "tvsum/video_7" in printed
     assert "correlation binary-summary" in printed
+    assert printed.count("uniform takes long shots") == 2
     assert main([*words, "--json"]) == 0
     (evaluation,) = json.loads(capsys.readouterr().out)
     assert evaluation["videos"] == 10
@@ -139,5 +140,8 @@ def test_baselines_stand_under_every_rule_and_can_be_kept(stores, tmp_path, caps
     printed = capsys.readouterr().out
     rules = ("per-annotator", "mean-annotator", "all-frames", "mean-annotator-all-frames", "binary-summary")
     assert all(f"correlation {rule}\n" in printed for rule in rules)
+    assert "uniform takes long shots" not in printed
+    assert main(["baselines", "--dataset", "summe", "--root", str(stores), "--draws", "2", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == set(rules)
     (kept,) = tmp_path.glob("summe-*.json")
     assert set(json.loads(kept.read_text())["rules"]) == set(rules)

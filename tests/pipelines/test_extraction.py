@@ -7,7 +7,7 @@ import pytest
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.pipelines.collect import from_files
 from clipit_lightning.pipelines.extraction import Process, own_device, this_process
-from clipit_lightning.pipelines.prepare import Settings, prepare
+from clipit_lightning.pipelines.preparation import Settings, make_store
 from tests.support.videos import write_video
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ def test_two_processes_of_torchrun_write_the_same_store_as_one(tmp_path):
     for number, name in enumerate(("ball", "cat", "dog")):
         write_video(tmp_path / f"{name}.mp4", 60, first=60 * number, audio=None)
     (tmp_path / "bad.mp4").write_text("no video")
-    prepare(from_files([tmp_path], "mine"), tmp_path / "one/mine.h5", Settings("hsv"))
+    make_store(from_files([tmp_path], "mine"), tmp_path / "one/mine.h5", Settings("hsv"))
     words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1"]
     words += [f"--master-port={free_port()}", "--module", "clipit_lightning.cli.main"]
     words += ["prepare", ".", "--to=two/mine.h5", "--encoder=hsv"]

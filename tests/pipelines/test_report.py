@@ -112,7 +112,7 @@ def test_videos_are_shown_with_the_protocols_own_summary_and_the_runs_own_number
         summary = rules.summary(video, scores)
         assert starts == [first for first, _ in video.change_points if summary[first]]
         assert [[shot.start, shot.end - 1] for shot in page.shots] == video.change_points.tolist()
-        measured = measure(video, scores, rules)
+        measured = measure(scores, video, rules)
         shown = {metric.name: metric.value for metric in page.metrics}
         assert shown["Kendall tau"] == pytest.approx(measured["kendall_tau"], abs=1e-5)
         assert shown["F1 %"] == pytest.approx(measured["f1"], abs=1e-5)

@@ -1,4 +1,5 @@
 import itertools
+import json
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,8 @@ def runs(stores, tmp_path_factory):
         "random1": ["model.name=random", "seed=1"],
         "sum": ["model.name=random", "protocol.shot_value=sum"],
         "more": ["model.name=random", "data.setting=augmented"],
+        "last": ["model.name=random", "selection=last"],
+        "part": ["model.name=random", "data.fold=0"],
     }
     for name, words in commands.items():
         run(load_config([], [*base, f"output={root / name}", *words]))
@@ -69,6 +72,33 @@ def test_other_rules_are_refused_and_named(runs, capsys):
     with pytest.raises(UserError, match="cannot be compared, their protocols differ in shot_value: mean against sum"):
         compare_runs([runs / "random0"], [runs / "sum"])
     assert main(["compare", str(runs / "random0"), str(runs / "sum")]) == 2
+
+
+def test_runs_whose_named_parts_differ_are_compared_across_them(runs, capsys):
+    words = ["compare", str(runs / "random0"), str(runs / "last")]
+    assert main([*words, "--across", "selection"]) == 0
+    assert "NOTE: compared across protocols that differ in selection: val against last" in capsys.readouterr().out
+    assert main(words) == 2
+    assert "differ in selection: val against last; --across selection compares" in capsys.readouterr().err
+    for across, message in (
+        ("selection,f2", "--across: 'f2' is no part of a protocol's evaluation; there are dataset, data,"),
+        ("selection,f1", "--across: f1 is mean on both sides; omit it"),
+    ):
+        assert main([*words, "--across", across]) == 2
+        assert message in capsys.readouterr().err
+    words = ["compare", str(runs / "last"), str(runs / "sum"), "--across", "selection"]
+    assert main(words) == 2
+    assert "differ in shot_value: mean against sum; --across selection,shot_value" in capsys.readouterr().err
+
+
+def test_videos_that_one_side_lacks_are_counted(runs, capsys):
+    assert main(["compare", str(runs / "linear0"), str(runs / "part")]) == 0
+    printed = capsys.readouterr().out
+    assert "paired over 2 videos" in printed
+    assert "NOTE: dropped 8 videos that only one has, 0 only other" in printed
+    assert main(["compare", str(runs / "part"), str(runs / "linear0"), "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    assert (row["pairs"], row["only_one"], row["only_other"], row["across"]) == (2, 0, 8, "")
 
 
 def test_another_setting_with_the_same_test_folds_can_be_compared(runs, capsys):

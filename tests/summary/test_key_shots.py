@@ -32,12 +32,12 @@ def test_a_summary_is_whole_shots_within_the_budget(seed):
     n_frames = int(rng.integers(200, 900))
     picks = np.arange(0, n_frames, 15)
     shots = change_points(n_frames, int(rng.integers(5, 40)))
-    summary = key_shots.key_shot_summary(rng.random(len(picks)), picks, shots, n_frames)
+    summary = key_shots.select_shots(rng.random(len(picks)), shots, n_frames, picks)
     assert 0 < summary.sum() <= int(0.15 * n_frames)
     assert all(np.ptp(summary[first : last + 1]) == 0 for first, last in shots)
 
 
 def test_one_shot_longer_than_the_budget_gives_an_empty_summary():
-    summary = key_shots.key_shot_summary(np.ones(4), np.arange(4) * 15, np.array([[0, 59]]), 60)
+    summary = key_shots.select_shots(np.ones(4), np.array([[0, 59]]), 60, np.arange(4) * 15)
     assert summary.shape == (60,)
     assert summary.sum() == 0

@@ -12,7 +12,7 @@ from typer.main import get_command
 from clipit_lightning import __version__
 from clipit_lightning.cli import data, results, studies, video
 from clipit_lightning.cli.train import KeyHelp, train
-from clipit_lightning.core.errors import LoggedElsewhereError, UserError
+from clipit_lightning.core.errors import ArgumentError, LoggedElsewhereError, UserError
 from clipit_lightning.core.log import print_log
 from clipit_lightning.core.processes import interrupt
 
@@ -23,7 +23,14 @@ app.command()(studies.benchmark)
 app.add_typer(data.app, name="data")
 app.command(epilog=video.PREPARE_FORMATS)(video.prepare)
 app.command(epilog=video.SUMMARIZE_FORMATS)(video.summarize)
-for command in (results.evaluate, results.baselines, results.compare, results.leaderboard, results.report):
+for command in (
+    results.score,
+    results.evaluate,
+    results.baselines,
+    results.compare,
+    results.leaderboard,
+    results.report,
+):
     app.command()(command)
 
 
@@ -62,6 +69,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         where = getattr(getattr(error, "ctx", None), "command_path", "clipit")
         return _fail(f"{' '.join(error.format_message().split())} (see `{where} --help`)")
+    except ArgumentError as error:
+        return _fail(error.option)
     except UserError as error:
         return _fail(str(error))
     except KeyboardInterrupt:

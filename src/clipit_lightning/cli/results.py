@@ -1,4 +1,4 @@
-"""`clipit evaluate`, `baselines`, `compare`, `leaderboard` and `report`."""
+"""`clipit score`, `evaluate`, `baselines`, `compare`, `leaderboard` and `report`."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,27 @@ def _check_dataset(name: str) -> str:
 
 DATASET = typer.Option(..., callback=_check_dataset, help="The benchmark: tvsum, summe or qfvs.")
 ROOT = typer.Option(Path("data"), help="Folder of the stores.")
+JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
 RUNS = typer.Argument(..., help="Folder of a run, or of its seeds: runs/a-seed0,runs/a-seed1.")
+
+
+def score(
+    run: Path = typer.Argument(..., help="Folder of a finished run."),
+    features: Path = typer.Argument(..., help="A store, or an HDF5 file of groups with features, caption_features."),
+    to: Path | None = typer.Option(None, help="The JSON file (default: print it)."),
+    fold: int | None = typer.Option(None, help="The fold of the run that scores (default: the mean of all)."),
+    exact: bool = typer.Option(False, "--exact", help="Compare all steps of a video beyond 4,096 steps, not windows."),
+) -> None:
+    """Score the videos of a file by a trained run: JSON of video to step scores, as `clipit evaluate` reads it."""
+    from clipit_lightning.core.files import write_json
+    from clipit_lightning.pipelines.trained_run import load_run
+
+    scores = {video: row.tolist() for video, row in load_run(run, fold, exact).score(features).items()}
+    if to is None:
+        print(json.dumps(scores))
+    else:
+        write_json(to, scores)
+        print(f"{to}: scores of {len(scores)} videos")
 
 
 def evaluate(
@@ -30,7 +50,7 @@ def evaluate(
     folds: str | None = typer.Option(None, help="A family, a file, or all (default: the protocol's)."),
     draws: int | None = typer.Option(None, min=2, help="Draws of the random row (default: 20; qfvs 5)."),
     per_video: bool = typer.Option(False, "--per-video", help="A row for every video (qfvs: query), too."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of tables."),
+    as_json: bool = JSON,
 ) -> None:
     r"""Measure anybody's scores, with floors and ceiling beside them.
 
@@ -62,20 +82,31 @@ def baselines(
     root: Path = ROOT,
     draws: int = typer.Option(100, min=2, help="Random draws."),
     keep: Path | None = typer.Option(None, help="Keep them for the leaderboard, as experiments/floors."),
+    as_json: bool = JSON,
 ) -> None:
     """Floors and ceilings of a data set under every rule."""
     from clipit_lightning.evaluation.evaluate import baseline_tables, format_baselines
 
-    print(format_baselines(baseline_tables(dataset, root, draws, keep), draws))
+    tables = baseline_tables(dataset, root, draws, keep)
+    if as_json:
+        print(json.dumps({rule: table.to_dict("records") for rule, table in tables.items()}, indent=2))
+    else:
+        print(format_baselines(tables, draws, dataset))
 
 
-def compare(one: str = RUNS, other: str = RUNS) -> None:
+def compare(
+    one: str = RUNS,
+    other: str = RUNS,
+    across: str = typer.Option("", help="Parts of the protocol that may differ, such as selection."),
+    as_json: bool = JSON,
+) -> None:
     """Two runs, paired over videos, each the mean over its seeds: difference, interval, p-value."""
     from clipit_lightning.studies.compare import compare_runs
     from clipit_lightning.studies.tables import format_comparison
 
     left, right = ([Path(folder) for folder in folders.split(",")] for folders in (one, other))
-    print(format_comparison(compare_runs(left, right)))
+    table = compare_runs(left, right, [name.strip() for name in across.split(",") if name.strip()])
+    print(json.dumps(table.to_dict("records"), indent=2) if as_json else format_comparison(table))
 
 
 def leaderboard(

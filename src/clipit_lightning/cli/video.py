@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import typer
-
-from clipit_lightning.core.errors import UserError
-
-if TYPE_CHECKING:
-    from clipit_lightning.pipelines.collect import Collection
-    from clipit_lightning.pipelines.trained_scorer import TrainedRun
-    from clipit_lightning.summary.budget import Budget
 
 _ENCODERS = """\
 \b
@@ -53,7 +44,6 @@ written into the folder, where files of these names are replaced and others stay
   summary.json   shots and steps with times and scores, and how all was made
   cuts.csv, cuts.edl   the chosen shots for an editing program
 """
-_FORMS = "write a share such as 0.15 or 15%, or a time such as 30s or 1m30s"
 
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
 ENCODER = typer.Option(None, help="Of the frames, see below; there is no default but a run's own.")
@@ -94,21 +84,27 @@ def prepare(
     clipit prepare --dataset summe ~/downloads/SumMe --encoder open_clip:ViT-B-32/laion2b_s34b_b79k
     torchrun --nproc-per-node 4 $(which clipit) prepare ...     several processes, on several machines with --nnodes
     """
-    _check_one_of(**{"--stride": stride, "--rate": rate})
-    _check_one_of(**{"--captions": captions, "--captioner": captioner})
-    encoder = _encoder(encoder)
-    store, collection = _collection(to, videos, dataset, labels)
+    from clipit_lightning.pipelines.preparation import prepare as prepare_store
 
-    from clipit_lightning.pipelines.collect import with_captions
-    from clipit_lightning.pipelines.prepare import Settings
-    from clipit_lightning.pipelines.prepare import prepare as prepare_store
-    from clipit_lightning.video.frames import RATE
-
-    if captions:
-        collection = with_captions(collection, captions)
-    rate = RATE if rate is None else rate
-    settings = Settings(encoder, stride, rate, captioner, n_captions, device, precision, batch_size, caption_cache)
-    prepared = prepare_store(collection, store, settings, devices, force, keep)
+    prepared = prepare_store(
+        videos or (),
+        to,
+        encoder,
+        labels,
+        captions,
+        captioner,
+        n_captions,
+        caption_cache,
+        dataset,
+        stride,
+        rate,
+        device,
+        precision,
+        batch_size,
+        processes=devices,
+        force=force,
+        keep=keep,
+    )
     if prepared is None:  # another process has the result
         return 0
     print(f"{prepared.path}: {prepared.n_videos} videos{', sound' if prepared.sound else ''}")
@@ -117,27 +113,6 @@ def prepare(
         lines += [f"  {name}: {reason}" for name, reason in prepared.skipped.items()]
         print("\n".join(lines), file=sys.stderr)
     return 1 if prepared.skipped else 0
-
-
-def _collection(
-    to: Path | None, videos: list[Path] | None, dataset: tuple[str, str] | None, labels: Path | None
-) -> tuple[Path, Collection]:
-    """The store's path, and the videos that it is made of."""
-    from clipit_lightning.pipelines.collect import DATASETS, from_benchmark, from_files
-    from clipit_lightning.pipelines.labels import read_labels
-
-    if bool(videos) == bool(dataset):
-        raise UserError("name videos or folders, or --dataset summe|tvsum ROOT; not both")
-    if dataset and labels:
-        raise UserError("--labels: are for your own videos; --dataset brings its annotations")
-    store = to or (Path("data") / f"{dataset[0]}.h5" if dataset else None)
-    if store is None or store.suffix != ".h5":
-        raise UserError("--to: name the store, such as --to data/mine.h5; its name ends with .h5")
-    if not dataset:
-        return store, from_files(videos or [], store.stem, read_labels(labels) if labels else None)
-    if dataset[0] not in DATASETS:
-        raise UserError(f"--dataset: {dataset[0]}: there are {', '.join(DATASETS)}")
-    return store, from_benchmark(dataset[0], Path(dataset[1]))
 
 
 def summarize(
@@ -164,73 +139,22 @@ def summarize(
     clipit summarize holiday.mp4 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k --query "a dog" --budget 30s
     clipit summarize holiday.mp4 --checkpoint runs/NAME
     """
-    from clipit_lightning.pipelines.summarize import summarize as summarize_video
-    from clipit_lightning.pipelines.trained_scorer import read_trained_run
-    from clipit_lightning.video.captioner import load_captioner
-    from clipit_lightning.video.captions import read_captions
-    from clipit_lightning.video.encoders import make_encoder
-    from clipit_lightning.video.frames import RATE
-    from clipit_lightning.video.reader import open_video
+    from clipit_lightning.pipelines.summary import summarize as summarize_video
 
-    _check_one_of(**{"--stride": stride, "--rate": rate})
-    _check_one_of(**{"--captions": captions, "--captioner": captioner, "--query": query})
-    if fold is not None and checkpoint is None:
-        raise UserError("--fold: is one of a run; name the run with --checkpoint")
-    if checkpoint is None and exact:
-        raise UserError("--exact: is of a trained run; name one with --checkpoint")
-    if checkpoint is None and (captions or captioner):
-        raise UserError("--captions, --captioner: are read by a trained run; name one with --checkpoint")
-    length = parse_budget(budget)
-    open_video(video).close()  # what is no video is an error before a model is loaded
-    run = read_trained_run(checkpoint, fold, exact) if checkpoint else None
-    sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
-    if run and stride is None and rate is None:
-        sampling |= run.sampling
     summarize_video(
         video,
-        to or Path(f"{video.stem}-summary"),
-        make_encoder(_encoder(encoder, run), device, precision, batch_size),
+        to,
+        encoder,
         query,
-        run,
-        length,
-        load_captioner(captioner, device, precision) if captioner else None,
-        read_captions(captions) if captions else None,
-        **sampling,
-        batch_size=batch_size,
+        checkpoint,
+        budget,
+        captions,
+        captioner,
+        fold,
+        exact,
+        stride,
+        rate,
+        device,
+        precision,
+        batch_size,
     )
-
-
-def parse_budget(text: str) -> Budget:
-    """Read ``0.15``, ``15%``, ``30s``, ``2m``, ``1m30s``, ``1h``: above 0, and no more than the whole video."""
-    from clipit_lightning.summary.budget import Budget
-
-    words = text.strip().lower()
-    if match := re.fullmatch(r"(\d*\.?\d+)(%?)", words):
-        share = float(match[1]) / (100 if match[2] else 1)
-        if not 0 < share <= 1:
-            raise UserError(f"--budget: {text} is not between nothing and the whole video; {_FORMS}")
-        return Budget(share=share)
-    time = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d*\.?\d+)s)?", words)
-    units = zip(time.groups(), (3600, 60, 1), strict=True) if time else ()
-    seconds = sum(float(count or 0) * unit for count, unit in units)
-    if not 0 < seconds < math.inf:
-        raise UserError(f"--budget: {text!r} is no length of a summary; {_FORMS}")
-    return Budget(seconds=seconds)
-
-
-def _check_one_of(**values: object) -> None:
-    """Check that of some options at most one is given."""
-    given = [name for name, value in values.items() if value is not None]
-    if len(given) > 1:
-        raise UserError(f"{given[0]}: is not allowed with {given[1]}; give one of them")
-
-
-def _encoder(name: str | None, run: TrainedRun | None = None) -> str:
-    """The encoder's name: the user's or the run's, never a default."""
-    from clipit_lightning.video.encoders import KINDS
-
-    name = name or (run.result.store.get("encoder") if run else None)
-    if name is None:
-        why = " (the run does not say which one it was trained with)" if run else ""
-        raise UserError(f"--encoder: name one: {', '.join(KINDS)} (hsv needs no weights, and has no language){why}")
-    return name

@@ -5,6 +5,15 @@ class UserError(Exception):
     """Something the user can fix. The message is one line: what is wrong, and what to do."""
 
 
+class ArgumentError(UserError, ValueError):
+    """A wrong argument of a public function: its name, and what to do; the command line calls it as its option."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.option = f"--{name.replace('_', '-')}: {message}"
+        """The message with the name as it is typed on the command line."""
+
+
 class LoggedElsewhereError(UserError):
     """A UserError that the first process of a group prints: this process ends in silence."""
 

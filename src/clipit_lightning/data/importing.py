@@ -17,7 +17,7 @@ from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import IMPORTANCE
 from clipit_lightning.data.store import Store, group_arrays, natural_order, write_store
 from clipit_lightning.data.video import Video
-from clipit_lightning.summary.key_shots import key_shot_summary
+from clipit_lightning.summary.key_shots import select_shots
 from clipit_lightning.summary.shots import change_points
 
 
@@ -265,4 +265,4 @@ def _filled(video: Video) -> Video:
 
 
 def _summary(video: Video, scores: NDArray[np.floating]) -> NDArray[np.uint8]:
-    return key_shot_summary(scores, video.picks, video.change_points, video.n_frames)
+    return select_shots(scores, video.change_points, video.n_frames, video.picks)

@@ -27,7 +27,7 @@ from clipit_lightning.data.qfvs_annotations import VIDEOS
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.store import Store, write_store
 from clipit_lightning.data.video import Video
-from clipit_lightning.summary.key_shots import key_shot_summary
+from clipit_lightning.summary.key_shots import select_shots
 
 SIZES = {"tvsum": 25, "summe": 25, "ovp": 40, "youtube": 40}
 """Videos of each benchmark with annotators in miniature."""
@@ -109,7 +109,7 @@ def _make_video(world: _World, dataset: str, key: str, rng: np.random.Generator)
     cuts = np.quantile(opinions, [0.4, 0.65, 0.82, 0.93], axis=1)  # (cuts, annotators)
     ratings = 1.0 + (opinions[None] > cuts[:, :, None]).sum(axis=0)  # (annotators, steps) from 1 to 5
     rated = dataset == "tvsum"
-    cut = [key_shot_summary(row, picks, shots, n_frames) for row in (ratings if rated else opinions - opinions.min())]
+    cut = [select_shots(row, shots, n_frames, picks) for row in (ratings if rated else opinions - opinions.min())]
     user_summary = np.stack(cut)  # (annotators, frames)
     gtscore = (ratings.mean(axis=0) - 1) / 4 if rated else user_summary[:, picks].mean(axis=0)  # (steps,)
     return Video(
@@ -120,7 +120,7 @@ def _make_video(world: _World, dataset: str, key: str, rng: np.random.Generator)
         n_frames=n_frames,
         change_points=shots,
         gtscore=gtscore.astype(np.float32),
-        gtsummary=key_shot_summary(gtscore, picks, shots, n_frames)[picks].astype(np.float32),
+        gtsummary=select_shots(gtscore, shots, n_frames, picks)[picks].astype(np.float32),
         user_summary=user_summary,
         user_scores=ratings.astype(np.float32) if rated else None,
         captions=captions,

@@ -14,13 +14,23 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import atomic_path, check_is_file
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
 from clipit_lightning.data.query_video import QueryVideo
-from clipit_lightning.data.schema import ANNOTATIONS, IMPORTANCE, LAYOUTS, Array, group_problems, is_annotated, required
+from clipit_lightning.data.schema import (
+    ANNOTATIONS,
+    IMPORTANCE,
+    LAYOUTS,
+    Array,
+    group_problems,
+    is_annotated,
+    required,
+    storage_problems,
+)
 from clipit_lightning.data.video import Video
 
 _FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
@@ -122,6 +132,36 @@ class Store:
 def natural_order(file: Iterable[str]) -> list[str]:
     """Keys with their numbers in numeric order."""
     return sorted(file, key=lambda key: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", key)])
+
+
+def read_features(path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32] | None]]:
+    """Read only the features of the videos of a store, or of any HDF5 file of groups with ``features``.
+
+    Yields:
+        A video's key, features, (steps, features), and ``caption_features``, (captions, features), where it has them.
+
+    Raises:
+        UserError: The file cannot be read, or a member of it is no video with features.
+    """
+    with _open(path) as file:
+        keys = natural_order(file)
+        if not keys:
+            raise UserError(f"{path}: the file holds no video")
+        for key in keys:
+            linked = not isinstance(file.get(key, getlink=True), h5py.HardLink)
+            group: Any = None if linked else file[key]
+            there = [
+                name for name in ("features", "caption_features") if isinstance(group, h5py.Group) and name in group
+            ]
+            if problems := storage_problems(group, ["features"], there, [], only=there):
+                raise UserError(f"{path}: {key} {problems[0]}; name a file of groups with `features`")
+            try:
+                arrays = [np.asarray(group[name], dtype=np.float32) for name in there]
+            except _DAMAGED as error:
+                raise UserError(f"{path}: {key} cannot be read ({first_line(error)})") from error
+            if flat := [name for name, array in zip(there, arrays, strict=True) if array.ndim != 2]:
+                raise UserError(f"{path}: {key}: {flat[0]} is no table of (steps, features)")
+            yield key, arrays[0], arrays[1] if len(arrays) > 1 else None
 
 
 def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:

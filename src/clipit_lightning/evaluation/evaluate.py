@@ -10,18 +10,18 @@ import pandas as pd
 from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import write_json
-from clipit_lightning.data import BENCHMARKS
+from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, make_folds
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.floors import floors, measure_quietly, query_floors
+from clipit_lightning.evaluation.baselines import floors, measure_quietly, query_floors
 from clipit_lightning.evaluation.matching import measure_query, query_drops
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, METRICS, QUERY_METRICS, printed
 from clipit_lightning.evaluation.presets import PRESETS
 from clipit_lightning.evaluation.protocol import query_rules_of, rules_of
 from clipit_lightning.evaluation.rules import CORRELATION_RULES
-from clipit_lightning.evaluation.scores import match_scores, read_predictions, read_scores
+from clipit_lightning.evaluation.scores import IN_MEMORY, match_scores, read_predictions, read_scores
 from clipit_lightning.evaluation.statistics import intervals, over_folds
 
 LONG = 200_000
@@ -55,12 +55,18 @@ def tested_folds(videos: Sequence[Video], folds: str) -> list[Fold]:
 
 
 def evaluate_scores(
-    path: Path, dataset: str, root: Path, preset: str = "default", folds: str | None = None, draws: int | None = None
+    scores: Path | str | Mapping[str, Any],
+    dataset: str,
+    root: Path | str = "data",
+    preset: str = "default",
+    folds: str | None = None,
+    draws: int | None = None,
 ) -> dict[str, Any]:
-    """Measure a file of scores under a protocol, with the floors and the ceiling under the same rules.
+    """Measure scores under a protocol, with the floors and the ceiling under the same rules.
 
     Args:
-        path: The scores (`read_scores`), or predictions for queries (`read_predictions`).
+        scores: A file of scores (`read_scores`), or of predictions for queries (`read_predictions`); or what it would
+            hold, a mapping of video to scores.
         dataset: What they are for.
         root: Folder of the stores.
         preset: Name of a published protocol, or ``default``; the only one for queries.
@@ -76,20 +82,25 @@ def evaluate_scores(
 
     Raises:
         UserError: Anything is wrong with scores, store or folds.
+        ValueError: There is no such benchmark or preset.
     """
+    _check_known(dataset, preset)
+    given = Path(scores) if isinstance(scores, str | Path) else scores
+    name = given.stem if isinstance(given, Path) else IN_MEMORY
+    store = open_store(dataset, Path(root))
     if BENCHMARKS[dataset].kind == "queries":
-        return _evaluate_queries(path, dataset, root, draws or 20)
-    videos = open_store(dataset, root).read()
+        return _evaluate_queries(name, given, store, draws or 20)
+    videos = store.read()
     family = folds or ("all" if preset == "default" else PRESETS[preset].family)
     tested = tested_folds(videos, family)
-    predictions = match_scores(read_scores(path), videos, {video for fold in tested for video in fold.test})
+    predictions = match_scores(read_scores(given), videos, {video for fold in tested for video in fold.test})
     correlation = PRESETS[preset].correlation.get(dataset, "default")
     rules = rules_of(ProtocolConfig(correlation=correlation), dataset, dataset)
-    measured = {video.id: measure_quietly(video, scores, rules) for video, scores in predictions}
+    measured = {video.id: measure_quietly(row, video, rules) for video, row in predictions}
     rows = pd.DataFrame([{"fold": fold.index, "video": id, **measured[id]} for fold in tested for id in fold.test])
     low_high = intervals(rows, ANNOTATOR_METRICS)
     draws = draws or (20 if max(video.n_frames for video, _ in predictions) < LONG else 5)
-    ours: dict[str, Any] = {"name": path.stem, **over_folds(rows, ANNOTATOR_METRICS)}
+    ours: dict[str, Any] = {"name": name, **over_folds(rows, ANNOTATOR_METRICS)}
     ours |= {f"{name}_interval": list(interval) for name, interval in low_high.items()}
     return {
         "preset": preset,
@@ -104,9 +115,18 @@ def evaluate_scores(
     }
 
 
-def _evaluate_queries(path: Path, dataset: str, root: Path, draws: int) -> dict[str, Any]:
-    videos, rules = open_store(dataset, root).read_queries(), query_rules_of(ProtocolConfig(), dataset)
-    chosen = read_predictions(path, videos, rules)
+def _check_known(dataset: str, preset: str) -> None:
+    names = (("dataset", dataset, benchmark_names(targets=True)), ("preset", preset, list(PRESETS)))
+    for argument, value, known in names:
+        if value not in known:
+            raise ValueError(f"{argument}={value!r}: there are {', '.join(known)}")
+
+
+def _evaluate_queries(name: str, scores: Path | Mapping[str, Any], store: Store, draws: int) -> dict[str, Any]:
+    videos = store.read_queries()
+    dataset = videos[0].dataset
+    rules = query_rules_of(ProtocolConfig(), dataset)
+    chosen = read_predictions(scores, videos, rules)
     rows, other_lengths = [], 0
     for video in videos:
         drops = query_drops(video, {item.query: chosen[item.id] for item in video.items()})
@@ -115,7 +135,7 @@ def _evaluate_queries(path: Path, dataset: str, root: Path, draws: int) -> dict[
             rows.append(names | measure_query(item, chosen[item.id])._asdict() | {"query_drop": drops[item.query]})
             other_lengths += len(chosen[item.id]) != len(rules.choose(np.zeros(video.n_steps)))
     by_video = pd.DataFrame(rows).groupby("video", sort=False)[list(QUERY_METRICS)].mean()
-    ours = {"name": path.stem, **by_video.mean(), **by_video["f1"]}
+    ours = {"name": name, **by_video.mean(), **by_video["f1"]}
     return {
         "dataset": dataset,
         "rules": vars(rules),
@@ -148,6 +168,7 @@ def format_evaluation(evaluation: dict[str, Any], details: bool = False) -> str:
             f"[ ] 95 % bootstrap interval over videos; ± standard deviation of {draws} random draws; "
             "floors are means over the tested videos"
         )
+        note += _uniform_note(evaluation["dataset"])
     return "\n".join([head, _table(evaluation["rows"]), note, *([_details(evaluation)] if details else [])])
 
 
@@ -212,9 +233,16 @@ def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | Non
     return tables
 
 
-def format_baselines(tables: dict[str, pd.DataFrame], draws: int) -> str:
+def format_baselines(tables: dict[str, pd.DataFrame], draws: int, dataset: str) -> str:
     """The tables of `baseline_tables` one below the other, for a terminal, percent but for correlations."""
     text = {name: _table(table.to_dict("records")) for name, table in tables.items()}
     if "none" in text:
         return f"{text['none']}\n± standard deviation of {draws} draws"
-    return "\n\n".join(f"correlation {name}\n{table}" for name, table in text.items())
+    return "\n\n".join(f"correlation {name}\n{table}" for name, table in text.items()) + _uniform_note(dataset)
+
+
+def _uniform_note(dataset: str) -> str:
+    """Why even spacing has an F1 far below chance: of TVSum's annotators 98 % of a summary is in the shorter shots."""
+    if not BENCHMARKS[dataset].has_ratings:
+        return ""
+    return "\nuniform takes long shots; annotators' summaries, cut by the knapsack as every scorer's, short ones"

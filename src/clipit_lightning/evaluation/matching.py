@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from clipit_lightning.core.arrays import as_array
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.summary.key_shots import Rounding, budget_frames
 
@@ -39,19 +40,37 @@ def tag_iou(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.fl
     return overlap
 
 
-def semantic_matching(chosen: Shots, oracle: Shots, tags: NDArray[np.uint8]) -> Match:
+def semantic_f1(chosen: ArrayLike, oracle: ArrayLike, tags: ArrayLike) -> float:
+    """F1 of a prediction under the matching of largest total tag overlap, 0 to 1; see `semantic_matching`.
+
+    >>> semantic_f1([0, 2], [1, 2], tags=[[1, 1, 0], [1, 0, 0], [0, 0, 1]])
+    0.75
+    """
+    return semantic_matching(chosen, oracle, tags).f1
+
+
+def semantic_matching(chosen: ArrayLike, oracle: ArrayLike, tags: ArrayLike) -> Match:
     """Precision, recall and F1 of a prediction under the matching of largest total tag overlap.
 
     Args:
-        chosen: Positions of the predicted shots, each once, (chosen,).
+        chosen: Positions of the predicted shots, each once, counted from 0, (chosen,).
         oracle: Positions of the oracle's shots, (oracle,).
         tags: 1 where a shot shows a concept, (shots, concepts).
 
     Returns:
         0 for all where one side is empty or nothing overlaps, never NaN.
+
+    Raises:
+        ValueError: A position is not one of the shots, or stands twice.
     """
+    chosen, oracle, tags = as_array(chosen), as_array(oracle), as_array(tags)
     if not len(chosen) or not len(oracle):
         return Match(0.0, 0.0, 0.0)
+    for shots in (chosen, oracle):
+        if shots.min() < 0 or shots.max() >= len(tags):
+            raise ValueError(f"shots {shots.min()} to {shots.max()}, but tags of {len(tags)} shots, counted from 0")
+        if len(set(shots.tolist())) < len(shots):
+            raise ValueError("a shot stands twice; give the positions of the chosen shots, not 0 and 1")
     overlap = tag_iou(tags[chosen], tags[oracle])  # (chosen, oracle)
     from scipy.optimize import linear_sum_assignment  # takes half a second to import
 

@@ -99,7 +99,7 @@ class AnnotatorMeasures(ItemMetric):
 
     def update(self, index: int, item: Item, scores: Scores) -> None:
         """Add a video: its number, the same on every rank, and its step scores, (steps,)."""
-        self.append(index, measure(cast(Video, item), scores, self.rules(item.dataset)))
+        self.append(index, measure(scores, cast(Video, item), self.rules(item.dataset)))
 
 
 class QueryMeasures(ItemMetric):

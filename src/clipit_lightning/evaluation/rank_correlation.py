@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from clipit_lightning.core.arrays import row_and_rows
 
 MAX_CELLS = 2**23
 """Largest table of levels, 64 MiB; larger ones, and ones much larger than the rows, go to scipy's O(n log n)."""
@@ -18,7 +20,7 @@ CELLS_PER_VALUE = 128
 
 
 class Correlation(NamedTuple):
-    """Rank correlations of one video, means over its references."""
+    """Rank correlations of one video, means over its annotators."""
 
     kendall_tau: float
     """Kendall's tau-b, -1 to 1."""
@@ -26,31 +28,49 @@ class Correlation(NamedTuple):
     """Spearman's rho, -1 to 1."""
 
 
-def rank_correlation(scores: NDArray[np.number], references: NDArray[np.number]) -> Correlation:
-    """Mean Kendall tau-b and Spearman rho of scores with each of several references; ties are handled.
+def kendall_tau(scores: ArrayLike, ratings: ArrayLike) -> float:
+    """Kendall's tau-b of scores with ratings, mean over annotators; see `rank_correlation`.
+
+    >>> kendall_tau([0.1, 0.4, 0.2, 0.9], [1, 3, 2, 5])
+    1.0
+    >>> kendall_tau([0.1, 0.4, 0.2, 0.9], [[1, 3, 2, 5], [5, 2, 3, 1]])
+    0.0
+    """
+    return rank_correlation(scores, ratings).kendall_tau
+
+
+def spearman_rho(scores: ArrayLike, ratings: ArrayLike) -> float:
+    """Spearman's rho of scores with ratings, mean over annotators; see `rank_correlation`.
+
+    >>> round(spearman_rho([0.1, 0.4, 0.2], [1, 2, 3]), 3)
+    0.5
+    """
+    return rank_correlation(scores, ratings).spearman_rho
+
+
+def rank_correlation(scores: ArrayLike, ratings: ArrayLike) -> Correlation:
+    """Mean Kendall tau-b and Spearman rho of scores with each annotator's ratings; ties are handled.
 
     Args:
         scores: Score of each step, (steps,), or of each frame.
-        references: Each annotator's value of each step, (annotators, steps), or of each frame.
+        ratings: Each annotator's value of each step, (annotators, steps), or one row of them, (steps,).
 
     Returns:
-        The means over the references that are not constant. Constant scores, and references that are all constant,
-        have correlation 0 by definition: never NaN.
+        The means over the annotators whose ratings are not constant. Constant scores, and ratings that are all
+        constant, have correlation 0 by definition: never NaN.
 
     Raises:
         ValueError: The lengths differ or a value is not finite.
     """
-    scores, references = np.asarray(scores), np.asarray(references)
-    if references.ndim != 2 or scores.shape != references.shape[1:]:
-        raise ValueError(f"scores {scores.shape} do not fit references {references.shape}")
-    if not (np.isfinite(scores).all() and np.isfinite(references).all()):
-        raise ValueError("scores and references must be finite")
-    ours = rank(scores)
+    row, rows = row_and_rows(scores, ratings, "scores")
+    if not (np.isfinite(row).all() and np.isfinite(rows).all()):
+        raise ValueError("scores and ratings must be finite")
+    ours = rank(row)
     pairs = []
-    for row in references:  # ranked one by one: only one of 20 annotators' million frames is in memory as ranks
+    for row in rows:  # ranked one by one: only one of 20 annotators' million frames is in memory as ranks
         theirs = rank(row)
         if not (ours.is_constant or theirs.is_constant):
-            pairs.append((kendall_tau_b(ours, theirs), spearman_rho(ours, theirs)))
+            pairs.append((kendall_tau_b(ours, theirs), spearman(ours, theirs)))
     tau, rho = np.mean(pairs, axis=0) if pairs else (0.0, 0.0)
     return Correlation(float(tau), float(rho))
 
@@ -92,7 +112,7 @@ def kendall_tau_b(one: Ranked, other: Ranked) -> float:
     return min(1.0, max(-1.0, tau))  # two square roots may leave the range by a last digit
 
 
-def spearman_rho(one: Ranked, other: Ranked) -> float:
+def spearman(one: Ranked, other: Ranked) -> float:
     """Spearman's rho of two rows of which neither is constant: Pearson's correlation of their average ranks."""
     ours, theirs = _centred_ranks(one), _centred_ranks(other)  # (levels,) each
     covariance = float(ours[one.level] @ theirs[other.level])

@@ -7,18 +7,20 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from clipit_lightning.core.arrays import as_array
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import F1Convention
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.f1 import f1_scores
+from clipit_lightning.evaluation.annotations import Annotated
+from clipit_lightning.evaluation.overlap import f1_scores
 from clipit_lightning.evaluation.rank_correlation import Correlation, rank_correlation
-from clipit_lightning.summary.key_shots import Rounding, ShotValue, Solver, frame_scores, key_shot_summary
+from clipit_lightning.summary.key_shots import Rounding, ShotValue, Solver, frame_scores, select_shots
 
 Values = NDArray[np.number]
 
@@ -27,24 +29,26 @@ class ConstantScoresWarning(UserWarning):
     """All values that a video is judged by are equal: its rank correlation is undefined and counts as 0."""
 
 
-def user_summaries(video: Video) -> NDArray[np.uint8]:
-    """The annotators' 0/1 summaries of a video, (annotators, frames); a UserError where the store holds none."""
+def user_summaries(video: Annotated) -> NDArray[np.uint8]:
+    """The annotators' 0/1 summaries of a video, (annotators, frames); a UserError where there are none."""
     if video.user_summary is None:
-        raise UserError(f"{video.id}: the store has no annotators' summaries; import them (`clipit data import`)")
+        raise UserError(
+            f"{video.id}: there are no annotators' summaries (user_summary); import them (`clipit data import`)"
+        )
     return video.user_summary
 
 
-def ratings_or_summaries(video: Video) -> Values:
+def ratings_or_summaries(video: Annotated) -> Values:
     """Each annotator's ratings, (annotators, steps); of benchmarks that have none, summary, (annotators, frames)."""
     if video.user_scores is not None:
         return video.user_scores
-    if BENCHMARKS[video.dataset].has_ratings:
+    if isinstance(video, Video) and BENCHMARKS[video.dataset].has_ratings:
         problem = "the store has no annotators' ratings; import them (`clipit data import` finds ydata-tvsum50.mat)"
         raise UserError(f"{video.id}: {problem}")
     return user_summaries(video)
 
 
-def importance(video: Video) -> Values:
+def importance(video: Annotated) -> Values:
     """Ratings, (annotators, steps); else summaries, (annotators, frames); else the mean importance, (1, steps)."""
     rows = video.user_summary if video.user_scores is None else video.user_scores
     return video.gtscore[None] if rows is None else rows
@@ -56,7 +60,7 @@ class CorrelationRule:
 
     compares: Literal["steps", "frames", "summary"]
     """What is correlated: step scores at the picks, scores spread over all frames, or the 0/1 summary."""
-    annotators: Callable[[Video], Values]
+    annotators: Callable[[Annotated], Values]
     """Values of each annotator of a video, (annotators, steps) or (annotators, frames)."""
     of_mean: bool = False
     """Whether the only reference is the annotators' mean; otherwise each annotator is one."""
@@ -91,40 +95,56 @@ class Rules:
     rounding: Rounding = "floor"
     solver: Solver = "knapsack"
 
-    def summary(self, video: Video, scores: NDArray[np.floating]) -> NDArray[np.uint8]:
+    def __post_init__(self) -> None:
+        """Raise a ValueError for a rule that there is not."""
+        kinds = {"f1": F1Convention, "shot_value": ShotValue, "rounding": Rounding, "solver": Solver}
+        choices = {name: get_args(kind) for name, kind in kinds.items()} | {"correlation": tuple(CORRELATION_RULES)}
+        for name, known in choices.items():
+            if (chosen := getattr(self, name)) not in known:
+                raise ValueError(f"{name}={chosen!r}: there are {', '.join(known)}")
+
+    def summary(self, video: Annotated, scores: NDArray[np.floating]) -> NDArray[np.uint8]:
         """The 0/1 summary, (frames,), of step scores, (steps,), or of frame scores, (frames,)."""
-        picks = video.picks if len(scores) == video.n_steps else np.arange(video.n_frames)
+        picks = video.picks if len(scores) == video.n_steps else None
         shots, frames = video.change_points, video.n_frames
-        return key_shot_summary(scores, picks, shots, frames, self.budget, self.shot_value, self.rounding, self.solver)
+        return select_shots(scores, shots, frames, picks, self.budget, self.shot_value, self.rounding, self.solver)
 
 
-def measure(video: Video, scores: NDArray[np.floating], rules: Rules) -> dict[str, float]:
-    """F1 and correlations of scores with a video's annotators; constant scores give correlation 0, with a warning.
+def measure(scores: ArrayLike, annotations: Annotated, rules: Rules) -> dict[str, float]:
+    """F1 and correlations of scores with a video's annotators, as `clipit evaluate` prints them.
+
+    Constant scores give correlation 0, with a `ConstantScoresWarning`.
+
+    >>> from clipit_lightning.evaluation import Annotations
+    >>> people = Annotations([[0, 1], [2, 5]], n_frames=6, picks=[0, 2, 4], user_summary=[[1, 1, 0, 0, 0, 0]])
+    >>> measure([0.9, 0.2, 0.1], people, Rules("max", "per-annotator", budget=0.5))["f1"]
+    1.0
 
     Args:
-        video: Its annotations.
         scores: Step scores, (steps,), or frame scores, (frames,): these cut the summary as they are, and stand for
             steps with their values at the picks.
+        annotations: Those of the video: ``Annotations``, or a ``Video`` of a store.
         rules: How scores become numbers.
 
     Returns:
-        The metrics by name, `ANNOTATOR_METRICS`; those of F1, 0 to 1, are NaN where the store has no annotators'
-        summaries.
+        The metrics by name, `ANNOTATOR_METRICS`; those of F1, 0 to 1, are NaN where there are no annotators' summaries.
 
     Raises:
-        UserError: The store lacks annotations that the correlation needs.
+        UserError: There are not the annotations that the correlation needs.
         ValueError: There is neither a score for each step nor one for each frame, or a score is not finite.
     """
-    if len(scores) not in (video.n_steps, video.n_frames):
-        raise ValueError(f"{video.id}: {len(scores)} scores, expected {video.n_steps} or {video.n_frames}")
-    summary = rules.summary(video, scores)  # (frames,)
+    row = as_array(scores)
+    if row.shape not in ((annotations.n_steps,), (annotations.n_frames,)):
+        counts = f"{annotations.n_steps} steps and {annotations.n_frames} frames"
+        raise ValueError(f"{annotations.id}: {row.size} scores, but the video has {counts}")
+    summary = rules.summary(annotations, row)  # (frames,)
     agreement = dict.fromkeys(("f1", "f1_mean", "f1_max"), math.nan)
-    if video.user_summary is not None:
-        agreement = f1_of_summary(summary, video.user_summary, rules)
-    return agreement | correlate(video, scores, summary, rules.correlation)._asdict()
+    if annotations.user_summary is not None:
+        agreement = f1_of_summary(summary, annotations.user_summary, rules)
+    return agreement | correlate(annotations, row, summary, rules.correlation)._asdict()
 
 
-def correlate(video: Video, scores: NDArray[np.floating], summary: NDArray[np.integer], rule: str) -> Correlation:
+def correlate(video: Annotated, scores: NDArray[np.floating], summary: NDArray[np.integer], rule: str) -> Correlation:
     """Rank correlations of a video's scores, or of the summary that they give, with the references of a rule.
 
     Args:
@@ -150,20 +170,20 @@ def correlate(video: Video, scores: NDArray[np.floating], summary: NDArray[np.in
     return rank_correlation(judged, references(video, rule))
 
 
-def references(video: Video, rule: str) -> Values:
+def references(video: Annotated, rule: str) -> Values:
     """What a video is correlated with under a rule: each annotator, or their mean; shaped as `annotators`."""
     rows = annotators(video, rule)
     return rows.mean(axis=0, dtype=np.float64)[None] if CORRELATION_RULES[rule].of_mean else rows
 
 
-def annotators(video: Video, rule: str) -> Values:
+def annotators(video: Annotated, rule: str) -> Values:
     """Values of each annotator of a video, on the steps or frames that a rule compares.
 
     Returns:
         (annotators, steps), or (annotators, frames) under a rule on frames.
 
     Raises:
-        UserError: The store lacks annotations that the rule needs.
+        UserError: There are not the annotations that the rule needs.
     """
     try:
         rows = CORRELATION_RULES[rule].annotators(video)
@@ -173,7 +193,7 @@ def annotators(video: Video, rule: str) -> Values:
     return _aligned(rows, video, CORRELATION_RULES[rule].on_frames)
 
 
-def _aligned(values: Values, video: Video, on_frames: bool) -> Values:
+def _aligned(values: Values, video: Annotated, on_frames: bool) -> Values:
     """Values of steps or of frames, (..., steps) or (..., frames), as values of frames, or of steps."""
     of_steps = values.shape[-1] == video.n_steps
     if on_frames:

@@ -8,8 +8,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from clipit_lightning.core.arrays import as_array
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import check_is_file, named_once, read_json
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
@@ -18,31 +19,38 @@ from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.matching import QueryRules, Shots
 
 Scores = NDArray[np.float64]
+IN_MEMORY = "scores"
+"""What messages and tables call scores that are given without a file."""
 
 
-def read_scores(path: Path) -> dict[str, Scores]:
+def read_scores(source: Path | Mapping[str, ArrayLike]) -> dict[str, Scores]:
     """Read scores of videos from JSON (an object), NPZ or HDF5 (datasets, or groups with a dataset ``scores``).
 
     Returns:
-        What the file calls a video, to its scores.
+        What the file, or a mapping in its place, calls a video, to its scores.
 
     Raises:
         UserError: The file is missing, damaged, of another kind, or holds something that is not a row of numbers.
     """
+    content = _read(source) if isinstance(source, Path) else source
+    where = source if isinstance(source, Path) else IN_MEMORY
+    if not content:
+        raise UserError(f"{where}: holds no video")
+    return {name: _row(where, name, values) for name, values in content.items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
     readers = {".json": _read_json, ".npz": _read_npz, ".h5": _read_hdf5, ".hdf5": _read_hdf5}
     if path.suffix.lower() not in readers:
         raise UserError(f"{path}: scores are read from .json, .npz or .h5 files")
     try:
         check_is_file(path)
-        content = readers[path.suffix.lower()](path)
+        return readers[path.suffix.lower()](path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except Exception as error:  # numpy, zipfile and h5py raise many kinds for a damaged file
         advice = "write scores as video key to list of numbers"
         raise UserError(f"{path}: cannot be read ({first_line(error)}); {advice}") from error
-    if not content:
-        raise UserError(f"{path}: holds no video")
-    return {name: _row(path, name, values) for name, values in content.items()}
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -75,7 +83,7 @@ def _read_member(file: h5py.File, name: str) -> NDArray[Any]:
 
 def numbers(values: Any) -> Scores:  # noqa: ANN401 - whatever stood in a file
     """Numbers of any kind; a ValueError for what numpy would make numbers of: texts, truths, complex numbers."""
-    array = np.asarray(values)
+    array = as_array(values)
     if array.size and (array.dtype.kind not in "iuf" or (isinstance(values, list) and _has_truths(values))):
         raise ValueError("numbers are needed")
     return array.astype(np.float64)
@@ -85,17 +93,17 @@ def _has_truths(values: list[Any]) -> bool:
     return any(_has_truths(value) if isinstance(value, list) else isinstance(value, bool) for value in values)
 
 
-def _row(path: Path, name: str, values: Any) -> Scores:  # noqa: ANN401 - whatever stood in the file
+def _row(where: Path | str, name: str, values: Any) -> Scores:  # noqa: ANN401 - whatever was given
     try:
         array = numbers(values)
     except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{path}: {name}: scores must be a list of numbers") from error
+        raise UserError(f"{where}: {name}: scores must be a list of numbers") from error
     if array.ndim == 2 and 1 in array.shape:
         array = array.ravel()
     if array.ndim != 1:
-        raise UserError(f"{path}: {name}: scores have shape {array.shape}, expected one row of numbers")
+        raise UserError(f"{where}: {name}: scores have shape {array.shape}, expected one row of numbers")
     if not np.isfinite(array).all():
-        raise UserError(f"{path}: {name}: score {int(np.argmin(np.isfinite(array)))} is NaN or infinite")
+        raise UserError(f"{where}: {name}: score {int(np.argmin(np.isfinite(array)))} is NaN or infinite")
     return array
 
 
@@ -145,8 +153,10 @@ def _check_complete(given: Collection[str], needed: Iterable[str], what: str) ->
         raise UserError(f"scores are missing for {len(missing)} {what}: {', '.join(missing[:5])}{dots}")
 
 
-def read_predictions(path: Path, videos: Sequence[QueryVideo], rules: QueryRules) -> dict[str, Shots]:
-    """Read predictions: JSON of video to query to prediction, or of ``video/query`` to prediction.
+def read_predictions(
+    source: Path | Mapping[str, Any], videos: Sequence[QueryVideo], rules: QueryRules
+) -> dict[str, Shots]:
+    """Read predictions: JSON, or a mapping, of video to query to prediction, or of ``video/query`` to prediction.
 
     A prediction is a list with a score for each shot, of which the best are taken, or ``{"shots": [...]}``: chosen
     shots, counted from 1 as in the oracle files. A query is named by its concepts in any order, such as ``Car_Food``.
@@ -158,18 +168,18 @@ def read_predictions(path: Path, videos: Sequence[QueryVideo], rules: QueryRules
         UserError: The file cannot be read, a video or query is unknown, missing or given twice, or a prediction does
             not fit the video.
     """
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: holds a {type(content).__name__}; write video to query to scores")
+    content, where = (read_json(source), str(source)) if isinstance(source, Path) else (source, IN_MEMORY)
+    if not isinstance(content, Mapping):
+        raise UserError(f"{where}: holds a {type(content).__name__}; write video to query to scores")
     flat: dict[str, Any] = {}
     for name, value in content.items():
-        nested = isinstance(value, dict) and "shots" not in value
+        nested = isinstance(value, Mapping) and "shots" not in value
         flat |= {f"{name}/{query}": row for query, row in value.items()} if nested else {name: value}
     items = {item.id: item for video in videos for item in video.items()}
     known = {name.casefold(): item.id for item in items.values() for name in _names(item)}
     ids = {name: known.get(name.casefold().removesuffix("_oracle")) for name in flat}
     given = _names_by_id(ids, "video and query", next(iter(items)))
-    chosen = {id: _chosen(f"{path}: {name}", flat[name], items[id], rules) for id, name in given.items()}
+    chosen = {id: _chosen(f"{where}: {name}", flat[name], items[id], rules) for id, name in given.items()}
     _check_complete(chosen, items, "queries")
     return chosen
 

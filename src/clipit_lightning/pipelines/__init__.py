@@ -1,1 +1,33 @@
-"""Files in, files out: prepare, summarize, report."""
+"""Files in, files out: prepare, summarize, report; and trained runs to use."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clipit_lightning.pipelines.preparation import Prepared as Prepared
+    from clipit_lightning.pipelines.preparation import prepare as prepare
+    from clipit_lightning.pipelines.summary import Summary as Summary
+    from clipit_lightning.pipelines.summary import summarize as summarize
+    from clipit_lightning.pipelines.trained_run import TrainedRun as TrainedRun
+    from clipit_lightning.pipelines.trained_run import load_run as load_run
+
+_MODULES = {
+    "Prepared": "clipit_lightning.pipelines.preparation",
+    "prepare": "clipit_lightning.pipelines.preparation",
+    "Summary": "clipit_lightning.pipelines.summary",
+    "summarize": "clipit_lightning.pipelines.summary",
+    "TrainedRun": "clipit_lightning.pipelines.trained_run",
+    "load_run": "clipit_lightning.pipelines.trained_run",
+}
+"""Where each public name is defined; a module is imported when its name is asked for."""
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever has the name
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

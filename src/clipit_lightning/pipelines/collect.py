@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Annotation, Summaries
 from clipit_lightning.data.importing import find_distributed
 from clipit_lightning.data.store import natural_order
-from clipit_lightning.pipelines.labels import Labels, Segment, annotation_of
+from clipit_lightning.pipelines.labels import Labels, Segment, annotation_of, read_labels
 from clipit_lightning.video.captions import KINDS, Captions, read_captions
 
 SUFFIXES = (
@@ -52,6 +52,31 @@ class Collection:
     has_captions: bool = False
     notes: tuple[str, ...] = ()
     """Lines on what is missing."""
+
+
+def make_collection(
+    name: str,
+    videos: Sequence[Path],
+    dataset: tuple[str, Path | str] | None = None,
+    labels: Path | str | None = None,
+    captions: Path | str | None = None,
+) -> Collection:
+    """The videos that a user names, for a store of this name: files and folders, or a data set and its folder.
+
+    Raises:
+        UserError: Both are given or neither, or something that is named is not there.
+    """
+    if bool(videos) == bool(dataset):
+        raise UserError("name videos or folders, or --dataset summe|tvsum ROOT; not both")
+    if dataset and labels:
+        raise ArgumentError("labels", "are for your own videos; --dataset brings its annotations")
+    if not dataset:
+        collection = from_files(videos, name, None if labels is None else read_labels(Path(labels)))
+    elif dataset[0] in DATASETS:
+        collection = from_benchmark(dataset[0], Path(dataset[1]))
+    else:
+        raise ArgumentError("dataset", f"{dataset[0]}: there are {', '.join(DATASETS)}")
+    return collection if captions is None else with_captions(collection, Path(captions))
 
 
 def from_files(paths: Sequence[Path], dataset: str, labels: Labels | None = None) -> Collection:

@@ -1,6 +1,6 @@
 """Is one run better than another? Paired over videos, with an interval and a permutation test."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
     return result.protocol, rows
 
 
-def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
+def compare_runs(one: Sequence[Path], other: Sequence[Path], across: Collection[str] = ()) -> pd.DataFrame:
     """Difference of two runs, metric by metric.
 
     A pair is a video (or a video with a query); on each side its value is the mean over the seeds of that side. A seed
@@ -61,28 +61,52 @@ def compare_runs(one: Sequence[Path], other: Sequence[Path]) -> pd.DataFrame:
     seeds of one video are not independent. The p-value is of the two-sided sign-flip permutation test on the videos'
     differences. Queries are drawn where there are some: the interval then says nothing about other videos.
 
+    Args:
+        one: A run's folder, or those of its seeds.
+        other: The same of what it is compared with.
+        across: Parts of the protocol's evaluation, such as ``selection``, in which the sides may differ.
+
     Returns:
         A row a metric: ``metric``, ``one``, ``other``, ``difference`` (one - other), ``low``, ``high``, ``p``,
-        ``pairs`` and ``what`` they are: videos or queries, and over how many seeds of each side their values are means.
+        ``pairs`` and ``what`` they are: videos or queries, and over how many seeds of each side their values are means;
+        ``only_one`` and ``only_other``, how many of these one side alone has, which are dropped; and ``across``, the
+        parts in which the protocols differ, with both values.
 
     Raises:
-        UserError: The runs were measured by different protocols, or have no video in common.
+        UserError: The runs were measured by different protocols, in more than is said, or have no video in common.
     """
     (left, rows), (right, others) = read_run(one), read_run(other)
-    if differences := evaluation_differences(left, right):
-        raise UserError(f"these runs cannot be compared, their protocols differ in {'; '.join(differences)}")
+    differences = _differences(left, right, across)
     names = [name for name in METRICS if name in rows and name in others]
     keys = [name for name in ("video", "query") if name in rows]
     ours, theirs = (table.groupby(keys)[names].mean() for table in (rows, others))
     common_pairs = ours.index.intersection(theirs.index)
     if common_pairs.empty:
         raise UserError("these runs have no test video in common")
+    dropped = {"only_one": len(ours) - len(common_pairs), "only_other": len(theirs) - len(common_pairs)}
     ours, theirs = ours.loc[common_pairs], theirs.loc[common_pairs]
     seeds = [table["seed"].nunique() for table in (rows, others)]
     counts = " and ".join(dict.fromkeys(map(str, seeds)))
     over = "" if seeds == [1, 1] else f", means over {counts} seeds"
     what = f"{'queries' if 'query' in keys else 'videos'}{over}"
-    return pd.DataFrame([_difference(name, ours[name], theirs[name]) | {"what": what} for name in names])
+    shared = {"what": what, **dropped, "across": "; ".join(differences)}
+    return pd.DataFrame([_difference(name, ours[name], theirs[name]) | shared for name in names])
+
+
+def _differences(left: Protocol, right: Protocol, across: Collection[str]) -> list[str]:
+    """In which of the parts that may differ the protocols do; a UserError where they do in others, or not in these."""
+    one, other = left.evaluation, right.evaluation
+    for name in across:
+        if name not in one:
+            raise UserError(f"--across: {name!r} is no part of a protocol's evaluation; there are {', '.join(one)}")
+        if one[name] == other[name]:
+            raise UserError(f"--across: {name} is {one[name]} on both sides; omit it")
+    differences = evaluation_differences(left, right)
+    if wrong := [line for line in differences if line.partition(":")[0] not in across]:
+        names = ",".join(line.partition(":")[0] for line in differences)
+        way_out = f"--across {names} compares them all the same"
+        raise UserError(f"these runs cannot be compared, their protocols differ in {'; '.join(wrong)}; {way_out}")
+    return differences
 
 
 def _difference(name: str, one: "pd.Series[float]", other: "pd.Series[float]") -> dict[str, float | str]:

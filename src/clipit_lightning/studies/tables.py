@@ -98,6 +98,12 @@ def format_comparison(table: pd.DataFrame) -> str:
         cells = {name: f"{metric.factor * row[name]:.{metric.digits + 1}f}" for name in names}
         interval = f"[{cells.pop('low')}, {cells.pop('high')}]"
         rows.append({"metric": metric.column, **cells, "95 % interval": interval, "p": f"{row['p']:.4f}"})
-    pairs = f"{table['pairs'].iloc[0]} {table['what'].iloc[0]}"
-    note = f"paired over {pairs}: bootstrap interval, two-sided sign-flip permutation p; difference = one - other"
-    return f"{pd.DataFrame(rows).to_string(index=False)}\n{note}"
+    first = table.iloc[0]
+    pairs = f"{first['pairs']} {first['what']}"
+    notes = [f"paired over {pairs}: bootstrap interval, two-sided sign-flip permutation p; difference = one - other"]
+    if first["only_one"] or first["only_other"]:
+        what = str(first["what"]).partition(",")[0]
+        notes.append(f"NOTE: dropped {first['only_one']} {what} that only one has, {first['only_other']} only other")
+    if first["across"]:
+        notes.append(f"NOTE: compared across protocols that differ in {first['across']}")
+    return "\n".join([pd.DataFrame(rows).to_string(index=False), *notes])

@@ -1,12 +1,13 @@
 """Which shots of a raw video a summary takes, within a budget of a share or of seconds."""
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.summary.key_shots import (
     ShotValue,
     budget_frames,
@@ -17,6 +18,7 @@ from clipit_lightning.summary.key_shots import (
 )
 from clipit_lightning.summary.knapsack import knapsack
 
+_FORMS = "write a share such as 0.15 or 15%, or a time such as 30s or 1m30s"
 _SLACK = 1e-6  # frames; what sums of times are wrong by
 
 
@@ -33,6 +35,28 @@ class Budget:
 
 DEFAULT_BUDGET = Budget(share=0.15)
 """The field's."""
+
+
+def parse_budget(text: Budget | str | float) -> Budget:
+    """Read ``0.15``, ``15%``, ``30s``, ``2m``, ``1m30s``, ``1h``: above 0, and no more than the whole video.
+
+    Raises:
+        ArgumentError: It is no budget.
+    """
+    if isinstance(text, Budget):
+        return text
+    words = str(text).strip().lower()
+    if match := re.fullmatch(r"(\d*\.?\d+)(%?)", words):
+        share = float(match[1]) / (100 if match[2] else 1)
+        if not 0 < share <= 1:
+            raise ArgumentError("budget", f"{text} is not between nothing and the whole video; {_FORMS}")
+        return Budget(share=share)
+    time = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d*\.?\d+)s)?", words)
+    units = zip(time.groups(), (3600, 60, 1), strict=True) if time else ()
+    seconds = sum(float(count or 0) * unit for count, unit in units)
+    if not 0 < seconds < math.inf:
+        raise ArgumentError("budget", f"{text!r} is no length of a summary; {_FORMS}")
+    return Budget(seconds=seconds)
 
 
 @dataclass(frozen=True, eq=False)

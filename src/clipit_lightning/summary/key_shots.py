@@ -9,8 +9,9 @@ import math
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from clipit_lightning.core.arrays import as_array
 from clipit_lightning.summary.knapsack import greedy, knapsack
 
 ShotValue = Literal["mean", "sum"]
@@ -78,23 +79,26 @@ def chosen_to_frames(chosen: NDArray[np.bool_], change_points: NDArray[np.intege
     return summary
 
 
-def key_shot_summary(
-    scores: NDArray[np.floating],
-    picks: NDArray[np.integer],
-    change_points: NDArray[np.integer],
+def select_shots(
+    scores: ArrayLike,
+    change_points: ArrayLike,
     n_frames: int,
+    picks: ArrayLike | None = None,
     budget: float = 0.15,
     shot_value: ShotValue = "mean",
     rounding: Rounding = "floor",
     solver: Solver = "knapsack",
 ) -> NDArray[np.uint8]:
-    """Cut the summary of a video from its step scores.
+    """Cut the summary of a video: the most valuable of its shots that fit the budget together.
+
+    >>> select_shots([0.2, 0.9, 0.9, 0.1], change_points=[[0, 0], [1, 2], [3, 3]], n_frames=4, budget=0.5).tolist()
+    [0, 1, 1, 0]
 
     Args:
-        scores: Score of each step, (steps,).
-        picks: Frame number of each step, (steps,).
-        change_points: First and last frame of each shot, inclusive, (shots, 2).
+        scores: Score of each step, (steps,), or without ``picks`` of each frame, (frames,).
+        change_points: First and last frame of each shot, inclusive, without gaps, (shots, 2).
         n_frames: Number of frames of the video.
+        picks: Frame number of each step, increasing, (steps,).
         budget: Largest share of the video that the summary may take.
         shot_value: What a shot is worth: ``mean`` or ``sum`` of its frame scores.
         rounding: How the budget becomes a whole number of frames.
@@ -105,10 +109,25 @@ def key_shot_summary(
         1 for each frame in the summary, (frames,). All 0 where no shot fits the budget.
 
     Raises:
-        ValueError: A score is not finite, or a shot ends before it starts.
+        ValueError: There is not one score for each step or frame, a score is not finite, or the shots do not cover the
+            frames one after the other.
     """
-    value_of = shot_means if shot_value == "mean" else shot_sums
-    values = value_of(frame_scores(scores, picks, n_frames), change_points)  # (shots,)
+    given, shots = as_array(scores), as_array(change_points)  # (steps,) or (frames,), (shots, 2)
+    at = np.arange(n_frames) if picks is None else as_array(picks)
+    if given.shape != at.shape:
+        counted = f"{len(at)} frames; of step scores, give their picks" if picks is None else f"{len(at)} picks"
+        raise ValueError(f"{given.size} scores, but {counted}")
+    check_shots(shots, n_frames)
+    values = (shot_means if shot_value == "mean" else shot_sums)(frame_scores(given, at, n_frames), shots)  # (shots,)
     solve = knapsack if solver == "knapsack" else greedy
-    chosen = solve(values, shot_lengths(change_points), budget_frames(n_frames, budget, rounding))  # (shots,)
-    return chosen_to_frames(chosen, change_points, n_frames)
+    chosen = solve(values, shot_lengths(shots), budget_frames(n_frames, budget, rounding))  # (shots,)
+    return chosen_to_frames(chosen, shots, n_frames)
+
+
+def check_shots(change_points: NDArray[np.integer], n_frames: int) -> None:
+    """Raise a ValueError where shots, (shots, 2), do not cover the frames of a video one after the other."""
+    if change_points.ndim != 2 or change_points.shape[1] != 2:
+        raise ValueError(f"change_points have shape {change_points.shape}; (shots, 2) is needed")
+    borders = np.append(change_points[:, 0], n_frames)  # (shots + 1,)
+    if borders[0] or (borders[1:] != change_points[:, 1] + 1).any() or (np.diff(borders) < 1).any():
+        raise ValueError(f"change_points do not cover frames 0 to {n_frames - 1} shot by shot, the last frame included")

@@ -82,7 +82,7 @@ class Run:
         if result.metrics:
             rows = pd.DataFrame([row for fold in folds for row in fold.per_video])
             columns = [name for name in ("video", "query", "fold", *METRICS) if name in rows]
-            write_text(self.per_video_file, rows[columns].to_csv(index=False, float_format="%.6f"))
+            write_text(self.per_video_file, rows[columns].to_csv(index=False))
             write_json(self.scores_file, {video: scores for fold in folds for video, scores in fold.scores.items()})
         write_json(self.result_file, result.content())
 

@@ -196,7 +196,7 @@ class SummarizationTask(L.LightningModule):
     def test_step(self, batch: Batch, batch_index: int) -> None:
         """Score and measure the test items of a batch, and keep their scores."""
         for item, scores in self.measure(batch, self.items).items():
-            self.scores[item] = [round(float(score), 6) for score in scores]
+            self.scores[item] = scores.tolist()  # all digits: what float32 holds
 
     def predict_step(self, batch: Batch, batch_index: int) -> dict[str, NDArray[np.float32]]:
         """Scores of the items of a batch by id, 0 to 1, (steps,)."""

@@ -1,6 +1,6 @@
 import numpy as np
 
-from clipit_lightning.evaluation.f1 import f1_scores
+from clipit_lightning.evaluation.overlap import f1_scores
 from clipit_lightning.evaluation.rules import Rules, f1_of_summary
 
 

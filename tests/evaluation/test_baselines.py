@@ -7,9 +7,9 @@ import pytest
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.store import Store
-from clipit_lightning.evaluation.f1 import f1_scores
-from clipit_lightning.evaluation.floors import floors, random_draws, uniform_summary
+from clipit_lightning.evaluation.baselines import floors, random_draws, uniform_summary
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
+from clipit_lightning.evaluation.overlap import f1_scores
 from clipit_lightning.evaluation.rank_correlation import rank_correlation
 from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules, measure
 from tests.support.synthetic import needs_shared
@@ -95,7 +95,7 @@ def test_random_is_mean_and_deviation_over_draws_of_means_over_videos(videos):
     table = floors(videos["tvsum"], rules, draws=4, seed=9)
     rng = np.random.default_rng(9)
     draws = [
-        np.mean([measure(video, rng.random(video.n_steps), rules)["f1_max"] for video in videos["tvsum"]])
+        np.mean([measure(rng.random(video.n_steps), video, rules)["f1_max"] for video in videos["tvsum"]])
         for _ in range(4)
     ]
     assert table.loc[0, "f1_max"] == pytest.approx(np.mean(draws))

@@ -9,12 +9,12 @@ from clipit_lightning.cli.main import main
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import print_log
 from clipit_lightning.data.store import Store
-from clipit_lightning.pipelines import prepare as module
+from clipit_lightning.pipelines import preparation as module
 from clipit_lightning.pipelines.collect import from_benchmark, from_files, with_captions
 from clipit_lightning.pipelines.labels import read_labels
-from clipit_lightning.pipelines.prepare import Settings, prepare
+from clipit_lightning.pipelines.preparation import Settings, make_store, prepare
 from clipit_lightning.pipelines.progress import Progress, rough
-from clipit_lightning.summary.key_shots import key_shot_summary
+from clipit_lightning.summary.key_shots import select_shots
 from clipit_lightning.video.encoders import make_encoder
 from clipit_lightning.video.extract import extract_features
 from tests.support.synthetic import write_summe_ground_truth, write_tvsum_mat
@@ -34,7 +34,7 @@ def made(tmp_path_factory):
     for number, (name, frames) in enumerate(FRAMES.items()):
         write_video(folder / f"{name}.mp4", frames, first=60 * number, audio=None)
     to = folder / "whole" / "mine.h5"
-    prepare(from_files([folder], "mine"), to, HSV)
+    make_store(from_files([folder], "mine"), to, HSV)
     return folder, to.read_bytes()
 
 
@@ -60,7 +60,7 @@ def extracted(monkeypatch):
 
 
 def run(folder, to=None, settings=HSV, **options):
-    return prepare(from_files([folder], "mine"), to or folder / "mine.h5", settings, **options)
+    return make_store(from_files([folder], "mine"), to or folder / "mine.h5", settings, **options)
 
 
 def cache(folder):
@@ -97,7 +97,7 @@ def test_labels_become_summaries_ratings_and_importance(videos, caplog):
     text = "video,annotator,start,end,score\nball,ann,0,2,1\nball,ben,1,3,1\ncat,ann,0,1.2,0.75\ncat,ben,0,2.4,0.25\n"
     (videos / "labels.csv").write_text(text)
     collection = from_files([videos], "mine", read_labels(videos / "labels.csv"))
-    prepare(collection, videos / "mine.h5", HSV)
+    make_store(collection, videos / "mine.h5", HSV)
     assert Store(videos / "mine.h5").check() == []
     ball, cat, dog = Store(videos / "mine.h5").read()
     assert [(row.nonzero()[0].min(), row.sum()) for row in ball.user_summary] == [(0, 50), (25, 50)]
@@ -106,7 +106,7 @@ def test_labels_become_summaries_ratings_and_importance(videos, caplog):
     half = cat.picks < 30
     np.testing.assert_array_equal(cat.user_scores, [np.where(half, 4.0, 1.0), np.full(len(half), 2.0)])
     np.testing.assert_allclose(cat.gtscore, np.where(half, 0.5, 0.125))
-    expected = key_shot_summary(cat.gtscore, cat.picks, cat.change_points, cat.n_frames)[cat.picks]
+    expected = select_shots(cat.gtscore, cat.change_points, cat.n_frames, cat.picks)[cat.picks]
     np.testing.assert_array_equal(cat.gtsummary, expected)
     assert not dog.is_annotated
     assert "no labels of 1 of 3 videos" in caplog.text
@@ -117,7 +117,7 @@ def test_summe_is_made_and_a_video_of_another_length_is_named(videos):
     generator = np.random.default_rng(0)
     rows = {name: (generator.random((4, frames)) < 0.3) * 1.0 for name, frames in summaries.items()}
     write_summe_ground_truth(videos / "GT", rows)
-    found = prepare(from_benchmark("summe", videos), videos / "summe.h5", HSV)
+    found = make_store(from_benchmark("summe", videos), videos / "summe.h5", HSV)
     assert list(found.skipped) == ["dog"]
     assert "75 frames" in found.skipped["dog"]
     assert "has 73" in found.skipped["dog"]
@@ -135,7 +135,7 @@ def test_tvsum_is_made_from_its_ratings(videos):
     (videos / "ball.mp4").rename(videos / "video/id-video_1.mp4")
     ratings = np.random.default_rng(0).integers(1, 6, (5, 160)).astype(float)
     write_tvsum_mat(videos / "ydata-tvsum50.mat", {"video_1": ratings})
-    prepare(from_benchmark("tvsum", videos), videos / "tvsum.h5", HSV)
+    make_store(from_benchmark("tvsum", videos), videos / "tvsum.h5", HSV)
     (video,) = Store(videos / "tvsum.h5").read()
     assert (video.key, video.name) == ("video_1", "id-video_1")
     np.testing.assert_array_equal(video.user_scores, ratings[:, video.picks])
@@ -152,7 +152,7 @@ def test_captions_of_the_user_and_of_a_model_are_embedded_by_the_same_encoder(vi
     (videos / "texts").mkdir()
     (videos / "texts/cat.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\na cat\n")
     collection = with_captions(from_files([videos], "mine"), videos / "texts")
-    prepare(collection, videos / "mine.h5", clip)
+    make_store(collection, videos / "mine.h5", clip)
     ball, cat, _ = Store(videos / "mine.h5").read()
     assert (ball.captions, ball.caption_features) == ((), None)
     assert cat.captions == ("a cat",)
@@ -233,7 +233,7 @@ def test_other_labels_need_no_video_where_the_features_are_kept(videos, extracte
     for end, frames in ((1, 25), (2, 50)):
         (videos / "labels.csv").write_text(f"video,annotator,start,end\ncat,ann,0,{end}\n")
         collection = from_files([videos], "mine", read_labels(videos / "labels.csv"))
-        prepare(collection, videos / "mine.h5", HSV, keep=True)
+        make_store(collection, videos / "mine.h5", HSV, keep=True)
         assert Store(videos / "mine.h5").read(["video_2"])[0].user_summary.sum() == frames
     assert extracted() == ["ball", "cat", "dog"]
 
@@ -321,6 +321,14 @@ def test_contradictions_are_one_line_before_any_work(words, what, capsys):
     shown = capsys.readouterr().err
     assert what in shown
     assert shown.count("\n") == 1
+
+
+def test_plain_arguments_are_enough(tmp_path):
+    write_video(tmp_path / "cat.mp4", 60)
+    (tmp_path / "labels.csv").write_text("video,annotator,start,end\ncat,anna,0,1\n")
+    prepared = prepare(str(tmp_path / "cat.mp4"), str(tmp_path / "mine.h5"), "hsv", labels=str(tmp_path / "labels.csv"))
+    assert (prepared.path, prepared.n_videos, prepared.sound, prepared.skipped) == (tmp_path / "mine.h5", 1, True, {})
+    assert Store(prepared.path).read()[0].user_summary.sum() == 25
 
 
 def test_a_terminal_shows_a_line_that_counts_and_goes_away(monkeypatch, capsys):

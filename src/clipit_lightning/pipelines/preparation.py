@@ -17,12 +17,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data.importing import complete_video
 from clipit_lightning.data.store import Store, group_arrays, write_store
 from clipit_lightning.data.video import Video
-from clipit_lightning.pipelines.collect import Collection, Source
+from clipit_lightning.pipelines.arguments import check_one_of, require_encoder
+from clipit_lightning.pipelines.collect import Collection, Source, make_collection
 from clipit_lightning.pipelines.extraction import Process, memory_checked, own_device, this_process, work_through
 from clipit_lightning.pipelines.feature_cache import FeatureCache, content_mark
 from clipit_lightning.pipelines.progress import Progress
@@ -66,6 +67,67 @@ class Prepared:
 
 
 def prepare(
+    videos: Path | str | Sequence[Path | str] = (),
+    to: Path | str | None = None,
+    encoder: str | None = None,
+    labels: Path | str | None = None,
+    captions: Path | str | None = None,
+    captioner: str | None = None,
+    n_captions: int = N_CAPTIONS,
+    caption_cache: Path | str | None = None,
+    dataset: tuple[str, Path | str] | None = None,
+    stride: int | None = None,
+    rate: float | None = None,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    batch_size: int = 32,
+    processes: int = 1,
+    force: bool = False,
+    keep: bool = False,
+) -> Prepared | None:
+    """Make a store of raw videos: frames, features, shots, captions. The same call resumes an interrupted one.
+
+    Args:
+        videos: A file or folder, or several.
+        to: The store, ``.h5``; of a data set by default ``data/NAME.h5``.
+        encoder: Of the frames, by name (`clipit prepare --help`).
+        labels: Your annotations, ``.csv`` or ``.json``.
+        captions: Your captions: a file, or a folder of them.
+        captioner: A model that makes captions, by its name or folder.
+        n_captions: How many it makes of each video.
+        caption_cache: Folder that keeps them.
+        dataset: ``summe`` or ``tvsum``, and the folder of its authors' files, in place of ``videos``.
+        stride: Take every frame whose number it divides.
+        rate: Take so many frames a second, by default 2.
+        device: Of the models: ``auto``, ``cpu``, ``cuda``, ...
+        precision: Of the models.
+        batch_size: Frames at once.
+        processes: On this machine, each with an encoder; more than one only where a command calls this.
+        force: Replace a store of other videos or settings.
+        keep: Keep the working folder, so that a store with other labels or more videos is made from it.
+
+    Returns:
+        The store, and which videos are not in it; None in all processes but the first.
+
+    Raises:
+        UserError: No video could be extracted, arguments do not fit together, or a store of others would be replaced.
+    """
+    check_one_of(stride=stride, rate=rate)
+    check_one_of(captions=captions, captioner=captioner)
+    name = require_encoder(encoder)
+    files = [Path(path) for path in ([videos] if isinstance(videos, Path | str) else videos)]
+    if to is None and dataset is not None:
+        to = Path("data") / f"{dataset[0]}.h5"
+    if to is None or Path(to).suffix != ".h5":
+        raise ArgumentError("to", "name the store, such as data/mine.h5; its name ends with .h5")
+    collection = make_collection(Path(to).stem, files, dataset, labels, captions)
+    cache = None if caption_cache is None else Path(caption_cache)
+    rate = RATE if rate is None else rate
+    settings = Settings(name, stride, rate, captioner, n_captions, device, precision, batch_size, cache)
+    return make_store(collection, Path(to), settings, processes, force, keep)
+
+
+def make_store(
     collection: Collection,
     to: Path,
     settings: Settings,
@@ -73,7 +135,7 @@ def prepare(
     force: bool = False,
     keep: bool = False,
 ) -> Prepared | None:
-    """Make a store of raw videos. An interrupted run is resumed by the same call, and ends with the same store.
+    """Make a store of a collection. An interrupted run is resumed by the same call, and ends with the same store.
 
     All processes but the first return None; they are as in ``work_through``.
 

@@ -11,17 +11,16 @@ import av
 import numpy as np
 import pytest
 
-from clipit_lightning.cli.video import parse_budget
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.pipelines import summarize as module
+from clipit_lightning.pipelines import summary as module
 from clipit_lightning.pipelines.collect import from_files, with_captions
 from clipit_lightning.pipelines.labels import read_labels
-from clipit_lightning.pipelines.prepare import Settings, prepare
-from clipit_lightning.pipelines.summarize import FILES, summarize
-from clipit_lightning.pipelines.trained_scorer import read_trained_run
-from clipit_lightning.summary.budget import Budget, choose
-from clipit_lightning.summary.key_shots import key_shot_summary
+from clipit_lightning.pipelines.preparation import Settings, make_store
+from clipit_lightning.pipelines.summary import FILES, summarize
+from clipit_lightning.pipelines.trained_run import load_run
+from clipit_lightning.summary.budget import Budget, choose, parse_budget
+from clipit_lightning.summary.key_shots import select_shots
 from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder, make_encoder
 from clipit_lightning.video.extract import extract_features
@@ -114,7 +113,7 @@ def test_with_the_evaluations_value_the_choice_is_the_evaluations(budget):
     frames = np.zeros(len(video.frame_times))
     for first, last in cut.shots[cut.chosen]:
         frames[first : last + 1] = 1
-    expected = key_shot_summary(scores, video.picks, video.change_points, len(frames), budget)
+    expected = select_shots(scores, video.change_points, len(frames), video.picks, budget)
     np.testing.assert_array_equal(frames, expected)
     assert not cut.within_shot
 
@@ -177,7 +176,7 @@ def test_a_budget_is_a_share_or_a_time():
 
 @pytest.mark.parametrize("text", ["", "0s", "1.5", "30", "101%", "-1", "abc", "s", "nan", "1s30m", "9" * 400 + "s"])
 def test_what_is_no_budget_is_refused(text):
-    with pytest.raises(UserError, match=r"--budget.*write a share such as 0\.15"):
+    with pytest.raises(UserError, match=r"budget.*write a share such as 0\.15"):
         parse_budget(text)
 
 
@@ -258,6 +257,26 @@ def test_hsv_has_no_language_for_a_query(source, tmp_path):
     assert not (tmp_path / "to").exists()
 
 
+# --- from Python
+
+
+def test_plain_arguments_are_enough_and_the_result_says_what_was_made(source, made, tmp_path):
+    summary = summarize(str(source), str(tmp_path / "to"), "hsv", budget="15%")
+    assert summary.page == tmp_path / "to" / "summary.html"
+    assert summary.page.exists()
+    assert summary.shots.tolist() == [[shot["start_frame"], shot["end_frame"]] for shot in chosen(made)]
+    assert summary.scores.shape == summary.video.picks.shape == (20,)
+    assert (tmp_path / "to" / "summary.json").read_bytes() == (made / "summary.json").read_bytes()
+    for wrong, message in (
+        ({"budget": 1.5}, "budget: 1.5 is not between"),
+        ({"fold": 1}, "fold: is for a trained run"),
+        ({"stride": 5, "rate": 2.0}, "stride: is not allowed with rate"),
+        ({"encoder": None}, "encoder: name one"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            summarize(source, tmp_path / "other", **{"encoder": "hsv", **wrong})
+
+
 # --- a trained run
 
 
@@ -269,7 +288,7 @@ def trained_on(root, encoder, epochs, captions=None):
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     collection = from_files([root], "mine", read_labels(root / "labels.csv"))
     collection = with_captions(collection, captions) if captions else collection
-    prepare(replace(collection, dataset="summe"), root / "summe.h5", Settings(encoder, rate=5.0))
+    make_store(replace(collection, dataset="summe"), root / "summe.h5", Settings(encoder, rate=5.0))
     words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2"]
     words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
     train(load_config([], [*words, f"optim.epochs={epochs}"]))
@@ -306,20 +325,20 @@ def test_a_run_gives_a_video_of_its_benchmark_the_scores_of_its_test(trained, tm
         fold = next(n for n in (0, 1) if key in folds[n]["scores"])
         video = trained / f"v{int(key.rpartition('_')[2]) - 1}.mp4"
         to = tmp_path / key.replace("/", "-")
-        summarize(video, to, HSV, run=read_trained_run(trained / "run", fold), rate=5.0, budget=Budget(share=0.5))
+        summarize(video, to, HSV, run=load_run(trained / "run", fold), rate=5.0, budget=Budget(share=0.5))
         np.testing.assert_allclose(scores(to), row, atol=2e-6)
 
 
 def test_shots_are_worth_what_they_are_to_the_runs_protocol(trained, source, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(module, "choose", lambda *of: seen.append(of[-1]) or choose(*of))
-    summarize(source, tmp_path, HSV, run=read_trained_run(trained / "run"))
+    summarize(source, tmp_path, run=trained / "run")
     summarize(source, tmp_path, HSV)
     assert seen == ["mean", "sum"]
 
 
 def test_a_run_refuses_features_of_another_encoder(trained, source, tmp_path):
-    run = read_trained_run(trained / "run")
+    run = load_run(trained / "run")
     with pytest.raises(UserError, match=r"was trained on features 'hsv'; finder gives others .*give --encoder hsv"):
         summarize(source, tmp_path, Finder(), run=run)
     other = Finder()
@@ -341,7 +360,7 @@ def asked(stores, tmp_path_factory):
     words = [f"data.root={stores}", f"output={folder}", "optim.epochs=1", "model.width=8", "model.heads=2"]
     config = Path(__file__).parents[2] / "configs" / "qfvs.yaml"
     train(load_config([config], [*words, "trainer.accelerator=cpu"]))
-    return read_trained_run(folder)
+    return load_run(folder)
 
 
 def test_a_run_on_queries_scores_by_the_query(asked, source, tmp_path, caplog):
@@ -350,7 +369,7 @@ def test_a_run_on_queries_scores_by_the_query(asked, source, tmp_path, caplog):
     assert not np.array_equal(scores(tmp_path / "50"), scores(tmp_path / "175"))
     assert "does not say which encoder made them" in caplog.text
     found = extract_features(source, Finder())
-    expected = asked.scores(found.features, Finder().encode_texts(["50"]))
+    expected = asked.score(found.features, Finder().encode_texts(["50"]))
     np.testing.assert_allclose(scores(tmp_path / "50"), expected, atol=1e-6)
 
 
@@ -419,12 +438,12 @@ def test_a_damaged_run_is_one_line(trained, source, tmp_path, spoil, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "--encoder: name one: open_clip:MODEL/PRETRAINED, hf:NAME_OR_FOLDER, hsv"),
+        ([], "encoder: name one: open_clip:MODEL/PRETRAINED, hf:NAME_OR_FOLDER, hsv"),
         (["--encoder", "hvs"], "no encoder 'hvs': did you mean hsv"),
-        (["--encoder", "hsv", "--budget", "30"], "--budget: 30 is not between"),
-        (["--encoder", "hsv", "--fold", "0"], "--fold: is one of a run"),
-        (["--encoder", "hsv", "--query", " "], "--query: is empty"),
-        (["--encoder", "hsv", "--captions", "a.srt"], "are read by a trained run"),
+        (["--encoder", "hsv", "--budget", "30"], "budget: 30 is not between"),
+        (["--encoder", "hsv", "--fold", "0"], "fold: is for a trained run"),
+        (["--encoder", "hsv", "--query", " "], "query: is empty"),
+        (["--encoder", "hsv", "--captions", "a.srt"], "captions: is for a trained run"),
         (["--encoder", "hsv", "--rate", "0"], "rate 0.0"),
         (["--encoder", "hsv", "--budget", "0.01s"], "the budget of 0.01 s is less than a frame"),
     ],

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
-from clipit_lightning.data.video import Video
+from clipit_lightning.evaluation.annotations import Annotated
 from clipit_lightning.evaluation.matching import QueryRules, Shots, measure_query
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.evaluation.rank_correlation import rank_correlation
@@ -29,7 +29,7 @@ Choice = Callable[[QueryItem, int, np.random.Generator], Shots]
 """Chooses so many shots of an item of a benchmark with queries, perhaps by chance."""
 
 
-def floors(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 0) -> pd.DataFrame:
+def floors(videos: Sequence[Annotated], rules: Rules, draws: int = 100, seed: int = 0) -> pd.DataFrame:
     """Measure the scorers that need no learning, and the annotators themselves.
 
     - ``random``: uniform scores a step; mean over draws of the data set's mean.
@@ -57,7 +57,7 @@ def floors(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 
         "uniform": _mean(_uniform(video, rules) for video in videos),
         "human-pairwise": _mean(_people(video, rules, pairwise=True) for video in videos),
         "human-leave-one-out": _mean(_people(video, rules, pairwise=False) for video in videos),
-        "mean-annotator": _mean(measure_quietly(video, video.gtscore, rules) for video in videos),
+        "mean-annotator": _mean(measure_quietly(video.gtscore, video, rules) for video in videos),
     }
     table = pd.DataFrame(rows).T
     spread = pd.DataFrame(0.0, index=table.index, columns=[f"{name}_std" for name in ANNOTATOR_METRICS])
@@ -65,22 +65,22 @@ def floors(videos: Sequence[Video], rules: Rules, draws: int = 100, seed: int = 
     return table.join(spread).rename_axis("name").reset_index()
 
 
-def _check(videos: Sequence[Video] | Sequence[QueryVideo], draws: int) -> None:
+def _check(videos: Sequence[Annotated] | Sequence[QueryVideo], draws: int) -> None:
     if draws < 2:
         raise ValueError(f"draws={draws}: a standard deviation needs at least 2")
     if not videos:
         raise UserError("there is no video to measure floors on")
 
 
-def random_draws(videos: Sequence[Video], rules: Rules, draws: int, seed: int) -> pd.DataFrame:
+def random_draws(videos: Sequence[Annotated], rules: Rules, draws: int, seed: int) -> pd.DataFrame:
     """Means over videos of uniform random step scores, a row a draw, a column a metric."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame(
-        [_mean(measure_quietly(video, rng.random(video.n_steps), rules) for video in videos) for _ in range(draws)]
+        [_mean(measure_quietly(rng.random(video.n_steps), video, rules) for video in videos) for _ in range(draws)]
     )
 
 
-def uniform_summary(video: Video, rules: Rules) -> NDArray[np.uint8]:
+def uniform_summary(video: Annotated, rules: Rules) -> NDArray[np.uint8]:
     """Evenly spaced whole shots that fill the budget as far as they can.
 
     For every k, the shots that hold the middles of k equal stretches of the video are candidates; of those that fit the
@@ -101,14 +101,14 @@ def uniform_summary(video: Video, rules: Rules) -> NDArray[np.uint8]:
     return chosen_to_frames(chosen, video.change_points, video.n_frames)
 
 
-def measure_quietly(video: Video, scores: NDArray[np.floating], rules: Rules) -> dict[str, float]:
+def measure_quietly(scores: NDArray[np.floating], video: Annotated, rules: Rules) -> dict[str, float]:
     """`measure` where constant scores need no warning, and F1 is needed."""
     user_summaries(video)  # without them there is no F1
     with warnings.catch_warnings(action="ignore", category=ConstantScoresWarning):  # a short random row may be constant
-        return measure(video, scores, rules)
+        return measure(scores, video, rules)
 
 
-def _uniform(video: Video, rules: Rules) -> dict[str, float]:
+def _uniform(video: Annotated, rules: Rules) -> dict[str, float]:
     summary = uniform_summary(video, rules)
     tau, rho = 0.0, 0.0
     if CORRELATION_RULES[rules.correlation].compares == "summary":
@@ -116,7 +116,7 @@ def _uniform(video: Video, rules: Rules) -> dict[str, float]:
     return {**f1_of_summary(summary, user_summaries(video), rules), "kendall_tau": tau, "spearman_rho": rho}
 
 
-def _people(video: Video, rules: Rules, pairwise: bool) -> dict[str, float]:
+def _people(video: Annotated, rules: Rules, pairwise: bool) -> dict[str, float]:
     """Mean over a video's annotators of each one's agreement with the others."""
     rows = np.asarray(annotators(video, rules.correlation), dtype=np.float64)  # (annotators, steps) or (.., frames)
     summaries = user_summaries(video)  # (annotators, frames)

@@ -4,7 +4,7 @@ Scores come from a trained run, or without one from a rule (``zero_shot.py``). S
 those of the largest total score that fit the budget.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.files import write_json, write_text
 from clipit_lightning.core.log import log
 from clipit_lightning.data.batches import spread
 from clipit_lightning.models.zero_shot import generic_scores, phrases, query_scores
+from clipit_lightning.pipelines.arguments import check_for_run, check_one_of, require_encoder
 from clipit_lightning.pipelines.extraction import memory_checked
 from clipit_lightning.pipelines.page import Curve, KeyFrame, Page, Shot, VideoPage, address, write_page
 from clipit_lightning.pipelines.progress import Progress
-from clipit_lightning.pipelines.trained_scorer import TrainedRun
-from clipit_lightning.summary.budget import DEFAULT_BUDGET, Budget, Cut, choose
+from clipit_lightning.pipelines.trained_run import TrainedRun, load_run
+from clipit_lightning.summary.budget import DEFAULT_BUDGET, Budget, Cut, choose, parse_budget
 from clipit_lightning.summary.key_shots import frame_scores, shot_means
-from clipit_lightning.video.captioner import Captioner
-from clipit_lightning.video.captions import Captions
+from clipit_lightning.video.captioner import Captioner, load_captioner
+from clipit_lightning.video.captions import Captions, read_captions
 from clipit_lightning.video.cut_lists import cut_list_csv, cut_list_edl
-from clipit_lightning.video.encoders import Encoder
+from clipit_lightning.video.encoders import Encoder, make_encoder
 from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_features
 from clipit_lightning.video.frames import RATE, shot_seconds, thumbnails
+from clipit_lightning.video.pretrained import Precision
+from clipit_lightning.video.reader import open_video
 from clipit_lightning.video.render import Rendered, render_summary
 
 FILES = ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl", "summary.html")
@@ -37,29 +40,128 @@ FILES = ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl", "summary.html")
 _MOST_KEY_FRAMES, _KEY_FRAME_WIDTH = 24, 240  # pictures on the page, pixels: a page of a few hundred kilobytes
 
 
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """A summary, and all that is written of it."""
+
+    folder: Path
+    """It holds ``FILES``."""
+    video: VideoFeatures
+    cut: Cut
+    """All shots, and which were chosen."""
+    scores: NDArray[np.floating]
+    """Score of each step, (steps,); ``video.picks`` are their frame numbers."""
+    scorer: str
+    """What made them, in words."""
+    rendered: Rendered
+    query: str | None
+    budget: Budget
+
+    @property
+    def page(self) -> Path:
+        """The page to look at."""
+        return self.folder / "summary.html"
+
+    @property
+    def shots(self) -> NDArray[np.int64]:
+        """First and last frame of the chosen shots, inclusive, (chosen, 2)."""
+        return self.cut.shots[self.cut.chosen]
+
+    @property
+    def seconds(self) -> list[tuple[float, float]]:
+        """When each shot starts and ends, chosen or not."""
+        return shot_seconds(self.cut.shots, self.video.frame_times, self.video.info.duration)
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Mean score of each shot, (shots,)."""
+        return shot_means(frame_scores(self.scores, self.video.picks, self.video.info.n_frames), self.cut.shots)
+
+
 def summarize(
-    video: Path,
-    to: Path,
-    encoder: Encoder,
+    video: Path | str,
+    to: Path | str | None = None,
+    encoder: Encoder | str | None = None,
     query: str | None = None,
-    run: TrainedRun | None = None,
-    budget: Budget = DEFAULT_BUDGET,
-    captioner: Captioner | None = None,
-    texts: Captions | None = None,
+    run: TrainedRun | Path | str | None = None,
+    budget: Budget | str | float = DEFAULT_BUDGET,
+    captions: Captions | Path | str | None = None,
+    captioner: Captioner | str | None = None,
+    fold: int | None = None,
+    exact: bool = False,
     stride: int | None = None,
-    rate: float = RATE,
+    rate: float | None = None,
+    device: str = "auto",
+    precision: Precision = "fp32",
     batch_size: int = 32,
-) -> Path:
+) -> Summary:
     """Summarize one video into a folder, ``FILES``. The same input gives the same bytes.
 
-    Each file is written atomically, the page last, which is returned; other files in the folder stay. A query needs an
-    encoder with language. A run scores the steps, and without a query values shots by its protocol; by default a rule
-    of ``zero_shot.py`` does. Without a query a run may read captions, ``texts`` or by a captioner.
+    Each file is written atomically, the page last; other files in the folder stay. Without a run, the steps are scored
+    by a rule of ``zero_shot.py``; with one, shots are valued by its protocol where there is no query.
+
+    Args:
+        video: The video file.
+        to: The folder; by default ``NAME-summary``, here.
+        encoder: Of the frames, by name (`clipit summarize --help`); by default the run's own.
+        query: What to look for, such as ``a dog, a red car``; it needs an encoder with language.
+        run: A finished run that scores, or its folder.
+        budget: At most this much: ``0.15`` or ``15%`` of the video, ``30s``, ``1m30s``.
+        captions: Captions for a run, without a query: a file, ``.srt``, ``.vtt`` or ``.json``.
+        captioner: A model that makes them, by its name or folder.
+        fold: The fold of the run that scores; by default the mean of all.
+        exact: Compare all steps of a long video, not windows of them.
+        stride: Take every frame whose number it divides.
+        rate: Take so many frames a second; by default as the run's steps were taken, else 2.
+        device: Of the models: ``auto``, ``cpu``, ``cuda``, ...
+        precision: Of the models.
+        batch_size: Frames at once.
 
     Raises:
         UserError: The video cannot be read, encoder, query and run do not fit, or the budget is less than a frame.
     """
+    video, to = Path(video), Path(f"{Path(video).stem}-summary" if to is None else to)
+    check_one_of(stride=stride, rate=rate)
+    check_one_of(captions=captions, captioner=captioner, query=query)
+    check_for_run(run, fold=fold, exact=exact or None, captions=captions, captioner=captioner)
+    length = parse_budget(budget)
     _check_arguments(video, to, query)
+    trained = None if run is None else _with_scorers(run, fold, exact)
+    sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
+    if trained is not None:
+        encoder = encoder or trained.result.store.get("encoder")
+        sampling |= trained.sampling if stride is None and rate is None else {}
+    if encoder is None or isinstance(encoder, str):
+        note = " (the run does not say which one it was trained with)" if trained else ""
+        encoder = make_encoder(require_encoder(encoder, note), device, precision, batch_size)
+    if isinstance(captioner, str):
+        captioner = load_captioner(captioner, device, precision)
+    texts = read_captions(Path(captions)) if isinstance(captions, Path | str) else captions
+    return _summarize(video, to, encoder, query, trained, length, captioner, texts, batch_size, **sampling)
+
+
+def _with_scorers(run: TrainedRun | Path | str, fold: int | None, exact: bool) -> TrainedRun:
+    """A run with the scorers that are asked for; they are read here, before a large encoder is."""
+    trained = load_run(run) if isinstance(run, Path | str) else run
+    if fold is not None or exact:
+        trained = replace(trained, fold=trained.fold if fold is None else fold, exact=exact or trained.exact)
+    _ = trained.scorers
+    return trained
+
+
+def _summarize(
+    video: Path,
+    to: Path,
+    encoder: Encoder,
+    query: str | None,
+    run: TrainedRun | None,
+    budget: Budget,
+    captioner: Captioner | None,
+    texts: Captions | None,
+    batch_size: int,
+    stride: int | None,
+    rate: float,
+) -> Summary:
     if run is not None:
         run.check(encoder, query)
     text = None if query is None else encoder.encode_texts(run.texts(query) if run else phrases(query))
@@ -77,26 +179,28 @@ def summarize(
     if cut.within_shot:
         log.info(f"{video}: a chosen shot is longer than the budget of {budget}: the best part of it is taken")
     rendered = render_summary(video, cut.shots[cut.chosen], to / "summary.mp4")
-    _write(_Summary(features, cut, scores, scorer, rendered, query, budget), to)
+    made = Summary(to, features, cut, scores, scorer, rendered, query, budget)
+    _write(made)
     result = f"{rendered.duration:.1f} s of {info.duration:.1f} s, {cut.chosen.sum()} of {len(cut.shots)} shots"
-    log.info(f"{rendered.path}: {result} (budget {budget}); look at {to / 'summary.html'}")
-    return to / "summary.html"
+    log.info(f"{rendered.path}: {result} (budget {budget}); look at {made.page}")
+    return made
 
 
 def _check_arguments(video: Path, to: Path, query: str | None) -> None:
     """Raise before hours of work where their result could not be written, or nothing is asked for."""
     if query is not None and not query.strip():
-        raise UserError("--query: is empty; name what to look for, or omit it")
+        raise ArgumentError("query", "is empty; name what to look for, or omit it")
     if to.exists() and not to.is_dir():
-        raise UserError(f"--to: {to} is a file; name a folder")
+        raise ArgumentError("to", f"{to} is a file; name a folder")
     for file in (to / name for name in FILES):
         if file.exists() and video.exists() and file.samefile(video):
-            raise UserError(f"--to: {file} is the video itself and would be replaced; name another folder")
+            raise ArgumentError("to", f"{file} is the video itself and would be replaced; name another folder")
+    open_video(video).close()  # what is no video is an error before a model is loaded
 
 
 def _scores(
     video: VideoFeatures, text: NDArray[np.float32] | None, run: TrainedRun | None
-) -> tuple[NDArray[np.float64], str]:
+) -> tuple[NDArray[np.floating], str]:
     """Scores of the steps, (steps,), and what made them; ``text`` is the query's."""
     if run is None and text is not None:
         return query_scores(video.features, text), "zero-shot: similarity to the query"
@@ -110,41 +214,23 @@ def _scores(
             log.info(
                 f"NOTE: {run.path} was trained with captions; here it has none (--captions FILE, --captioner NAME)"
             )
-    return run.scores(video.features, text), run.label
+    try:
+        return run.score(video.features, text), run.label
+    except ValueError as error:  # captions or a query of another size than those of its training
+        raise UserError(f"{run.path}: {error}") from error
 
 
-@dataclass(frozen=True, eq=False)
-class _Summary:
-    """All that is written of a summary."""
-
-    video: VideoFeatures
-    cut: Cut
-    scores: NDArray[np.float64]
-    scorer: str
-    rendered: Rendered
-    query: str | None
-    budget: Budget
-
-    @property
-    def seconds(self) -> list[tuple[float, float]]:
-        return shot_seconds(self.cut.shots, self.video.frame_times, self.video.info.duration)
-
-    @property
-    def values(self) -> NDArray[np.float64]:
-        return shot_means(frame_scores(self.scores, self.video.picks, self.video.info.n_frames), self.cut.shots)
-
-
-def _write(made: _Summary, to: Path) -> None:
-    info, chosen = made.video.info, made.cut.chosen
+def _write(made: Summary) -> None:
+    to, info, chosen = made.folder, made.video.info, made.cut.chosen
     seconds = [span for span, is_chosen in zip(made.seconds, chosen, strict=True) if is_chosen]
     name = "".join(letter if letter.isprintable() else "?" for letter in info.path.name)  # for a list of lines
     write_json(to / "summary.json", _json(made))
     write_text(to / "cuts.csv", cut_list_csv(made.cut.shots[chosen], seconds))
     write_text(to / "cuts.edl", cut_list_edl(seconds, info.fps, name, made.rendered.has_audio))
-    write_page(_page(made, to / "summary.html"), to / "summary.html")
+    write_page(_page(made), made.page)
 
 
-def _json(made: _Summary) -> dict[str, Any]:
+def _json(made: Summary) -> dict[str, Any]:
     info, video, cut = made.video.info, made.video, made.cut
     rendered = {name: getattr(made.rendered, name) for name in ("n_frames", "duration", "has_audio")}
     source = {name: getattr(info, name) for name in ("n_frames", "fps", "duration", "width", "height", "has_audio")}
@@ -174,7 +260,7 @@ def _rows(**columns: NDArray[Any]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
-def _page(made: _Summary, page: Path) -> Page:
+def _page(made: Summary) -> Page:
     info, video = made.video.info, made.video
     shots = zip(made.seconds, made.cut.chosen.tolist(), made.values.tolist(), strict=True)
     size = f"{info.width} x {info.height}, {info.n_frames} frames, {info.fps:.2f} per second"
@@ -185,8 +271,8 @@ def _page(made: _Summary, page: Path) -> Page:
         duration=info.duration,
         curve=Curve(video.frame_times[video.picks], made.scores),
         shots=tuple(Shot(start, end, is_chosen, score) for (start, end), is_chosen, score in shots),
-        video=address(info.path, page),
-        summary=address(made.rendered.path, page),
+        video=address(info.path, made.page),
+        summary=address(made.rendered.path, made.page),
         key_frames=_key_frames(made),
         query=made.query,
         facts=tuple(facts.items()),
@@ -194,9 +280,9 @@ def _page(made: _Summary, page: Path) -> Page:
     return Page(title=info.path.name, videos=(view,), notice=info.warning)
 
 
-def _key_frames(made: _Summary) -> tuple[KeyFrame, ...]:
+def _key_frames(made: Summary) -> tuple[KeyFrame, ...]:
     """The best step of each chosen shot, or its middle; of at most so many shots, spread over the summary."""
-    video, shots = made.video, made.cut.shots[made.cut.chosen]
+    video, shots = made.video, made.shots
     frames = []
     for first, last in shots[spread(len(shots), _MOST_KEY_FRAMES)].tolist():
         inside = np.flatnonzero((video.picks >= first) & (video.picks <= last))

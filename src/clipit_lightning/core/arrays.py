@@ -1,0 +1,34 @@
+"""Numbers as users hold them, as arrays: lists, arrays of numpy, tensors of PyTorch."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def as_array(values: ArrayLike) -> NDArray[Any]:
+    """An array of a list, an array, or a tensor of PyTorch, on any device and with or without a gradient."""
+    plain: Any = values
+    if hasattr(plain, "detach"):  # torch itself is not imported for this
+        plain = plain.detach().cpu()
+        if str(plain.dtype) == "torch.bfloat16":  # which numpy does not have
+            plain = plain.float()
+    return np.asarray(plain)
+
+
+def row_and_rows(row: ArrayLike, rows: ArrayLike, what: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """One row, (values,), and those of annotators beside it, (values,) or (annotators, values), as arrays.
+
+    Returns:
+        (values,) and (annotators, values).
+
+    Raises:
+        ValueError: They are no rows, or differ in length; ``what`` names the values of the first.
+    """
+    one, others = as_array(row), np.atleast_2d(as_array(rows))
+    if one.ndim != 1 or others.ndim != 2:
+        shapes = f"{what} have shape {one.shape}, the values of annotators {others.shape}"
+        raise ValueError(f"{shapes}; (values,) and (annotators, values) are needed")
+    if len(one) != others.shape[1]:
+        raise ValueError(f"{len(one)} {what}, but {others.shape[1]} values of each annotator")
+    return one, others
