@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         TransformerScorer,
         VasNetScorer,
     )
+    from clipit_lightning.pipelines import load_run, prepare, summarize
     from clipit_lightning.training import SummarizationTask
 
 __version__ = "0.1.0"
@@ -38,10 +39,13 @@ __all__ = [
     "TVSumDataModule",
     "TransformerScorer",
     "VasNetScorer",
+    "load_run",
+    "prepare",
+    "summarize",
 ]
 _ROOMS = dict.fromkeys(__all__, "models")
 _ROOMS |= dict.fromkeys(("QFVSDataModule", "SumMeDataModule", "TVSumDataModule"), "data")
-_ROOMS |= {"SummarizationTask": "training"}
+_ROOMS |= dict.fromkeys(("load_run", "prepare", "summarize"), "pipelines") | {"SummarizationTask": "training"}
 __getattr__ = lazy(__name__, {name: f"{__name__}.{room}" for name, room in _ROOMS.items()})
 
 
