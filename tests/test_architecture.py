@@ -3,12 +3,14 @@
 import ast
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src" / "clipit_lightning"
+PACKAGES = ("", ".models", ".data", ".evaluation", ".training", ".pipelines")
 MAY_IMPORT = {
     "core": set(),
     "models": set(),
@@ -36,8 +38,9 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def imported_rooms(path: Path) -> set[str]:
-    names = [name.split(".") for name in imports(path) if name.startswith("clipit_lightning.")]
-    return {room for _, room, *_ in names if room in MAY_IMPORT}
+    """Rooms that a module imports from; ``root`` where it takes a name of the package itself, which is above all."""
+    names = [name.split(".")[1] for name in imports(path) if name.startswith("clipit_lightning.")]
+    return {name if name in MAY_IMPORT else "root" for name in names if name != "__version__"}
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)
@@ -55,6 +58,16 @@ def test_every_module_is_in_a_room_and_not_deep():
     assert {room for room, *_ in rooms} == set(MAY_IMPORT)
     assert {len(names) for names in rooms} == {2}
     assert {path.name for path in SOURCE.glob("*.py")} <= {"__init__.py", "__main__.py"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_name_that_a_package_offers_is_there(package):
+    module = import_module(f"clipit_lightning{package}")
+    assert dir(module) == sorted(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        module.Nothing  # noqa: B018
 
 
 def test_files_are_short():

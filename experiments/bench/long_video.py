@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from clipit_lightning.core.config_files import load_config
-from clipit_lightning.training.scorers import from_recipe, recipe
+from clipit_lightning.training import build
 from experiments.bench.runner import REPOSITORY, Call, Options, Table, fresh
 
 FEATURES, TOKENS = 512, 7
@@ -21,9 +21,7 @@ def tables(options: Options) -> Iterator[Table]:
 
 def score(steps: int, exact: bool, words: Sequence[str]) -> Call:
     """A call that scores random features, in windows where there are many steps unless exactly."""
-    made = recipe(load_config([REPOSITORY / "configs/tvsum.yaml"], words), FEATURES, FEATURES)
-    if exact:
-        made["options"]["exact"] = True
-    scorer = from_recipe(made).eval()
+    config = load_config([REPOSITORY / "configs/tvsum.yaml"], [*words, f"model.exact={str(exact).lower()}"])
+    scorer = build.task(config, FEATURES, FEATURES).scorer.eval()
     features, text = torch.randn(steps, FEATURES), torch.randn(TOKENS, FEATURES)
     return torch.inference_mode()(lambda: scorer(features, text))

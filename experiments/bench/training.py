@@ -16,7 +16,6 @@ from clipit_lightning.core.config_files import load_config
 from clipit_lightning.evaluation.rules import Rules, measure
 from clipit_lightning.models.losses import SummaryLoss
 from clipit_lightning.training import build
-from clipit_lightning.training.scorers import make_scorer
 from clipit_lightning.training.trainer import make_trainer, quiet_lightning
 from experiments.bench.runner import REPOSITORY, Options, Table, check_equal
 from experiments.bench.usual import Usual, usual_metrics
@@ -110,7 +109,7 @@ def check(config: Config, epochs: Epochs, folder: Path) -> None:
         NotEqualError: Losses, gradients, scores or metrics of a video differ.
     """
     usual = Usual(config, epochs.datamodule, folder)
-    ours = make_scorer(config, epochs.datamodule.feature_dim, epochs.datamodule.text_dim).train()
+    ours = build.task(config, epochs.datamodule.feature_dim, epochs.datamodule.text_dim).scorer.train()
     usual.scorer.load_state_dict(ours.state_dict())
     video, (features, text, keyframes, importance) = usual.test[0]
     output = ours(features, text)

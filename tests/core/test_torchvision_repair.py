@@ -1,7 +1,9 @@
 """In processes of their own: what torchvision does at import cannot be undone in this one."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,5 +59,18 @@ def test_another_error_is_passed_on(tmp_path, error):
 
 
 def test_importing_the_package_imports_nothing_heavy(tmp_path):
-    code = "import sys, clipit_lightning; print(sorted({'torch', 'numpy', 'torchvision'} & set(sys.modules)))"
-    assert run(code, tmp_path).stdout.strip() == "[]"
+    heavy = {"torch", "numpy", "torchvision", "lightning", "typing", "importlib.abc"}  # the last two of site-packages
+    code = f"import sys; sys.path += {sys.path}; import clipit_lightning; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-ISc", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("with_package", [True, False])
+def test_the_line_that_python_runs_when_it_starts(tmp_path, with_package):
+    """Installed beside the package, it repairs before anything is imported; alone it does nothing."""
+    source = Path(__file__).parents[2] / "src"
+    shutil.copy(source / "clipit_lightning.pth", tmp_path)
+    code = f"import sys; sys.path += {[str(source)] * with_package}; import site; site.addsitedir({str(tmp_path)!r}); "
+    code += "print(len(sys.meta_path), 'clipit_lightning' in sys.modules)"
+    done = subprocess.run([sys.executable, "-ISc", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("4 True\n" if with_package else "3 False\n", "")

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from clipit_lightning.data.annotated import AnnotatedDataModule
+from clipit_lightning.data.annotated import TVSumDataModule
 from clipit_lightning.data.batches import Part, collate, random_window, spread
-from clipit_lightning.data.queries import QueryDataModule
+from clipit_lightning.data.queries import QFVSDataModule
 
 
 @pytest.fixture
 def module(stores):
-    made = AnnotatedDataModule("tvsum", root=str(stores), captions=4, crop=13)
+    made = TVSumDataModule(stores, captions=4, crop=13)
     made.setup()
     return made
 
@@ -53,7 +53,7 @@ def test_windows_move_over_longer_videos_and_cut_all_that_is_of_a_step(module):
 
 
 def test_queries_of_one_video_share_the_window_and_features_stand_once(stores):
-    module = QueryDataModule("qfvs", root=str(stores), crop=5)
+    module = QFVSDataModule(stores, crop=5)
     module.setup()
     numbers = [number for number, name in enumerate(module.ids) if name.startswith("qfvs/P01/")]
     (stack,) = module.batch(Part(numbers, epoch=3)).stacks

@@ -46,7 +46,7 @@ def test_a_benchmark_of_ones_own_is_a_reader_and_a_line(tmp_path, monkeypatch):
     assert rows["tvsum"].result.startswith("missing")
     assert Store(tmp_path / "data/mine.h5").check() == []
     check_names("mine", ["tvsum"])
-    module = AnnotatedDataModule("mine", root=str(tmp_path / "data"))
+    module = AnnotatedDataModule(tmp_path / "data", target="mine")
     module.setup()
     assert len(module.folds) == 5
     assert next(iter(module.test_dataloader())).stacks[0].importance.isfinite().all()

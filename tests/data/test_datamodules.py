@@ -1,11 +1,15 @@
 import shutil
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
+from clipit_lightning import QFVSDataModule, SumMeDataModule
+from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.annotated import AnnotatedDataModule
+from clipit_lightning.core.shipped import CONFIGS, find_file
+from clipit_lightning.data.annotated import AnnotatedDataModule, TVSumDataModule
 from clipit_lightning.data.importing import import_distributed
 from tests.support.synthetic import write_field_file
 
@@ -13,7 +17,7 @@ from tests.support.synthetic import write_field_file
 @pytest.mark.parametrize("preload_mb", [0, 1000])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_hold_the_folds_videos_whether_preloaded_or_read_by_workers(stores, preload_mb, workers):
-    module = AnnotatedDataModule("tvsum", root=str(stores), preload_mb=preload_mb, workers=workers, batch_size=3)
+    module = TVSumDataModule(stores, preload_mb=preload_mb, workers=workers, batch_size=3)
     module.setup()
     module.fold = 2
     fold = module.folds[2]
@@ -31,9 +35,9 @@ def test_an_epoch_has_its_order_and_windows_on_any_number_of_ranks_and_workers(s
         """Numbers of the items of every batch, and the first features of each item."""
         batches, windows = [set() for _ in range(2)], {}
         for rank in range(size):
-            module = AnnotatedDataModule("tvsum", root=str(stores), batch_size=4, crop=9, workers=workers, seed=3)
+            module = TVSumDataModule(stores, batch_size=4, crop=9, workers=workers, seed=3)
             module.setup()
-            module.rank, module.size = rank, size
+            module.trainer = SimpleNamespace(global_rank=rank, world_size=size)
             loader = module.train_dataloader()
             loader.sampler.set_epoch(number)
             for members, batch in zip(batches, loader, strict=True):
@@ -53,7 +57,7 @@ def test_an_epoch_has_its_order_and_windows_on_any_number_of_ranks_and_workers(s
 
 @pytest.mark.parametrize("name", ["summe", "tvsum"])
 def test_augmented_takes_all_other_benchmarks(stores, name):
-    module = AnnotatedDataModule(name, root=str(stores), setting="augmented")
+    module = AnnotatedDataModule(stores, target=name, setting="augmented")
     module.setup()
     assert len(module.sources) == 3
     assert len(module.folds[0].train) == 6 + 30
@@ -64,9 +68,9 @@ def test_missing_stores_are_listed_with_how_to_get_them(stores, tmp_path):
     for name in ("tvsum", "summe"):
         shutil.copy(stores / f"{name}.h5", tmp_path)
     with pytest.raises(UserError, match=r"ovp\.h5 .*youtube\.h5 .*data\.sources=\[summe\]"):
-        AnnotatedDataModule("tvsum", root=str(tmp_path), setting="transfer").setup()
+        TVSumDataModule(tmp_path, setting="transfer").setup()
     with pytest.raises(UserError, match=r"missing: .*tvsum\.h5"):
-        AnnotatedDataModule("tvsum", root=str(tmp_path / "nowhere")).setup()
+        TVSumDataModule(tmp_path / "nowhere").setup()
 
 
 def test_an_unsound_store_stops_before_training(stores, tmp_path):
@@ -74,7 +78,7 @@ def test_an_unsound_store_stops_before_training(stores, tmp_path):
     with h5py.File(tmp_path / "tvsum.h5", "a") as file:
         file["video_7/features"][2, 1] = float("nan")
     with pytest.raises(UserError, match=r"tvsum\.h5: video_7: features have NaN"):
-        AnnotatedDataModule("tvsum", root=str(tmp_path)).setup()
+        TVSumDataModule(tmp_path).setup()
 
 
 def test_stores_of_different_features_do_not_mix(stores, tmp_path):
@@ -82,15 +86,13 @@ def test_stores_of_different_features_do_not_mix(stores, tmp_path):
     write_field_file(tmp_path / "src/eccv16_dataset_summe_clip.h5", features=5)
     import_distributed([tmp_path / "src"], tmp_path)
     with pytest.raises(UserError, match="features differ in size"):
-        AnnotatedDataModule("tvsum", root=str(tmp_path), setting="augmented", sources=["summe"]).setup()
+        TVSumDataModule(tmp_path, setting="augmented", sources=["summe"]).setup()
 
 
 def test_text_may_be_of_another_video_or_fused(stores):
     """Ablations: each video gives its captions to exactly one other of its benchmark."""
     modules = {
-        text: AnnotatedDataModule(
-            "tvsum", root=str(stores), setting="augmented", sources=["summe"], captions=5, caption_source=text
-        )
+        text: TVSumDataModule(stores, setting="augmented", sources=["summe"], captions=5, caption_source=text)
         for text in ("own", "another", "fused")
     }
     for module in modules.values():
@@ -104,3 +106,40 @@ def test_text_may_be_of_another_video_or_fused(stores):
     assert all(giver != number for number, giver in enumerate(givers))
     dataset = [modules["own"].ids[number].split("/")[0] for number in range(count)]
     assert all(dataset[giver] == dataset[number] for number, giver in enumerate(givers))
+
+
+@pytest.mark.parametrize("made", [TVSumDataModule, SumMeDataModule, QFVSDataModule])
+def test_defaults_are_those_of_the_data_sets_configuration(made):
+    module = made()
+    data = load_config([find_file(made.benchmark, CONFIGS)], []).data
+    assert str(module.root) == "data"
+    for name in ("batch_size", "crop", "family", "workers"):
+        assert getattr(module, name) == getattr(data, name), name
+
+
+def test_before_setup_an_error_says_what_to_call(stores):
+    module = SumMeDataModule(stores, fold=1)
+    for reads in ("feature_dim", "text_dim", "has_text", "ids", "folds", "training_numbers"):
+        with pytest.raises(AttributeError, match=rf"^SumMeDataModule has no {reads} yet: .*; call setup\(\) first$"):
+            getattr(module, reads)
+    module.setup()
+    assert (module.feature_dim, module.text_dim, module.has_text) == (8, 8, True)
+    assert sorted(module.ids[number] for number in module.training_numbers) == sorted(module.folds[1].train)
+    with pytest.raises(AttributeError, match=r"has no feature_dimm$"):
+        module.feature_dimm  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("made", "wrong", "problem"),
+    [
+        (TVSumDataModule, {"setting": "all"}, "setting is 'all'; there are 'canonical', 'augmented', 'transfer'"),
+        (TVSumDataModule, {"sources": ["tvsum"]}, "sources is 'tvsum'; there are 'summe', 'ovp', 'youtube'"),
+        (QFVSDataModule, {"family": "kfold"}, "family is 'kfold'; there are '2/1/1', '3/1'"),
+        (AnnotatedDataModule, {}, "target is None; there are 'tvsum', 'summe', 'ovp', 'youtube'"),
+        (SumMeDataModule, {"fold": 5}, "fold is 5; there are 0, 1, 2, 3, 4"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_with_the_allowed_ones(stores, made, wrong, problem):
+    with pytest.raises(ValueError, match="there are") as error:
+        made(stores, **wrong).setup()
+    assert str(error.value) == problem

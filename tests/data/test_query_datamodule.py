@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.queries import QueryDataModule, leave_one_out
+from clipit_lightning.data.queries import QFVSDataModule, leave_one_out
 
 PARTS = {f"qfvs/P0{number}": (f"qfvs/P0{number}/a", f"qfvs/P0{number}/b") for number in range(1, 5)}
 
@@ -25,7 +25,7 @@ def test_every_video_is_tested_once_and_validates_once_or_never():
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_are_of_one_video_whose_features_stand_in_them_once(stores, workers):
-    module = QueryDataModule("qfvs", root=str(stores), batch_size=3, workers=workers)
+    module = QFVSDataModule(stores, batch_size=3, workers=workers)
     module.setup()
     module.fold = 1
     fold = module.folds[1]
@@ -50,7 +50,7 @@ def test_batches_are_of_one_video_whose_features_stand_in_them_once(stores, work
 
 
 def test_every_query_comes_once_an_epoch_and_batches_differ_between_epochs(stores):
-    module = QueryDataModule("qfvs", root=str(stores), batch_size=3, seed=1)
+    module = QFVSDataModule(stores, batch_size=3, seed=1)
     module.setup()
     loader, epochs = module.train_dataloader(), []
     for epoch in (0, 0, 1):
@@ -64,10 +64,10 @@ def test_every_query_comes_once_an_epoch_and_batches_differ_between_epochs(store
 
 
 def test_language_can_be_left_away_and_sentences_need_embeddings(stores):
-    module = QueryDataModule("qfvs", root=str(stores), language=False)
+    module = QFVSDataModule(stores, language=False)
     module.setup()
     assert next(iter(module.test_dataloader())).stacks[0].text.shape[1] == 0
     with pytest.raises(UserError, match=r"data\.sentence: .*no embeddings of sentences"):
-        QueryDataModule("qfvs", root=str(stores), sentence=True).setup()
+        QFVSDataModule(stores, sentence=True).setup()
     with pytest.raises(ValueError, match="no sentence_features"):
         module.item(0).text(sentence=True)

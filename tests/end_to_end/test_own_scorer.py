@@ -60,8 +60,7 @@ def test_a_scorer_of_ones_own(workplace, capsys):
     assert main(["train", "model.name=my_module:MyScorer", *words, "output=run"]) == 0
     checkpoint = torch.load("run/folds/0/best.ckpt", weights_only=True)
     options = {"feature_dim": make_encoder("hsv").feature_dim, "dropout": 0.5, "width": 8}
-    assert checkpoint["scorer"]["name"] == "my_module:MyScorer"
-    assert checkpoint["scorer"]["options"].items() >= options.items()
+    assert checkpoint["hyper_parameters"].items() >= ({"scorer": "my_module:MyScorer"} | options).items()
     (scorer,) = load_run(workplace / "run").scorers.values()
     assert type(scorer).__name__ == "MyScorer"
     assert scorer.hidden.out_channels == 8

@@ -51,7 +51,7 @@ def test_it_holds_the_package_and_what_is_shipped_and_no_more(wheel):
         *(str(path.relative_to(package.parent)) for path in code),
         *(f"clipit_lightning/shipped/{path.relative_to(REPOSITORY)}" for path in shipped),
     }
-    assert "clipit_lightning/py.typed" in names
+    assert {"clipit_lightning/py.typed", "clipit_lightning.pth"} <= names
     assert not {"tests", "configs", "experiments"}.intersection(name.partition("/")[0] for name in names)
 
 

@@ -11,7 +11,6 @@ from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.training import build
 from clipit_lightning.training.closed_form import second_moments, solve, training_batches
-from clipit_lightning.training.scorers import make_scorer
 from clipit_lightning.training.train import run
 from tests.models import reference
 
@@ -37,7 +36,7 @@ def test_weights_are_those_of_the_textbook(stores, words, fold):
     module = build.datamodule(config)
     module.setup()
     module.fold = fold
-    scorer = make_scorer(config, module.feature_dim, module.text_dim)
+    scorer = build.task(config, module.feature_dim, module.text_dim).scorer
     inputs, targets = [], []
     for number in module.numbers(module.folds[fold].train):
         item = module.item(number)

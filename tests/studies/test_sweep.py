@@ -421,7 +421,7 @@ def test_an_interrupted_fold_is_read_from_its_checkpoint(tmp_path):
     (fold / "last.ckpt").write_bytes(b"damaged")
     assert RunningObjective("val", "kendall_tau", tmp_path).means() == {}
     torch.save(
-        {"validation": {"kendall_tau": 0.4}, "epoch": 1, "state_dict": {"w": torch.zeros(1)}, "scorer": {}},
+        {"validation": {"kendall_tau": 0.4}, "epoch": 1, "state_dict": {"w": torch.zeros(1)}, "hyper_parameters": {}},
         fold / "best.ckpt",
     )
     continued = RunningObjective("val", "kendall_tau", tmp_path)

@@ -50,11 +50,18 @@ def test_what_cannot_be_trained_is_one_line_before_data_are_read(tmp_path, words
 
 
 @pytest.mark.parametrize(
-    "scorer", [None, {}, {"name": "mlp", "options": {"feature_dim": 3}}, {"name": 5, "options": 5}]
+    "given",
+    [
+        None,
+        {},
+        {"scorer": "mlp", "feature_dim": 3},
+        {"scorer": 5, "feature_dim": 5},
+        {"scorer": "no_module:Mine", "feature_dim": 3},
+    ],
 )
-def test_a_checkpoint_that_does_not_hold_its_scorer_is_one_line(tmp_path, scorer):
+def test_a_checkpoint_that_does_not_hold_its_scorer_is_one_line(tmp_path, given):
     saved = {"state_dict": {"scorer.a": torch.zeros(1)}, "epoch": 0, "validation": {}}
-    torch.save(saved if scorer is None else saved | {"scorer": scorer}, tmp_path / "best.ckpt")
-    with pytest.raises(UserError, match=r"of an earlier version|of another version|cannot be made") as error:
+    torch.save(saved if given is None else saved | {"hyper_parameters": given}, tmp_path / "best.ckpt")
+    with pytest.raises(UserError, match=r"of an earlier version|its scorer cannot be made again \(.+\)") as error:
         read_scorer(tmp_path / "best.ckpt")
     assert "\n" not in str(error.value)

@@ -2,16 +2,59 @@
 
 import difflib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from clipit_lightning.core.errors import UserError, require
+from clipit_lightning.core.lazy import lazy
 from clipit_lightning.data.benchmark import FIELD_FEATURES, Benchmark, Kind, Source
 from clipit_lightning.data.qfvs import QFVS
 from clipit_lightning.data.summe import SUMME
 from clipit_lightning.data.tvsum import TVSUM
 from clipit_lightning.data.vsumm import OVP, YOUTUBE
 
+if TYPE_CHECKING:
+    from clipit_lightning.data.annotated import AnnotatedDataModule, SumMeDataModule, TVSumDataModule
+    from clipit_lightning.data.batches import Batch, Stack
+    from clipit_lightning.data.datamodule import SummarizationDataModule
+    from clipit_lightning.data.queries import QFVSDataModule, QueryDataModule
+
+__all__ = [
+    "BENCHMARKS",
+    "AnnotatedDataModule",
+    "Batch",
+    "Benchmark",
+    "QFVSDataModule",
+    "QueryDataModule",
+    "Stack",
+    "SumMeDataModule",
+    "SummarizationDataModule",
+    "TVSumDataModule",
+    "benchmark_names",
+    "check_names",
+    "find_source",
+    "has_queries",
+    "sources",
+]
+__getattr__ = lazy(
+    __name__,
+    {
+        "AnnotatedDataModule": "clipit_lightning.data.annotated",
+        "Batch": "clipit_lightning.data.batches",
+        "QFVSDataModule": "clipit_lightning.data.queries",
+        "QueryDataModule": "clipit_lightning.data.queries",
+        "Stack": "clipit_lightning.data.batches",
+        "SumMeDataModule": "clipit_lightning.data.annotated",
+        "SummarizationDataModule": "clipit_lightning.data.datamodule",
+        "TVSumDataModule": "clipit_lightning.data.annotated",
+    },
+)
+
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (TVSUM, SUMME, QFVS, OVP, YOUTUBE)}
 """Every benchmark by name. A new one is a file beside these, and its name in this line."""
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def benchmark_names(kind: Kind | None = None, targets: bool = False) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,48 +11,73 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import benchmark_names
 from clipit_lightning.data.batches import Item, caption_tokens, cut
-from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
 from clipit_lightning.data.video import Video
+
+CaptionSource = Literal["own", "another", "fused"]
 
 
 class AnnotatedDataModule(SummarizationDataModule):
     """Videos of a target benchmark and of the sources beside it.
 
     Args:
-        target: Name of the benchmark that is tested on.
-        setting: Which videos train.
+        root: Folder of the stores, ``<root>/<benchmark>.h5``.
+        setting: Which videos train: the target's (``canonical``), the target's and the sources' (``augmented``), or the
+            sources' only (``transfer``).
         sources: Benchmarks beside the target in the augmented and transfer settings; by default all others.
         family: ``kfold``, the name of a published family of folds, or a file that lists folds.
         folds: Number of folds of the family ``kfold``.
+        fold: Which fold trains, validates and is tested, from 0; may be set later too.
         fold_seed: Seed of the partition.
         validation: Share of the training part that validates.
-        captions: Caption tokens a video.
+        captions: Caption tokens a video; 0 for no language.
         caption_source: What they are: the video's ``own`` captions; or, for ablations, those of ``another`` video of
             its benchmark, always the same one, or its own ``fused`` to their mean, one token.
+        batch_size: Videos a training batch; by default `default_batch_size`.
+        crop: Steps of the random window of each video that trains, 0 for whole videos; by default `default_crop`.
+        workers: Processes that read batches.
         preload_mb: Hold all videos in memory where they take at most this many megabytes.
-        root, batch_size, crop, workers, seed, validate_on_test: See ``SummarizationDataModule``.
+        seed: Seed of the order of training batches, and of windows.
+        validate_on_test: See ``SummarizationDataModule``.
+        target: Name of the benchmark that is tested on; by default that of the class.
+
+    Raises:
+        ValueError: An argument has no allowed value; one line that lists them.
     """
 
     def __init__(
         self,
-        target: str,
-        root: str = "data",
+        root: str | Path = "data",
+        *,
         setting: Setting = "canonical",
         sources: Sequence[str] | None = None,
         family: str = "kfold",
         folds: int = 5,
+        fold: int = 0,
         fold_seed: int = 0,
         validation: float = 0.2,
         captions: int = 7,
-        caption_source: Literal["own", "another", "fused"] = "own",
+        caption_source: CaptionSource = "own",
+        batch_size: int | None = None,
+        crop: int | None = None,
+        workers: int = 0,
         preload_mb: int = 8000,
-        **shared: Any,  # noqa: ANN401 - of the base class
+        seed: int = 0,
+        validate_on_test: bool = False,
+        target: str | None = None,
     ) -> None:
-        others = [] if setting == "canonical" else [name for name in benchmark_names("annotated") if name != target]
-        stores = [target, *(name for name in others if sources is None or name in sources)]
-        super().__init__(root, stores, **shared)
+        target = target or self.benchmark
+        annotated = benchmark_names("annotated")
+        check_choice("target", target, annotated)
+        check_choice("setting", setting, get_args(Setting))
+        check_choice("caption_source", caption_source, get_args(CaptionSource))
+        for source in sources or ():
+            check_choice("sources", source, [name for name in annotated if name != target])
+        others = [] if setting == "canonical" else [name for name in annotated if name != target]
+        stores = [str(target), *(name for name in others if sources is None or name in sources)]
+        super().__init__(root, stores, fold, batch_size, crop, workers, seed, validate_on_test)
         self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
         self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation
         self.caption_source = caption_source
@@ -124,3 +149,30 @@ class AnnotatedDataModule(SummarizationDataModule):
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
         """One by one, which ranks share best."""
         return cut(numbers, 1)
+
+
+class TVSumDataModule(AnnotatedDataModule):
+    """TVSum (Song et al., CVPR 2015): 50 videos with the ratings of 20 annotators; see ``data/tvsum.py``.
+
+    Defaults are those of ``configs/tvsum.yaml``.
+
+    Examples:
+        >>> from clipit_lightning import TVSumDataModule
+        >>> data = TVSumDataModule("data", setting="augmented", sources=["summe"], fold=1)
+        >>> [str(store.path) for store in data.stores.values()], data.crop
+        (['data/tvsum.h5', 'data/summe.h5'], 256)
+    """
+
+    benchmark = "tvsum"
+    default_crop = 256
+
+
+class SumMeDataModule(AnnotatedDataModule):
+    """SumMe (Gygli et al., ECCV 2014): 25 videos with the summaries of 15 to 18 annotators; see ``data/summe.py``.
+
+    Defaults are those of ``configs/summe.yaml``.
+    """
+
+    benchmark = "summe"
+    default_batch_size = 5
+    default_crop = 256

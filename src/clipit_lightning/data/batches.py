@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Sampler
+from torch.utils.data.distributed import DistributedSampler
 
 from clipit_lightning.data.query_video import QueryItem
 from clipit_lightning.data.video import Video
@@ -114,17 +114,22 @@ class Part(NamedTuple):
     """Epoch of training; None where items are measured, which are never cropped."""
 
 
-class TrainingParts(Sampler[Part]):
+Ranks = Callable[[], tuple[int, int]]
+"""Which rank this process is, from 0, and how many share batches; asked when a loader starts, after they have met."""
+
+
+class TrainingParts(DistributedSampler[Part]):
     """A rank's parts of the training batches: as many as there are batches, so that no rank waits for another.
+
+    Nothing of PyTorch's class is used. But Lightning would wrap any other sampler where there are several ranks.
 
     Args:
         batches: Gives the whole batches of an epoch, the same and as many on every rank and in every epoch.
-        rank: Which rank this is; it has every ``size``-th item of a batch.
-        size: Number of ranks.
+        ranks: Which rank this is; it has every ``size``-th item of a batch.
     """
 
-    def __init__(self, batches: Callable[[int], list[list[int]]], rank: int, size: int) -> None:
-        self.batches, self.rank, self.size, self.epoch = batches, rank, size, 0
+    def __init__(self, batches: Callable[[int], list[list[int]]], ranks: Ranks) -> None:
+        self.batches, self.ranks, self.epoch = batches, ranks, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch, also when a run continues."""
@@ -136,6 +141,32 @@ class TrainingParts(Sampler[Part]):
     def __iter__(self) -> Iterator[Part]:
         # A generator: the order is drawn with the first batch, not when a loader makes its iterator, which lightning
         # does before it is known in which epoch a run continues.
+        rank, size = self.ranks()
         for batch in self.batches(self.epoch):
-            own = batch[self.rank :: self.size]
+            own = batch[rank::size]
             yield Part(own or batch[:1], len(own) / len(batch), self.epoch)
+
+
+class EvaluationParts(DistributedSampler[Part]):
+    """A rank's whole batches, in order: scores do not depend on the number of ranks.
+
+    A rank without one repeats the first: metrics know an item by its number and count it once, and a rank without any
+    batch would not take part in gathering. (Of PyTorch's class as ``TrainingParts`` is.)
+
+    Args:
+        batches: The whole batches, the same on every rank.
+        ranks: Which rank this is; it has every ``size``-th batch.
+    """
+
+    def __init__(self, batches: list[list[int]], ranks: Ranks) -> None:
+        self.batches, self.ranks = batches, ranks
+
+    def __len__(self) -> int:
+        return len(self._own())
+
+    def __iter__(self) -> Iterator[Part]:
+        return (Part(batch) for batch in self._own())
+
+    def _own(self) -> list[list[int]]:
+        rank, size = self.ranks()
+        return self.batches[rank::size] or self.batches[:1]

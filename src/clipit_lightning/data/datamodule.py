@@ -1,19 +1,29 @@
 """``SummarizationDataModule``: what the datamodules of all benchmarks share: folds to batches."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import lightning as L
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
-from clipit_lightning.data.batches import Batch, Item, Part, Stack, TrainingParts, collate, random_window
+from clipit_lightning.data.batches import (
+    Batch,
+    EvaluationParts,
+    Item,
+    Part,
+    Stack,
+    TrainingParts,
+    collate,
+    random_window,
+)
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.store import Store
 
@@ -36,32 +46,38 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
     Args:
         root: Folder of the stores, ``<root>/<benchmark>.h5``.
         stores: Names of the benchmarks that are read, the target first.
-        batch_size: Items a training batch.
-        crop: Steps of the random window of each video that trains; 0 for whole videos.
+        fold: Which fold trains, validates and is tested, from 0; may be set later too.
+        batch_size: Items a training batch; by default `default_batch_size`.
+        crop: Steps of the random window of each video that trains, 0 for whole videos; by default `default_crop`.
         workers: Processes that read batches.
         seed: Seed of the order of training batches, and of windows.
         validate_on_test: Train on the validation part too and validate on the test part, as code does that takes
             the best epoch on the test fold. Only for comparison with such code.
     """
 
+    benchmark: ClassVar[str | None] = None
+    """Name of the benchmark that a class is for; None for one that is told its target."""
+    default_batch_size: ClassVar[int] = 8
+    default_crop: ClassVar[int] = 0
+    # Known after `setup`:
     ids: list[str]
     """The items' ids; an item's number is its position here."""
     folds: list[Fold]
     """Ids of the items that train, validate and test, fold by fold."""
     feature_dim: int
+    """Features of a step."""
     text_dim: int
+    """Features of a text token."""
     has_text: bool
     """Whether items have text tokens."""
-    rank: int
-    """Which of ``size`` ranks, which share batches, this process is."""
-    size: int
 
     def __init__(
         self,
-        root: str,
+        root: str | Path,
         stores: Sequence[str],
-        batch_size: int = 8,
-        crop: int = 0,
+        fold: int = 0,
+        batch_size: int | None = None,
+        crop: int | None = None,
         workers: int = 0,
         seed: int = 0,
         validate_on_test: bool = False,
@@ -71,18 +87,27 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         self.stores = {name: Store(self.root / f"{name}.h5") for name in stores}
         self.target, *sources = stores
         self.sources = tuple(sources)
-        self.batch_size, self.crop, self.workers, self.seed = batch_size, crop, workers, seed
-        self.validate_on_test = validate_on_test
-        self.ids, self.folds, self.fold = [], [], 0
-        self.rank, self.size = 0, 1
+        self.batch_size = self.default_batch_size if batch_size is None else batch_size
+        self.crop = self.default_crop if crop is None else crop
+        self.workers, self.seed, self.validate_on_test = workers, seed, validate_on_test
+        self.fold = fold
+
+    if not TYPE_CHECKING:  # type checkers know a wrong name by themselves
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Called for what is not there: before ``setup``, what it reads, and properties that need this."""
+            known_later = name in SummarizationDataModule.__annotations__ or hasattr(type(self), name)
+            advice = " yet: it is read from the stores; call setup() first" if known_later else ""
+            raise AttributeError(f"{type(self).__name__} has no {name}{advice}")
 
     def setup(self, stage: str | None = None) -> None:
         """Check the stores, read what is needed and make the folds; once.
 
         Raises:
             UserError: A store is missing or unsound, or stores do not fit each other.
+            ValueError: There is no such fold.
         """
-        if self.folds:
+        if hasattr(self, "folds"):
             return
         if missing := [store.path for store in self.stores.values() if not store.path.exists()]:
             raise UserError(self._how_to_get(missing))
@@ -91,6 +116,15 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
                 more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
                 raise UserError(f"{store.path}: {problems[0]}{more}; run `clipit data check --root {self.root}`")
         self._read()
+        check_choice("fold", self.fold, range(len(self.folds)))
+
+    def ranks(self) -> tuple[int, int]:
+        """Which rank this process is, and how many share batches: of the trainer, or of the processes that have met."""
+        if self.trainer is not None:
+            return self.trainer.global_rank, self.trainer.world_size
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return torch.distributed.get_rank(), torch.distributed.get_world_size()
+        return 0, 1
 
     def _how_to_get(self, missing: list[Path]) -> str:
         ways = "; ".join(f"{path} ({BENCHMARKS[path.stem].how_to_get})" for path in missing)
@@ -145,7 +179,7 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
     def train_dataloader(self) -> Loader:
         """Batches of the fold's training part in seeded order."""
         batches = partial(self._training_batches, self.training_numbers)
-        return self._loader(TrainingParts(batches, self.rank, self.size))
+        return self._loader(TrainingParts(batches, self.ranks))
 
     def val_dataloader(self) -> Loader | list[Loader]:
         """The fold's validation part, in order; no loader where it has none."""
@@ -157,23 +191,26 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         """The fold's test part, in order."""
         return self._evaluation_loader(self.folds[self.fold].test)
 
-    def _evaluation_loader(self, ids: Sequence[str]) -> Loader:
-        """A rank's whole batches: scores do not depend on the number of ranks.
+    def predict_dataloader(self) -> Loader:
+        """The fold's test part, in order."""
+        return self.test_dataloader()
 
-        A rank without one repeats the first: metrics know an item by its number and count it once, and a rank without
-        any batch would not take part in gathering.
-        """
-        batches = self._evaluation_batches(self.numbers(ids))
-        own = batches[self.rank :: self.size] or batches[:1]
-        return self._loader([Part(batch) for batch in own])
+    def _evaluation_loader(self, ids: Sequence[str]) -> Loader:
+        return self._loader(EvaluationParts(self._evaluation_batches(self.numbers(ids)), self.ranks))
 
     def numbers(self, ids: Sequence[str]) -> list[int]:
         """The numbers of items."""
         number = {item: index for index, item in enumerate(self.ids)}
         return [number[item] for item in ids]
 
-    def _loader(self, parts: Sampler[Part] | list[Part]) -> Loader:
+    def _loader(self, parts: TrainingParts | EvaluationParts) -> Loader:
         # A loader draws a seed for its workers when it makes an iterator. With a generator of its own, dropout does not
         # depend on whether that is before or after the epoch's seed, which differs in a run that continues.
         generator, dataset = torch.Generator().manual_seed(self.seed), BatchDataset(self)
         return DataLoader(dataset, sampler=parts, batch_size=None, num_workers=self.workers, generator=generator)
+
+
+def check_choice(name: str, value: object, allowed: Collection[object]) -> None:
+    """Raise a ValueError, of one line, where an argument has no allowed value."""
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; there are {', '.join(map(repr, allowed))}")

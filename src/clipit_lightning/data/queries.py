@@ -1,14 +1,15 @@
 """The datamodule of benchmarks with queries: QFVS."""
 
 from itertools import groupby
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.batches import Item, cut
-from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.query_video import QueryItem
 
@@ -20,23 +21,42 @@ class QueryDataModule(SummarizationDataModule):
     video i + 1 and trains on the others; ``3/1`` trains on all others and validates on none.
 
     Args:
+        root: Folder of the stores, ``<root>/<benchmark>.h5``.
         family: ``2/1/1`` or ``3/1``.
+        fold: Which fold trains, validates and is tested, from 0; may be set later too.
         sentence: Give the whole sentence of a query as a text token beside its phrases.
         language: False omits all text tokens.
-        target, root, batch_size, crop, workers, seed, validate_on_test: See ``SummarizationDataModule``.
+        batch_size: Queries of one video a training batch; by default `default_batch_size`.
+        crop: Steps of the random window of each video that trains, 0 for whole videos; by default `default_crop`.
+        workers: Processes that read batches.
+        seed: Seed of the order of training batches, and of windows.
+        validate_on_test: See ``SummarizationDataModule``.
+        target: Name of the benchmark that is tested on; by default that of the class.
+
+    Raises:
+        ValueError: An argument has no allowed value; one line that lists them.
     """
 
     def __init__(
         self,
-        target: str,
-        root: str = "data",
+        root: str | Path = "data",
+        *,
         family: str = "2/1/1",
+        fold: int = 0,
         sentence: bool = False,
         language: bool = True,
-        **shared: Any,  # noqa: ANN401 - of the base class
+        batch_size: int | None = None,
+        crop: int | None = None,
+        workers: int = 0,
+        seed: int = 0,
+        validate_on_test: bool = False,
+        target: str | None = None,
     ) -> None:
-        super().__init__(root, [target], **shared)
-        self.family, self.sentence, self.has_text = family, sentence, language
+        target = target or self.benchmark
+        check_choice("target", target, benchmark_names("queries"))
+        check_choice("family", family, BENCHMARKS[str(target)].families)
+        super().__init__(root, [str(target)], fold, batch_size, crop, workers, seed, validate_on_test)
+        self.family, self.sentence, self.language = family, sentence, language
         self._items: list[QueryItem] = []
 
     def _read(self) -> None:
@@ -50,6 +70,7 @@ class QueryDataModule(SummarizationDataModule):
                 "have them (`sentences`, `sentence_features`), or keep data.sentence=false"
             )
         self.feature_dim, self.text_dim = videos[0].features.shape[1], videos[0].query_features.shape[2]
+        self.has_text = self.language
         items = {video.id: tuple(item.id for item in video.items()) for video in videos}
         self.folds = leave_one_out(items, validate=self.family == "2/1/1")
 
@@ -59,7 +80,7 @@ class QueryDataModule(SummarizationDataModule):
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The query's phrases, and its sentence where asked for, (tokens, features)."""
-        return item.text(self.sentence) if self.has_text and isinstance(item, QueryItem) else None
+        return item.text(self.sentence) if self.language and isinstance(item, QueryItem) else None
 
     def _training_batches(self, numbers: list[int], epoch: int) -> list[list[int]]:
         """Each video's queries shuffled and cut, then the batches shuffled."""
@@ -74,6 +95,16 @@ class QueryDataModule(SummarizationDataModule):
 
     def _video(self, number: int) -> str:
         return self.item(number).video.id
+
+
+class QFVSDataModule(QueryDataModule):
+    """QFVS (Sharghi et al., CVPR 2017): 4 videos with some 45 queries each; see ``data/qfvs.py``.
+
+    Defaults are those of ``configs/qfvs.yaml``.
+    """
+
+    benchmark = "qfvs"
+    default_batch_size = 9
 
 
 def leave_one_out(items: dict[str, tuple[str, ...]], validate: bool) -> list[Fold]:

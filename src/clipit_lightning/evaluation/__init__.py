@@ -8,8 +8,9 @@ Metrics take lists, arrays of numpy and tensors of PyTorch, which they do not im
 0.75
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from clipit_lightning.core.lazy import lazy
 
 if TYPE_CHECKING:
     from clipit_lightning.evaluation.annotations import Annotations as Annotations
@@ -51,13 +52,8 @@ _MODULES = {
 }
 """Where each public name is defined; a module is imported when its name is asked for."""
 __all__ = list(_MODULES)
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever has the name
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+__getattr__ = lazy(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+    return __all__

@@ -1,7 +1,8 @@
 """Files in, files out: prepare, summarize, report; and trained runs to use."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from clipit_lightning.core.lazy import lazy
 
 if TYPE_CHECKING:
     from clipit_lightning.pipelines.preparation import Prepared as Prepared
@@ -21,13 +22,8 @@ _MODULES = {
 }
 """Where each public name is defined; a module is imported when its name is asked for."""
 __all__ = list(_MODULES)
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever has the name
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+__getattr__ = lazy(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+    return __all__

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from clipit_lightning.core.config import Config
+from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.data.annotated import AnnotatedDataModule
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.mini import ensure_mini
 from clipit_lightning.data.queries import QueryDataModule
-from clipit_lightning.evaluation.metrics import AnnotatorMeasures, Measures, QueryMeasures
-from clipit_lightning.evaluation.protocol import Protocol, make_protocol, query_rules_of, rules_of
-from clipit_lightning.models.losses import SummaryLoss
-from clipit_lightning.training.scorers import make_scorer, recipe
+from clipit_lightning.evaluation.metrics import Measures
+from clipit_lightning.evaluation.protocol import Protocol, make_protocol
+from clipit_lightning.models import OptionsError
+from clipit_lightning.training.measures import make_measures
+from clipit_lightning.training.scorers import options_of
 from clipit_lightning.training.task import SummarizationTask
 
 DEFAULT_ROOT = "data"
@@ -49,34 +51,36 @@ def datamodule(config: Config) -> SummarizationDataModule:
         **{name: getattr(data, name) for name in ("family", "batch_size", "crop", "workers")},
     }
     if has_queries(data.dataset):
-        return QueryDataModule(data.dataset, sentence=data.sentence, language=data.captions > 0, **common)
+        return QueryDataModule(target=data.dataset, sentence=data.sentence, language=data.captions > 0, **common)
     names = ("setting", "sources", "folds", "fold_seed", "validation", "captions", "caption_source", "preload_mb")
-    return AnnotatedDataModule(data.dataset, **common, **{name: getattr(data, name) for name in names})
+    return AnnotatedDataModule(target=data.dataset, **common, **{name: getattr(data, name) for name in names})
 
 
 def measures(config: Config) -> Measures:
     """The measures of the scores of a configuration."""
-    dataset = config.data.dataset
-    if has_queries(dataset):
-        return QueryMeasures(query_rules_of(config.protocol, dataset))
-    return AnnotatorMeasures(lambda name: rules_of(config.protocol, name, dataset))
+    return make_measures(config.data.dataset, config.protocol)
 
 
 def task(config: Config, feature_dim: int, text_dim: int) -> SummarizationTask:
     """The task of a configuration."""
-    scorer = make_scorer(config, feature_dim, text_dim)
+    try:
+        made = SummarizationTask(
+            config.model.name,
+            feature_dim=feature_dim,
+            text_dim=text_dim,
+            loss=asdict(config.loss),
+            lr=config.optim.lr,
+            weight_decay=config.optim.weight_decay,
+            warmup=config.optim.warmup,
+            seed=config.seed,
+            rules=asdict(config.protocol),
+            **options_of(config),
+        )
+    except OptionsError as error:
+        raise UserError(f"model.name: {error}, of which the keys of `model` give those that they name") from error
     if config.trainer.compile:
-        scorer.compile(dynamic=True)  # videos differ in length
-    return SummarizationTask(
-        scorer=scorer,
-        recipe=recipe(config, feature_dim, text_dim),
-        loss=SummaryLoss(**asdict(config.loss)),
-        measures=measures(config),
-        lr=config.optim.lr,
-        weight_decay=config.optim.weight_decay,
-        warmup=config.optim.warmup,
-        seed=config.seed,
-    )
+        made.scorer.compile(dynamic=True)  # videos differ in length
+    return made
 
 
 def describe_protocol(config: Config, datamodule: SummarizationDataModule) -> Protocol:

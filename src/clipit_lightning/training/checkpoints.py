@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
@@ -49,7 +50,8 @@ def read_checkpoint(path: Path, weights: Mapping[str, Tensor] | None = None) -> 
     Where the task's ``weights`` are given, those of the checkpoint must have their names and shapes.
 
     Returns:
-        ``state_dict``, ``epoch``, ``validation``, ``scorer`` (its name and options) and the states to resume from.
+        ``state_dict``, ``epoch``, ``validation``, ``hyper_parameters`` (of the task, with the name of the scorer) and
+        the states to resume from.
 
     Raises:
         UserError: It is damaged, or not a checkpoint of such a task.
@@ -65,6 +67,19 @@ def read_checkpoint(path: Path, weights: Mapping[str, Tensor] | None = None) -> 
     return cast(dict[str, Any], checkpoint)
 
 
+def plain(value: Any, name: str) -> Any:  # noqa: ANN401
+    """A value as a checkpoint may hold it, since it is read without running code; a TypeError where it cannot be."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, name) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, name) for item in value]
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise TypeError(f"{name} is a {type(value).__name__}; a checkpoint keeps numbers, texts, and lists of them")
+    return value
+
+
 def unreadable(path: Path, error: Exception) -> UserError:
     """The error to raise where a checkpoint cannot be read or resumed from."""
     reason = first_line(error)[:100]
@@ -74,7 +89,7 @@ def unreadable(path: Path, error: Exception) -> UserError:
 def _check_content(checkpoint: Any) -> None:  # noqa: ANN401 - whatever stood in the file
     if not isinstance(checkpoint, dict) or not {"state_dict", "epoch", "validation"} <= set(checkpoint):
         raise ValueError("it holds no weights of a run")
-    if not isinstance(checkpoint.get("scorer"), dict):
+    if not isinstance(checkpoint.get("hyper_parameters"), dict):
         raise ValueError("of an earlier version, it does not say which scorer it holds")
     state, epoch, validation = (checkpoint[name] for name in ("state_dict", "epoch", "validation"))
     if not isinstance(state, dict) or not state or not all(isinstance(weight, Tensor) for weight in state.values()):

@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
+import lightning as L
 import torch
 from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch.loggers import Logger
@@ -46,6 +47,8 @@ def fit(
     sums = second_moments(scorer, training_batches(datamodule))
     task.to(processes.device).eval()
     history = History(path)
+    # What ``load_from_checkpoint`` reads beside the weights.
+    of_lightning = {"hyper_parameters": dict(task.hparams), "pytorch-lightning_version": L.__version__}
     kept: dict[str, Any] = {}
     for epoch in [len(alphas) // 2] if last else range(len(alphas)):
         scorer.set_weights(*solve(sums, alphas[epoch]))
@@ -60,7 +63,7 @@ def fit(
                 watch(datamodule.fold, epoch, validation)
         if not kept or validation[task.measures.monitor] > kept["validation"][task.measures.monitor]:
             state = {name: value.detach().cpu().clone() for name, value in task.state_dict().items()}
-            kept = {"state_dict": state, "epoch": epoch, "validation": validation, "scorer": task.recipe}
+            kept = {"state_dict": state, "epoch": epoch, "validation": validation, **of_lightning}
     if history.epochs:
         processes.first(history.write)
     checkpoint = path / ("last.ckpt" if last else "best.ckpt")
@@ -73,7 +76,7 @@ def validate(task: SummarizationTask, datamodule: SummarizationDataModule, devic
     batches = datamodule.val_dataloader()
     if isinstance(batches, list):
         return {}
-    task.measures.reset()
+    task.start_measuring(datamodule)
     with torch.inference_mode():
         for batch in batches:
             task.measure(move_data_to_device(batch, device), datamodule)

@@ -85,9 +85,8 @@ def fold_line(config: Config, fold: FoldResult) -> str:
 
 def _test(trainer: L.Trainer, task: SummarizationTask, datamodule: SummarizationDataModule) -> dict[str, Any]:
     trainer.test(task, datamodule=datamodule, verbose=False)
-    rows = task.test_rows()
-    metrics = means(rows, task.measures.names)
-    return {"metrics": metrics, "per_video": rows.to_dict("records"), "scores": task.scores}
+    metrics = means(task.tested, task.measures.names)
+    return {"metrics": metrics, "per_video": task.tested.to_dict("records"), "scores": task.scores}
 
 
 def _fit(

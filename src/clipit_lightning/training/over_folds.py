@@ -19,7 +19,7 @@ from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.training import build
 from clipit_lightning.training.names import variant
 from clipit_lightning.training.result import FoldResult, FoldSummary, OverFolds, RunResult, Validation
-from clipit_lightning.training.scorers import make_scorer, supervision_of
+from clipit_lightning.training.scorers import supervision_of
 
 
 def run_result(
@@ -35,7 +35,7 @@ def run_result(
     reached = [fold.validation or {} for fold in folds]
     names = [name for name in METRICS if all(name in fold for fold in reached)]
     validation: dict[str, Any] = {name: _over_folds([fold[name] for fold in reached]) for name in names}
-    scorer = make_scorer(config, datamodule.feature_dim, datamodule.text_dim)
+    scorer = build.task(config, datamodule.feature_dim, datamodule.text_dim).scorer
     # No gradient fits the weights of a closed form: they are buffers.
     fitted = scorer.buffers() if scorer.fit == "closed form" else scorer.parameters()
     return RunResult(

@@ -5,13 +5,12 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from clipit_lightning import models
 from clipit_lightning.core.config import Config
-from clipit_lightning.core.errors import UserError, require
+from clipit_lightning.core.errors import UserError, first_line, require
 from clipit_lightning.models.scorer import Scorer
 from clipit_lightning.training.checkpoints import read_checkpoint
+from clipit_lightning.training.task import SummarizationTask
 
 
 def scorer_class(name: str) -> type[Scorer]:
@@ -43,46 +42,25 @@ def validations(config: Config) -> int:
     return len(config.model.alphas) if by_alpha else config.optim.epochs
 
 
-def make_scorer(config: Config, feature_dim: int, text_dim: int) -> Scorer:
-    """Make the scorer of a configuration, with weights drawn from its seed."""
-    torch.manual_seed(config.seed)
-    return from_recipe(recipe(config, feature_dim, text_dim))
-
-
-def recipe(config: Config, feature_dim: int, text_dim: int) -> dict[str, Any]:
-    """What a scorer is made from, in plain values that its checkpoints keep: ``name`` and ``options``."""
+def options_of(config: Config) -> dict[str, Any]:
+    """The keys of the section `model` that the constructor of the configured scorer names."""
     named = signature(scorer_class(config.model.name)).parameters
-    options = {key: value for key, value in (asdict(config.model) | {"seed": config.seed}).items() if key in named}
-    return {"name": config.model.name, "options": {"feature_dim": feature_dim, "text_dim": text_dim, **options}}
-
-
-def from_recipe(recipe: dict[str, Any]) -> Scorer:
-    """Make a scorer from what ``recipe`` returned; a UserError where its constructor takes other options."""
-    made, options = scorer_class(recipe["name"]), recipe["options"]
-    try:
-        signature(made).bind(**options)
-    except TypeError as error:
-        raise UserError(
-            f"model.name: {recipe['name']} cannot be made ({error}); its constructor takes feature_dim, text_dim, and "
-            "of `model` the keys that it names"
-        ) from error
-    return made(**options)
+    return {key: value for key, value in asdict(config.model).items() if key in named}
 
 
 def read_scorer(path: Path, exact: bool = False) -> tuple[Scorer, dict[str, Any]]:
-    """Read the scorer of a checkpoint, ready to score, and the options that it was made with.
+    """Read the scorer of a checkpoint, ready to score, and the hyperparameters of its task.
 
-    ``exact`` scores long videos exactly too, whatever the checkpoint's options say.
+    ``exact`` scores long videos exactly too, whatever the checkpoint says.
     """
     checkpoint = read_checkpoint(path)
-    weights = checkpoint["state_dict"]
-    state = {key.removeprefix("scorer."): weights[key] for key in weights if key.startswith("scorer.")}
+    given = checkpoint["hyper_parameters"]
     try:
-        made = checkpoint["scorer"]
-        if exact and "exact" in signature(scorer_class(made["name"])).parameters:
-            made["options"]["exact"] = True
-        scorer = from_recipe(made)
-        scorer.load_state_dict(state)
+        if exact and "exact" in signature(models.scorer_class(given["scorer"])).parameters:
+            given["exact"] = True
+        task = SummarizationTask(**given)
+        task.load_state_dict(checkpoint["state_dict"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: its weights are of another version; train it anew") from error
-    return scorer.eval(), made["options"]
+        problem = f"its scorer cannot be made again ({first_line(error)[:200]})"
+        raise UserError(f"{path}: {problem}; train it anew") from error
+    return task.scorer.eval(), given

@@ -1,22 +1,30 @@
 """The task of training, validating and testing a scorer with its losses and metrics."""
 
 import math
-from typing import Any, TypeVar, cast
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 import lightning as L
 import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from numpy.typing import NDArray
 from torch import Tensor
 
 from clipit_lightning.core.errors import LoggedElsewhereError, UserError
 from clipit_lightning.data.batches import Batch, Stack
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.metrics import Measures
+from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.evaluation.statistics import means
+from clipit_lightning.models import make_scorer, scorer_name
 from clipit_lightning.models.losses import SummaryLoss
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
+from clipit_lightning.training.checkpoints import plain
+from clipit_lightning.training.loaders import check_batch, datamodule_of
+from clipit_lightning.training.measures import make_measures, protocol_of
 
 T = TypeVar("T")
 
@@ -24,24 +32,70 @@ T = TypeVar("T")
 class SummarizationTask(L.LightningModule):
     """Trains a scorer with the losses, and measures its scores by a benchmark's rules.
 
-    Every checkpoint keeps the recipe, name and options that the scorer was made from, as plain values. Dropout of an
-    epoch follows from the seed and the epoch, so that a resumed run equals an undisturbed one.
+    Arguments are kept as hyperparameters, so that ``SummarizationTask.load_from_checkpoint(path)`` needs nothing else.
+    Weights follow from the seed; dropout of an epoch follows from the seed and the epoch, so that a resumed run equals
+    an undisturbed one.
+
+    Args:
+        scorer: A registered name, ``package.module:Class``, or a class derived from ``Scorer``. A checkpoint keeps the
+            name; where a class cannot be found by it, give ``load_from_checkpoint`` the class as `scorer`.
+        feature_dim: Features of a step, `feature_dim` of the datamodule.
+        text_dim: Features of a text token, `text_dim` of the datamodule; by default as many as of a step.
+        loss: Weights of the terms, as ``SummaryLoss`` takes them; those that are not named keep their default.
+        lr: Peak learning rate of AdamW.
+        weight_decay: Decoupled weight decay.
+        warmup: Share of the updates over which the rate rises, before it falls as a cosine; 0 to 1.
+        seed: Seed of the weights and of dropout.
+        rules: How scores are measured, as ``Rules`` or fields of the configuration's section `protocol`; by default by
+            the conventions of the benchmark that the datamodule tests on.
+        options: Of the scorer's constructor.
+
+    Raises:
+        ValueError: There is no such scorer; one line.
+        TypeError: The scorer takes other options, or an option is no plain value; one line.
+
+    Examples:
+        >>> from clipit_lightning import SummarizationTask
+        >>> task = SummarizationTask("mlp", feature_dim=512, width=16, lr=1e-3)
+        >>> task.hparams["width"], task.scorer.hidden.out_features
+        (16, 16)
     """
+
+    measures: Measures
+    """Of the items that are validated or tested; there while they are."""
+    tested: pd.DataFrame
+    """The rows of the last test, with what is measured over several items together."""
 
     def __init__(
         self,
-        scorer: Scorer,
-        recipe: dict[str, Any],
-        loss: SummaryLoss,
-        measures: Measures,
-        lr: float,
-        weight_decay: float,
-        warmup: float,
-        seed: int,
+        scorer: str | type[Scorer] = "clip-it+",
+        *,
+        feature_dim: int,
+        text_dim: int | None = None,
+        loss: Mapping[str, float] | None = None,
+        lr: float = 2e-3,
+        weight_decay: float = 1e-2,
+        warmup: float = 0.0,
+        seed: int = 0,
+        rules: Rules | Mapping[str, Any] | None = None,
+        **options: Any,  # noqa: ANN401 - of the scorer
     ) -> None:
         super().__init__()
-        self.scorer, self.recipe, self.loss, self.measures = scorer, recipe, loss, measures
+        sizes = {"feature_dim": feature_dim, "text_dim": feature_dim if text_dim is None else text_dim}
+        self.scorer = make_scorer(scorer, seed, **sizes, **options)
+        self.loss = SummaryLoss(**(loss or {}))
+        self.protocol = protocol_of(rules)
         self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
+        optimizer = {"lr": lr, "weight_decay": weight_decay, "warmup": warmup, "seed": seed}
+        given = {
+            "scorer": scorer_name(scorer),
+            **sizes,
+            "loss": loss,
+            **optimizer,
+            "rules": asdict(self.protocol),
+            **options,
+        }
+        self.save_hyperparameters({name: plain(value, name) for name, value in given.items()})
         self.validation: dict[str, float] = {}
         """Means over the validation part after the last epoch; every checkpoint has those of its epoch."""
         self.scores: dict[str, list[float]] = {}
@@ -51,16 +105,26 @@ class SummarizationTask(L.LightningModule):
         """Score the steps of a stack; logits have the shape of its importance, also of a scorer that reads no text.
 
         Raises:
+            ValueError: The stack has other features than the scorer was made for.
             UserError: The scorer gives another number of logits than there are steps.
         """
+        self._check_sizes(stack)
         output: ScorerOutput = self.scorer(stack.features, stack.text)
         given, steps = output.logits.shape[-1], stack.features.shape[-2]
         if given != steps:
             raise UserError(f"model.name: {type(self.scorer).__name__} gives {given} logits for {steps} steps")
         return output._replace(logits=output.logits.expand(stack.importance.shape))
 
+    def _check_sizes(self, stack: Stack) -> None:
+        read = {"feature_dim": stack.features} | ({"text_dim": stack.text} if self.scorer.reads_language else {})
+        for name, values in read.items():
+            made, given = self.hparams[name], values.shape[-1]
+            if made != given:
+                raise ValueError(f"{name} is {made}, and the batches have {given}; give the task {name}={given}")
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses of a batch by name, with ``total``, each the mean over its items, ()."""
+        check_batch(batch)
         rows = []
         for stack in batch.stacks:
             share = len(stack.number) / batch.n_items
@@ -122,9 +186,8 @@ class SummarizationTask(L.LightningModule):
 
     @property
     def items(self) -> SummarizationDataModule:
-        """The datamodule of the trainer, which holds the annotations."""
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]  # lightning does not declare it
-        return cast(SummarizationDataModule, datamodule)
+        """The datamodule that batches come from, which holds the annotations."""
+        return datamodule_of(self.trainer)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Score and measure the validation items of a batch."""
@@ -135,40 +198,56 @@ class SummarizationTask(L.LightningModule):
         for item, scores in self.measure(batch, self.items).items():
             self.scores[item] = scores.tolist()  # all digits: what float32 holds
 
-    def measure(self, batch: Batch, items: SummarizationDataModule) -> dict[str, Any]:
-        """Score and measure the items of a batch; returns their scores by id, (steps,)."""
-        measured = {}
+    def predict_step(self, batch: Batch, batch_index: int) -> dict[str, NDArray[np.float32]]:
+        """Scores of the items of a batch by id, 0 to 1, (steps,)."""
+        ids = self.items.ids
+        return {ids[number]: scores for number, scores in self._scored(batch)}
+
+    def _scored(self, batch: Batch) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """The number of each item of a batch, and its scores, (steps,)."""
+        check_batch(batch)
         for stack in batch.stacks:
             scores = self(stack).scores.float().cpu().numpy()  # (items, steps)
-            for number, row in zip(stack.number.tolist(), scores, strict=True):
-                item = items.item(number)
-                measured[item.id] = row  # (steps,)
-                self.measures.update(number, item, row)
+            yield from zip(stack.number.tolist(), scores, strict=True)
+
+    def start_measuring(self, items: SummarizationDataModule) -> None:
+        """Begin with no rows, by the rules of the benchmark that is tested on."""
+        self.measures = make_measures(items.target, self.protocol).to(self.device)
+
+    def measure(self, batch: Batch, items: SummarizationDataModule) -> dict[str, NDArray[np.float32]]:
+        """Score and measure the items of a batch; returns their scores by id, (steps,)."""
+        measured = {}
+        for number, scores in self._scored(batch):
+            item = items.item(number)
+            measured[item.id] = scores  # (steps,)
+            self.measures.update(number, item, scores)
         return measured
 
     def on_validation_epoch_start(self) -> None:
         """Forget the rows of the epoch before."""
-        self.measures.reset()
+        self.start_measuring(self.items)
 
     def on_test_epoch_start(self) -> None:
         """Forget all rows and scores."""
-        self.measures.reset()
+        self.start_measuring(self.items)
         self.scores = {}
 
     def on_test_epoch_end(self) -> None:
-        """Gather the scores of all ranks, in the order of the items."""
+        """Gather the scores of all ranks, in the order of the items, and log the means over them."""
         together = {name: scores for of_rank in self._of_all_ranks(self.scores) for name, scores in of_rank.items()}
         self.scores = {name: together[name] for name in self.items.ids if name in together}
+        self.tested = self._test_rows()
+        metrics = means(self.tested, self.measures.names)
+        self.log_dict({f"test/{name}": value for name, value in metrics.items()}, sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over the validation videos of all ranks."""
         self.validation = means(self.rows(self.items), self.measures.names)
-        self.log_dict({f"val/{name}": value for name, value in self.validation.items()}, prog_bar=True)
+        self.log_dict({f"val/{name}": value for name, value in self.validation.items()}, prog_bar=True, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep with the weights what they reached on the validation part, and how their scorer is made."""
+        """Keep with the weights what they reached on the validation part."""
         checkpoint["validation"] = self.validation
-        checkpoint["scorer"] = self.recipe
 
     def rows(self, items: SummarizationDataModule) -> pd.DataFrame:
         """The rows of what was measured last: ``video``, ``query`` where there are queries, and the metrics."""
@@ -179,8 +258,7 @@ class SummarizationTask(L.LightningModule):
             rows.insert(1, "query", ["/".join(words[2:]) for words in names])
         return rows
 
-    def test_rows(self) -> pd.DataFrame:
-        """The rows of the last test, with what is measured over several items together."""
+    def _test_rows(self) -> pd.DataFrame:
         rows = self.rows(self.items)
         ids = rows["video"] if "query" not in rows else rows["video"] + "/" + rows["query"]
         tested = [self.items.item(number) for number in self.items.numbers(ids.tolist())]
@@ -189,7 +267,14 @@ class SummarizationTask(L.LightningModule):
         return rows
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW; the rate rises linearly, then falls as a cosine, by steps."""
+        """AdamW; the rate rises linearly, then falls as a cosine, by steps.
+
+        Raises:
+            ValueError: No gradient fits the scorer.
+        """
+        if self.scorer.fit != "gradient":
+            way = {"closed form": "`clipit train` fits it", "none": "it has nothing to fit; test it as it is"}
+            raise ValueError(f"{type(self.scorer).__name__} does not learn by gradients: {way[self.scorer.fit]}")
         fused = self.trainer.precision == "32-true"  # a fifth of the time on a CPU; Lightning clips no other with it
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=fused)
         steps = max(1, int(self.trainer.estimated_stepping_batches))

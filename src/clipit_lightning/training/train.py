@@ -45,7 +45,6 @@ def run(config: Config, watch: Watch | None = None) -> RunResult:
     with _stopping(processes):
         config = replace(config, data=replace(config.data, root=build.resolve_root(config)))
         datamodule = build.datamodule(config)
-        datamodule.rank, datamodule.size = processes.rank, processes.size
         datamodule.setup()
         _check_measurable(config, datamodule)
         protocol = build.describe_protocol(config, datamodule)

@@ -68,8 +68,8 @@ class FoldLogger(WandbLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log curves and, in a sweep, the objective after each validation."""
-        if self.run is None:
+        """Log curves and, in a sweep, the objective after each validation; a test is logged by ``log_fold``."""
+        if self.run is None or any(key.startswith("test/") for key in metrics):
             return
         with _survived():
             super().log_metrics(metrics, step)

@@ -1,0 +1,33 @@
+"""By which rules scores are measured: those that were chosen, else the conventions of the benchmark."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from clipit_lightning.core.config import ProtocolConfig
+from clipit_lightning.data import has_queries
+from clipit_lightning.data.datamodule import check_choice
+from clipit_lightning.evaluation.metrics import AnnotatorMeasures, Measures, QueryMeasures
+from clipit_lightning.evaluation.protocol import query_rules_of, rules_of
+from clipit_lightning.evaluation.rules import Rules
+
+
+def make_measures(dataset: str, protocol: ProtocolConfig) -> Measures:
+    """The measures of scores for a benchmark."""
+    if has_queries(dataset):
+        return QueryMeasures(query_rules_of(protocol, dataset))
+    return AnnotatorMeasures(lambda name: rules_of(protocol, name, dataset))
+
+
+def protocol_of(rules: Rules | Mapping[str, Any] | None) -> ProtocolConfig:
+    """The section `protocol` of a configuration with some of its fields, or with those of ``Rules``.
+
+    Raises:
+        TypeError: There is no such field; one line.
+        ValueError: A field has no allowed value; one line.
+    """
+    chosen = asdict(rules) if isinstance(rules, Rules) else dict(rules or {})
+    for name, hint in get_type_hints(ProtocolConfig).items():
+        if name in chosen and get_origin(hint) is Literal:
+            check_choice(f"rules: {name}", chosen[name], get_args(hint))
+    return ProtocolConfig(**chosen)
