@@ -104,7 +104,7 @@ CLIP = 2 * (SUNRISE, SEA, MEADOW, CITY, SNOW, DESERT, NIGHT, SEA, CITY, MEADOW) 
 
 
 def picture(scene: Scene, seconds: float) -> Image.Image:
-    """One frame, drawn at twice its size so that edges are smooth."""
+    """One frame of a scene."""
     top, bottom = (np.array(colour) for colour in scene.sky)
     share = np.linspace(0, 1, HEIGHT)[:, None]
     rows = (top * (1 - share) + bottom * share).astype(np.uint8)  # (height, 3)
@@ -138,7 +138,7 @@ def write_clip(path: Path) -> Path:
 
 
 def take(page: Path, to: Path) -> None:
-    """Photograph the top of a page, in light colours, with few enough of them for a small file."""
+    """Photograph the top of a page in light colours."""
     with tempfile.TemporaryDirectory() as profile, browser(Path(profile)) as window:
         window.open(page, width=1200)
         size = {"width": 1200, "height": TALL, "deviceScaleFactor": 1, "mobile": False}
@@ -149,8 +149,7 @@ def take(page: Path, to: Path) -> None:
         window.wait("[...document.querySelectorAll('video')].every(video => video.readyState == 4 && !video.seeking)")
         time.sleep(1)  # until the player's wheel is gone
         shot = window.command("Page.captureScreenshot")["data"]
-    image = Image.open(io.BytesIO(base64.b64decode(shot))).convert("RGB")
-    image.quantize(256, dither=Image.Dither.NONE).save(to, optimize=True)
+    Image.open(io.BytesIO(base64.b64decode(shot))).convert("RGB").save(to, optimize=True)
 
 
 def make_images() -> None:
