@@ -1,6 +1,10 @@
-"""README and docs: blocks of code run in order, on the miniature and on files made here; what cannot run is parsed."""
+"""README and docs: blocks of code run in order, on the miniature and on files made here; what cannot run is parsed.
+
+``REWRITE=1 python -m pytest tests/end_to_end/test_docs.py -k notebook`` writes what the notebook prints and draws into it.
+"""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -27,7 +31,8 @@ from tests.support.videos import write_video
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+README, NOTEBOOK = REPOSITORY / "README.md", REPOSITORY / "docs/quickstart.ipynb"
+PAGES = [README, *sorted((REPOSITORY / "docs").glob("*.md"))]
 SKIPPED = 15  # blocks that cannot run here: a page that adds one says why, and this number grows
 
 
@@ -98,9 +103,9 @@ def parse(words):
         load_config([word for word in words if "=" not in word], [word for word in words if "=" in word])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.stem)
 def test_every_block_runs(page, workplace):
-    for example in blocks(page):
+    for example in [*(blocks(README) if page.stem == "quickstart" else []), *blocks(page)]:  # which trains the same run
         try:
             example.evaluate()
         except SkipTest:
@@ -114,6 +119,23 @@ def test_few_blocks_are_skipped_and_all_are_of_a_language_that_is_checked():
 
 
 def test_the_readme_is_short():
-    text = (REPOSITORY / "README.md").read_text()
+    text = README.read_text()
     assert len(text.splitlines()) <= 150
     assert len(text.split()) <= 1300
+
+
+def printed_numbers(notebook):
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert {output.output_type for output in outputs} == {"stream", "execute_result", "display_data"}
+    return [float(word) for output in outputs for word in re.findall(r"-?\d+\.\d+", output.get("text", ""))]
+
+
+def test_the_notebook_runs_and_shows_what_it_prints(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    shown = notebook if os.environ.get("REWRITE") else nbformat.read(NOTEBOOK, as_version=4)
+    where = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, record_timing=False, resources=where).execute()
+    if os.environ.get("REWRITE"):
+        nbformat.write(notebook, NOTEBOOK)
+    assert printed_numbers(notebook) == pytest.approx(printed_numbers(shown), abs=0.02)  # another processor's rounding
