@@ -83,7 +83,9 @@ def check_commands(example):
     """Parse what cannot run: options and keys of clipit, targets and variables of make."""
     for words in commands(example):
         if words[0] == "make":
-            subprocess.run(["make", "--dry-run", "--directory", REPOSITORY, *words[1:]], check=True, capture_output=True)
+            subprocess.run(
+                ["make", "--dry-run", "--directory", REPOSITORY, *words[1:]], check=True, capture_output=True
+            )
         elif words[0] == "sbatch":
             assert (REPOSITORY / words[1]).is_file()
             parse(["train", *words[2:]])
