@@ -1,6 +1,6 @@
 """README and docs: blocks of code run in order, on the miniature and on files made here; what cannot run is parsed.
 
-``REWRITE=1 python -m pytest tests/end_to_end/test_docs.py -k notebook`` writes what the notebook prints and draws into it.
+``REWRITE=1 python -m pytest tests/end_to_end/test_docs.py -k notebook`` writes into it what the notebook prints.
 """
 
 import json
