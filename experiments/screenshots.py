@@ -132,7 +132,8 @@ def write_clip(path: Path) -> Path:
         video.time_base = Fraction(1, RATE)
         for scene in CLIP:
             for number in range(SECONDS * RATE):
-                file.mux(video.encode(av.VideoFrame.from_image(picture(scene, number / RATE))))
+                pixels = np.asarray(picture(scene, number / RATE))
+                file.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         file.mux(video.encode(None))
     return path
 
