@@ -17,8 +17,8 @@ from tests.support.videos import write_video
 
 pytestmark = pytest.mark.slow
 
-DOCS = Path(__file__).parents[2] / "docs/architecture.md"
-(MODULE,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs/add-a-scorer.md"
+MODULE, *_ = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
 
 
 @pytest.fixture

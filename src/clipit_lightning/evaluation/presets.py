@@ -20,7 +20,7 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "default": Preset("kfold", "Our rules: see README, How we measure."),
+    "default": Preset("kfold", "Our rules: see docs/measuring.md."),
     "pglsum": Preset(
         "pglsum",
         "github.com/e-apostolidis/PGL-SUM: shot means, floor of 15 %, exact knapsack. It chooses the epoch by a "
