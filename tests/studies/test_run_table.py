@@ -1,10 +1,16 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from clipit_lightning.core.config import Config, DataConfig
+from clipit_lightning.core.config_files import save_config
+from clipit_lightning.data.store import Store
 from clipit_lightning.studies.leaderboard import BOARD, COLUMNS, read_board
-from clipit_lightning.studies.run_table import end_of_run, run_table
+from clipit_lightning.studies.reference_rows import OTHER_ANNOTATIONS
+from clipit_lightning.studies.run_table import end_of_run, run_table, with_own_floors
+from clipit_lightning.training.run import Run
 from tests.support.results import CONTENT, PROTOCOL, fold, metric, result
 
 SHIPPED = read_board(BOARD)
@@ -93,6 +99,32 @@ def test_after_the_table_stands_where_everything_lies_and_one_command(tmp_path, 
     assert "rows      runs/leaderboard.csv has all your runs (`clipit leaderboard`)" in lines
     assert lines[-1] == "next      clipit report 'runs/my run'"
     assert "runs/leaderboard.csv" not in end_of_run(result(variant=""), Path("elsewhere/run"))
+
+
+@pytest.mark.parametrize("dataset", ["tvsum", "qfvs"])
+def test_floors_and_ceiling_are_of_the_annotations_of_the_run(dataset, stores, tmp_path):
+    save_config(Config(data=DataConfig(dataset=dataset, root=str(stores))), tmp_path / "config.yaml")
+    measured = of(dataset, "canonical", correlation="none" if dataset == "qfvs" else "per-annotator", variant="")
+    annotations = Store(stores / f"{dataset}.h5").annotations_hash()
+    measured = measured.model_copy(update={"protocol": replace(measured.protocol, annotations_hash=annotations)})
+    board = with_own_floors(SHIPPED, measured, Run(tmp_path))
+    of_dataset = board[board["dataset"] == dataset]
+    assert set(of_dataset.loc[of_dataset["kind"] == "floor or ceiling", "source"]) == {
+        f"clipit baselines, annotations {annotations}, 5 draws"
+    }
+    real = of_dataset[(of_dataset["kind"] == "ours") & (of_dataset["data"] == "real")]
+    assert set(real["mark"]) == {OTHER_ANNOTATIONS}
+    text = run_table(measured, board)
+    assert f"§ {OTHER_ANNOTATIONS}" in " ".join(text.split())
+    assert "[random]" in text
+
+
+def test_floors_of_the_board_stay_beside_a_run_on_their_annotations(tmp_path):
+    kept = SHIPPED[(SHIPPED["kind"] == "floor or ceiling") & (SHIPPED["dataset"] == "tvsum")]["source"].iloc[0]
+    measured = of("tvsum", "canonical")
+    annotations = kept.split("annotations ")[1].split(",")[0]
+    measured = measured.model_copy(update={"protocol": replace(measured.protocol, annotations_hash=annotations)})
+    assert with_own_floors(SHIPPED, measured, Run(tmp_path)) is SHIPPED
 
 
 def test_a_run_that_was_not_tested_ends_with_its_validation():

@@ -18,6 +18,8 @@ VIDEOS = tuple(video for benchmark in BENCHMARKS.values() for video in benchmark
 """Videos whose own F1 is a column: benchmarks with queries have four videos, and the field prints each."""
 MARKS = {"best-on-test": "best epoch on the test fold", "unknown": "selection unknown"}
 """Marks of rows whose choice of the epoch makes their number too good, or may."""
+OTHER_ANNOTATIONS = "measured on other annotations or shots than this run"
+"""Mark of our kept rows beside a run on a store that differs from theirs."""
 _PUBLISHED_RULES = {
     "per-annotator": "per-annotator",
     "binary-summary": "binary-summary",
@@ -99,26 +101,33 @@ def floor_rows(rows: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]
             if dataset == kept.dataset:
                 unknown = {} if rule in kept.rules else dict.fromkeys(("kendall_tau", "spearman_rho"), math.nan)
                 shown = kept.rules.get(rule, any_rule)  # F1 is the same under each
-                floors += [_floor_row({**row.model_dump(), **unknown}, kept, setting, rule) for row in shown]
+                place = {"dataset": dataset, "setting": setting, "data": "real", "correlation": rule}
+                source = floors_source(kept.annotations_hash, kept.draws)
+                floors += [floor_row({**row.model_dump(), **unknown}, place, source) for row in shown]
     return floors
 
 
-def _floor_row(row: dict[str, Any], kept: _Floors, setting: str, rule: str) -> dict[str, Any]:
+def floors_source(annotations_hash: str, draws: int) -> str:
+    """Where a floor or ceiling comes from: the annotations that it was measured on."""
+    return f"clipit baselines, annotations {annotations_hash}, {draws} draws"
+
+
+def floor_row(row: dict[str, Any], place: dict[str, str], source: str) -> dict[str, Any]:
+    """A row of `floors` or `query_floors` on the board; ``place`` has the values of the group that it stands in."""
     metrics = METRICS | dict.fromkeys(VIDEOS, METRICS["f1"])
     names = {name: round(metric.factor * row[name], 4) for name, metric in metrics.items() if name in row}
     drawn = {f"{name}_std": metric.factor * row.get(f"{name}_std", math.nan) for name, metric in METRICS.items()}
     spread = {name: round(value, 4) for name, value in drawn.items()} if np.nansum([*drawn.values()]) else {}
     return {
         "method": f"[{row['name']}]",
-        "dataset": kept.dataset,
-        "setting": setting,
+        "variant": "",
         "supervision": "none",
         "features": "-",
-        "data": "real",
+        **place,
         **names,
         **spread,
         "selection": "none",
-        "correlation": rule,
         "kind": "floor or ceiling",
-        "source": f"clipit baselines, annotations {kept.annotations_hash}, {kept.draws} draws",
+        "mark": "",
+        "source": source,
     }

@@ -4,6 +4,7 @@ import math
 import shlex
 import textwrap
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,21 @@ import pandas as pd
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data import BENCHMARKS, has_queries
+from clipit_lightning.data.store import Store
+from clipit_lightning.evaluation.baselines import floors, query_floors
+from clipit_lightning.evaluation.matching import QueryRules
 from clipit_lightning.evaluation.names import METRICS, metric_name, printed
-from clipit_lightning.studies.leaderboard import BOARD, COLUMNS, USER_BOARD, lies_in_runs, read_board, row_of
+from clipit_lightning.evaluation.protocol import Protocol
+from clipit_lightning.evaluation.rules import Rules
+from clipit_lightning.studies.leaderboard import BOARD, COLUMNS, GROUP, USER_BOARD, lies_in_runs, read_board, row_of
+from clipit_lightning.studies.reference_rows import OTHER_ANNOTATIONS, floor_row, floors_source
 from clipit_lightning.studies.tables import MAIN, folds_of, is_part, legend, mean_and_std, row_name
 from clipit_lightning.training.result import RunResult
+from clipit_lightning.training.run import Run
 
 _ROWS, _PUBLISHED = 19, 6  # rows at most, published ones among them at least
 _NAME, _SHORT_NAME = 36, 18  # letters of a row's name at most, also where lines are short
+_DRAWS = 5  # of a floor that is measured at the end of a run
 _CEILINGS = ("[mean-annotator]", "[oracle]")
 
 
@@ -65,12 +74,12 @@ def _chosen(ranked: pd.DataFrame, elsewhere: pd.DataFrame, by: str) -> tuple[pd.
     """Of rows that can be ranked with the run, and published ones of other rules, as many as fit."""
     kinds = {kind: _sorted(rows, by) for kind, rows in ranked[~is_part(ranked)].groupby("kind")}
     none = ranked.iloc[:0]
-    floors, ours, published = (kinds.get(kind, none) for kind in ("floor or ceiling", "ours", "published"))
-    room = _ROWS - 1 - len(floors)
+    chance, ours, published = (kinds.get(kind, none) for kind in ("floor or ceiling", "ours", "published"))
+    room = _ROWS - 1 - len(chance)
     ours = ours.head(room - min(_PUBLISHED, len(published) + len(elsewhere)))
     published = published.head(room - len(ours))
     others = _sorted(elsewhere, by).head(max(0, room - len(ours) - len(published) - 1))  # a line for their heading
-    return pd.concat([floors, ours, published]), others
+    return pd.concat([chance, ours, published]), others
 
 
 def _sorted(rows: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -135,7 +144,41 @@ def end_of_run(result: RunResult, folder: Path, width: int = 100) -> str:
     if lies_in_runs(folder):
         lines["rows"] = f"{USER_BOARD} has all your runs (`clipit leaderboard`)"
     lines["next"] = f"clipit report {path}"
-    return "\n".join([run_table(result, _shipped_board(), width), "", *_aligned(lines)])
+    board = with_own_floors(_shipped_board(), result, Run(folder))
+    return "\n".join([run_table(result, board, width), "", *_aligned(lines)])
+
+
+def with_own_floors(board: pd.DataFrame, result: RunResult, run: Run) -> pd.DataFrame:
+    """The board with floors and ceilings of the annotations that a run was measured against, by its rules.
+
+    Those of the board stay where they are of the same annotations. Where they are of others, so are our kept rows,
+    which are marked.
+    """
+    protocol, of_dataset = result.protocol, board["dataset"] == result.dataset
+    is_floor = of_dataset & (board["kind"] == "floor or ceiling")
+    if board.loc[is_floor, "source"].str.contains(protocol.annotations_hash, regex=False).any():
+        return board
+    others = board[~is_floor].copy()
+    others.loc[of_dataset & (others["kind"] == "ours") & (others["data"] == "real"), "mark"] = OTHER_ANNOTATIONS
+    try:
+        store = Store(Path(run.config().data.root or "data") / f"{result.dataset}.h5")
+        if store.annotations_hash() != protocol.annotations_hash:
+            return others
+        table = _floors(store, protocol)
+    except (OSError, UserError):  # the store went away, or has too few annotators for floors
+        return others
+    place = {name: str(getattr(protocol, name)) for name in GROUP}
+    source = floors_source(protocol.annotations_hash, _DRAWS)
+    rows = [floor_row(row, place, source) for row in table.to_dict("records")]
+    return pd.DataFrame([*others.to_dict("records"), *rows], columns=board.columns)
+
+
+def _floors(store: Store, protocol: Protocol) -> pd.DataFrame:
+    kind = QueryRules if has_queries(protocol.dataset) else Rules
+    rules = kind(**{field.name: getattr(protocol, field.name) for field in fields(kind)})
+    if isinstance(rules, QueryRules):
+        return query_floors(store.read_queries(), rules, _DRAWS)
+    return floors(store.read(), rules, _DRAWS)
 
 
 def _aligned(lines: Mapping[str, str]) -> list[str]:

@@ -8,11 +8,11 @@ import pandas as pd
 
 from clipit_lightning.evaluation.names import METRICS, SHOWN, metric_name
 from clipit_lightning.studies.leaderboard import GROUP
-from clipit_lightning.studies.reference_rows import MARKS, VIDEOS
+from clipit_lightning.studies.reference_rows import MARKS, OTHER_ANNOTATIONS, VIDEOS
 
 MAIN = ("kendall_tau", "spearman_rho", "f1")
 """The metrics of a grid's lines and tables; F1 in percent."""
-_SIGNS = dict(zip(MARKS.values(), ("†", "‡"), strict=True))
+_SIGNS = dict(zip((*MARKS.values(), OTHER_ANNOTATIONS), ("†", "‡", "§"), strict=True))
 
 
 def format_board(board: pd.DataFrame, form: str = "table") -> str:
