@@ -70,6 +70,7 @@ def prepare(
     videos: Path | str | Sequence[Path | str] = (),
     to: Path | str | None = None,
     encoder: str | None = None,
+    *,
     labels: Path | str | None = None,
     captions: Path | str | None = None,
     captioner: str | None = None,

@@ -82,6 +82,7 @@ def summarize(
     video: Path | str,
     to: Path | str | None = None,
     encoder: Encoder | str | None = None,
+    *,
     query: str | None = None,
     run: TrainedRun | Path | str | None = None,
     budget: Budget | str | float = DEFAULT_BUDGET,
