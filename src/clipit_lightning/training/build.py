@@ -25,7 +25,7 @@ _LINE = "=" * 100
 _MINI_BANNER = f"""{_LINE}
 MINIATURE: no real data under data/, so this run uses a small synthetic benchmark (data=mini).
 Its numbers say that the code works, and nothing about real videos.
-Real data: `clipit data import FOLDER`, see README.
+Real data: `clipit data fetch` lists where they are, `clipit data import FOLDER` reads them.
 {_LINE}"""
 
 
