@@ -81,6 +81,7 @@ def test_a_users_mistake_is_one_line_and_status_2(words, message, tmp_path, monk
 
 def test_import_then_check_then_train_then_leaderboard(distributed_files, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
     assert main(["data", "import", str(distributed_files)]) == 0
     assert "google_pool5 (8)" in capsys.readouterr().out
     assert main(["data", "check"]) == 0
