@@ -74,6 +74,14 @@ def test_the_command_writes_scores_that_evaluate_reads(folder, stores, tmp_path,
     assert set(json.loads(capsys.readouterr().out)) == set(written)
 
 
+def test_scores_take_the_place_of_no_store_and_of_no_file_of_a_run(folder, stores, capsys):
+    for path, reason in ((stores / "tvsum.h5", "ends in .json"), (folder / "result.json", "is a file of a run")):
+        before = path.read_bytes()
+        assert main(["score", str(folder), str(stores / "tvsum.h5"), "--to", str(path)]) == 2
+        assert reason in capsys.readouterr().err
+        assert path.read_bytes() == before
+
+
 def test_a_run_on_queries_scores_every_query_of_a_file(stores, tmp_path):
     words = ["data.dataset=qfvs", "data.family=2/1/1", "data.crop=50", "optim.epochs=1", "data.fold=0"]
     train_here(stores, tmp_path / "run", *words)

@@ -34,12 +34,22 @@ def score(
     from clipit_lightning.core.files import write_json
     from clipit_lightning.pipelines.trained_run import load_run
 
+    if to is not None:
+        _check_scores_file(to)
     scores = {video: row.tolist() for video, row in load_run(run, fold, exact).score(features).items()}
     if to is None:
         print(json.dumps(scores))
     else:
         write_json(to, scores)
         print(f"{to}: scores of {len(scores)} videos")
+
+
+def _check_scores_file(path: Path) -> None:
+    """Raise a UserError where scores would replace a store or a file of a run, or nothing could read them."""
+    if path.suffix != ".json":
+        raise UserError(f"--to: {path} is written as JSON; name a file that ends in .json")
+    if path.exists() and (path.parent / "config.yaml").exists():
+        raise UserError(f"--to: {path} is a file of a run and would be replaced; name another")
 
 
 def evaluate(
