@@ -112,6 +112,8 @@ def test_a_run_without_training_has_results_and_no_scorer(stores, tmp_path):
         (np.zeros(5), None, r"features have shape \(5,\)"),
         (None, np.zeros((5, 3)), r"3 text features, but the run was trained on \d+"),
         (np.full((5, 1), np.nan), None, "1 features|must be finite"),
+        (np.zeros((0, 8)), None, "there is no step to score"),
+        ("features.h5", np.zeros((5, 8)), "text is for an array of features"),
     ],
 )
 def test_what_does_not_fit_the_run_is_a_value_error_of_one_line(features, text, message, folder):
