@@ -74,10 +74,17 @@ def test_the_command_writes_scores_that_evaluate_reads(folder, stores, tmp_path,
     assert set(json.loads(capsys.readouterr().out)) == set(written)
 
 
-def test_scores_take_the_place_of_no_store_and_of_no_file_of_a_run(folder, stores, capsys):
-    for path, reason in ((stores / "tvsum.h5", "ends in .json"), (folder / "result.json", "is a file of a run")):
+def test_what_is_written_takes_the_place_of_no_store_and_of_no_file_of_a_run(folder, stores, capsys):
+    store, result = stores / "tvsum.h5", folder / "result.json"
+    for words, path, reason in (
+        (["score", folder, store], store, "does not end in .json"),
+        (["score", folder, store], result, "is a file of a run"),
+        (["leaderboard", folder.parent], store, "does not end in .csv"),
+        (["leaderboard", folder.parent], folder / "per_video.csv", "is a file of a run"),
+        (["report", folder], result, "does not end in .html"),
+    ):
         before = path.read_bytes()
-        assert main(["score", str(folder), str(stores / "tvsum.h5"), "--to", str(path)]) == 2
+        assert main([*map(str, words), "--to", str(path)]) == 2
         assert reason in capsys.readouterr().err
         assert path.read_bytes() == before
 

@@ -35,7 +35,7 @@ def score(
     from clipit_lightning.pipelines.trained_run import load_run
 
     if to is not None:
-        _check_scores_file(to)
+        _check_written(to, ".json")
     scores = {video: row.tolist() for video, row in load_run(run, fold, exact).score(features).items()}
     if to is None:
         print(json.dumps(scores))
@@ -44,11 +44,11 @@ def score(
         print(f"{to}: scores of {len(scores)} videos")
 
 
-def _check_scores_file(path: Path) -> None:
-    """Raise a UserError where scores would replace a store or a file of a run, or nothing could read them."""
-    if path.suffix != ".json":
-        raise UserError(f"--to: {path} is written as JSON; name a file that ends in .json")
-    if path.exists() and (path.parent / "config.yaml").exists():
+def _check_written(path: Path, suffix: str) -> None:
+    """Raise a UserError where a file by its name is of another kind, such as a store, or one of a run's files."""
+    if path.suffix != suffix:
+        raise UserError(f"--to: {path} does not end in {suffix}, as what is written there")
+    if suffix != ".html" and path.exists() and (path.parent / "config.yaml").exists():
         raise UserError(f"--to: {path} is a file of a run and would be replaced; name another")
 
 
@@ -143,6 +143,7 @@ def leaderboard(
     )
     from clipit_lightning.studies.tables import format_board
 
+    _check_written(to, ".csv")
     kept = None if folders else BOARD
     board = make_board(folders or result_folders(), published or PUBLISHED, floors or FLOORS, kept)
     write_board(board, to)
@@ -161,4 +162,6 @@ def report(
     """Write a finished run as an HTML page: every video, the worst first."""
     from clipit_lightning.pipelines.report import report as write_page
 
+    if to is not None:
+        _check_written(to, ".html")
     print(write_page(run, to, videos, root))
