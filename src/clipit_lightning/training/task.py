@@ -110,7 +110,7 @@ class SummarizationTask(L.LightningModule):
             UserError: The scorer gives another number of logits than there are steps.
         """
         self._check_sizes(stack)
-        output: ScorerOutput = self.scorer(stack.features, stack.text)
+        output = self.scorer(stack.features, stack.text)
         if not isinstance(output, ScorerOutput):
             name, kind = type(self.scorer).__name__, type(output).__name__
             raise TypeError(f"{name} returns a {kind}; wrap its logits, (..., steps): ScorerOutput(logits)")
