@@ -137,9 +137,27 @@ def test_before_setup_an_error_says_what_to_call(stores):
         (QFVSDataModule, {"family": "kfold"}, "family is 'kfold'; there are '2/1/1', '3/1'"),
         (AnnotatedDataModule, {}, "target is None; there are 'tvsum', 'summe', 'ovp', 'youtube'"),
         (SumMeDataModule, {"fold": 5}, "fold is 5; there are 0, 1, 2, 3, 4"),
+        (TVSumDataModule, {"batch_size": 0}, "batch_size is 0; it must be at least 1"),
+        (QFVSDataModule, {"crop": -1}, "crop is -1; it must be at least 0"),
+        (TVSumDataModule, {"captions": -1}, "captions is -1; it must be at least 0"),
+        (SumMeDataModule, {"folds": 1}, "folds is 1; it must be at least 2"),
     ],
 )
 def test_a_wrong_argument_is_one_line_with_the_allowed_ones(stores, made, wrong, problem):
-    with pytest.raises(ValueError, match="there are") as error:
+    with pytest.raises(ValueError, match=r"there are|at least") as error:
         made(stores, **wrong).setup()
     assert str(error.value) == problem
+
+
+def test_a_fold_that_is_set_later_is_checked_too(stores):
+    module = SumMeDataModule(stores)
+    module.setup()
+    for fold in (-1, 5):
+        module.fold = fold
+        for loader in (module.train_dataloader, module.val_dataloader, module.test_dataloader):
+            with pytest.raises(ValueError, match=f"fold is {fold}; there are 0, 1, 2, 3, 4"):
+                loader()
+
+
+def test_one_source_may_be_named_alone(stores):
+    assert TVSumDataModule(stores, setting="augmented", sources="summe").sources == ("summe",)

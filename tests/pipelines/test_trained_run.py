@@ -74,6 +74,21 @@ def test_the_command_writes_scores_that_evaluate_reads(folder, stores, tmp_path,
     assert set(json.loads(capsys.readouterr().out)) == set(written)
 
 
+def test_what_is_written_takes_the_place_of_no_store_and_of_no_file_of_a_run(folder, stores, capsys):
+    store, result = stores / "tvsum.h5", folder / "result.json"
+    for words, path, reason in (
+        (["score", folder, store], store, "does not end in .json"),
+        (["score", folder, store], result, "is a file of a run"),
+        (["leaderboard", folder.parent], store, "does not end in .csv"),
+        (["leaderboard", folder.parent], folder / "per_video.csv", "is a file of a run"),
+        (["report", folder], result, "does not end in .html"),
+    ):
+        before = path.read_bytes()
+        assert main([*map(str, words), "--to", str(path)]) == 2
+        assert reason in capsys.readouterr().err
+        assert path.read_bytes() == before
+
+
 def test_a_run_on_queries_scores_every_query_of_a_file(stores, tmp_path):
     words = ["data.dataset=qfvs", "data.family=2/1/1", "data.crop=50", "optim.epochs=1", "data.fold=0"]
     train_here(stores, tmp_path / "run", *words)
@@ -104,6 +119,8 @@ def test_a_run_without_training_has_results_and_no_scorer(stores, tmp_path):
         (np.zeros(5), None, r"features have shape \(5,\)"),
         (None, np.zeros((5, 3)), r"3 text features, but the run was trained on \d+"),
         (np.full((5, 1), np.nan), None, "1 features|must be finite"),
+        (np.zeros((0, 8)), None, "there is no step to score"),
+        ("features.h5", np.zeros((5, 8)), "text is for an array of features"),
     ],
 )
 def test_what_does_not_fit_the_run_is_a_value_error_of_one_line(features, text, message, folder):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from clipit_lightning import QFVSDataModule, RidgeScorer, SummarizationTask, TVSumDataModule
+from clipit_lightning import QFVSDataModule, RidgeScorer, Scorer, SummarizationTask, TVSumDataModule
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.models import SCORERS
@@ -198,6 +198,36 @@ def test_a_wrong_argument_is_one_line(arguments, problem):
 def test_what_does_not_learn_by_gradients_says_so(data, name, problem):
     with pytest.raises(ValueError, match=problem):
         trainer().fit(SummarizationTask(name, **SIZES), data)
+
+
+class TensorScorer(Scorer):
+    """What a beginner writes: logits without their name."""
+
+    def __init__(self, feature_dim, text_dim):
+        super().__init__()
+        self.head = torch.nn.Linear(feature_dim, 1)
+
+    def forward(self, features, text):
+        return self.head(features).squeeze(-1)
+
+
+def test_a_scorer_that_returns_a_tensor_is_one_line(data):
+    with pytest.raises(TypeError, match=r"^TensorScorer returns a Tensor; wrap .*ScorerOutput\(logits\)$"):
+        trainer().fit(SummarizationTask(TensorScorer, **SIZES), data)
+
+
+def test_training_without_an_end_is_one_line(data):
+    with pytest.raises(ValueError, match="give the trainer max_epochs or max_steps"):
+        trainer(max_epochs=-1, max_time={"seconds": 5}).fit(SummarizationTask("mlp", **SIZES), data)
+
+
+@pytest.mark.filterwarnings("ignore:.*rank correlation counts as 0")
+def test_a_published_protocol_as_rules_brings_its_correlation(data):
+    taus = [
+        trainer().test(SummarizationTask("random", **SIZES, rules=rules), data, verbose=False)[0]["test/kendall_tau"]
+        for rules in ({"preset": "msva"}, {"correlation": "binary-summary"}, {})
+    ]
+    assert taus[0] == taus[1] != taus[2]
 
 
 def test_a_registered_class_is_kept_by_its_name():

@@ -34,12 +34,22 @@ def score(
     from clipit_lightning.core.files import write_json
     from clipit_lightning.pipelines.trained_run import load_run
 
+    if to is not None:
+        _check_written(to, ".json")
     scores = {video: row.tolist() for video, row in load_run(run, fold, exact).score(features).items()}
     if to is None:
         print(json.dumps(scores))
     else:
         write_json(to, scores)
         print(f"{to}: scores of {len(scores)} videos")
+
+
+def _check_written(path: Path, suffix: str) -> None:
+    """Raise a UserError where a file by its name is of another kind, such as a store, or one of a run's files."""
+    if path.suffix != suffix:
+        raise UserError(f"--to: {path} does not end in {suffix}, as what is written there")
+    if suffix != ".html" and path.exists() and (path.parent / "config.yaml").exists():
+        raise UserError(f"--to: {path} is a file of a run and would be replaced; name another")
 
 
 def evaluate(
@@ -133,6 +143,7 @@ def leaderboard(
     )
     from clipit_lightning.studies.tables import format_board
 
+    _check_written(to, ".csv")
     kept = None if folders else BOARD
     board = make_board(folders or result_folders(), published or PUBLISHED, floors or FLOORS, kept)
     write_board(board, to)
@@ -151,4 +162,6 @@ def report(
     """Write a finished run as an HTML page: every video, the worst first."""
     from clipit_lightning.pipelines.report import report as write_page
 
+    if to is not None:
+        _check_written(to, ".html")
     print(write_page(run, to, videos, root))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import benchmark_names
 from clipit_lightning.data.batches import Item, caption_tokens, cut
-from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
+from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice, check_least
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
 from clipit_lightning.data.video import Video
@@ -69,10 +69,13 @@ class AnnotatedDataModule(SummarizationDataModule):
         target: str | None = None,
     ) -> None:
         target = target or self.benchmark
+        sources = [sources] if isinstance(sources, str) else sources
         annotated = benchmark_names("annotated")
         check_choice("target", target, annotated)
         check_choice("setting", setting, get_args(Setting))
         check_choice("caption_source", caption_source, get_args(CaptionSource))
+        check_least("folds", folds, 2)
+        check_least("captions", captions, 0)
         for source in sources or ():
             check_choice("sources", source, [name for name in annotated if name != target])
         others = [] if setting == "canonical" else [name for name in annotated if name != target]

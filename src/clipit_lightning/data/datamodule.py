@@ -89,6 +89,8 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         self.sources = tuple(sources)
         self.batch_size = self.default_batch_size if batch_size is None else batch_size
         self.crop = self.default_crop if crop is None else crop
+        check_least("batch_size", self.batch_size, 1)
+        check_least("crop", self.crop, 0)
         self.workers, self.seed, self.validate_on_test = workers, seed, validate_on_test
         self.fold = fold
 
@@ -116,7 +118,7 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
                 more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
                 raise UserError(f"{store.path}: {problems[0]}{more}; run `clipit data check --root {self.root}`")
         self._read()
-        check_choice("fold", self.fold, range(len(self.folds)))
+        self._chosen_fold()
 
     def ranks(self) -> tuple[int, int]:
         """Which rank this process is, and how many share batches: of the trainer, or of the processes that have met."""
@@ -170,10 +172,14 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
             keyframes=torch.from_numpy(item.gtsummary[steps])[None],
         )
 
+    def _chosen_fold(self) -> Fold:
+        check_choice("fold", self.fold, range(len(self.folds)))
+        return self.folds[self.fold]
+
     @property
     def training_numbers(self) -> list[int]:
         """Numbers of the items that train in this fold."""
-        fold = self.folds[self.fold]
+        fold = self._chosen_fold()
         return self.numbers(fold.train + fold.validation if self.validate_on_test else fold.train)
 
     def train_dataloader(self) -> Loader:
@@ -183,13 +189,13 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
 
     def val_dataloader(self) -> Loader | list[Loader]:
         """The fold's validation part, in order; no loader where it has none."""
-        fold = self.folds[self.fold]
+        fold = self._chosen_fold()
         held = fold.test if self.validate_on_test else fold.validation
         return self._evaluation_loader(held) if held else []
 
     def test_dataloader(self) -> Loader:
         """The fold's test part, in order."""
-        return self._evaluation_loader(self.folds[self.fold].test)
+        return self._evaluation_loader(self._chosen_fold().test)
 
     def predict_dataloader(self) -> Loader:
         """The fold's test part, in order."""
@@ -208,6 +214,12 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         # depend on whether that is before or after the epoch's seed, which differs in a run that continues.
         generator, dataset = torch.Generator().manual_seed(self.seed), BatchDataset(self)
         return DataLoader(dataset, sampler=parts, batch_size=None, num_workers=self.workers, generator=generator)
+
+
+def check_least(name: str, value: float, least: int) -> None:
+    """Raise a ValueError, of one line, where a number is too small."""
+    if value < least:
+        raise ValueError(f"{name} is {value}; it must be at least {least}")
 
 
 def check_choice(name: str, value: object, allowed: Collection[object]) -> None:

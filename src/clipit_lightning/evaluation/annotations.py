@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from clipit_lightning.core.arrays import as_array
+from clipit_lightning.core.arrays import as_array, whole
 from clipit_lightning.data.video import Video
-from clipit_lightning.summary.key_shots import check_shots
+from clipit_lightning.summary.key_shots import check_picks, check_shots
 
 
 class Annotations:
@@ -37,16 +37,16 @@ class Annotations:
         gtscore: ArrayLike | None = None,
         id: str = "video",
     ) -> None:
-        self.id, self.n_frames, self.change_points = id, n_frames, as_array(change_points)
+        self.id, self.n_frames, self.change_points = id, n_frames, whole(change_points, "change_points")
         check_shots(self.change_points, n_frames)
-        self.picks = np.arange(n_frames) if picks is None else as_array(picks)
-        borders = np.concatenate([[-1], self.picks, [n_frames]])
-        if not self.n_steps or (np.diff(borders) < 1).any():
-            raise ValueError(f"picks must increase, from 0 or more to at most {n_frames - 1}")
+        self.picks = np.arange(n_frames) if picks is None else whole(picks, "picks")
+        check_picks(self.picks, n_frames)
         self.user_summary = None if user_summary is None else np.atleast_2d(as_array(user_summary))
         if self.user_summary is not None and self.user_summary.shape[1] != n_frames:
             length = self.user_summary.shape[1]
             raise ValueError(f"user_summary has {length} frames of each annotator, but the video has {n_frames}")
+        if self.user_summary is not None and not np.isin(self.user_summary, (0, 1)).all():
+            raise ValueError("user_summary is 0 or 1 at each frame; ratings are user_scores")
         self.user_scores = None if user_scores is None else self._of_steps("user_scores", user_scores)
         self.gtscore = self._importance() if gtscore is None else self._of_steps("gtscore", gtscore)[0]
 

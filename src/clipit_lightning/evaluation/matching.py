@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from clipit_lightning.core.arrays import as_array
+from clipit_lightning.core.arrays import as_array, whole
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.summary.key_shots import Rounding, budget_frames
 
@@ -61,9 +61,9 @@ def semantic_matching(chosen: ArrayLike, oracle: ArrayLike, tags: ArrayLike) -> 
         0 for all where one side is empty or nothing overlaps, never NaN.
 
     Raises:
-        ValueError: A position is not one of the shots, or stands twice.
+        ValueError: A position is not one of the shots, or stands twice, or tags are other than 0 and 1.
     """
-    chosen, oracle, tags = as_array(chosen), as_array(oracle), as_array(tags)
+    chosen, oracle, tags = whole(chosen, "chosen"), whole(oracle, "oracle"), as_array(tags)
     if not len(chosen) or not len(oracle):
         return Match(0.0, 0.0, 0.0)
     for shots in (chosen, oracle):
@@ -71,6 +71,8 @@ def semantic_matching(chosen: ArrayLike, oracle: ArrayLike, tags: ArrayLike) -> 
             raise ValueError(f"shots {shots.min()} to {shots.max()}, but tags of {len(tags)} shots, counted from 0")
         if len(set(shots.tolist())) < len(shots):
             raise ValueError("a shot stands twice; give the positions of the chosen shots, not 0 and 1")
+    if tags.ndim != 2 or not np.isin(tags[np.r_[chosen, oracle]], (0, 1)).all():
+        raise ValueError("tags are 0 or 1, (shots, concepts)")
     overlap = tag_iou(tags[chosen], tags[oracle])  # (chosen, oracle)
     from scipy.optimize import linear_sum_assignment  # takes half a second to import
 

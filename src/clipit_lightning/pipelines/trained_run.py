@@ -188,6 +188,8 @@ class TrainedRun:
         chosen = self if fold is None else replace(self, fold=fold)
         if not isinstance(features, Path | str):
             return chosen._scores(features, text)
+        if text is not None:
+            raise ValueError("text is for an array of features; a file brings its own")
         scores, path = {}, Path(features)
         for name, steps, tokens in chosen._items(path):
             try:
@@ -219,6 +221,8 @@ class TrainedRun:
                 raise ValueError(f"{values.shape[1]} {what}, but the run was trained on {size}")
             if not np.isfinite(values).all():
                 raise ValueError(f"{what} must be finite")
+        if not len(steps):
+            raise ValueError("there is no step to score")
         if not len(tokens) and self.wants_query:
             raise ValueError("the run was trained to summarize by a query; give its text")
         inputs = torch.from_numpy(steps), torch.from_numpy(tokens.astype(np.float32))

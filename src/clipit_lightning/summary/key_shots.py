@@ -6,12 +6,12 @@ of Zhang et al. (ECCV 2016) as used by PGL-SUM, VASNet and DSNet; the other rule
 """
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from clipit_lightning.core.arrays import as_array
+from clipit_lightning.core.arrays import as_array, whole
 from clipit_lightning.summary.knapsack import greedy, knapsack
 
 ShotValue = Literal["mean", "sum"]
@@ -109,19 +109,34 @@ def select_shots(
         1 for each frame in the summary, (frames,). All 0 where no shot fits the budget.
 
     Raises:
-        ValueError: There is not one score for each step or frame, a score is not finite, or the shots do not cover the
-            frames one after the other.
+        ValueError: There is not one score for each step or frame, a score is not finite, picks do not increase, the
+            shots do not cover the frames one after the other, or a choice is none that there is.
     """
-    given, shots = as_array(scores), as_array(change_points)  # (steps,) or (frames,), (shots, 2)
-    at = np.arange(n_frames) if picks is None else as_array(picks)
+    kinds = ("shot_value", shot_value, ShotValue), ("rounding", rounding, Rounding), ("solver", solver, Solver)
+    for name, chosen, kind in kinds:
+        if chosen not in get_args(kind):
+            raise ValueError(f"{name}={chosen!r}: there are {', '.join(get_args(kind))}")
+    if not 0 <= budget <= 1:
+        raise ValueError(f"budget={budget}: a share of the video is needed, 0 to 1")
+    given, shots = as_array(scores), whole(change_points, "change_points")  # (steps,) or (frames,), (shots, 2)
+    at = np.arange(n_frames) if picks is None else whole(picks, "picks")
+    if given.ndim != 1:
+        raise ValueError(f"scores have shape {given.shape}; (steps,) or (frames,) is needed")
     if given.shape != at.shape:
         counted = f"{len(at)} frames; of step scores, give their picks" if picks is None else f"{len(at)} picks"
         raise ValueError(f"{given.size} scores, but {counted}")
     check_shots(shots, n_frames)
+    check_picks(at, n_frames)
     values = (shot_means if shot_value == "mean" else shot_sums)(frame_scores(given, at, n_frames), shots)  # (shots,)
     solve = knapsack if solver == "knapsack" else greedy
-    chosen = solve(values, shot_lengths(shots), budget_frames(n_frames, budget, rounding))  # (shots,)
-    return chosen_to_frames(chosen, shots, n_frames)
+    taken = solve(values, shot_lengths(shots), budget_frames(n_frames, budget, rounding))  # (shots,)
+    return chosen_to_frames(taken, shots, n_frames)
+
+
+def check_picks(picks: NDArray[np.integer], n_frames: int) -> None:
+    """Raise a ValueError where the frame numbers of steps, (steps,), do not increase within a video."""
+    if not picks.size or (np.diff(np.concatenate([[-1], picks, [n_frames]])) < 1).any():
+        raise ValueError(f"picks must increase, from 0 or more to at most {n_frames - 1}")
 
 
 def check_shots(change_points: NDArray[np.integer], n_frames: int) -> None:

@@ -83,7 +83,8 @@ def plain(value: Any, name: str) -> Any:  # noqa: ANN401
 def unreadable(path: Path, error: Exception) -> UserError:
     """The error to raise where a checkpoint cannot be read or resumed from."""
     reason = first_line(error)[:100]
-    return UserError(f"{path}: not a checkpoint that can be read ({reason}); remove {path.parent} to train anew")
+    way_out = f"remove {path.parent} to train anew, or say overwrite=true where the run is finished"
+    return UserError(f"{path}: not a checkpoint that can be read ({reason}); {way_out}")
 
 
 def _check_content(checkpoint: Any) -> None:  # noqa: ANN401 - whatever stood in the file

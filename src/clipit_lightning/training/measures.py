@@ -1,21 +1,24 @@
 """By which rules scores are measured: those that were chosen, else the conventions of the benchmark."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.data import has_queries
 from clipit_lightning.data.datamodule import check_choice
 from clipit_lightning.evaluation.metrics import AnnotatorMeasures, Measures, QueryMeasures
+from clipit_lightning.evaluation.presets import PRESETS
 from clipit_lightning.evaluation.protocol import query_rules_of, rules_of
 from clipit_lightning.evaluation.rules import Rules
 
 
 def make_measures(dataset: str, protocol: ProtocolConfig) -> Measures:
-    """The measures of scores for a benchmark."""
+    """The measures of scores for a benchmark; a preset says what is correlated where nothing else does."""
     if has_queries(dataset):
         return QueryMeasures(query_rules_of(protocol, dataset))
+    if protocol.correlation == "default":
+        protocol = replace(protocol, correlation=PRESETS[protocol.preset].correlation.get(dataset, "default"))
     return AnnotatorMeasures(lambda name: rules_of(protocol, name, dataset))
 
 

@@ -106,10 +106,14 @@ class SummarizationTask(L.LightningModule):
 
         Raises:
             ValueError: The stack has other features than the scorer was made for.
+            TypeError: The scorer returns something else than a ``ScorerOutput``.
             UserError: The scorer gives another number of logits than there are steps.
         """
         self._check_sizes(stack)
-        output: ScorerOutput = self.scorer(stack.features, stack.text)
+        output = self.scorer(stack.features, stack.text)
+        if not isinstance(output, ScorerOutput):
+            name, kind = type(self.scorer).__name__, type(output).__name__
+            raise TypeError(f"{name} returns a {kind}; wrap its logits, (..., steps): ScorerOutput(logits)")
         given, steps = output.logits.shape[-1], stack.features.shape[-2]
         if given != steps:
             raise UserError(f"model.name: {type(self.scorer).__name__} gives {given} logits for {steps} steps")
@@ -270,14 +274,17 @@ class SummarizationTask(L.LightningModule):
         """AdamW; the rate rises linearly, then falls as a cosine, by steps.
 
         Raises:
-            ValueError: No gradient fits the scorer.
+            ValueError: No gradient fits the scorer, or the trainer has no end, so that the rate has none.
         """
         if self.scorer.fit != "gradient":
             way = {"closed form": "`clipit train` fits it", "none": "it has nothing to fit; test it as it is"}
             raise ValueError(f"{type(self.scorer).__name__} does not learn by gradients: {way[self.scorer.fit]}")
         fused = self.trainer.precision == "32-true"  # a fifth of the time on a CPU; Lightning clips no other with it
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=fused)
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        estimated = self.trainer.estimated_stepping_batches
+        if math.isinf(estimated):
+            raise ValueError("the rate falls until training ends; give the trainer max_epochs or max_steps")
+        steps = max(1, int(estimated))
         factor = lambda step: rate_factor(step, steps, self.warmup)  # noqa: E731 - captures the number of steps
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
