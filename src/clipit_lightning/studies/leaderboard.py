@@ -207,4 +207,4 @@ def update_board() -> None:
     except (OSError, UserError) as error:
         damaged.append(str(error))
     for line in damaged:
-        log.info(f"NOTE: {USER_BOARD} lacks what cannot be read: {line}")
+        log.info(f"NOTE: {USER_BOARD} is not complete: {line}")

@@ -1,6 +1,7 @@
 """Rows that stand beside ours on the leaderboard: the field's printed results, floors and ceilings."""
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -112,7 +113,7 @@ def floors_source(annotations_hash: str, draws: int) -> str:
     return f"clipit baselines, annotations {annotations_hash}, {draws} draws"
 
 
-def floor_row(row: dict[str, Any], place: dict[str, str], source: str) -> dict[str, Any]:
+def floor_row(row: Mapping[Any, Any], place: dict[str, str], source: str) -> dict[str, Any]:
     """A row of `floors` or `query_floors` on the board; ``place`` has the values of the group that it stands in."""
     metrics = METRICS | dict.fromkeys(VIDEOS, METRICS["f1"])
     names = {name: round(metric.factor * row[name], 4) for name, metric in metrics.items() if name in row}

@@ -112,12 +112,7 @@ def select_shots(
         ValueError: There is not one score for each step or frame, a score is not finite, picks do not increase, the
             shots do not cover the frames one after the other, or a choice is none that there is.
     """
-    kinds = ("shot_value", shot_value, ShotValue), ("rounding", rounding, Rounding), ("solver", solver, Solver)
-    for name, chosen, kind in kinds:
-        if chosen not in get_args(kind):
-            raise ValueError(f"{name}={chosen!r}: there are {', '.join(get_args(kind))}")
-    if not 0 <= budget <= 1:
-        raise ValueError(f"budget={budget}: a share of the video is needed, 0 to 1")
+    _check_choices(budget, shot_value, rounding, solver)
     given, shots = as_array(scores), whole(change_points, "change_points")  # (steps,) or (frames,), (shots, 2)
     at = np.arange(n_frames) if picks is None else whole(picks, "picks")
     if given.ndim != 1:
@@ -125,12 +120,23 @@ def select_shots(
     if given.shape != at.shape:
         counted = f"{len(at)} frames; of step scores, give their picks" if picks is None else f"{len(at)} picks"
         raise ValueError(f"{given.size} scores, but {counted}")
+    if not np.isfinite(given).all():
+        raise ValueError("scores must be finite")
     check_shots(shots, n_frames)
     check_picks(at, n_frames)
     values = (shot_means if shot_value == "mean" else shot_sums)(frame_scores(given, at, n_frames), shots)  # (shots,)
     solve = knapsack if solver == "knapsack" else greedy
     taken = solve(values, shot_lengths(shots), budget_frames(n_frames, budget, rounding))  # (shots,)
     return chosen_to_frames(taken, shots, n_frames)
+
+
+def _check_choices(budget: float, shot_value: str, rounding: str, solver: str) -> None:
+    kinds = ("shot_value", shot_value, ShotValue), ("rounding", rounding, Rounding), ("solver", solver, Solver)
+    for name, chosen, kind in kinds:
+        if chosen not in get_args(kind):
+            raise ValueError(f"{name}={chosen!r}: there are {', '.join(get_args(kind))}")
+    if not 0 <= budget <= 1:
+        raise ValueError(f"budget={budget}: a share of the video is needed, 0 to 1")
 
 
 def check_picks(picks: NDArray[np.integer], n_frames: int) -> None:
