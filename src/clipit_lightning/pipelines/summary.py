@@ -96,10 +96,9 @@ def summarize(
     precision: Precision = "fp32",
     batch_size: int = 32,
 ) -> Summary:
-    """Summarize one video into a folder, ``FILES``. The same input gives the same bytes.
+    """Summarize one video into a folder, ``FILES``; others in it stay. The same input gives the same bytes.
 
-    Each file is written atomically, the page last; other files in the folder stay. Without a run, the steps are scored
-    by a rule of ``zero_shot.py``; with one, shots are valued by its protocol where there is no query.
+    Without a run a rule of ``zero_shot.py`` scores the steps; with one and no query, its protocol values the shots.
 
     Args:
         video: The video file.
