@@ -18,7 +18,7 @@ from tests.support.videos import write_video
 pytestmark = pytest.mark.slow
 
 DOCS = Path(__file__).parents[2] / "docs/add-a-scorer.md"
-MODULE, *_ = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+(MODULE,) = re.findall(r"<!-- file: my_module.py -->\n```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
 
 
 @pytest.fixture

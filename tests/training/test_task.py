@@ -1,8 +1,10 @@
 """``SummarizationTask`` as users of Lightning use it: plain arguments, trainers of their own, checkpoints alone."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import lightning as L
 import numpy as np
@@ -31,26 +33,8 @@ for name in names:
     np.savez(f"{folder}/{name}.npz", **{video: scores for batch in batches for video, scores in batch.items()})
 """
 
-OWN_SCORER = """
-import lightning as L
-from torch import nn
-from clipit_lightning import Scorer, ScorerOutput, SummarizationTask, TVSumDataModule
-
-class MyScorer(Scorer):
-    def __init__(self, feature_dim, text_dim, width=16):
-        super().__init__()
-        self.layers = nn.Sequential(nn.Conv1d(feature_dim, width, 5, padding=2), nn.ReLU(), nn.Conv1d(width, 1, 1))
-
-    def forward(self, features, text):  # (..., steps, features) and (..., tokens, features)
-        return ScorerOutput(self.layers(features.mT).squeeze(-2))  # logits, (..., steps)
-
-data = TVSumDataModule(ROOT)
-data.setup()
-task = SummarizationTask(MyScorer, feature_dim=data.feature_dim, text_dim=data.text_dim, width=8, lr=1e-3)
-trainer = L.Trainer(max_epochs=2, accelerator="cpu", default_root_dir="lightning")
-trainer.fit(task, datamodule=data)
-trainer.test(task, datamodule=data)
-"""
+DOCS = Path(__file__).parents[2] / "docs/add-a-scorer.md"
+OWN_SCORER, *_ = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
 AND_BACK = """
 again = SummarizationTask.load_from_checkpoint(trainer.checkpoint_callback.best_model_path)
 assert type(again.scorer) is MyScorer and again.hparams["scorer"] == "__main__:MyScorer"
@@ -117,8 +101,8 @@ def test_a_checkpoint_of_clipit_train_measures_what_the_run_measured(stores, tmp
 @pytest.mark.slow
 def test_a_class_of_a_script_trains_in_twenty_lines_and_loads_again(stores, tmp_path):
     assert len([line for line in OWN_SCORER.splitlines() if line]) <= 20
-    code = f"import clipit_lightning; ROOT = {str(stores)!r}{OWN_SCORER}{AND_BACK}"
-    command = [sys.executable, "-c", code]
+    code = OWN_SCORER.replace('"data/mini"', repr(str(stores)))
+    command = [sys.executable, "-c", f"import clipit_lightning\n{code}{AND_BACK}"]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
