@@ -20,7 +20,8 @@ class PlainHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the line; an error of writing, such as a reader that left, is the caller's."""
-        print(self.format(record), flush=True)
+        # One write, so that lines of processes that share an output do not mix: torchrun starts them unbuffered.
+        print(f"{self.format(record)}\n", end="", flush=True)
 
 
 def print_log() -> None:
