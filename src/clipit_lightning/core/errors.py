@@ -1,5 +1,7 @@
 """The exception for what a user can put right; the command line prints it as one line and exits with status 2."""
 
+from collections.abc import Collection
+
 
 class UserError(Exception):
     """Something the user can fix. The message is one line: what is wrong, and what to do."""
@@ -16,6 +18,12 @@ class ArgumentError(UserError, ValueError):
 
 class LoggedElsewhereError(UserError):
     """A UserError that the first process of a group prints: this process ends in silence."""
+
+
+def check_known(name: str, value: object, known: Collection[str]) -> None:
+    """Raise a ValueError, of one line, where an argument of a public function is none of those that there are."""
+    if value not in known:
+        raise ValueError(f"{name}={value!r}: there are {', '.join(known)}")
 
 
 def first_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from clipit_lightning.core.config import ProtocolConfig
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, check_known
 from clipit_lightning.core.files import write_json
 from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.fold_files import load_family, read_fold_file
@@ -84,7 +84,8 @@ def evaluate_scores(
         UserError: Anything is wrong with scores, store or folds.
         ValueError: There is no such benchmark or preset.
     """
-    _check_known(dataset, preset)
+    check_known("dataset", dataset, benchmark_names(targets=True))
+    check_known("preset", preset, PRESETS)
     given = Path(scores) if isinstance(scores, str | Path) else scores
     name = given.stem if isinstance(given, Path) else IN_MEMORY
     store = open_store(dataset, Path(root))
@@ -113,13 +114,6 @@ def evaluate_scores(
         "rows": [ours, *floors([video for video, _ in predictions], rules, draws).to_dict("records")],
         "per_video": rows.to_dict("records"),
     }
-
-
-def _check_known(dataset: str, preset: str) -> None:
-    names = (("dataset", dataset, benchmark_names(targets=True)), ("preset", preset, list(PRESETS)))
-    for argument, value, known in names:
-        if value not in known:
-            raise ValueError(f"{argument}={value!r}: there are {', '.join(known)}")
 
 
 def _evaluate_queries(name: str, scores: Path | Mapping[str, Any], store: Store, draws: int) -> dict[str, Any]:

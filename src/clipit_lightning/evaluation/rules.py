@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clipit_lightning.core.arrays import as_array
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, check_known
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import F1Convention
 from clipit_lightning.data.video import Video
@@ -100,8 +100,7 @@ class Rules:
         kinds = {"f1": F1Convention, "shot_value": ShotValue, "rounding": Rounding, "solver": Solver}
         choices = {name: get_args(kind) for name, kind in kinds.items()} | {"correlation": tuple(CORRELATION_RULES)}
         for name, known in choices.items():
-            if (chosen := getattr(self, name)) not in known:
-                raise ValueError(f"{name}={chosen!r}: there are {', '.join(known)}")
+            check_known(name, getattr(self, name), known)
 
     def summary(self, video: Annotated, scores: NDArray[np.floating]) -> NDArray[np.uint8]:
         """The 0/1 summary, (frames,), of step scores, (steps,), or of frame scores, (frames,)."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clipit_lightning.core.arrays import as_array, whole
+from clipit_lightning.core.errors import check_known
 from clipit_lightning.summary.knapsack import greedy, knapsack
 
 ShotValue = Literal["mean", "sum"]
@@ -133,8 +134,7 @@ def select_shots(
 def _check_choices(budget: float, shot_value: str, rounding: str, solver: str) -> None:
     kinds = ("shot_value", shot_value, ShotValue), ("rounding", rounding, Rounding), ("solver", solver, Solver)
     for name, chosen, kind in kinds:
-        if chosen not in get_args(kind):
-            raise ValueError(f"{name}={chosen!r}: there are {', '.join(get_args(kind))}")
+        check_known(name, chosen, get_args(kind))
     if not 0 <= budget <= 1:
         raise ValueError(f"budget={budget}: a share of the video is needed, 0 to 1")
 
