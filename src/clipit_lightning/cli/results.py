@@ -95,13 +95,13 @@ def baselines(
     as_json: bool = JSON,
 ) -> None:
     """Floors and ceilings of a data set under every rule."""
-    from clipit_lightning.evaluation.evaluate import baseline_tables, format_baselines
+    from clipit_lightning.evaluation.evaluate import baseline_tables, best_by_folds, format_baselines
 
     tables = baseline_tables(dataset, root, draws, keep)
     if as_json:
         print(json.dumps({rule: table.to_dict("records") for rule, table in tables.items()}, indent=2))
     else:
-        print(format_baselines(tables, draws, dataset))
+        print(format_baselines(tables, draws, dataset, best_by_folds(dataset, root)))
 
 
 def compare(

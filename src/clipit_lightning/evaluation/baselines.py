@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.evaluation.annotations import Annotated
+from clipit_lightning.evaluation.best_possible import best_possible
 from clipit_lightning.evaluation.matching import QueryRules, Shots, measure_query
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.evaluation.rank_correlation import rank_correlation
@@ -37,15 +39,17 @@ def floors(videos: Sequence[Annotated], rules: Rules, draws: int = 100, seed: in
       are constant and correlate with 0; under ``binary-summary`` its summary is correlated.
     - ``human-pairwise``: each annotator against each of the others.
     - ``human-leave-one-out``: correlations of each annotator with the mean of the others; F1 with each of the others.
-    - ``mean-annotator``: the mean importance as scores: the ceiling of a scorer.
+    - ``mean-annotator``: the mean importance as scores: the ceiling of a scorer's correlations.
+    - ``best-possible``: no summary of whole shots within the budget has a higher F1 (`best_possible`); it is the best
+      under each convention alone, and has no correlations.
 
     Annotators agree on the steps or frames of the correlation rule, with their ratings or summaries (`annotators`).
     There are at least 2 draws.
 
     Returns:
         A row a scorer: ``name``, the means over videos of ``f1``, ``f1_mean``, ``f1_max``, ``kendall_tau`` and
-        ``spearman_rho``, and of each, such as ``f1_std``, the standard deviation over draws: 0 where nothing is drawn.
-        F1 is 0 to 1.
+        ``spearman_rho`` (NaN where a row has none), and of each, such as ``f1_std``, the standard deviation over
+        draws: 0 where nothing is drawn. F1 is 0 to 1.
 
     Raises:
         UserError: The rules need annotations that a video lacks, or there is no video.
@@ -58,11 +62,24 @@ def floors(videos: Sequence[Annotated], rules: Rules, draws: int = 100, seed: in
         "human-pairwise": _mean(_people(video, rules, pairwise=True) for video in videos),
         "human-leave-one-out": _mean(_people(video, rules, pairwise=False) for video in videos),
         "mean-annotator": _mean(measure_quietly(video.gtscore, video, rules) for video in videos),
+        "best-possible": _mean(best_f1(video, rules) for video in videos),
     }
     table = pd.DataFrame(rows).T
     spread = pd.DataFrame(0.0, index=table.index, columns=[f"{name}_std" for name in ANNOTATOR_METRICS])
     spread.loc["random"] = chance.std(ddof=1).to_numpy()
     return table.join(spread).rename_axis("name").reset_index()
+
+
+def best_f1(video: Annotated, rules: Rules) -> dict[str, float]:
+    """The best possible F1 of a video, 0 to 1: by convention, mean, and maximum over annotators."""
+    frames = budget_frames(video.n_frames, rules.budget, rules.rounding)
+    best = best_possible(user_summaries(video), video.change_points, frames)
+    return {"f1": best.f1_max if rules.f1 == "max" else best.f1_mean, **best._asdict()}
+
+
+def as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table of floors, without the metrics that a row does not have."""
+    return [row.dropna().to_dict() for _, row in table.iterrows()]
 
 
 def _check(videos: Sequence[Annotated] | Sequence[QueryVideo], draws: int) -> None:

@@ -4,6 +4,7 @@ F1 of a summary of c frames with annotator u is ``2 overlap_u / (c + length_u)``
 is a sum over shots, which a knapsack maximizes; the best over all c is the ceiling.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +49,11 @@ def best_possible(user_summary: ArrayLike, change_points: ArrayLike, budget: int
     annotators = [slice(number, number + 1) for number in range(len(lengths))]
     alone = [_best_mean(overlaps[one], lengths[one], weights, budget) for one in annotators]
     return BestPossible(_best_mean(overlaps, lengths, weights, budget), max(alone))
+
+
+def ceiling(best: Mapping[str, float], tested: Iterable[Iterable[str]]) -> float:
+    """Mean over folds of the mean best F1 of the videos that each tests, from the best F1 by id of the video."""
+    return float(np.mean([np.mean([best[video] for video in fold]) for fold in tested]))
 
 
 def _best_mean(

@@ -1,6 +1,7 @@
 """What `clipit evaluate` and `clipit baselines` compute and print: scores beside their floors and their ceiling."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError, check_known
 from clipit_lightning.core.files import write_json
 from clipit_lightning.data import BENCHMARKS, benchmark_names
-from clipit_lightning.data.fold_files import load_family, read_fold_file
+from clipit_lightning.data.fold_files import families, load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, make_folds
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.baselines import floors, measure_quietly, query_floors
+from clipit_lightning.evaluation.baselines import as_rows, best_f1, floors, measure_quietly, query_floors
+from clipit_lightning.evaluation.best_possible import ceiling
 from clipit_lightning.evaluation.matching import measure_query, query_drops
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, METRICS, QUERY_METRICS, printed
 from clipit_lightning.evaluation.presets import PRESETS
@@ -101,6 +103,8 @@ def evaluate_scores(
     rows = pd.DataFrame([{"fold": fold.index, "video": id, **measured[id]} for fold in tested for id in fold.test])
     low_high = intervals(rows, ANNOTATOR_METRICS)
     draws = draws or (20 if max(video.n_frames for video, _ in predictions) < LONG else 5)
+    by_id = {video.id: video for video, _ in predictions}
+    as_tested = [by_id[id] for fold in tested for id in fold.test]  # several times, where several folds test a video
     ours: dict[str, Any] = {"name": name, **over_folds(rows, ANNOTATOR_METRICS)}
     ours |= {f"{name}_interval": list(interval) for name, interval in low_high.items()}
     return {
@@ -111,7 +115,7 @@ def evaluate_scores(
         "folds": family,
         "videos": len(predictions),
         "draws": draws,
-        "rows": [ours, *floors([video for video, _ in predictions], rules, draws).to_dict("records")],
+        "rows": [ours, *as_rows(floors(as_tested, rules, draws))],
         "per_video": rows.to_dict("records"),
     }
 
@@ -136,7 +140,7 @@ def _evaluate_queries(name: str, scores: Path | Mapping[str, Any], store: Store,
         "queries": len(rows),
         "draws": draws,
         "other_lengths": other_lengths,
-        "rows": [ours, *query_floors(videos, rules, draws).to_dict("records")],
+        "rows": [ours, *as_rows(query_floors(videos, rules, draws))],
         "per_query": rows,
     }
 
@@ -160,7 +164,7 @@ def format_evaluation(evaluation: dict[str, Any], details: bool = False) -> str:
         )
         note = (
             f"[ ] 95 % bootstrap interval over videos; ± standard deviation of {draws} random draws; "
-            "floors are means over the tested videos"
+            "floors and ceilings are means over the tested videos"
         )
         note += _uniform_note(evaluation["dataset"])
     return "\n".join([head, _table(evaluation["rows"]), note, *([_details(evaluation)] if details else [])])
@@ -206,7 +210,7 @@ def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | Non
         A table of `floors` by name of the rule; of a benchmark with queries, the table of `query_floors` under
         ``none``.
     """
-    store = open_store(dataset, root)
+    store, best = open_store(dataset, root), {}
     if BENCHMARKS[dataset].kind == "queries":
         f1 = "semantic-matching"
         tables = {"none": query_floors(store.read_queries(), query_rules_of(ProtocolConfig(), dataset), draws)}
@@ -214,6 +218,7 @@ def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | Non
         f1, videos = BENCHMARKS[dataset].f1_convention, store.read()
         rules = {name: rules_of(ProtocolConfig(correlation=name), dataset, dataset) for name in CORRELATION_RULES}
         tables = {name: floors(videos, rule, draws) for name, rule in rules.items()}
+        best = {video.id: best_f1(video, rules["per-annotator"]) for video in videos}
     if keep is not None:
         annotations = store.annotations_hash()
         content = {
@@ -221,18 +226,38 @@ def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | Non
             "annotations_hash": annotations,
             "draws": draws,
             "f1": f1,
-            "rules": {name: table.to_dict("records") for name, table in tables.items()},
+            "rules": {name: as_rows(table) for name, table in tables.items()},
+            "best_possible": best,
         }
         write_json(keep / f"{dataset}-{annotations}.json", content)
     return tables
 
 
-def format_baselines(tables: dict[str, pd.DataFrame], draws: int, dataset: str) -> str:
-    """The tables of `baseline_tables` one below the other, for a terminal, percent but for correlations."""
-    text = {name: _table(table.to_dict("records")) for name, table in tables.items()}
+def best_by_folds(dataset: str, root: Path) -> dict[str, float]:
+    """Best possible F1 by family of folds, over the videos that it tests; without families whose videos are missing.
+
+    Returns:
+        0 to 1, by the data set's convention over annotators; empty of a benchmark with queries.
+    """
+    if BENCHMARKS[dataset].kind == "queries":
+        return {}
+    videos, rules, ceilings = open_store(dataset, root).read(), rules_of(ProtocolConfig(), dataset, dataset), {}
+    best = {video.id: best_f1(video, rules)["f1"] for video in videos}
+    for family in ("kfold", *families(dataset, "canonical")):
+        with suppress(UserError):
+            ceilings[family] = ceiling(best, [fold.test for fold in tested_folds(videos, family)])
+    return ceilings
+
+
+def format_baselines(tables: dict[str, pd.DataFrame], draws: int, dataset: str, by_folds: Mapping[str, float]) -> str:
+    """The tables of `baseline_tables` with what `best_by_folds` returned, as text; percent but for correlations."""
+    text = {name: _table(as_rows(table)) for name, table in tables.items()}
     if "none" in text:
         return f"{text['none']}\n± standard deviation of {draws} draws"
-    return "\n\n".join(f"correlation {name}\n{table}" for name, table in text.items()) + _uniform_note(dataset)
+    blocks = [f"correlation {name}\n{table}" for name, table in text.items()]
+    ceilings = ", ".join(f"{family} {printed('f1', best)}" for family, best in by_folds.items())
+    blocks += [f"best-possible F1 over the videos that folds test: {ceilings}"] if ceilings else []
+    return "\n\n".join(blocks) + _uniform_note(dataset)
 
 
 def _uniform_note(dataset: str) -> str:
