@@ -8,6 +8,7 @@ import pytest
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.baselines import floors, random_draws, uniform_summary
+from clipit_lightning.evaluation.best_possible import best_possible
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.evaluation.overlap import f1_scores
 from clipit_lightning.evaluation.rank_correlation import rank_correlation
@@ -77,12 +78,15 @@ def videos(stores):
 
 @pytest.mark.parametrize("dataset", ["tvsum", "summe"])
 @pytest.mark.parametrize("rule", CORRELATION_RULES)
-def test_every_rule_has_all_rows_without_nan(videos, dataset, rule):
+def test_every_rule_has_all_rows_and_metrics_but_correlations_of_the_best_f1(videos, dataset, rule):
     table = floors(videos[dataset], Rules("max", rule), draws=3, seed=5)
-    names = ["random", "uniform", "human-pairwise", "human-leave-one-out", "mean-annotator"]
+    names = ["random", "uniform", "human-pairwise", "human-leave-one-out", "mean-annotator", "best-possible"]
     assert table["name"].tolist() == names
     assert table.columns.tolist() == ["name", *ANNOTATOR_METRICS, *(f"{metric}_std" for metric in ANNOTATOR_METRICS)]
-    assert table.notna().all(axis=None)
+    no_metric = table.set_index("name").isna().stack()
+    assert no_metric[no_metric].index.tolist() == [("best-possible", "kendall_tau"), ("best-possible", "spearman_rho")]
+    for metric in ("f1_mean", "f1_max"):
+        assert (table.loc[[0, 1, 4], metric] <= table.loc[5, metric] + 1e-9).all()  # people need not take whole shots
     assert (table["f1"] == table["f1_max"]).all()
     assert (table.loc[0, [f"{metric}_std" for metric in ANNOTATOR_METRICS]] > 0).all()
     assert table.equals(floors(videos[dataset], Rules("max", rule), draws=3, seed=5))
@@ -118,6 +122,14 @@ def test_people_are_compared_with_the_others_only(videos):
     assert table.loc["human-pairwise", "kendall_tau"] == pytest.approx(np.mean(tau))
     assert table.loc["human-leave-one-out", "spearman_rho"] == pytest.approx(np.mean(left))
     assert table.loc["human-leave-one-out", "f1_max"] == table.loc["human-pairwise", "f1_max"]
+
+
+def test_the_best_possible_f1_is_the_mean_over_videos_of_each_convention(videos):
+    best = [best_possible(video.user_summary, video.change_points, video.n_frames // 5) for video in videos["tvsum"]]
+    table = floors(videos["tvsum"], Rules("max", "per-annotator", budget=0.2), draws=2).set_index("name")
+    expected = np.mean(best, axis=0)
+    assert table.loc["best-possible", ["f1_mean", "f1_max"]].tolist() == pytest.approx(expected.tolist())
+    assert table.loc["best-possible", "f1"] == table.loc["best-possible", "f1_max"]
 
 
 def test_uniform_summary_is_evenly_spaced_whole_shots_within_the_budget(videos):

@@ -59,7 +59,7 @@ def test_numbers_are_means_over_videos_then_folds(videos, scores, stores, tmp_pa
     expected = np.mean([np.mean([taus[video] for video in fold.test]) for fold in folds])
     assert evaluation["rows"][0]["kendall_tau"] == pytest.approx(expected, abs=1e-12)
     assert evaluation["rows"][0]["name"] == "mine"
-    names = {"random", "uniform", "human-pairwise", "human-leave-one-out", "mean-annotator"}
+    names = {"random", "uniform", "human-pairwise", "human-leave-one-out", "mean-annotator", "best-possible"}
     assert {row["name"] for row in evaluation["rows"][1:]} == names
     low, high = evaluation["rows"][0]["kendall_tau_interval"]
     assert low < expected < high

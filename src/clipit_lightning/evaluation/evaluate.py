@@ -101,12 +101,9 @@ def evaluate_scores(
     rules = rules_of(ProtocolConfig(correlation=correlation), dataset, dataset)
     measured = {video.id: measure_quietly(row, video, rules) for video, row in predictions}
     rows = pd.DataFrame([{"fold": fold.index, "video": id, **measured[id]} for fold in tested for id in fold.test])
-    low_high = intervals(rows, ANNOTATOR_METRICS)
     draws = draws or (20 if max(video.n_frames for video, _ in predictions) < LONG else 5)
     by_id = {video.id: video for video, _ in predictions}
     as_tested = [by_id[id] for fold in tested for id in fold.test]  # several times, where several folds test a video
-    ours: dict[str, Any] = {"name": name, **over_folds(rows, ANNOTATOR_METRICS)}
-    ours |= {f"{name}_interval": list(interval) for name, interval in low_high.items()}
     return {
         "preset": preset,
         "about": PRESETS[preset].about,
@@ -115,9 +112,16 @@ def evaluate_scores(
         "folds": family,
         "videos": len(predictions),
         "draws": draws,
-        "rows": [ours, *as_rows(floors(as_tested, rules, draws))],
+        "rows": [_our_row(name, rows), *as_rows(floors(as_tested, rules, draws))],
         "per_video": rows.to_dict("records"),
     }
+
+
+def _our_row(name: str, rows: pd.DataFrame) -> dict[str, Any]:
+    """Means over videos, then over folds, with intervals over videos."""
+    low_high = intervals(rows, ANNOTATOR_METRICS)
+    means = {"name": name, **over_folds(rows, ANNOTATOR_METRICS)}
+    return means | {f"{metric}_interval": list(interval) for metric, interval in low_high.items()}
 
 
 def _evaluate_queries(name: str, scores: Path | Mapping[str, Any], store: Store, draws: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from clipit_lightning.core.log import log
 from clipit_lightning.core.shipped import HOME
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.evaluation.names import METRICS
-from clipit_lightning.studies.reference_rows import MARKS, VIDEOS, floor_rows, published_rows
+from clipit_lightning.studies.reference_rows import MARKS, VIDEOS, floor_rows, published_rows, read_floors
 from clipit_lightning.training.result import RunResult, read_result
 from clipit_lightning.training.run import RUNS
 
@@ -108,8 +108,9 @@ def make_board(
         groups.setdefault(_trained(result), []).append(result)
     rows = [row_of(results) for results in groups.values()]
     rows += _kept_rows(kept) if kept and kept.exists() else []
-    rows += published_rows(published) if published and published.exists() else []
-    rows += floor_rows(rows, floors) if floors and floors.is_dir() else []
+    kept_floors = read_floors(floors) if floors and floors.is_dir() else []
+    rows += published_rows(published, kept_floors) if published and published.exists() else []
+    rows += floor_rows(rows, kept_floors)
     board = pd.DataFrame(rows, columns=list(COLUMNS))
     for name in board.select_dtypes(exclude="number"):
         board[name] = [_safe(str(value)) for value in board[name].fillna("")]

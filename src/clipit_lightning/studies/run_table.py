@@ -14,7 +14,7 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.data.store import Store
-from clipit_lightning.evaluation.baselines import floors, query_floors
+from clipit_lightning.evaluation.baselines import as_rows, floors, query_floors
 from clipit_lightning.evaluation.matching import QueryRules
 from clipit_lightning.evaluation.names import METRICS, metric_name, printed
 from clipit_lightning.evaluation.protocol import Protocol
@@ -28,7 +28,7 @@ from clipit_lightning.training.run import Run
 _ROWS, _PUBLISHED = 19, 6  # rows at most, published ones among them at least
 _NAME, _SHORT_NAME = 36, 18  # letters of a row's name at most, also where lines are short
 _DRAWS = 5  # of a floor that is measured at the end of a run
-_CEILINGS = ("[mean-annotator]", "[oracle]")
+_CEILINGS = ("[best-possible]", "[mean-annotator]", "[oracle]")
 
 
 def run_table(result: RunResult, board: pd.DataFrame, width: int = 100) -> str:
@@ -169,7 +169,7 @@ def with_own_floors(board: pd.DataFrame, result: RunResult, run: Run) -> pd.Data
         return others
     place = {name: str(getattr(protocol, name)) for name in GROUP}
     source = floors_source(protocol.annotations_hash, _DRAWS)
-    rows = [floor_row(row, place, source) for row in table.to_dict("records")]
+    rows = [floor_row(row, place, source) for row in as_rows(table)]
     return pd.DataFrame([*others.to_dict("records"), *rows], columns=board.columns)
 
 

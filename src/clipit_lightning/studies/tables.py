@@ -8,11 +8,11 @@ import pandas as pd
 
 from clipit_lightning.evaluation.names import METRICS, SHOWN, metric_name
 from clipit_lightning.studies.leaderboard import GROUP
-from clipit_lightning.studies.reference_rows import MARKS, OTHER_ANNOTATIONS, VIDEOS
+from clipit_lightning.studies.reference_rows import ABOVE_CEILING, MARKS, OTHER_ANNOTATIONS, VIDEOS
 
 MAIN = ("kendall_tau", "spearman_rho", "f1")
 """The metrics of a grid's lines and tables; F1 in percent."""
-_SIGNS = dict(zip((*MARKS.values(), OTHER_ANNOTATIONS), ("†", "‡", "§"), strict=True))
+_SIGNS = dict(zip((*MARKS.values(), OTHER_ANNOTATIONS, ABOVE_CEILING), ("†", "‡", "°", "§", "¶"), strict=True))
 
 
 def format_board(board: pd.DataFrame, form: str = "table") -> str:
@@ -39,7 +39,8 @@ def format_board(board: pd.DataFrame, form: str = "table") -> str:
 
 def legend(rows: pd.DataFrame) -> list[str]:
     """What the signs mean that stand in a table of these rows."""
-    signs = [f"{sign} {text}" for text, sign in _SIGNS.items() if text in set(rows["mark"])]
+    marks = {mark for text in rows["mark"] for mark in text.split("; ")}
+    signs = [f"{sign} {text}" for text, sign in _SIGNS.items() if text in marks]
     parts = ["a part of the folds stands below, not ranked"] if is_part(rows).any() else []
     has_spread = rows[[f"{name}_std" for name in METRICS]].notna().any(axis=None)
     spread = (
@@ -56,7 +57,8 @@ def is_part(rows: pd.DataFrame) -> "pd.Series[bool]":
 def row_name(row: Mapping[Any, Any]) -> str:
     """What a row is called: its method, of ours what differs from the shipped configuration, and its mark."""
     kept = "(kept)" if row["kind"] == "kept" else ""
-    return " ".join(filter(None, (row["method"], row["variant"], kept, _SIGNS.get(row["mark"], ""))))
+    signs = [_SIGNS.get(mark, "") for mark in row["mark"].split("; ")]
+    return " ".join(filter(None, (row["method"], row["variant"], kept, *signs)))
 
 
 def folds_of(row: Mapping[Any, Any]) -> str:
