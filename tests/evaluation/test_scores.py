@@ -8,8 +8,10 @@ from clipit_lightning.cli.main import main
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.folds import make_folds
 from clipit_lightning.data.store import Store
+from clipit_lightning.evaluation.baselines import best_f1
 from clipit_lightning.evaluation.evaluate import evaluate_scores
 from clipit_lightning.evaluation.rank_correlation import rank_correlation
+from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.evaluation.scores import match_scores, read_scores
 
 
@@ -63,6 +65,18 @@ def test_numbers_are_means_over_videos_then_folds(videos, scores, stores, tmp_pa
     assert {row["name"] for row in evaluation["rows"][1:]} == names
     low, high = evaluation["rows"][0]["kendall_tau_interval"]
     assert low < expected < high
+
+
+def test_floors_and_ceilings_weigh_a_video_as_often_as_folds_test_it(videos, scores, stores, tmp_path):
+    tests = [["video_1", "video_2"], ["video_2", "video_3"]]
+    folds = tmp_path / "folds.json"
+    folds.write_text(json.dumps([{"train": ["video_9"], "test": test} for test in tests]))
+    evaluation = evaluate_scores(save_json(tmp_path / "s.json", scores), "tvsum", stores, folds=str(folds), draws=2)
+    best = {video.key: best_f1(video, Rules("mean", "per-annotator"))["f1"] for video in videos}
+    row = evaluation["rows"][-1]
+    assert row["name"] == "best-possible"
+    assert row["f1"] == pytest.approx(np.mean([best[key] for test in tests for key in test]))
+    assert "kendall_tau" not in row
 
 
 def test_frame_scores_that_repeat_step_scores_give_the_same_numbers(videos, scores, stores, tmp_path):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.fold_files import load_family
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.studies.leaderboard import (
     BOARD,
@@ -23,6 +24,7 @@ from clipit_lightning.studies.leaderboard import (
     update_board,
     write_board,
 )
+from clipit_lightning.studies.reference_rows import ABOVE_CEILING
 from clipit_lightning.studies.tables import format_board
 from tests.support.results import CONTENT, PROTOCOL, fold, metric, result
 
@@ -207,6 +209,32 @@ def test_published_rows_stand_in_the_group_of_their_rule_and_are_marked(save, pu
     assert board.set_index("method").loc["C (2022)", "correlation"] == "unknown"
 
 
+def test_rows_above_the_ceiling_of_their_own_folds_are_marked_and_those_from_memory_are_omitted(tmp_path, floors):
+    tested = {video for fold in load_family("pglsum", "tvsum", "canonical").folds for video in fold.test}
+    best = {f"tvsum/video_{number}": {"f1": 0.2} for number in range(1, 51)} | {key: {"f1": 0.7} for key in tested}
+    (path,) = floors.glob("*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"best_possible": best}))
+    (tmp_path / "published.csv").write_text(
+        "method,year,features,dataset,setting,f1,kendall_tau,spearman_rho,selection,correlation_protocol,folds,"
+        "confirmed,source,note\n"
+        "unknown folds,2020,G,tvsum,canonical,65.0,,,unknown,,,yes,paper,\n"
+        "its folds,2020,G,tvsum,canonical,65.0,,,unknown,,pglsum,yes,paper,\n"
+        "higher,2020,G,tvsum,canonical,70.1,,,val,,pglsum,yes,paper,\n"
+        "remembered,2020,G,tvsum,canonical,65.0,,,val,,,memory,paper,\n"
+    )
+    board = make_board([], tmp_path / "published.csv", floors)
+    marks = board[board["kind"] == "published"].set_index("method")["mark"].to_dict()
+    assert marks == {
+        "unknown folds (2020)": f"selection unknown; {ABOVE_CEILING}",
+        "its folds (2020)": "selection unknown",
+        "higher (2020)": ABOVE_CEILING,
+    }
+    text = format_board(board)
+    assert "unknown folds (2020) ‡ ¶" in text
+    assert "higher (2020) ¶" in text
+    assert f"‡ selection unknown; ¶ {ABOVE_CEILING}" in text
+
+
 def test_each_group_has_its_floor_and_f1_alone_where_the_rule_is_unknown(save, published, floors):
     board = make_board([save()], published, floors)
     rows = board[board["kind"] == "floor or ceiling"].set_index("correlation")
@@ -236,7 +264,7 @@ def test_published_names_are_safe_in_spreadsheets(published):
 def test_the_shipped_published_table_is_read_whole():
     board = make_board([], PUBLISHED)
     assert len(board) == len(PUBLISHED.read_text().splitlines()) - 1
-    assert {"tvsum", "summe", "qfvs"} == set(board["dataset"])
+    assert {"tvsum", "summe", "qfvs", "videoxum"} == set(board["dataset"])
 
 
 def test_the_leaderboard_needs_neither_torch_nor_lightning():

@@ -27,6 +27,8 @@ MARKS = {
 """Marks of rows whose choice of the epoch or the settings makes their number too good, or may."""
 ABOVE_CEILING = "F1 above [best-possible] on its folds' test videos (all where unknown): other shots, rules or videos"
 """Mark of published rows that no summary of whole shots within the budget reaches under our rules."""
+BEST_POSSIBLE = "[best-possible]"
+"""The row that stands above all others of its group: the exact ceiling of F1."""
 OTHER_ANNOTATIONS = "measured on other annotations or shots than this run"
 """Mark of our kept rows beside a run on a store that differs from theirs."""
 _PUBLISHED_RULES = {

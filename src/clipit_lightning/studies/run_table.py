@@ -20,7 +20,7 @@ from clipit_lightning.evaluation.names import METRICS, metric_name, printed
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.studies.leaderboard import BOARD, COLUMNS, GROUP, USER_BOARD, lies_in_runs, read_board, row_of
-from clipit_lightning.studies.reference_rows import OTHER_ANNOTATIONS, floor_row, floors_source
+from clipit_lightning.studies.reference_rows import BEST_POSSIBLE, OTHER_ANNOTATIONS, floor_row, floors_source
 from clipit_lightning.studies.tables import MAIN, folds_of, is_part, legend, mean_and_std, row_name
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
@@ -28,7 +28,7 @@ from clipit_lightning.training.run import Run
 _ROWS, _PUBLISHED = 19, 6  # rows at most, published ones among them at least
 _NAME, _SHORT_NAME = 36, 18  # letters of a row's name at most, also where lines are short
 _DRAWS = 5  # of a floor that is measured at the end of a run
-_CEILINGS = ("[best-possible]", "[mean-annotator]", "[oracle]")
+_CEILINGS = (BEST_POSSIBLE, "[mean-annotator]", "[oracle]")
 
 
 def run_table(result: RunResult, board: pd.DataFrame, width: int = 100) -> str:
@@ -83,7 +83,9 @@ def _chosen(ranked: pd.DataFrame, elsewhere: pd.DataFrame, by: str) -> tuple[pd.
 
 
 def _sorted(rows: pd.DataFrame, by: str) -> pd.DataFrame:
-    return rows.sort_values([by, "f1"], ascending=False, kind="stable")
+    """Best first, below the ceiling of F1, which has no correlation."""
+    ceiling = rows.assign(ceiling=rows["method"] == BEST_POSSIBLE)
+    return ceiling.sort_values(["ceiling", by, "f1"], ascending=False, kind="stable")[list(COLUMNS)]
 
 
 def _lines(ranked: pd.DataFrame, elsewhere: pd.DataFrame, metrics: list[str], letters: int) -> list[str]:
