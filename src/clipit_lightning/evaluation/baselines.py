@@ -79,7 +79,7 @@ def best_f1(video: Annotated, rules: Rules) -> dict[str, float]:
 
 def as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table of floors, without the metrics that a row does not have."""
-    return [row.dropna().to_dict() for _, row in table.iterrows()]
+    return [{str(name): value for name, value in row.dropna().items()} for _, row in table.iterrows()]
 
 
 def _check(videos: Sequence[Annotated] | Sequence[QueryVideo], draws: int) -> None:

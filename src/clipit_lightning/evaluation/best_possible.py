@@ -82,7 +82,7 @@ def _best_mean(
         factors = (count + ends) / (frames + ends)  # (2, budget)
         best = max(best, float((reached * factors.min(axis=0)).max()))
         bounds = np.minimum(bounds, reached * factors.max(axis=0))
-    return best
+    return min(best, 1.0)  # sums of floats may exceed 1 in the last digit
 
 
 def _knapsack_values(values: NDArray[np.float64], weights: NDArray[np.int64], capacity: int) -> NDArray[np.float64]:
