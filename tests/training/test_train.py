@@ -18,7 +18,7 @@ from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.models.losses import SummaryLoss
 from clipit_lightning.training import build
 from clipit_lightning.training import trainer as trainers
-from clipit_lightning.training.task import rate_factor
+from clipit_lightning.training.optimizer import rate_factor
 from clipit_lightning.training.train import run
 from tests.support.commands import QUICK, train_here
 from tests.support.synthetic import change_points, write_field_file

@@ -25,6 +25,7 @@ from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.training.checkpoints import plain
 from clipit_lightning.training.loaders import check_batch, datamodule_of
 from clipit_lightning.training.measures import make_measures, protocol_of
+from clipit_lightning.training.optimizer import rate_factor
 
 T = TypeVar("T")
 
@@ -289,11 +290,3 @@ class SummarizationTask(L.LightningModule):
         factor = lambda step: rate_factor(step, steps, self.warmup)  # noqa: E731 - captures the number of steps
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def rate_factor(step: int, steps: int, warmup: float) -> float:
-    """Share of the peak learning rate at a step: linear rise over ``warmup * steps``, then a cosine to 0."""
-    rise = warmup * steps
-    if step < rise:
-        return (step + 1) / (rise + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, steps - rise)))
