@@ -311,6 +311,12 @@ def test_learning_rate_rises_then_falls():
     assert rate_factor(0, 100, 0.0) == 1
 
 
+def test_a_constant_learning_rate_rises_and_stays():
+    rates = [rate_factor(step, 100, 0.1, "constant") for step in range(100)]
+    assert rates[:10] == [rate_factor(step, 100, 0.1) for step in range(10)]
+    assert rates[10:] == [1.0] * 90
+
+
 def test_weight_average_forgets_the_first_weights_within_a_short_run():
     average, ones = [torch.tensor(0.0)], [torch.tensor(1.0)]
     for updates in range(1, 50):

@@ -70,15 +70,21 @@ class ModelConfig(Section):
 
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
-    mlp, vasnet, pglsum, random), or package.module:Class, a class of your own."""
+    mlp, bilstm, vasnet, pglsum, random), or package.module:Class, a class of your own."""
     width: int = bounded(64, least=1, most=65_536)
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features."""
     heads: int = bounded(4, least=1)
     """Attention heads of clip-it, clip-it+ and transformer; they divide the width."""
+    language_heads: int | None = bounded(None, least=1)
+    """Heads of the language-guided attention of clip-it and clip-it+, which divide the width; by default `heads`."""
     encoder_layers: int = bounded(1, least=0, most=1000)
     """Layers of the frame-scoring transformer's encoder (the same three)."""
     decoder_layers: int = bounded(1, least=0, most=1000)
     """Layers of its decoder."""
+    feedforward: int | None = bounded(None, least=1, most=65_536)
+    """Features of the hidden layer in each of its feed-forward parts; by default twice the width."""
+    activation: Literal["gelu", "relu"] = "gelu"
+    """Activation of that layer."""
     dropout: float = bounded(0.5, least=0, below=1)
     """Dropout inside the scorer, in clip-it and clip-it+ of what each part adds."""
     input_dropout: float = bounded(0.5, least=0, below=1)
@@ -108,8 +114,8 @@ class ModelConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        divides = self.width % self.heads == 0
-        require(divides, "model.heads", f"is {self.heads}; it must divide model.width={self.width}")
+        for name, heads in (("heads", self.heads), ("language_heads", self.language_heads or self.heads)):
+            require(self.width % heads == 0, f"model.{name}", f"is {heads}; it must divide model.width={self.width}")
         require(bool(self.alphas), "model.alphas", "is empty; at least one number above 0 is needed")
 
 
@@ -153,16 +159,20 @@ class LossConfig(Section):
 
 @dataclass(frozen=True)
 class OptimConfig(Section):
-    """Optimizer (AdamW with a cosine schedule) and length of training."""
+    """Optimizer, schedule of the learning rate, and length of training."""
 
+    name: Literal["adamw", "adam"] = "adamw"
+    """The optimizer: adamw decays weights apart from the gradient, adam adds the decay to the gradient (L2)."""
     lr: float = bounded(2e-3, above=0)
     """Peak learning rate."""
     weight_decay: float = bounded(1e-2, least=0)
-    """Decoupled weight decay."""
+    """Weight decay, as the optimizer takes it."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """The learning rate after the warm-up: falls as a cosine to 0, or stays."""
     epochs: int = bounded(12, least=1, most=10_000_000)
     """Passes over the training videos."""
     warmup: float = bounded(0.0, least=0, below=1)
-    """Share of the updates over which the learning rate rises to its peak, before the cosine."""
+    """Share of the updates over which the learning rate rises to its peak."""
     clip: float = bounded(1.0, least=0)
     """Largest norm of the gradient; 0 leaves it as it is."""
     ema: float = bounded(0.99, least=0, below=1)
