@@ -35,8 +35,9 @@ class DataConfig(Section):
     """Share of the training videos that validate, at least two videos; 0 for none, with selection=last."""
     captions: int = bounded(7, least=0, most=10_000)
     """Number of caption tokens a video, spread over its dense captions; 0 trains without language, on qfvs too."""
-    caption_source: Literal["own", "another", "fused"] = "own"
-    """Captions as text tokens: the video's own; for ablations those of another video, or their mean as one token."""
+    caption_source: Literal["own", "another", "fused", "concat"] = "own"
+    """Captions as text tokens: the video's own; for ablations those of another video, or one token of all: their mean,
+    or a learned one of all `captions`, concatenated (a video with fewer repeats some; clip-it+ has no caption cues)."""
     sentence: bool = False
     """On qfvs: give the whole sentence of a query as a text token beside its concepts."""
     batch_size: int = bounded(8, least=1, most=1_000_000)

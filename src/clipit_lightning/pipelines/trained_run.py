@@ -21,7 +21,7 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data import has_queries
-from clipit_lightning.data.batches import spread
+from clipit_lightning.data.batches import caption_tokens
 from clipit_lightning.data.store import Store, read_features
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.models.scorer import Scorer
@@ -208,7 +208,7 @@ class TrainedRun:
         for key, features, captions in read_features(path):
             text = None
             if captions is not None and self.has_language:
-                text = captions[spread(len(captions), self.config.data.captions)]
+                text = caption_tokens(captions, self.config.data.captions, self.config.data.caption_source)
             yield key, features, text
 
     def _scores(self, features: ArrayLike, text: ArrayLike | None) -> NDArray[np.float32]:
