@@ -38,6 +38,11 @@ class DataConfig(Section):
     caption_source: Literal["own", "another", "fused", "concat"] = "own"
     """Captions as text tokens: the video's own; for ablations those of another video, or one token of all: their mean,
     or a learned one of all `captions`, concatenated (a video with fewer repeats some; clip-it+ has no caption cues)."""
+    query_captions: int = bounded(0, least=0, most=10_000)
+    """On qfvs: number of the video's captions, spread over it, that are text tokens beside the query's, where the store
+    has some."""
+    oracle_captions: bool = False
+    """On qfvs, for ablations: captions beside the query that say what shots show, made of their tags."""
     sentence: bool = False
     """On qfvs: give the whole sentence of a query as a text token beside its concepts."""
     batch_size: int = bounded(8, least=1, most=1_000_000)

@@ -98,6 +98,21 @@ def caption_tokens(captions: NDArray[np.float32], wanted: int, source: str) -> N
     return fused
 
 
+def query_tokens(item: QueryItem, sentence: bool, captions: int, oracle: bool) -> NDArray[np.float32]:
+    """The text tokens of a query: its phrases, perhaps its sentence, and captions of the video, spread over it.
+
+    At most `captions` of them, of the video's own, or with `oracle` of those made of its shots' tags.
+
+    Returns:
+        (tokens, features).
+    """
+    query, video = item.text(sentence), item.video  # (phrases, features)
+    of_video = video.oracle_captions if oracle else video.caption_features  # (captions, features)
+    if of_video is None:
+        return query
+    return np.concatenate([query, of_video[spread(len(of_video), captions)]])
+
+
 def random_window(item: Item, steps: int, seed: int, epoch: int) -> slice:
     """A window of a longer video: temporal augmentation, and the work of a step no longer grows with videos.
 

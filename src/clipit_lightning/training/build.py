@@ -51,7 +51,8 @@ def datamodule(config: Config) -> SummarizationDataModule:
         **{name: getattr(data, name) for name in ("family", "batch_size", "crop", "workers")},
     }
     if has_queries(data.dataset):
-        return QueryDataModule(target=data.dataset, sentence=data.sentence, language=data.captions > 0, **common)
+        own: dict[str, Any] = {name: getattr(data, name) for name in ("sentence", "query_captions", "oracle_captions")}
+        return QueryDataModule(target=data.dataset, language=data.captions > 0, **own, **common)
     names = ("setting", "sources", "folds", "fold_seed", "validation", "captions", "caption_source", "preload_mb")
     return AnnotatedDataModule(target=data.dataset, **common, **{name: getattr(data, name) for name in names})
 
