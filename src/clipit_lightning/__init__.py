@@ -7,6 +7,7 @@ TYPE_CHECKING = False  # not of `typing`, see `torchvision_repair`
 if TYPE_CHECKING:
     from clipit_lightning.data import QFVSDataModule, SumMeDataModule, TVSumDataModule
     from clipit_lightning.models import (
+        BiLstmScorer,
         ClipItPlusScorer,
         ClipItScorer,
         MlpScorer,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "BiLstmScorer",
     "ClipItPlusScorer",
     "ClipItScorer",
     "MlpScorer",

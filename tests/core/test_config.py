@@ -43,6 +43,7 @@ def test_a_saved_configuration_is_a_valid_argument(tmp_path):
         ("data.fold=5", "data.fold: is 5; there are folds 0 to 4"),
         ("data.sources=[summe]", "data.sources: the canonical setting has none"),
         ("model.heads=7", "model.heads: is 7; it must divide model.width=64"),
+        ("model.language_heads=7", "model.language_heads: is 7; it must divide model.width=64"),
         ("model.dropout=nan", "model.dropout: is nan"),
         ("optim.lr=inf", "optim.lr: is inf"),
         ("protocol.budget=1.5", "protocol.budget: is 1.5"),
@@ -110,7 +111,14 @@ def test_the_hash_is_of_what_a_result_depends_on():
     base = load_config()
     for word in ("seed=3", "data.fold=1", "output=x", "logger.wandb=offline", "trainer.progress=false", "data.root=y"):
         assert config_hash(load_config([], [word])) == config_hash(base), word
-    for word in ("optim.lr=0.5", "data.fold_seed=1", "selection=last", "trainer.precision=bf16-mixed"):
+    for word in (
+        "optim.lr=0.5",
+        "optim.name=adam",
+        "model.activation=relu",
+        "data.fold_seed=1",
+        "selection=last",
+        "trainer.precision=bf16-mixed",
+    ):
         assert config_hash(load_config([], [word])) != config_hash(base), word
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from clipit_lightning.data.annotated import TVSumDataModule
-from clipit_lightning.data.batches import Part, collate, random_window, spread
+from clipit_lightning.data.batches import Part, caption_tokens, collate, random_window, spread
 from clipit_lightning.data.queries import QFVSDataModule
 
 
@@ -19,6 +19,13 @@ def test_captions_are_spread_over_the_video_and_kept_apart():
     assert spread(12, 7) == [0, 2, 4, 6, 7, 9, 11]
     assert spread(5, 1) == [2]
     assert spread(5, 0) == []
+
+
+def test_concatenated_captions_are_as_many_as_wanted_in_every_video():
+    captions = np.arange(6, dtype=np.float32).reshape(3, 2)
+    assert caption_tokens(captions, 2, "concat").tolist() == [[0, 1, 4, 5]]
+    assert caption_tokens(captions, 5, "concat").tolist() == [[0, 1, 0, 1, 2, 3, 4, 5, 4, 5]]
+    assert caption_tokens(captions, 0, "concat").shape == (0, 2)
 
 
 def test_items_of_one_size_are_stacked_and_others_are_not_copied(module):

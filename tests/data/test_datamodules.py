@@ -89,16 +89,20 @@ def test_stores_of_different_features_do_not_mix(stores, tmp_path):
         TVSumDataModule(tmp_path, setting="augmented", sources=["summe"]).setup()
 
 
-def test_text_may_be_of_another_video_or_fused(stores):
+def test_text_may_be_of_another_video_or_one_token(stores):
     """Ablations: each video gives its captions to exactly one other of its benchmark."""
     modules = {
         text: TVSumDataModule(stores, setting="augmented", sources=["summe"], captions=5, caption_source=text)
-        for text in ("own", "another", "fused")
+        for text in ("own", "another", "fused", "concat")
     }
     for module in modules.values():
         module.setup()
     count = len(modules["own"].ids)
-    own, another, fused = ([module.text(module.item(number)) for number in range(count)] for module in modules.values())
+    texts = ([module.text(module.item(number)) for number in range(count)] for module in modules.values())
+    own, another, fused, concat = texts
+    for number, tokens in enumerate(concat):
+        assert tokens.shape == (1, modules["concat"].text_dim)
+        assert {*map(tuple, tokens.reshape(5, -1))} == {*map(tuple, own[number])}
     for number, tokens in enumerate(fused):
         np.testing.assert_allclose(tokens, own[number].mean(axis=0, keepdims=True), rtol=1e-6)
     givers = [next(giver for giver in range(count) if np.array_equal(own[giver], tokens)) for tokens in another]

@@ -97,6 +97,25 @@ def test_sentences_get_their_embeddings_where_a_file_has_them(copy, tmp_path):
     assert item.text().shape == (2, fake.SIZE)
 
 
+def test_captions_are_kept_where_their_embeddings_are_known(copy, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(7, fake.SIZE)).astype(np.float32)
+    with h5py.File(copy / "qfvs_fake.h5", "a") as file:
+        file["P01/captions"], file["P01/caption_features"] = ["a", "b", "c"], rows[:3]
+        for key in ("P02", "P03"):  # a caption a shot: features are made of it, or of the picture
+            shown = np.arange(len(file[f"{key}/features"])) % 7
+            file[f"{key}/captions"] = [f"caption {number}" for number in shown]
+            if key == "P02":
+                file["P02/features"][...] = rows[shown]
+    import_row(copy, tmp_path)
+    first, second, *others = Store(tmp_path / "qfvs.h5").read_queries()
+    assert first.captions == ("a", "b", "c")
+    np.testing.assert_array_equal(first.caption_features, rows[:3])
+    assert len(second.captions) == len(second.caption_features) == 15
+    for caption, embedded in zip(second.captions, second.caption_features, strict=True):
+        np.testing.assert_array_equal(embedded, rows[int(caption.split()[1])])
+    assert [(video.captions, video.caption_features) for video in others] == [((), None)] * 2
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.batches import query_tokens
 from clipit_lightning.data.queries import QFVSDataModule, leave_one_out
 
 PARTS = {f"qfvs/P0{number}": (f"qfvs/P0{number}/a", f"qfvs/P0{number}/b") for number in range(1, 5)}
@@ -61,6 +64,29 @@ def test_every_query_comes_once_an_epoch_and_batches_differ_between_epochs(store
     assert [len(batch) for batch in sorted(first, key=len)] == [2, 2, 3, 3]
     assert first == again
     assert sorted(first) != sorted(other)
+
+
+def test_captions_stand_beside_the_query(stores, caplog):
+    module = QFVSDataModule(stores, query_captions=3, oracle_captions=True)
+    module.setup()
+    item = module.item(0)
+    embedding = {
+        concept: item.video.query_features[item.video.queries == concept][0] for concept in item.video.queries.flat
+    }
+    tagged = [[embedding[tag] for tag in np.flatnonzero(row) if tag in embedding] for row in item.video.tags]
+    shown = [np.mean(tags, axis=0) for tags in tagged if tags]
+    expected = [*item.text(), shown[0], shown[round((len(shown) - 1) / 2)], shown[-1]]
+    np.testing.assert_allclose(module.text(item), expected, rtol=1e-5, atol=1e-6)
+
+    captions = np.arange(60, dtype=np.float32).reshape(5, 12)
+    item = replace(item, video=replace(item.video, caption_features=captions))
+    np.testing.assert_array_equal(
+        query_tokens(item, sentence=False, captions=2, oracle=False), [*item.text(), captions[0], captions[-1]]
+    )
+    without = QFVSDataModule(stores, query_captions=3)
+    without.setup()
+    assert without.text(without.item(0)).shape == (2, 12)
+    assert "has no captions: queries alone are the text" in caplog.text
 
 
 def test_language_can_be_left_away_and_sentences_need_embeddings(stores):

@@ -163,6 +163,25 @@ def mlp(scorer, features, text):
     return scorer.score_head(hidden)[:, 0], None
 
 
+def bilstm(scorer, features, text):
+    def recur(rows, direction):
+        """Hidden states, a row each: input, forget, cell and output gates as PyTorch orders them."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        of_rows, of_hidden, *biases = (getattr(scorer.lstm, f"{name}_l0{direction}") for name in names)
+        hidden = cell = torch.zeros(of_hidden.shape[1]).to(rows)
+        states = []
+        for row in rows:
+            entry, forget, new, out = (of_rows @ row + of_hidden @ hidden + sum(biases)).chunk(4)
+            cell = forget.sigmoid() * cell + entry.sigmoid() * new.tanh()
+            hidden = out.sigmoid() * cell.tanh()
+            states.append(hidden)
+        return torch.stack(states)
+
+    rows = unit(features) * features.shape[1] ** 0.5
+    both = torch.cat([recur(rows, ""), recur(rows.flip(0), "_reverse").flip(0)], 1)
+    return scorer.score_head(both)[:, 0], None
+
+
 def regress(regressor, attended):
     hidden = regressor.hidden(regressor.norm(attended)).clamp_min(0)
     return regressor.score_head(regressor.hidden_norm(hidden))[:, 0], None
@@ -191,6 +210,7 @@ SCORERS = {
     "transformer": clip_it_plus,
     "linear": linear,
     "mlp": mlp,
+    "bilstm": bilstm,
     "vasnet": vasnet,
     "pglsum": pglsum,
 }

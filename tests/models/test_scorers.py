@@ -14,6 +14,9 @@ SMALL = {"width": 8, "heads": 2, "dropout": 0.0, "input_dropout": 0.0, "windows"
 EVERY = {
     "linear_path": True,
     "encoder_layers": 2,
+    "language_heads": 4,
+    "feedforward": 7,
+    "activation": "relu",
     "feature_gain": 0.5,
     "transformer_gain": 0.7,
     "alike_gain": 2.0,

@@ -139,6 +139,17 @@ def test_a_default_trainer_validates_before_it_trains_and_keeps_a_checkpoint(dat
     assert again.hparams["scorer"] == "mlp"
 
 
+def test_the_optimizer_and_its_rate_are_as_named_and_travel_in_the_checkpoint(data):
+    named = {"optimizer": "adam", "schedule": "constant", "lr": 1e-3, "weight_decay": 0.1}
+    task = SummarizationTask("mlp", **SIZES, **named)
+    for again in (task, SummarizationTask(**task.hparams)):
+        ours = trainer()
+        ours.fit(again, data)
+        (optimizer,) = ours.optimizers
+        assert type(optimizer) is torch.optim.Adam
+        assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["weight_decay"]) == (1e-3, 0.1)
+
+
 @pytest.mark.parametrize("rules", [Rules("max", "mean-annotator", 0.3), {"f1": "max", "budget": 0.3}])
 def test_rules_of_ones_own_travel_in_the_checkpoint(data, rules):
     task = SummarizationTask("random", **SIZES, rules=rules)
@@ -165,6 +176,8 @@ def test_weights_follow_from_the_seed_and_chance_outside_goes_on():
     [
         ({"scorer": "mpl"}, r"no scorer 'mpl'; there are clip-it\+"),
         ({"scorer": int}, "not a scorer; derive it from"),
+        ({"optimizer": "sgd"}, "optimizer is 'sgd'; there are 'adamw', 'adam'"),
+        ({"schedule": "linear"}, "schedule is 'linear'; there are 'cosine', 'constant'"),
         ({"depth": 3}, r"mlp cannot be made \(.*'depth'\); it takes feature_dim, text_dim, width, dropout$"),
         ({"width": torch.tensor(4)}, "width is a Tensor; a checkpoint keeps numbers"),
         ({"loss": {"keyframes": 1}}, "keyframes"),

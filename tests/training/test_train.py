@@ -18,7 +18,7 @@ from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.models.losses import SummaryLoss
 from clipit_lightning.training import build
 from clipit_lightning.training import trainer as trainers
-from clipit_lightning.training.task import rate_factor
+from clipit_lightning.training.optimizer import rate_factor
 from clipit_lightning.training.train import run
 from tests.support.commands import QUICK, train_here
 from tests.support.synthetic import change_points, write_field_file
@@ -309,6 +309,12 @@ def test_learning_rate_rises_then_falls():
     assert rates[0] < 0.2
     assert rates[-1] < 0.01
     assert rate_factor(0, 100, 0.0) == 1
+
+
+def test_a_constant_learning_rate_rises_and_stays():
+    rates = [rate_factor(step, 100, 0.1, "constant") for step in range(100)]
+    assert rates[:10] == [rate_factor(step, 100, 0.1) for step in range(10)]
+    assert rates[10:] == [1.0] * 90
 
 
 def test_weight_average_forgets_the_first_weights_within_a_short_run():

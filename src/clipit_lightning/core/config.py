@@ -35,8 +35,14 @@ class DataConfig(Section):
     """Share of the training videos that validate, at least two videos; 0 for none, with selection=last."""
     captions: int = bounded(7, least=0, most=10_000)
     """Number of caption tokens a video, spread over its dense captions; 0 trains without language, on qfvs too."""
-    caption_source: Literal["own", "another", "fused"] = "own"
-    """Captions as text tokens: the video's own; for ablations those of another video, or their mean as one token."""
+    caption_source: Literal["own", "another", "fused", "concat"] = "own"
+    """Captions as text tokens: the video's own; for ablations those of another video, or one token of all: their mean,
+    or a learned one of all `captions`, concatenated (a video with fewer repeats some; clip-it+ has no caption cues)."""
+    query_captions: int = bounded(0, least=0, most=10_000)
+    """On qfvs: number of the video's captions, spread over it, that are text tokens beside the query's, where the store
+    has some."""
+    oracle_captions: bool = False
+    """On qfvs, for ablations: captions beside the query that say what shots show, made of their tags."""
     sentence: bool = False
     """On qfvs: give the whole sentence of a query as a text token beside its concepts."""
     batch_size: int = bounded(8, least=1, most=1_000_000)
@@ -70,15 +76,21 @@ class ModelConfig(Section):
 
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
-    mlp, vasnet, pglsum, random), or package.module:Class, a class of your own."""
+    mlp, bilstm, vasnet, pglsum, random), or package.module:Class, a class of your own."""
     width: int = bounded(64, least=1, most=65_536)
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features."""
     heads: int = bounded(4, least=1)
     """Attention heads of clip-it, clip-it+ and transformer; they divide the width."""
+    language_heads: int | None = bounded(None, least=1)
+    """Heads of the language-guided attention of clip-it and clip-it+, which divide the width; by default `heads`."""
     encoder_layers: int = bounded(1, least=0, most=1000)
     """Layers of the frame-scoring transformer's encoder (the same three)."""
     decoder_layers: int = bounded(1, least=0, most=1000)
     """Layers of its decoder."""
+    feedforward: int | None = bounded(None, least=1, most=65_536)
+    """Features of the hidden layer in each of its feed-forward parts; by default twice the width."""
+    activation: Literal["gelu", "relu"] = "gelu"
+    """Activation of that layer."""
     dropout: float = bounded(0.5, least=0, below=1)
     """Dropout inside the scorer, in clip-it and clip-it+ of what each part adds."""
     input_dropout: float = bounded(0.5, least=0, below=1)
@@ -108,8 +120,8 @@ class ModelConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        divides = self.width % self.heads == 0
-        require(divides, "model.heads", f"is {self.heads}; it must divide model.width={self.width}")
+        for name, heads in (("heads", self.heads), ("language_heads", self.language_heads or self.heads)):
+            require(self.width % heads == 0, f"model.{name}", f"is {heads}; it must divide model.width={self.width}")
         require(bool(self.alphas), "model.alphas", "is empty; at least one number above 0 is needed")
 
 
@@ -153,16 +165,20 @@ class LossConfig(Section):
 
 @dataclass(frozen=True)
 class OptimConfig(Section):
-    """Optimizer (AdamW with a cosine schedule) and length of training."""
+    """Optimizer, schedule of the learning rate, and length of training."""
 
+    name: Literal["adamw", "adam"] = "adamw"
+    """The optimizer: adamw decays weights apart from the gradient, adam adds the decay to the gradient (L2)."""
     lr: float = bounded(2e-3, above=0)
     """Peak learning rate."""
     weight_decay: float = bounded(1e-2, least=0)
-    """Decoupled weight decay."""
+    """Weight decay, as the optimizer takes it."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """The learning rate after the warm-up: falls as a cosine to 0, or stays."""
     epochs: int = bounded(12, least=1, most=10_000_000)
     """Passes over the training videos."""
     warmup: float = bounded(0.0, least=0, below=1)
-    """Share of the updates over which the learning rate rises to its peak, before the cosine."""
+    """Share of the updates over which the learning rate rises to its peak."""
     clip: float = bounded(1.0, least=0)
     """Largest norm of the gradient; 0 leaves it as it is."""
     ema: float = bounded(0.99, least=0, below=1)

@@ -102,6 +102,14 @@ def save_config(config: Config, path: Path) -> None:
     write_text(path, OmegaConf.to_yaml(OmegaConf.structured(config)))
 
 
+_LATER = (
+    *(("data", name) for name in ("query_captions", "oracle_captions")),
+    *(("model", name) for name in ("exact", "feedforward", "activation", "language_heads")),
+    *(("optim", name) for name in ("name", "schedule")),
+)
+"""Keys that came later: no part of the hash at their default, or kept results had other hashes."""
+
+
 def config_hash(config: Config) -> str:
     """Eight hexadecimal digits of what a result depends on: not the output folder, the logger or the progress bar.
 
@@ -111,9 +119,10 @@ def config_hash(config: Config) -> str:
     data = replace(config.data, root=None, fold=None, workers=0, preload_mb=0)
     trainer = TrainerConfig(precision=config.trainer.precision, devices=1)  # 1, or kept results had other hashes
     same = replace(config, data=data, trainer=trainer, logger=LoggerConfig(), seed=0, output=None, overwrite=False)
-    content = asdict(same)
-    if not config.model.exact:
-        del content["model"]["exact"]  # or kept results had other hashes
+    content, defaults = asdict(same), asdict(Config())
+    for section, name in _LATER:
+        if content[section][name] == defaults[section][name]:
+            del content[section][name]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 

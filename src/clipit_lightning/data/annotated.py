@@ -16,7 +16,7 @@ from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
 from clipit_lightning.data.video import Video
 
-CaptionSource = Literal["own", "another", "fused"]
+CaptionSource = Literal["own", "another", "fused", "concat"]
 
 
 class AnnotatedDataModule(SummarizationDataModule):
@@ -34,7 +34,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         validation: Share of the training part that validates.
         captions: Caption tokens a video; 0 for no language.
         caption_source: What they are: the video's ``own`` captions; or, for ablations, those of ``another`` video of
-            its benchmark, always the same one, or its own ``fused`` to their mean, one token.
+            its benchmark, always the same one, or its own as one token: ``fused`` to their mean, or ``concat``, one
+            behind the other, of which the scorer's first layer learns a token.
         batch_size: Videos a training batch; by default `default_batch_size`.
         crop: Steps of the random window of each video that trains, 0 for whole videos; by default `default_crop`.
         workers: Processes that read batches.
@@ -119,7 +120,8 @@ class AnnotatedDataModule(SummarizationDataModule):
                 raise UserError(f"{self.root}: {what} differ in size: {of_stores}; import the same for all")
         self.feature_dim = next(iter(sizes.values()))
         self.has_text = bool(texts) and self.captions > 0
-        self.text_dim = next(iter(texts.values()), self.feature_dim)
+        together = self.captions if self.caption_source == "concat" and self.has_text else 1
+        self.text_dim = together * next(iter(texts.values()), self.feature_dim)
 
     def item(self, number: int) -> Video:
         """The video of a number, from memory or from its store."""
@@ -130,11 +132,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         """The video's captions, (captions, features)."""
         if self.caption_source == "another" and isinstance(item, Video):
             item = self.item(self._others[item.id])
-        tokens = caption_tokens(item, self.captions)
-        if self.caption_source != "fused" or tokens is None or not len(tokens):
-            return tokens
-        mean: NDArray[np.float32] = tokens.mean(axis=0, keepdims=True)
-        return mean
+        captions = item.caption_features if isinstance(item, Video) else None
+        return None if captions is None else caption_tokens(captions, self.captions, self.caption_source)
 
     @cached_property
     def _others(self) -> dict[str, int]:

@@ -77,11 +77,40 @@ def _joined(stacks: list[Stack]) -> Stack:
     return Stack(torch.cat(number), features[0] if shared else torch.cat(features), *map(torch.cat, others))
 
 
-def caption_tokens(item: Item, captions: int) -> NDArray[np.float32] | None:
-    """At most ``captions`` of a video's dense captions, spread over it, (tokens, features)."""
-    if not isinstance(item, Video) or item.caption_features is None:
-        return None
-    return item.caption_features[spread(len(item.caption_features), captions)]
+def caption_tokens(captions: NDArray[np.float32], wanted: int, source: str) -> NDArray[np.float32]:
+    """The text tokens that a scorer reads of a video's dense captions.
+
+    Args:
+        captions: Embeddings in time order, (captions, features).
+        wanted: How many of them at most, spread over the video; 0 for none.
+        source: ``fused`` for their mean, ``concat`` for their features behind one another, so that a scorer's first
+            layer learns one token of all; a video with fewer than `wanted` then repeats some. Else they stay apart.
+
+    Returns:
+        (tokens, features), or (1, `wanted` * features) of ``concat``.
+    """
+    tokens = captions[spread(len(captions), wanted)]  # (tokens, features)
+    if not len(tokens) or source not in ("fused", "concat"):
+        return tokens
+    if source == "concat":
+        return tokens[np.linspace(0, len(tokens) - 1, wanted).round().astype(int)].reshape(1, -1)
+    fused: NDArray[np.float32] = tokens.mean(axis=0, keepdims=True)
+    return fused
+
+
+def query_tokens(item: QueryItem, sentence: bool, captions: int, oracle: bool) -> NDArray[np.float32]:
+    """The text tokens of a query: its phrases, perhaps its sentence, and captions of the video, spread over it.
+
+    At most `captions` of them, of the video's own, or with `oracle` of those made of its shots' tags.
+
+    Returns:
+        (tokens, features).
+    """
+    query, video = item.text(sentence), item.video  # (phrases, features)
+    of_video = video.oracle_captions if oracle else video.caption_features  # (captions, features)
+    if of_video is None:
+        return query
+    return np.concatenate([query, of_video[spread(len(of_video), captions)]])
 
 
 def random_window(item: Item, steps: int, seed: int, epoch: int) -> slice:

@@ -27,6 +27,7 @@ from clipit_lightning.data.query_video import QueryVideo
 
 _OURS = re.compile(r"qfvs_?(.*)", re.IGNORECASE)
 _SEGMENTS = re.compile(rf"({'|'.join(VIDEOS)})_?(.*)")
+_CAPTIONS = 15  # as many as CLIP-It takes
 
 Floats = NDArray[np.float32]
 
@@ -67,7 +68,7 @@ def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport
     if not sets or missing == list(VIDEOS):
         lacking = "oracle summaries" if sets else "all"
         return QueryImport(features=", ".join(sets), missing=lacking if missing == list(VIDEOS) else "features")
-    name, vectors, texts = _read_features(sets, with_texts, features)
+    name, vectors, texts, captions = _read_features(sets, with_texts, features)
     if missing:
         raise UserError(
             f"qfvs: no oracle summaries of {', '.join(missing)} (Oracle_summaries/P0x/*_oracle.txt); {QFVS.how_to_get}"
@@ -96,6 +97,8 @@ def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport
             shot_seconds=QFVS.shot_seconds,
             sentences=tuple(told) if all(told) else (),
             sentence_features=np.stack([embedded[sentence] for sentence in told]) if {*told} <= {*embedded} else None,
+            captions=captions[key][0],
+            caption_features=captions[key][1],
         )
         videos.append(video)
     return QueryImport(videos, name, notices)
@@ -126,8 +129,8 @@ def _of_tagged_shots(key: str, features: Floats, n_shots: int, notices: list[str
 
 def _read_features(
     sets: dict[str, dict[str, Path]], with_texts: list[Path], wanted: str | None
-) -> tuple[str, dict[str, Floats], Floats]:
-    """Name, shot features by video (shots, features), and the concepts' embeddings (48, features)."""
+) -> tuple[str, dict[str, Floats], Floats, dict[str, tuple[tuple[str, ...], Floats | None]]]:
+    """Name, shot features by video (shots, features), the concepts' embeddings (48, features), captions by video."""
     chosen = [name for name in sets if wanted is None or name == wanted]
     if len(chosen) != 1:
         listed = ", ".join(f"{name} ({next(iter(paths.values()))})" for name, paths in sets.items())
@@ -138,11 +141,12 @@ def _read_features(
     try:
         vectors = {key: _read_shots(path, key) for key, path in paths.items()}
         texts = _read_concepts(source, with_texts)
+        captions = {key: _read_captions(path, key) for key, path in paths.items()}
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{source}: cannot be read ({error}); get it again") from error
     if missing := [key for key in VIDEOS if key not in vectors]:
         raise UserError(f"{source}: no features of {', '.join(missing)}; get its other files")
-    return chosen[0], vectors, texts
+    return chosen[0], vectors, texts, captions
 
 
 def _read_shots(path: Path, key: str) -> Floats:
@@ -158,6 +162,30 @@ def _read_shots(path: Path, key: str) -> Floats:
     if segments.ndim != 3 or lengths.shape != segments.shape[:1] or lengths.max() > segments.shape[1]:
         raise ValueError(f"features {segments.shape} do not fit seg_len {lengths.shape}")
     return np.concatenate([segment[:length] for segment, length in zip(segments, lengths, strict=True)])
+
+
+def _read_captions(path: Path, key: str) -> tuple[tuple[str, ...], Floats | None]:
+    """A video's captions, and their embeddings, (captions, features); none where the file has no embeddings of them.
+
+    These are ``caption_features``, or the features themselves, where there is a caption a shot and those of equal
+    captions are always equal: then the features were made of the captions, of which some are kept, spread over the
+    video.
+    """
+    with h5py.File(path, "r") as file:
+        group = file.get(key, {})
+        if "captions" not in group:
+            return (), None
+        captions = group["captions"].asstr(errors="replace")[()]
+        own = "caption_features" in group
+        rows = np.asarray(group["caption_features" if own else "features"], np.float32)
+    if not own:
+        _, first, again = np.unique(captions, return_index=True, return_inverse=True)
+        repeats = len(first) < len(captions) == len(rows)
+        if not repeats or not np.array_equal(rows[first][again], rows):
+            return (), None
+        kept = np.linspace(0, len(rows) - 1, min(len(rows), _CAPTIONS)).round().astype(int)
+        captions, rows = captions[kept], rows[kept]
+    return tuple(captions.tolist()), rows
 
 
 def _read_concepts(source: Path, paths: list[Path]) -> Floats:

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import log
 from clipit_lightning.data import BENCHMARKS, benchmark_names
-from clipit_lightning.data.batches import Item, cut
-from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
+from clipit_lightning.data.batches import Item, cut, query_tokens
+from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice, check_least
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.query_video import QueryItem
 
@@ -26,6 +27,8 @@ class QueryDataModule(SummarizationDataModule):
         fold: Which fold trains, validates and is tested, from 0; may be set later too.
         sentence: Give the whole sentence of a query as a text token beside its phrases.
         language: False omits all text tokens.
+        query_captions: Captions of the video, spread over it, as text tokens beside the query's.
+        oracle_captions: Make them of the shots' tags; by default they are the store's, where it has some.
         batch_size: Queries of one video a training batch; by default `default_batch_size`.
         crop: Steps of the random window of each video that trains, 0 for whole videos; by default `default_crop`.
         workers: Processes that read batches.
@@ -45,6 +48,8 @@ class QueryDataModule(SummarizationDataModule):
         fold: int = 0,
         sentence: bool = False,
         language: bool = True,
+        query_captions: int = 0,
+        oracle_captions: bool = False,
         batch_size: int | None = None,
         crop: int | None = None,
         workers: int = 0,
@@ -55,8 +60,10 @@ class QueryDataModule(SummarizationDataModule):
         target = target or self.benchmark
         check_choice("target", target, benchmark_names("queries"))
         check_choice("family", family, BENCHMARKS[str(target)].families)
+        check_least("query_captions", query_captions, 0)
         super().__init__(root, [str(target)], fold, batch_size, crop, workers, seed, validate_on_test)
         self.family, self.sentence, self.language = family, sentence, language
+        self.query_captions, self.oracle_captions = query_captions, oracle_captions
         self._items: list[QueryItem] = []
 
     def _read(self) -> None:
@@ -69,6 +76,9 @@ class QueryDataModule(SummarizationDataModule):
                 f"data.sentence: {self.stores[self.target].path} has no embeddings of sentences; import features that "
                 "have them (`sentences`, `sentence_features`), or keep data.sentence=false"
             )
+        without = not self.oracle_captions and any(video.caption_features is None for video in videos)
+        if self.query_captions and without:
+            log.info(f"NOTE: {self.stores[self.target].path} has no captions: queries alone are the text")
         self.feature_dim, self.text_dim = videos[0].features.shape[1], videos[0].query_features.shape[2]
         self.has_text = self.language
         items = {video.id: tuple(item.id for item in video.items()) for video in videos}
@@ -79,8 +89,10 @@ class QueryDataModule(SummarizationDataModule):
         return self._items[number]
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
-        """The query's phrases, and its sentence where asked for, (tokens, features)."""
-        return item.text(self.sentence) if self.language and isinstance(item, QueryItem) else None
+        """The query's phrases, its sentence and captions of its video where asked for, (tokens, features)."""
+        if not self.language or not isinstance(item, QueryItem):
+            return None
+        return query_tokens(item, self.sentence, self.query_captions, self.oracle_captions)
 
     def _training_batches(self, numbers: list[int], epoch: int) -> list[list[int]]:
         """Each video's queries shuffled and cut, then the batches shuffled."""

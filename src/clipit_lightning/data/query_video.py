@@ -33,6 +33,10 @@ class QueryVideo:
     """The queries as sentences, where known, (queries,)."""
     sentence_features: NDArray[np.float32] | None = None
     """Their embeddings, (queries, features)."""
+    captions: tuple[str, ...] = ()
+    """Captions of the video in time order, where known, (captions,)."""
+    caption_features: NDArray[np.float32] | None = None
+    """Their embeddings, (captions, features)."""
 
     @property
     def id(self) -> str:
@@ -48,6 +52,19 @@ class QueryVideo:
     def names(self) -> tuple[str, ...]:
         """Each query by the names of its concepts, as in the names of the oracle files: ``Car_Food``."""
         return tuple("_".join(self.concepts[concept] for concept in query) for query in self.queries)
+
+    @cached_property
+    def oracle_captions(self) -> NDArray[np.float32]:
+        """What the annotators saw in each shot: the mean embedding of its tags that queries name, (shots, features).
+
+        Shots without such a tag are omitted.
+        """
+        named, first = np.unique(self.queries, return_index=True)
+        embeddings = self.query_features.reshape(-1, self.query_features.shape[-1])[first]  # (named, features)
+        tags = self.tags[:, named].astype(np.float32)  # (shots, named)
+        tags = tags[tags.any(axis=1)]  # (tagged shots, named)
+        captions: NDArray[np.float32] = tags @ embeddings / tags.sum(axis=1, keepdims=True)
+        return captions
 
     def items(self) -> list["QueryItem"]:
         """The video once with each query."""

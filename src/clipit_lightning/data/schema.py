@@ -50,6 +50,8 @@ LAYOUTS: dict[Kind, dict[str, Array]] = {
         "shot_seconds": Array(np.float64, required=True),
         "sentences": Array(str, ("queries",)),
         "sentence_features": Array(np.float32, ("queries", "size")),
+        "captions": Array(str, ("captions",)),
+        "caption_features": Array(np.float32, ("captions", "size"), packed=True),
     },
 }
 """Arrays by name, as ``Video`` and ``QueryVideo`` describe them (``video_name`` is the field ``name``)."""
@@ -219,5 +221,8 @@ def _query_problems(arrays: Arrays, concepts: Sequence[str]) -> Iterator[str]:
         yield f"queries name concepts out of 0 to {len(concepts) - 1}"
     elif len(np.unique(np.sort(queries, axis=1), axis=0)) < len(queries):  # in any order it is the same query
         yield "a query stands twice"
+    sizes = [arrays[name].shape[-1] for name in ("query_features", "caption_features") if name in arrays]
+    if len(set(sizes)) > 1:
+        yield f"query_features and caption_features differ in size: {sizes}; one encoder has to make both"
     for query in np.flatnonzero(~arrays["oracle"].astype(bool).any(axis=1))[:1]:
         yield f"query {query} has an empty oracle summary"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clipit_lightning.models.bilstm import BiLstmScorer
     from clipit_lightning.models.clip_it import ClipItScorer
     from clipit_lightning.models.clip_it_plus import ClipItPlusScorer, TransformerScorer
     from clipit_lightning.models.losses import SummaryLoss
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCORERS",
+    "BiLstmScorer",
     "ClipItPlusScorer",
     "ClipItScorer",
     "MlpScorer",
@@ -43,6 +45,7 @@ SCORERS = {
     "transformer": "clipit_lightning.models.clip_it_plus:TransformerScorer",
     "linear": "clipit_lightning.models.ridge:RidgeScorer",
     "mlp": "clipit_lightning.models.mlp:MlpScorer",
+    "bilstm": "clipit_lightning.models.bilstm:BiLstmScorer",
     "vasnet": "clipit_lightning.models.vasnet:VasNetScorer",
     "pglsum": "clipit_lightning.models.pglsum:PglSumScorer",
     "random": "clipit_lightning.models.random:RandomScorer",

@@ -6,7 +6,7 @@ from torch.nn.functional import normalize
 from clipit_lightning.models.attention import LanguageGuidedAttention
 from clipit_lightning.models.dropout import Dropout
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
-from clipit_lightning.models.transformer import FrameScoringTransformer
+from clipit_lightning.models.transformer import Activation, FrameScoringTransformer
 
 
 class ClipItScorer(Scorer):
@@ -16,11 +16,12 @@ class ClipItScorer(Scorer):
     attention adds to each step what the text says; an encoder and a decoder over the attended steps lead to one linear
     head for the score and one that reconstructs the features. Ours are the scale of the features, to the norm of a
     vector of ones, and the place of norms, before attention and feed-forward. `dropout` is the probability of dropping
-    a feature of what any layer adds, and of what the score head reads. A video of more than 4,096 steps is scored in
-    windows, unless `exact` (see ``FrameScoringTransformer``).
+    a feature of what any layer adds, and of what the score head reads. `language_heads` are those of the
+    language-guided attention, by default `heads`; for `feedforward`, `activation`, and `exact` see
+    ``FrameScoringTransformer``. Defaults are a size for few training videos; the overlay `paper` has the paper's.
 
     Raises:
-        ValueError: `heads` does not divide `width`.
+        ValueError: `heads` or `language_heads` does not divide `width`.
     """
 
     title = "CLIP-It"
@@ -36,12 +37,17 @@ class ClipItScorer(Scorer):
         decoder_layers: int = 1,
         dropout: float = 0.5,
         exact: bool = False,
+        feedforward: int | None = None,
+        activation: Activation = "gelu",
+        language_heads: int | None = None,
     ) -> None:
         super().__init__()
         self.frame_projection = nn.Linear(feature_dim, width)
         self.text_projection = nn.Linear(text_dim, width)
-        self.language = LanguageGuidedAttention(width, heads, dropout)
-        self.transformer = FrameScoringTransformer(width, heads, encoder_layers, decoder_layers, dropout, exact)
+        self.language = LanguageGuidedAttention(width, language_heads or heads, dropout)
+        self.transformer = FrameScoringTransformer(
+            width, heads, encoder_layers, decoder_layers, dropout, exact, feedforward, activation
+        )
         self.dropout = Dropout(dropout)
         self.score_head = nn.Linear(width, 1)
         self.reconstruction_head = nn.Linear(width, feature_dim)

@@ -9,7 +9,7 @@ from clipit_lightning.models.attention import LanguageGuidedAttention
 from clipit_lightning.models.dropout import Dropout
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.models.step_cues import alike_mean, cue_count, prefer_peaks, step_cues, window_mean
-from clipit_lightning.models.transformer import FrameScoringTransformer
+from clipit_lightning.models.transformer import Activation, FrameScoringTransformer
 from clipit_lightning.models.windows import LONGEST
 
 
@@ -32,7 +32,7 @@ class ClipItPlusScorer(Scorer):
       steps are sought among the means of ``LONGEST`` stretches of it, unless `exact`.
 
     Raises:
-        ValueError: `heads` does not divide `width`, or the size of a surrounding is not odd.
+        ValueError: `heads` or `language_heads` does not divide `width`, or the size of a surrounding is not odd.
     """
 
     title = "CLIP-It+"
@@ -57,6 +57,9 @@ class ClipItPlusScorer(Scorer):
         score_window: int = 9,
         peak_window: int = 1,
         exact: bool = False,
+        feedforward: int | None = None,
+        activation: Activation = "gelu",
+        language_heads: int | None = None,
     ) -> None:
         super().__init__()
         sizes = {"alike_window": alike_window, "score_window": score_window, "peak_window": peak_window}
@@ -76,8 +79,10 @@ class ClipItPlusScorer(Scorer):
         self.language: LanguageGuidedAttention | None = None
         if self.reads_language:
             self.text_projection = nn.Linear(text_dim, width)
-            self.language = LanguageGuidedAttention(width, heads, dropout)
-        self.transformer = FrameScoringTransformer(width, heads, encoder_layers, decoder_layers, dropout, exact)
+            self.language = LanguageGuidedAttention(width, language_heads or heads, dropout)
+        self.transformer = FrameScoringTransformer(
+            width, heads, encoder_layers, decoder_layers, dropout, exact, feedforward, activation
+        )
         self.score_head = nn.Linear(width, 1)
         self.reconstruction_head = nn.Linear(width, feature_dim)
         self.linear_path: nn.ModuleList | None = None

@@ -38,7 +38,7 @@ def keyframe_loss(logits: Tensor, keyframes: Tensor) -> Tensor:
 
 
 def correlation_loss(logits: Tensor, importance: Tensor) -> Tensor:
-    """One minus Pearson's correlation of logits and the annotators' mean importance (ours, not in the paper).
+    """One minus Pearson's correlation of logits and the annotators' mean importance (ours).
 
     Benchmarks are judged by rank correlation, which has no gradient; this is its smooth relative. Logits have
     the order of the scores without their saturation. A video where either side is constant has correlation 0.
@@ -103,7 +103,7 @@ def reconstruction_loss(reconstruction: Tensor, features: Tensor, scores: Tensor
 
 
 def length_loss(scores: Tensor, target: float) -> Tensor:
-    """Squared distance of a video's mean score from a target (ours, not in the paper).
+    """Squared distance of a video's mean score from a target (ours).
 
     Diversity and reconstruction alone are best served by scores that all go to 0 or 1; this prevents both.
 

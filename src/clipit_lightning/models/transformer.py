@@ -1,17 +1,24 @@
 """The frame-scoring transformer: an encoder and a decoder over the steps of a video."""
 
+from functools import partial
+from typing import Literal
+
 from torch import Tensor, nn
 
 from clipit_lightning.models.attention import MultiHeadAttention, sinusoidal_positions
 from clipit_lightning.models.dropout import Dropout
 from clipit_lightning.models.windows import LONGEST, in_windows
 
+Activation = Literal["gelu", "relu"]
+"""Activation of a feed-forward's hidden layer."""
+
 
 class FrameScoringTransformer(nn.Module):
     """Encoder and decoder of CLIP-It (section 3.2) with sinusoidal positions of any length.
 
     The decoder's input are the attended steps, as the encoder's. Either may have no layer; without a decoder the
-    encoder's output is returned. `dropout` is the probability of dropping a feature of what any layer adds.
+    encoder's output is returned. `dropout` is the probability of dropping a feature of what any layer adds,
+    `feedforward` the size of the layers' hidden layer, by default twice the width, and `activation` its activation.
 
     Time grows with the square of the steps. So, when it does not train, a video of more than ``LONGEST`` steps is
     scored in windows that overlap (see ``in_windows``), each like a video of its own, unless `exact`.
@@ -25,14 +32,15 @@ class FrameScoringTransformer(nn.Module):
         decoder_layers: int,
         dropout: float,
         exact: bool = False,
+        feedforward: int | None = None,
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__()
         self.exact = exact
-        self.encoder = nn.ModuleList(TransformerLayer(width, heads, dropout) for _ in range(encoder_layers))
+        layer = partial(TransformerLayer, width, heads, dropout, feedforward or 2 * width, activation)
+        self.encoder = nn.ModuleList(layer() for _ in range(encoder_layers))
         self.encoder_norm = nn.LayerNorm(width)
-        self.decoder = nn.ModuleList(
-            TransformerLayer(width, heads, dropout, memory=True) for _ in range(decoder_layers)
-        )
+        self.decoder = nn.ModuleList(layer(memory=True) for _ in range(decoder_layers))
         self.decoder_norm = nn.LayerNorm(width)
 
     def forward(self, attended: Tensor) -> Tensor:
@@ -63,14 +71,19 @@ class TransformerLayer(nn.Module):
     Pre-norm, unlike in Vaswani et al. 2017: it trains without a warm-up.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float, memory: bool = False) -> None:
+    def __init__(
+        self, width: int, heads: int, dropout: float, feedforward: int, activation: Activation, memory: bool = False
+    ) -> None:
         super().__init__()
         self.self_norm = nn.LayerNorm(width)
         self.self_attention = MultiHeadAttention(width, heads)
         self.memory_norm = nn.LayerNorm(width) if memory else None
         self.memory_attention = MultiHeadAttention(width, heads) if memory else None
         self.feedforward = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+            nn.LayerNorm(width),
+            nn.Linear(width, feedforward),
+            {"gelu": nn.GELU, "relu": nn.ReLU}[activation](),
+            nn.Linear(feedforward, width),
         )
         self.dropout = Dropout(dropout)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.files import write_json, write_text
 from clipit_lightning.core.log import log
-from clipit_lightning.data.batches import spread
+from clipit_lightning.data.batches import caption_tokens, spread
 from clipit_lightning.models.zero_shot import generic_scores, phrases, query_scores
 from clipit_lightning.pipelines.arguments import check_for_run, check_one_of, require_encoder
 from clipit_lightning.pipelines.extraction import memory_checked
@@ -209,7 +209,7 @@ def _scores(
         return scores, "zero-shot: what represents the video, without repeats"
     if text is None and run.has_language:
         if (captions := video.caption_features) is not None:
-            text = captions[spread(len(captions), run.config.data.captions)]
+            text = caption_tokens(captions, run.config.data.captions, run.config.data.caption_source)
         else:
             log.info(
                 f"NOTE: {run.path} was trained with captions; here it has none (--captions FILE, --captioner NAME)"

@@ -21,7 +21,7 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data import has_queries
-from clipit_lightning.data.batches import spread
+from clipit_lightning.data.batches import caption_tokens, query_tokens
 from clipit_lightning.data.store import Store, read_features
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.models.scorer import Scorer
@@ -203,12 +203,14 @@ class TrainedRun:
         if self.wants_query:
             for video in Store(path).read_queries():
                 for item in video.items():
-                    yield item.id, item.features, item.text(self.config.data.sentence)
+                    data = self.config.data
+                    text = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
+                    yield item.id, item.features, text
             return
         for key, features, captions in read_features(path):
             text = None
             if captions is not None and self.has_language:
-                text = captions[spread(len(captions), self.config.data.captions)]
+                text = caption_tokens(captions, self.config.data.captions, self.config.data.caption_source)
             yield key, features, text
 
     def _scores(self, features: ArrayLike, text: ArrayLike | None) -> NDArray[np.float32]:

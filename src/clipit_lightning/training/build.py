@@ -51,7 +51,8 @@ def datamodule(config: Config) -> SummarizationDataModule:
         **{name: getattr(data, name) for name in ("family", "batch_size", "crop", "workers")},
     }
     if has_queries(data.dataset):
-        return QueryDataModule(target=data.dataset, sentence=data.sentence, language=data.captions > 0, **common)
+        own: dict[str, Any] = {name: getattr(data, name) for name in ("sentence", "query_captions", "oracle_captions")}
+        return QueryDataModule(target=data.dataset, language=data.captions > 0, **own, **common)
     names = ("setting", "sources", "folds", "fold_seed", "validation", "captions", "caption_source", "preload_mb")
     return AnnotatedDataModule(target=data.dataset, **common, **{name: getattr(data, name) for name in names})
 
@@ -69,9 +70,11 @@ def task(config: Config, feature_dim: int, text_dim: int) -> SummarizationTask:
             feature_dim=feature_dim,
             text_dim=text_dim,
             loss=asdict(config.loss),
+            optimizer=config.optim.name,
             lr=config.optim.lr,
             weight_decay=config.optim.weight_decay,
             warmup=config.optim.warmup,
+            schedule=config.optim.schedule,
             seed=config.seed,
             rules=asdict(config.protocol),
             **options_of(config),

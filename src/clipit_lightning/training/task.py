@@ -1,6 +1,5 @@
 """The task of training, validating and testing a scorer with its losses and metrics."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from clipit_lightning.core.errors import LoggedElsewhereError, UserError
 from clipit_lightning.data.batches import Batch, Stack
-from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
 from clipit_lightning.evaluation.metrics import Measures
 from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.evaluation.statistics import means
@@ -25,6 +24,7 @@ from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.training.checkpoints import plain
 from clipit_lightning.training.loaders import check_batch, datamodule_of
 from clipit_lightning.training.measures import make_measures, protocol_of
+from clipit_lightning.training.optimizer import OPTIMIZERS, SCHEDULES, make_schedule
 
 T = TypeVar("T")
 
@@ -42,9 +42,11 @@ class SummarizationTask(L.LightningModule):
         feature_dim: Features of a step, `feature_dim` of the datamodule.
         text_dim: Features of a text token, `text_dim` of the datamodule; by default as many as of a step.
         loss: Weights of the terms, as ``SummaryLoss`` takes them; those that are not named keep their default.
-        lr: Peak learning rate of AdamW.
-        weight_decay: Decoupled weight decay.
-        warmup: Share of the updates over which the rate rises, before it falls as a cosine; 0 to 1.
+        optimizer: ``adamw``, or ``adam``, whose weight decay is added to the gradient.
+        lr: Peak learning rate.
+        weight_decay: Weight decay, as the optimizer takes it.
+        warmup: Share of the updates over which the rate rises; 0 to 1.
+        schedule: After the warm-up the rate falls as a ``cosine`` to 0, or stays: ``constant``.
         seed: Seed of the weights and of dropout.
         rules: How scores are measured, as ``Rules`` or fields of the configuration's section `protocol`; by default by
             the conventions of the benchmark that the datamodule tests on.
@@ -73,9 +75,11 @@ class SummarizationTask(L.LightningModule):
         feature_dim: int,
         text_dim: int | None = None,
         loss: Mapping[str, float] | None = None,
+        optimizer: str = "adamw",
         lr: float = 2e-3,
         weight_decay: float = 1e-2,
         warmup: float = 0.0,
+        schedule: str = "cosine",
         seed: int = 0,
         rules: Rules | Mapping[str, Any] | None = None,
         **options: Any,  # noqa: ANN401 - of the scorer
@@ -85,13 +89,18 @@ class SummarizationTask(L.LightningModule):
         self.scorer = make_scorer(scorer, seed, **sizes, **options)
         self.loss = SummaryLoss(**(loss or {}))
         self.protocol = protocol_of(rules)
-        self.lr, self.weight_decay, self.warmup, self.seed = lr, weight_decay, warmup, seed
-        optimizer = {"lr": lr, "weight_decay": weight_decay, "warmup": warmup, "seed": seed}
+        check_choice("optimizer", optimizer, OPTIMIZERS)
+        check_choice("schedule", schedule, SCHEDULES)
+        self.optimizer, self.lr, self.weight_decay, self.seed = optimizer, lr, weight_decay, seed
+        self.warmup, self.schedule = warmup, schedule
+        learning = {"optimizer": optimizer, "lr": lr, "weight_decay": weight_decay, "warmup": warmup}
         given = {
             "scorer": scorer_name(scorer),
             **sizes,
             "loss": loss,
-            **optimizer,
+            **learning,
+            "schedule": schedule,
+            "seed": seed,
             "rules": asdict(self.protocol),
             **options,
         }
@@ -272,28 +281,17 @@ class SummarizationTask(L.LightningModule):
         return rows
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW; the rate rises linearly, then falls as a cosine, by steps.
+        """The optimizer, and its learning rate by steps.
 
         Raises:
-            ValueError: No gradient fits the scorer, or the trainer has no end, so that the rate has none.
+            ValueError: No gradient fits the scorer, or the trainer has no end, which the rate follows.
         """
         if self.scorer.fit != "gradient":
             way = {"closed form": "`clipit train` fits it", "none": "it has nothing to fit; test it as it is"}
             raise ValueError(f"{type(self.scorer).__name__} does not learn by gradients: {way[self.scorer.fit]}")
         fused = self.trainer.precision == "32-true"  # a fifth of the time on a CPU; Lightning clips no other with it
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=fused)
-        estimated = self.trainer.estimated_stepping_batches
-        if math.isinf(estimated):
-            raise ValueError("the rate falls until training ends; give the trainer max_epochs or max_steps")
-        steps = max(1, int(estimated))
-        factor = lambda step: rate_factor(step, steps, self.warmup)  # noqa: E731 - captures the number of steps
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        made = OPTIMIZERS[self.optimizer]
+        optimizer = made(self.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=fused)
+        updates = self.trainer.estimated_stepping_batches
+        schedule = make_schedule(optimizer, updates, self.warmup, self.schedule)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def rate_factor(step: int, steps: int, warmup: float) -> float:
-    """Share of the peak learning rate at a step: linear rise over ``warmup * steps``, then a cosine to 0."""
-    rise = warmup * steps
-    if step < rise:
-        return (step + 1) / (rise + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, steps - rise)))
