@@ -20,7 +20,7 @@ def _check_dataset(name: str) -> str:
 DATASET = typer.Option(..., callback=_check_dataset, help="The benchmark: tvsum, summe or qfvs.")
 ROOT = typer.Option(Path("data"), help="Folder of the stores.")
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
-RUNS = typer.Argument(..., help="Folder of a run, or of its seeds: runs/a-seed0,runs/a-seed1.")
+RUNS = typer.Argument(..., help="Folder of a run, or of its seeds (runs/a-seed0,runs/a-seed1); or names of kept ones.")
 
 
 def score(
@@ -125,18 +125,22 @@ def leaderboard(
     published: Path | None = typer.Option(None, help="Published rows (default: those of the package)."),
     floors: Path | None = typer.Option(None, help="Rows of `clipit baselines --keep` (default: the package's)."),
     ours: bool = typer.Option(False, "--ours", help="Print only groups that hold a run of ours."),
+    keep: Path | None = typer.Option(None, help="Keep the runs as tables in this folder, as experiments/results."),
     layout: Literal["table", "csv", "markdown"] = typer.Option("table", "--format", help="How it is printed."),
 ) -> None:
     """Gather results into a CSV file and print them as a table.
 
     By default the folders are runs, and the folders of grids in it but for those of --quick; the rows of results that
-    come with the package stand beside, as kept. The first folder counts where two hold the same run.
+    come with the package stand beside, as kept. The first folder counts where two hold the same run. Tables that --keep
+    wrote are such a folder, too: name theirs last to add runs to them.
     """
+    from clipit_lightning.studies.kept import keep_runs
     from clipit_lightning.studies.leaderboard import (
         BOARD,
         FLOORS,
         GROUP,
         PUBLISHED,
+        find_runs,
         make_board,
         result_folders,
         write_board,
@@ -147,6 +151,8 @@ def leaderboard(
     kept = None if folders else BOARD
     board = make_board(folders or result_folders(), published or PUBLISHED, floors or FLOORS, kept)
     write_board(board, to)
+    if keep is not None:
+        keep_runs([run for run, _ in find_runs(folders or result_folders())], keep)
     shown = board[board.groupby(GROUP)["kind"].transform(lambda kinds: "ours" in set(kinds))] if ours else board
     print(format_board(shown, layout))
     if layout == "table":

@@ -86,9 +86,13 @@ def read_typed(path: Path, kind: type[Typed], problem: str, way_out: str) -> Typ
     Raises:
         UserError: The file cannot be read, or holds something else: ``problem``, the first wrong value, ``way_out``.
     """
+    return check_typed(read_json(path), kind, path, problem, way_out)
+
+
+def check_typed(content: object, kind: type[Typed], path: Path, problem: str, way_out: str) -> Typed:
+    """Make a value of a type from JSON content that was read from ``path``; raises as `read_typed` does."""
     from pydantic import TypeAdapter, ValidationError  # takes a tenth of a second to import
 
-    content = read_json(path)
     try:
         return TypeAdapter(kind).validate_json(json.dumps(content))  # strict types take lists for tuples in JSON only
     except ValidationError as error:

@@ -10,13 +10,15 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol, evaluation_differences
 from clipit_lightning.evaluation.statistics import bootstrap_interval
-from clipit_lightning.training.run import Run
+from clipit_lightning.studies.kept import open_run
 
 PERMUTATIONS = 10_000
 
 
 def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
     """Read the per-video rows of a run, or of its repetitions with several seeds, and its protocol.
+
+    A run is named as `open_run` takes it.
 
     The rows have ``seed``, ``video`` (and ``query``) and the metrics; what several folds test has its mean.
 
@@ -26,7 +28,8 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
     """
     tables, trained = [], []
     for folder in folders:
-        result, rows = Run(folder).result(), Run(folder).rows()
+        run = open_run(folder)
+        result, rows = run.result(), run.rows()
         trained.append(
             {
                 "methods": result.method,
@@ -37,9 +40,7 @@ def read_run(folders: Sequence[Path]) -> tuple[Protocol, pd.DataFrame]:
         )
         keys, names = ([name for name in names if name in rows] for names in (("video", "query"), METRICS))
         if not np.isfinite(rows[names].to_numpy()).all():
-            raise UserError(
-                f"{Run(folder).per_video_file}: a metric is missing or infinite; restore it, or run it again"
-            )
+            raise UserError(f"{run.per_video_file}: a metric is missing or infinite; restore it, or run it again")
         tables.append(rows.groupby(keys, as_index=False)[names].mean())
         tables[-1].insert(0, "seed", result.seed)
     for folder, values in zip(folders, trained, strict=True):
@@ -62,7 +63,7 @@ def compare_runs(one: Sequence[Path], other: Sequence[Path], across: Collection[
     differences. Queries are drawn where there are some: the interval then says nothing about other videos.
 
     Args:
-        one: A run's folder, or those of its seeds.
+        one: A run's folder, or those of its seeds; kept runs as `open_run` takes them.
         other: The same of what it is compared with.
         across: Parts of the protocol's evaluation, such as ``selection``, in which the sides may differ.
 

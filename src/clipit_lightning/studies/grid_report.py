@@ -1,7 +1,7 @@
 """The tables of a benchmark: a row a scorer and cell, and the paired differences of one scorer from all others."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from clipit_lightning.core.log import log
 from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.studies.compare import compare_runs
 from clipit_lightning.studies.grid import Grid, GridRun, roots_of
+from clipit_lightning.studies.kept import KeptRun, has_tables, open_run
 from clipit_lightning.studies.leaderboard import spread
 from clipit_lightning.studies.tables import MAIN, markdown_table, mean_and_std
-from clipit_lightning.training.run import Run
 
 _CELL = ["cell", "dataset", "setting", "supervision", "data"]
 _SPREADS = [f"{name}{end}" for name in MAIN for end in ("", "_std", "_folds_std")]
@@ -32,15 +32,29 @@ _NOTE = (
 
 
 def finished_runs(grid: Grid, folder: Path) -> list[GridRun]:
-    """The runs of a grid that are finished, as the grid describes them now; those that are damaged are named."""
-    roots = roots_of(grid.runs, announce=False)  # the column of the data says what is made of the miniature
+    """The runs of a grid that are finished, as the grid describes them now; those that are damaged are named.
+
+    They lie in the folder, or are kept in its tables (`keep_runs`).
+    """
+    # The column of the data says what is made of the miniature. Tables need no stores.
+    roots = {} if has_tables(folder) else roots_of(grid.runs, announce=False)
     finished = []
     for run in grid.runs:
         try:
-            finished += [run] if run.is_finished(folder / run.name, roots[run.config.data.root]) else []
+            finished += [run] if _is_finished(run, folder, roots) else []
         except UserError as error:  # one damaged run does not cost the tables
             log.info(f"NOTE: {run.name} is omitted: {error}")
     return finished
+
+
+def _is_finished(run: GridRun, folder: Path, roots: Mapping[str | None, str]) -> bool:
+    if roots:
+        return run.is_finished(folder / run.name, roots[run.config.data.root])
+    kept = open_run(folder / run.name)
+    if not isinstance(kept, KeptRun):
+        return False
+    result = kept.result()
+    return (result.config_hash, result.seed) == (run.hash, run.config.seed)
 
 
 def benchmark_table(runs: Sequence[GridRun], folder: Path) -> pd.DataFrame:
@@ -51,7 +65,7 @@ def benchmark_table(runs: Sequence[GridRun], folder: Path) -> pd.DataFrame:
     """
     rows = []
     for (cell, supervision, scorer), group in _groups(runs).items():
-        results = [Run(folder / run.name).result() for run in group]
+        results = [open_run(folder / run.name).result() for run in group]
         row = {"cell": cell, "supervision": supervision, "scorer": scorer, "seeds": len(group)}
         row |= {name: getattr(results[0], name) for name in ("dataset", "setting", "data")}
         for name in MAIN:

@@ -15,6 +15,7 @@ from clipit_lightning.core.log import log
 from clipit_lightning.core.shipped import HOME
 from clipit_lightning.data import BENCHMARKS, has_queries
 from clipit_lightning.evaluation.names import METRICS
+from clipit_lightning.studies.kept import KeptRun, runs_in
 from clipit_lightning.studies.reference_rows import (
     BEST_POSSIBLE,
     MARKS,
@@ -23,8 +24,8 @@ from clipit_lightning.studies.reference_rows import (
     published_rows,
     read_floors,
 )
-from clipit_lightning.training.result import RunResult, read_result
-from clipit_lightning.training.run import RUNS
+from clipit_lightning.training.result import RunResult
+from clipit_lightning.training.run import RUNS, Run
 
 _NAMES = ("method", "dataset", "setting", "supervision", "features", "data")
 COLUMNS = (
@@ -60,26 +61,26 @@ def result_folders(runs: Path = RUNS) -> list[Path]:
     return [runs, *sorted(filter(times.get, times), key=lambda folder: -times[folder])]
 
 
-def find_results(folders: Iterable[Path], damaged: list[str] | None = None) -> list[RunResult]:
-    """Read every ``result.json`` of the runs under the folders, and every ``*.json`` of a folder of results.
+def find_runs(folders: Iterable[Path], damaged: list[str] | None = None) -> list[tuple[Run | KeptRun, RunResult]]:
+    """Find the runs in the folders, in folders of their own or in tables (`keep_runs`), and read their results.
 
     A run that lies in two folders counts once, as the first of them has it. It is the same run where protocol (which
     knows the data), configuration, folds and seed are. Trials of a search, which test nothing, are omitted. What is
     wrong with a file that cannot be read is added to ``damaged`` where that is given, and is a UserError elsewhere.
     """
-    results: dict[tuple[str, ...], RunResult] = {}
+    runs: dict[tuple[str, ...], tuple[Run | KeptRun, RunResult]] = {}
     for folder in folders:
-        for path in sorted([*folder.glob("*/result.json"), *folder.glob("*.json")]):
+        for run in runs_in(folder):
             try:
-                result = read_result(path)
+                result = run.result()
             except UserError as error:
                 if damaged is None:
                     raise
                 damaged.append(str(error))
                 continue
             if result.metrics:
-                results.setdefault((*_trained(result), str(result.seed)), result)
-    return list(results.values())
+                runs.setdefault((*_trained(result), str(result.seed)), (run, result))
+    return list(runs.values())
 
 
 def _trained(result: RunResult) -> tuple[str, ...]:
@@ -111,7 +112,8 @@ def make_board(
         UserError: A file cannot be read; of results, only where no list is given for the ``damaged``.
     """
     groups: dict[tuple[str, ...], list[RunResult]] = {}
-    for result in sorted(find_results(folders, damaged), key=lambda result: (result.seed, result.run)):
+    results = [result for _, result in find_runs(folders, damaged)]
+    for result in sorted(results, key=lambda result: (result.seed, result.run)):
         groups.setdefault(_trained(result), []).append(result)
     rows = [row_of(results) for results in groups.values()]
     rows += _kept_rows(kept) if kept and kept.exists() else []
@@ -131,7 +133,8 @@ def make_board(
 def row_of(results: Sequence[RunResult]) -> dict[str, Any]:
     """The row of runs that differ only in their seeds."""
     first = results[0]
-    row: dict[str, Any] = {name: getattr(first, name) for name in _NAMES} | {"variant": _variant(first)}
+    row: dict[str, Any] = {name: getattr(first, name) for name in _NAMES}
+    row["variant"] = " ".join(word for word in first.variant.split() if word != "unsupervised")
     for name, metric in METRICS.items():
         measured = [result.measured[name] for result in results if name in result.measured]
         folds = [value for values in measured for value in values.folds]
@@ -152,14 +155,6 @@ def row_of(results: Sequence[RunResult]) -> dict[str, Any]:
         "kind": "ours",
         "mark": MARKS.get(first.selection, ""),
     }
-
-
-def _variant(result: RunResult) -> str:
-    """What tells a row from others of its method and supervision; follows from the run alone."""
-    if result.variant is not None:
-        return " ".join(word for word in result.variant.split() if word != "unsupervised")
-    usual = result.run.startswith(f"{result.method}-{result.dataset}")  # a result of before variants were kept
-    return "" if usual else re.sub(r"-seed\d+$", "", result.run)
 
 
 def _all_folds(result: RunResult) -> int:

@@ -111,7 +111,7 @@ class RunResult(_Saved):
     parameters: int
     """Numbers that are fitted to the training videos."""
     wall_seconds: float
-    variant: str | None = None
+    variant: str = ""
     """What differs from the configurations shipped for data set and scorer, in words (`names.variant`)."""
     versions: dict[str, str]
 
