@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -29,6 +30,8 @@ from clipit_lightning.studies.grid_report import (
     write_report,
 )
 from clipit_lightning.studies.grid_runs import default_workers, run_grid
+from clipit_lightning.studies.kept import keep_runs
+from clipit_lightning.studies.leaderboard import find_runs
 from clipit_lightning.training.train import run
 
 pytestmark = pytest.mark.slow
@@ -252,6 +255,7 @@ def test_an_interrupted_grid_goes_on_and_one_failure_stops_no_other(
     out, err = capsys.readouterr()
     assert "3 runs, 1 of them finished, 2 at a time" in out
     assert f"FAILED {random}: output: " in out
+    assert re.search(r"\n\d+\.\d min in all, \d+\.\d min of CPU time\n", out)
     assert "holds files but no run" in out
     assert err.startswith("clipit: 1 of 3 runs failed")
     assert (folder / linear / "result.json").stat().st_mtime_ns == before
@@ -412,6 +416,19 @@ def test_the_tables_are_those_of_the_runs(grid_file, train_here, capsys, monkeyp
     assert set(paired[paired["best"] == "*"]["other"]) == {best}
     assert f"| tvsum-canonical | supervised | {best} \\*" in (folder / "benchmark.md").read_text().replace(" *", " \\*")
     assert paired_table(runs[:1], folder, "random", table.reset_index()).empty
+
+
+def test_the_tables_of_kept_runs_are_those_of_their_folders(grid_file, train_here, tmp_path):
+    grid = read_grid(grid_file())
+    folder, kept = train_here(grid), tmp_path / "kept"
+    keep_runs([run for run, _ in find_runs([folder])], kept)
+    for place in (folder, kept):
+        write_report(grid, place)
+    for name in ("benchmark.csv", "paired.csv", "benchmark.md"):
+        assert (kept / name).read_text() == (folder / name).read_text()
+    changed = read_grid(grid_file(), words=["optim.lr=0.1"])
+    with pytest.raises(UserError, match="no finished run"):
+        write_report(changed, kept)
 
 
 def test_what_a_pair_was_not_measured_by_is_a_dash():

@@ -1,5 +1,7 @@
 """`clipit sweep` and `clipit benchmark`."""
 
+import os
+import time
 from pathlib import Path
 
 import typer
@@ -66,7 +68,7 @@ def benchmark(
 
     Several runs train at once; they share the GPUs out. What is finished stays; an interrupted benchmark continues with
     the same command. The default grid is `benchmark`. The leaderboard is runs/leaderboard.csv; with --quick,
-    leaderboard.csv in the folder.
+    leaderboard.csv in the folder. --report takes a folder of kept runs, too.
     """
     files = [word for word in words or () if "=" not in word]
     if len(files) > 1:
@@ -92,6 +94,7 @@ def benchmark(
     runs = [run for run in grid.runs if not only or any(text in run.name for text in only)]
     if not runs:
         raise UserError(f"--only: no run's name holds {' or '.join(only or ())}; names are as {grid.runs[0].name}")
+    started = time.monotonic()
     failed = {} if report else run_grid(runs, folder, workers or default_workers(runs))
     try:
         if len(failed) < len(runs):
@@ -103,9 +106,18 @@ def benchmark(
             write_board(rows, board)
             log.info("%d rows in %s", len(rows), board)
     finally:  # what is wrong with the tables does not hide what failed before
-        for name, line in failed.items():
-            log.info("FAILED %s: %s", name, line)
+        _log_end(failed, started)
     if failed:
         raise UserError(
             f"{len(failed)} of {len(runs)} runs failed, see {folder}/logs; the same command tries them again"
         )
+
+
+def _log_end(failed: dict[str, str], started: float) -> None:
+    """Log which runs failed, and how long the command took, with its processes."""
+    from clipit_lightning.core.log import log
+
+    for name, line in failed.items():
+        log.info("FAILED %s: %s", name, line)
+    minutes = ((time.monotonic() - started) / 60, sum(os.times()[:4]) / 60)
+    log.info("%.1f min in all, %.1f min of CPU time", *minutes)
