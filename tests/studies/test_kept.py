@@ -104,9 +104,9 @@ def test_what_cannot_be_kept_is_one_line(save, tmp_path):
         ("runs.csv", "\na-seed0", "\na-seed0,,,\na-seed0", "runs.csv: not the result of a-seed0 (ValueError: too many"),
         ("folds.csv", "\na-seed0", "\nb-seed0", "runs.csv: not the result of a-seed0 (KeyError: 'a-seed0')"),
         ("folds.csv", "\na-seed0,", "\na-seed0,,,,,,,,,,,,,,", "folds.csv: not a table of runs (ValueError: a row is"),
-        ("per_video.csv.gz", "a-seed0", "b-seed0", "per_video.csv.gz: no rows of a-seed0"),
-        ("per_video.csv.gz", "0.3", "", "per_video.csv.gz: no rows of a-seed0 (ValueError: a value is missing)"),
-        ("per_video.csv.gz", "0.3", "high", "per_video.csv.gz: no rows of a-seed0 (ValueError: could not convert"),
+        ("per_video.csv.gz", "a-seed0", "b-seed0", "per_video.csv.gz: has no rows of a-seed0"),
+        ("per_video.csv.gz", "0.3", "", "per_video.csv.gz: not the rows of a-seed0 (ValueError: a value is missing)"),
+        ("per_video.csv.gz", "0.3", "high", "per_video.csv.gz: not the rows of a-seed0 (ValueError: could not convert"),
         ("per_video.csv.gz", None, None, "per_video.csv.gz: not a table of runs (BadGzipFile: "),
     ],
 )

@@ -76,8 +76,10 @@ class KeptRun:
 
     def rows(self) -> pd.DataFrame:
         """Read the metrics of every tested video, or query, as `Run.rows` does."""
+        name, rows = self.path.name, _rows(self.per_video_file).get(self.path.name)
+        if rows is None:
+            raise UserError(f"{self.per_video_file}: has no rows of {name}; run it again and keep that")
         try:
-            rows = _rows(self.per_video_file)[self.path.name]
             table = pd.DataFrame([{name: cell for name, cell in row.items() if cell} for row in rows])
             names = [name for name in METRICS if name in table]
             table = table.astype({"fold": "int64", **dict.fromkeys(names, "float64")})
@@ -85,7 +87,7 @@ class KeptRun:
                 raise ValueError("a value is missing")
         except (LookupError, ValueError) as error:
             reason = f"{type(error).__name__}: {first_line(error)}"
-            raise UserError(f"{self.per_video_file}: no rows of {self.path.name} ({reason}); {_RESTORE}") from error
+            raise UserError(f"{self.per_video_file}: not the rows of {name} ({reason}); {_RESTORE}") from error
         return table.drop(columns="run")
 
 
