@@ -141,6 +141,15 @@ def test_a_run_of_the_package_is_named_by_its_name_alone_and_another_with_its_fo
         open_run(tmp_path / name).result()
 
 
+def test_the_values_of_a_shipped_protocol_have_the_identifiers_that_they_had():
+    runs = pd.read_csv(KEPT / "runs.csv", dtype="str").set_index("run")
+    assert len(runs) > 100
+    for run in runs_in(KEPT):
+        protocol, row = run.result().protocol, runs.loc[run.path.name]
+        identifiers = (protocol.identifier, protocol.evaluation_identifier)
+        assert identifiers == (row["protocol.identifier"], row["protocol.evaluation"])
+
+
 def test_rows_of_the_shipped_board_follow_from_the_shipped_tables():
     board = pd.read_csv(BOARD).query("kind == 'ours'")
     runs, folds, videos = (pd.read_csv(KEPT / name) for name in ("runs.csv", "folds.csv", "per_video.csv.gz"))
