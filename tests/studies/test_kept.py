@@ -89,6 +89,16 @@ def test_what_cannot_be_kept_is_one_line(save, tmp_path):
     assert not (tmp_path / "kept").exists()
 
 
+def test_the_leaderboard_of_kept_runs_is_that_of_their_folders_and_trials_are_not_kept(save, tmp_path):
+    save("a-seed0")
+    save("trial-seed0", config_hash="other", metrics={}, validation={"monitor": "f1"})
+    kept, boards = tmp_path / "kept", [tmp_path / "one.csv", tmp_path / "other.csv"]
+    assert main(["leaderboard", str(tmp_path / "runs"), "--to", str(boards[0]), "--keep", str(kept)]) == 0
+    assert main(["leaderboard", str(kept), "--to", str(boards[1])]) == 0
+    assert boards[0].read_text() == boards[1].read_text()
+    assert [run.path.name for run in runs_in(kept)] == ["a-seed0"]
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
