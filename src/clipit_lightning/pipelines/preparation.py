@@ -19,7 +19,7 @@ import numpy as np
 
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
-from clipit_lightning.data.importing import complete_video
+from clipit_lightning.data.completion import complete_video
 from clipit_lightning.data.store import Store, group_arrays, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.pipelines.arguments import check_one_of, require_encoder
