@@ -59,8 +59,8 @@ def check(root: Path = ROOT) -> None:
         problems = Store(path).check()
         unsound += bool(problems)
         print(f"{path}: {f'{len(problems)} problems' if problems else 'sound'}")
-        for problem in problems:
-            print(f"  {problem}")
+        for line in problems or [f"note: {note}" for note in Store(path).notes()]:
+            print(f"  {line}")
     if unsound:
         raise UserError(f"{unsound} of {len(paths)} stores under {root} have problems; import or copy them again")
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.benchmark import Annotation, QueryImport
 from clipit_lightning.data.completion import complete_video
+from clipit_lightning.data.official_shots import has_official_shots
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.store import Store, natural_order, write_store
 from clipit_lightning.data.video import Video
@@ -84,7 +86,7 @@ def import_distributed(
             f"{', '.join(map(str, sources))}: no features found (eccv16_dataset_<data set>_<features>.h5, "
             "qfvs_<features>.h5); they are what scorers read"
         )
-    chosen = {name: attributes["features"] for name, (_, attributes) in annotated.items()}
+    chosen = {name: attributes["features"] for name, (_, attributes, _) in annotated.items()}
     chosen |= {name: read.features for name, read in queries.items() if read.videos}
     for name, its_features in chosen.items() if not force else ():
         path = to / f"{name}.h5"
@@ -100,19 +102,25 @@ def import_distributed(
     return [*rows, *(_write_queries(name, read, to / f"{name}.h5") for name, read in queries.items())]
 
 
-def _write(name: str, videos: list[Video], attributes: dict[str, str], path: Path) -> ImportRow:
+def _write(name: str, videos: list[Video], attributes: dict[str, str], replaced: int, path: Path) -> ImportRow:
     expected = BENCHMARKS[name].n_videos
     annotations = f"summaries {_count(video.user_summary is not None for video in videos)}"
     if BENCHMARKS[name].has_ratings:
         annotations += f", ratings {_count(video.user_scores is not None for video in videos)}"
+    result = _written(path, videos, attributes)
+    shots = str(sum(len(video.change_points) for video in videos))
+    if attributes["data"] == "real" and has_official_shots(name):
+        others = Store(path).with_other_shots()
+        shots += f", official for {len(videos) - len(others)} of {len(videos)} videos" if others else ", official"
+        shots += f" in place of {replaced} others" if replaced else ""
     return ImportRow(
         dataset=name,
         videos=f"{len(videos)}" if len(videos) == expected else f"{len(videos)} of {expected}",
         features=f"{attributes['features']} ({videos[0].features.shape[1]})",
-        shots=str(sum(len(video.change_points) for video in videos)),
+        shots=shots,
         annotations=annotations,
         captions=_count(video.caption_features is not None for video in videos),
-        result=_written(path, videos, attributes),
+        result=result,
     )
 
 
@@ -134,7 +142,9 @@ def _written(path: Path, videos: list[Video] | list[QueryVideo], attributes: dic
     """Write a store, and tell whether it is sound."""
     write_store(path, videos, attributes)
     problems = Store(path).check()
-    return f"{path}, sound" if not problems else f"{path}, {len(problems)} problems: run `clipit data check`"
+    if problems:
+        return f"{path}, {len(problems)} problems: run `clipit data check`"
+    return "; ".join([f"{path}, sound", *Store(path).notes()])
 
 
 def _field_name(path: Path) -> re.Match[str] | None:
@@ -172,17 +182,27 @@ def _choose(name: str, paths: list[Path], features: str | None) -> Path:
     raise UserError(f"{name}: no features called {features}; found {have}")
 
 
-def _join(name: str, path: Path, files: DistributedFiles) -> tuple[list[Video], dict[str, str]]:
+def _join(name: str, path: Path, files: DistributedFiles) -> tuple[list[Video], dict[str, str], int]:
+    """The videos of a file with their annotations, the store's attributes, and how many of its shots were replaced."""
     annotations = files.annotations(name)
+    videos: dict[str, Video] = {}
+    replaced = 0
     try:
         with h5py.File(path, "r") as file:
-            videos = [complete_video(file[key], name, key, annotations) for key in natural_order(file)]
             data = str(file.attrs.get("data", "real"))
+            for key, group in file.items():
+                video = complete_video(group, name, key, annotations, data == "real")
+                if video.key in videos:
+                    raise UserError(f"{key}: is {video.key} ({video.name}), which the file holds already")
+                videos[video.key] = video
+                brought = group["change_points"][()] if "change_points" in group else video.change_points
+                replaced += 0 if np.array_equal(brought, video.change_points) else len(brought)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); download it again") from error
-    return videos, {"dataset": name, "features": _features_name(path), "data": data}
+    attributes = {"dataset": name, "features": _features_name(path), "data": data}
+    return [videos[key] for key in natural_order(videos)], attributes, replaced
 
 
 def _count(flags: Iterable[bool]) -> str:
