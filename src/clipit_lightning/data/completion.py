@@ -49,6 +49,8 @@ def complete_video(
         raise _missing("n_frames", key, dataset)
     if "picks" not in arrays:
         arrays["picks"] = _every_15th(key, len(arrays["features"]), arrays["n_frames"])
+    if arrays["picks"].max() >= arrays["n_frames"]:
+        raise UserError(f"{key}: picks run to {arrays['picks'].max()}, out of the video's {arrays['n_frames']} frames")
     official = find_official(dataset, arrays["n_frames"], name, key) if real else None
     if official is not None:
         key, arrays["name"] = official.key, name or official.name

@@ -110,8 +110,9 @@ def _write(name: str, videos: list[Video], attributes: dict[str, str], replaced:
     result = _written(path, videos, attributes)
     shots = str(sum(len(video.change_points) for video in videos))
     if attributes["data"] == "real" and has_official_shots(name):
-        others = Store(path).with_other_shots()
-        shots += f", official for {len(videos) - len(others)} of {len(videos)} videos" if others else ", official"
+        official = len(videos) - len(Store(path).with_other_shots())
+        shots += ", official" if official else ", not official"
+        shots += f" in {official} of {len(videos)} videos" if 0 < official < len(videos) else ""
         shots += f" in place of {replaced} others" if replaced else ""
     return ImportRow(
         dataset=name,
