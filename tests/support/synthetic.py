@@ -70,14 +70,14 @@ def tvsum_ratings(path: Path, seed: int = 0) -> dict[str, NDArray[np.float64]]:
     return {key: rng.integers(1, 6, size=(ANNOTATORS, count)).astype(float) for key, count in frames.items()}
 
 
-def write_features(path: Path, n_frames: dict[str, int], stride: int = STRIDE, **arrays: dict[str, Any]) -> Path:
-    """Write an HDF5 file of groups that hold ``features`` alone, and other arrays by name and group."""
+def write_features(path: Path, frames: dict[str, int], stride: int = STRIDE, **arrays: Any) -> Path:
+    """Write an HDF5 file of groups with ``features`` and nothing else but the given arrays, by key or of all."""
     rng = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
-        for key, count in n_frames.items():
+        for key, count in frames.items():
             file[f"{key}/features"] = rng.normal(size=(len(range(0, count, stride)), FEATURES)).astype(np.float32)
-            for name, of_key in arrays.items():
-                file[f"{key}/{name}"] = of_key[key]
+            for name, array in arrays.items():
+                file[f"{key}/{name}"] = array[key] if isinstance(array, dict) else array
     return path
 
 
