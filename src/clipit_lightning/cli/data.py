@@ -40,7 +40,7 @@ def import_files(
     features: str | None = typer.Option(None, help="Which features, where a benchmark has several files."),
     force: bool = typer.Option(False, "--force", help="Replace stores that hold other features."),
 ) -> None:
-    """Find the benchmarks' distributed files and join them into stores."""
+    """Find the benchmarks' distributed files and join them into stores, TVSum and SumMe with their official shots."""
     from clipit_lightning.data.importing import import_distributed
 
     _print_table([vars(row) for row in import_distributed(sources, to, features, force)])

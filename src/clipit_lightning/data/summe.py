@@ -47,7 +47,7 @@ SUMME = Benchmark(
     annotations=(("GT/*.mat", read_ground_truth),),
     raw_files="videos/*.mp4 and GT/*.mat",
     how_to_get="SumMe.zip (its GT folder) from https://data.vision.ee.ethz.ch/cvl/SumMe/SumMe.zip, "
-    "features from the field's eccv16_dataset_summe_*.h5",
+    "features from the field's eccv16_dataset_summe_*.h5, or your own as summe_NAME.h5",
     sources=(
         Source(
             name="summe",
