@@ -67,6 +67,17 @@ def stores(distributed_files: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return root
 
 
+@pytest.fixture(scope="session")
+def real_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stores of the real annotations."""
+    from clipit_lightning.data.importing import import_distributed
+    from tests.support.synthetic import SHARED
+
+    root = tmp_path_factory.mktemp("real")
+    import_distributed([SHARED], root)
+    return root
+
+
 def _join_group(path: str, rank: "multiprocessing.queues.Queue[int]") -> None:
     import torch.distributed
 

@@ -85,12 +85,16 @@ def test_import_then_check_then_train_then_leaderboard(distributed_files, tmp_pa
     assert main(["data", "import", str(distributed_files)]) == 0
     assert "google_pool5 (8)" in capsys.readouterr().out
     assert main(["data", "check"]) == 0
-    assert capsys.readouterr().out.count("sound") == 5
+    printed = capsys.readouterr().out
+    assert printed.count("sound") == 5
+    other_shots = "10 of 10 videos have other shots than the official ones"
+    assert printed.count(f"\n  note: {other_shots}") == 2
     words = ["optim.epochs=1", "data.fold=0", "model.width=8", "model.heads=2", "trainer.accelerator=cpu"]
     assert main(["train", *words]) == 0
     name = "clip-it+-tvsum-defaults-width-8-heads-2-epochs-1-seed0-fold0"
     printed = capsys.readouterr().out
     assert "NOTE: tvsum with plain defaults" in printed
+    assert f"NOTE: data/tvsum.h5: {other_shots}" in printed
     assert "> clip-it+ defaults width-8 heads-2 e" in printed
     assert printed.endswith(f"next      clipit report runs/{name}\n")
     written = Path("runs/leaderboard.csv").read_text()

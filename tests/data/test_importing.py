@@ -6,7 +6,9 @@ import pytest
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.importing import import_distributed
+from clipit_lightning.data.official_shots import find_official
 from clipit_lightning.data.store import Store
+from clipit_lightning.summary.key_shots import select_shots
 from tests.support import synthetic
 
 
@@ -72,6 +74,109 @@ def test_missing_shots_summaries_and_importance_are_made(tmp_path, distributed_f
     assert video.user_summary.shape == (synthetic.ANNOTATORS, video.n_frames)
 
 
+FEATURES, RATINGS = "eccv16_dataset_tvsum_google_pool5.h5", "ydata-tvsum50.mat"
+FRAMES, NAME = 3327, "XzYM3PfTM4w"  # of TVSum's video_5
+OTHER_SHOTS = synthetic.change_points(FRAMES)
+RANDOM = np.random.default_rng(0).integers(1, 6, (3, FRAMES))
+
+
+@pytest.fixture
+def tvsum_video(tmp_path):
+    """Imports features of one of TVSum's videos, with ratings by chance beside them, or without."""
+
+    def imported(group=NAME, ratings=True, stride=15, **arrays):
+        if ratings:
+            others = {f"video_{number}": np.ones((3, 9)) for number in range(1, 5)}
+            names = [*others, NAME]
+            synthetic.write_tvsum_mat(tmp_path / RATINGS, {**others, "video_5": RANDOM}, names)
+        synthetic.write_features(tmp_path / "tvsum_mine.h5", {group: FRAMES}, stride, **arrays)
+        row = table([tmp_path / "tvsum_mine.h5", *tmp_path.glob("*.mat")], tmp_path / "to")["tvsum"]
+        store = Store(tmp_path / "to/tvsum.h5")
+        assert store.check() == []
+        return row, store.notes(), *store.read()
+
+    return imported
+
+
+@pytest.mark.parametrize("group", ["video_5", NAME, NAME.lower()])
+def test_features_alone_get_the_official_shots_and_what_follows_from_the_ratings(tvsum_video, group):
+    row, notes, video = tvsum_video(group)
+    assert (row.shots, notes, video.key, video.name) == ("23, official", [], "video_5", NAME)
+    np.testing.assert_array_equal(video.picks, np.arange(0, FRAMES, 15))
+    np.testing.assert_array_equal(video.change_points, find_official("tvsum", FRAMES, NAME).change_points)
+    np.testing.assert_array_equal(video.user_scores, RANDOM[:, ::15])
+    expected = [select_shots(ratings, video.change_points, FRAMES) for ratings in RANDOM]
+    np.testing.assert_array_equal(video.user_summary, expected)
+
+
+def test_official_shots_take_the_place_of_others_whatever_the_sampling(tvsum_video):
+    (_, _, official), made = tvsum_video(), np.zeros((3, FRAMES))
+    picks = np.arange(0, FRAMES, 10)
+    row, notes, video = tvsum_video(stride=10, picks=picks, change_points=OTHER_SHOTS, user_summary=made)
+    assert (row.shots, notes) == (f"23, official in place of {len(OTHER_SHOTS)} others", [])
+    np.testing.assert_array_equal(video.change_points, official.change_points)
+    np.testing.assert_array_equal(video.user_summary, official.user_summary)
+    expected = select_shots(video.gtscore, video.change_points, FRAMES, picks)[picks]
+    np.testing.assert_array_equal(video.gtsummary, expected)
+
+
+def test_summaries_that_were_made_of_official_shots_stay(tvsum_video):
+    made = np.zeros((3, FRAMES))
+    _, _, video = tvsum_video(change_points=find_official("tvsum", FRAMES, NAME).change_points, user_summary=made)
+    assert not video.user_summary.any()
+
+
+def test_without_ratings_a_file_keeps_its_shots_and_says_what_is_needed(tvsum_video):
+    given = {"n_frames": FRAMES, "change_points": OTHER_SHOTS, "user_summary": RANDOM > 4}
+    given["gtscore"] = (RANDOM[:, ::15].mean(axis=0) - 1) / 4
+    row, notes, video = tvsum_video(ratings=False, **given)
+    assert row.shots == f"{len(OTHER_SHOTS)}, not official"
+    assert notes[0].startswith("1 of 1 videos have other shots than the official ones")
+    assert notes[0].endswith(f"import it again with {RATINGS} beside it")
+    assert row.result.endswith(notes[0])
+    np.testing.assert_array_equal(video.change_points, OTHER_SHOTS)
+    row, notes, video = tvsum_video(**given)
+    assert (row.annotations, notes) == ("summaries all, ratings all", [])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"stride": 10}, "333 features of 3327 frames, where every 15th would be 222; add `picks`"),
+        ({"ratings": False}, f"has no n_frames, and there is no annotation to take it from; put {RATINGS} or"),
+        ({"ratings": False, "n_frames": FRAMES}, "has no gtscore, and there is no annotation to take it from"),
+        ({"n_frames": FRAMES - 1}, "frames, but its annotation"),
+        ({"picks": np.arange(222) * 20}, "picks run to 4420, out of the video's 3327 frames"),
+        ({"group": "someone"}, "someone: the annotations have 5 videos, none of this key or name"),
+    ],
+)
+def test_features_that_do_not_fit_are_one_line(tvsum_video, options, said):
+    with pytest.raises(UserError, match=said):
+        tvsum_video(**options)
+
+
+def test_one_video_under_two_names_is_said(tvsum_video, tmp_path):
+    tvsum_video()
+    with h5py.File(tmp_path / "tvsum_mine.h5", "a") as file:
+        file.copy(NAME, "video_5")
+    with pytest.raises(UserError, match=f"video_5: is video_5 \\({NAME}\\), which the file holds already"):
+        table([tmp_path / "tvsum_mine.h5", tmp_path / RATINGS], tmp_path / "to")
+
+
+def test_summe_keeps_its_summaries_and_keys_where_ground_truth_is_partial(tmp_path):
+    n_frames = {"COOKING": 1286, "fire_domino": 1612}
+    summaries = {key: np.random.default_rng(0).integers(0, 2, (5, count)) for key, count in n_frames.items()}
+    names = {"Cooking": summaries["COOKING"], "Fire Domino": summaries["fire_domino"]}
+    synthetic.write_summe_ground_truth(tmp_path / "GT", names)
+    shots = {key: synthetic.change_points(count) for key, count in n_frames.items()}
+    synthetic.write_features(tmp_path / "summe_mine.h5", n_frames, change_points=shots)
+    assert table([tmp_path], tmp_path / "to")["summe"].shots == "20, official in place of 49 others"
+    videos = {video.key: video for video in Store(tmp_path / "to/summe.h5").read()}
+    assert {key: video.name for key, video in videos.items()} == {"video_8": "Cooking", "video_11": "Fire Domino"}
+    for video in videos.values():
+        np.testing.assert_array_equal(video.user_summary, names[video.name])
+
+
 def test_several_feature_files_need_a_choice(distributed_files, tmp_path):
     source = tmp_path / "source"
     source.mkdir()
@@ -85,9 +190,6 @@ def test_several_feature_files_need_a_choice(distributed_files, tmp_path):
     with pytest.raises(UserError, match=r"holds other features \(clip, not google_pool5\)"):
         table([source], tmp_path / "to", features="google_pool5")
     assert table([source], tmp_path / "to", features="google_pool5", force=True)
-
-
-FEATURES, RATINGS = "eccv16_dataset_tvsum_google_pool5.h5", "ydata-tvsum50.mat"
 
 
 def rate_otherwise(folder):

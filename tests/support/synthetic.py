@@ -1,6 +1,8 @@
 """Synthetic benchmarks with the real files' layout, small enough for tests, and where the real data lie."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -68,7 +70,18 @@ def tvsum_ratings(path: Path, seed: int = 0) -> dict[str, NDArray[np.float64]]:
     return {key: rng.integers(1, 6, size=(ANNOTATORS, count)).astype(float) for key, count in frames.items()}
 
 
-def write_tvsum_mat(path: Path, ratings: dict[str, NDArray[np.float64]]) -> None:
+def write_features(path: Path, frames: dict[str, int], stride: int = STRIDE, **arrays: Any) -> Path:
+    """Write an HDF5 file of groups with ``features`` and nothing else but the given arrays, by key or of all."""
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        for key, count in frames.items():
+            file[f"{key}/features"] = rng.normal(size=(len(range(0, count, stride)), FEATURES)).astype(np.float32)
+            for name, array in arrays.items():
+                file[f"{key}/{name}"] = array[key] if isinstance(array, dict) else array
+    return path
+
+
+def write_tvsum_mat(path: Path, ratings: dict[str, NDArray[np.float64]], names: Sequence[str] = ()) -> None:
     """Write TVSum's MATLAB v7.3 file: references to one array a video, in the order of the keys' numbers."""
     keys = sorted(ratings, key=lambda key: int(key.split("_")[1]))
     with h5py.File(path, "w") as file:
@@ -76,9 +89,8 @@ def write_tvsum_mat(path: Path, ratings: dict[str, NDArray[np.float64]]) -> None
         for name in ("video", "user_anno"):
             group.create_dataset(name, (len(keys), 1), dtype=h5py.ref_dtype)
         for index, key in enumerate(keys):
-            title = file.create_dataset(
-                f"#refs#/v{index}", data=np.array([[ord(letter)] for letter in f"id-{key}"], "u2")
-            )
+            name = names[index] if names else f"id-{key}"
+            title = file.create_dataset(f"#refs#/v{index}", data=np.array([[ord(letter)] for letter in name], "u2"))
             anno = file.create_dataset(f"#refs#/a{index}", data=ratings[key])
             group["video"][index, 0] = title.ref
             group["user_anno"][index, 0] = anno.ref

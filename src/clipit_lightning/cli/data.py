@@ -40,7 +40,7 @@ def import_files(
     features: str | None = typer.Option(None, help="Which features, where a benchmark has several files."),
     force: bool = typer.Option(False, "--force", help="Replace stores that hold other features."),
 ) -> None:
-    """Find the benchmarks' distributed files and join them into stores."""
+    """Find the benchmarks' distributed files and join them into stores, TVSum and SumMe with their official shots."""
     from clipit_lightning.data.importing import import_distributed
 
     _print_table([vars(row) for row in import_distributed(sources, to, features, force)])
@@ -59,8 +59,8 @@ def check(root: Path = ROOT) -> None:
         problems = Store(path).check()
         unsound += bool(problems)
         print(f"{path}: {f'{len(problems)} problems' if problems else 'sound'}")
-        for problem in problems:
-            print(f"  {problem}")
+        for line in problems or [f"note: {note}" for note in Store(path).notes()]:
+            print(f"  {line}")
     if unsound:
         raise UserError(f"{unsound} of {len(paths)} stores under {root} have problems; import or copy them again")
 

@@ -81,7 +81,7 @@ def prepare(
 
     \b
     clipit prepare holiday.mp4 clips/ --to data/mine.h5 --encoder hsv
-    clipit prepare --dataset summe ~/downloads/SumMe --encoder open_clip:ViT-B-32/laion2b_s34b_b79k
+    clipit prepare --dataset summe ~/SumMe --stride 15 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k
     torchrun --nproc-per-node 4 $(which clipit) prepare ...     several processes, on several machines with --nnodes
     """
     from clipit_lightning.pipelines.preparation import prepare as prepare_store

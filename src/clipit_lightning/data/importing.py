@@ -2,23 +2,20 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS, benchmark_names
-from clipit_lightning.data.benchmark import Annotation, QueryImport, Summaries
+from clipit_lightning.data.benchmark import Annotation, QueryImport
+from clipit_lightning.data.completion import complete_video
+from clipit_lightning.data.official_shots import has_official_shots
 from clipit_lightning.data.query_video import QueryVideo
-from clipit_lightning.data.schema import IMPORTANCE
-from clipit_lightning.data.store import Store, group_arrays, natural_order, write_store
+from clipit_lightning.data.store import Store, natural_order, write_store
 from clipit_lightning.data.video import Video
-from clipit_lightning.summary.key_shots import select_shots
-from clipit_lightning.summary.shots import change_points
 
 
 @dataclass
@@ -89,7 +86,7 @@ def import_distributed(
             f"{', '.join(map(str, sources))}: no features found (eccv16_dataset_<data set>_<features>.h5, "
             "qfvs_<features>.h5); they are what scorers read"
         )
-    chosen = {name: attributes["features"] for name, (_, attributes) in annotated.items()}
+    chosen = {name: attributes["features"] for name, (_, attributes, _) in annotated.items()}
     chosen |= {name: read.features for name, read in queries.items() if read.videos}
     for name, its_features in chosen.items() if not force else ():
         path = to / f"{name}.h5"
@@ -105,19 +102,26 @@ def import_distributed(
     return [*rows, *(_write_queries(name, read, to / f"{name}.h5") for name, read in queries.items())]
 
 
-def _write(name: str, videos: list[Video], attributes: dict[str, str], path: Path) -> ImportRow:
+def _write(name: str, videos: list[Video], attributes: dict[str, str], replaced: int, path: Path) -> ImportRow:
     expected = BENCHMARKS[name].n_videos
     annotations = f"summaries {_count(video.user_summary is not None for video in videos)}"
     if BENCHMARKS[name].has_ratings:
         annotations += f", ratings {_count(video.user_scores is not None for video in videos)}"
+    result = _written(path, videos, attributes)
+    shots = str(sum(len(video.change_points) for video in videos))
+    if attributes["data"] == "real" and has_official_shots(name):
+        official = len(videos) - len(Store(path).with_other_shots())
+        shots += ", official" if official else ", not official"
+        shots += f" in {official} of {len(videos)} videos" if 0 < official < len(videos) else ""
+        shots += f" in place of {replaced} others" if replaced else ""
     return ImportRow(
         dataset=name,
         videos=f"{len(videos)}" if len(videos) == expected else f"{len(videos)} of {expected}",
         features=f"{attributes['features']} ({videos[0].features.shape[1]})",
-        shots=str(sum(len(video.change_points) for video in videos)),
+        shots=shots,
         annotations=annotations,
         captions=_count(video.caption_features is not None for video in videos),
-        result=_written(path, videos, attributes),
+        result=result,
     )
 
 
@@ -139,7 +143,9 @@ def _written(path: Path, videos: list[Video] | list[QueryVideo], attributes: dic
     """Write a store, and tell whether it is sound."""
     write_store(path, videos, attributes)
     problems = Store(path).check()
-    return f"{path}, sound" if not problems else f"{path}, {len(problems)} problems: run `clipit data check`"
+    if problems:
+        return f"{path}, {len(problems)} problems: run `clipit data check`"
+    return "; ".join([f"{path}, sound", *Store(path).notes()])
 
 
 def _field_name(path: Path) -> re.Match[str] | None:
@@ -177,92 +183,29 @@ def _choose(name: str, paths: list[Path], features: str | None) -> Path:
     raise UserError(f"{name}: no features called {features}; found {have}")
 
 
-def _join(name: str, path: Path, files: DistributedFiles) -> tuple[list[Video], dict[str, str]]:
+def _join(name: str, path: Path, files: DistributedFiles) -> tuple[list[Video], dict[str, str], int]:
+    """The videos of a file with their annotations, the store's attributes, and how many of its shots were replaced."""
     annotations = files.annotations(name)
+    videos: dict[str, Video] = {}
+    replaced = 0
     try:
         with h5py.File(path, "r") as file:
-            videos = [complete_video(file[key], name, key, annotations) for key in natural_order(file)]
             data = str(file.attrs.get("data", "real"))
+            for key, group in file.items():
+                video = complete_video(group, name, key, annotations, data == "real")
+                if video.key in videos:
+                    raise UserError(f"{key}: is {video.key} ({video.name}), which the file holds already")
+                videos[video.key] = video
+                brought = group["change_points"][()] if "change_points" in group else video.change_points
+                replaced += 0 if np.array_equal(brought, video.change_points) else len(brought)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); download it again") from error
-    return videos, {"dataset": name, "features": _features_name(path), "data": data}
+    attributes = {"dataset": name, "features": _features_name(path), "data": data}
+    return [videos[key] for key in natural_order(videos)], attributes, replaced
 
 
 def _count(flags: Iterable[bool]) -> str:
     values = list(flags)
     return {0: "none", len(values): "all"}.get(sum(values), f"{sum(values)} of {len(values)}")
-
-
-def complete_video(group: h5py.Group, dataset: str, key: str, annotations: Mapping[str, Annotation]) -> Video:
-    """Read a group in the field's layout, join its annotation, and fill what the file lacks.
-
-    Lacking shots are made by kernel temporal segmentation; a lacking ``gtscore`` from the annotation; lacking
-    summaries of annotators from their ratings by the 15 % knapsack (Zhang et al., ECCV 2016), and a lacking
-    ``gtsummary`` likewise.
-
-    Raises:
-        UserError: The annotation has another length or contradicts the file; the message starts with the key.
-        KeyError: The file lacks an array that cannot be made.
-    """
-    arrays = group_arrays(group)
-    if "change_points" not in arrays:
-        arrays["change_points"] = change_points(arrays["features"], arrays["picks"], arrays["n_frames"]).astype(
-            np.int64
-        )
-    fields: dict[str, Any] = dict.fromkeys(IMPORTANCE, np.empty(0, np.float32)) | arrays
-    video = Video(dataset=dataset, key=key, **fields)
-    if annotations:
-        video = _with_annotation(video, _annotation_of(video, annotations))
-    return _filled(video)
-
-
-def _annotation_of(video: Video, annotations: Mapping[str, Annotation]) -> Annotation:
-    """The video's annotation: by name where the file has names, else by the order that the field's keys follow."""
-    if not video.name:
-        if video.key not in annotations:
-            raise UserError(f"{video.key}: the annotations have {len(annotations)} videos, none of this key")
-        return annotations[video.key]
-    # The field's SumMe file writes "Base_jumping" for the distribution's "Base jumping".
-    by_name = {_plain(annotation.name): annotation for annotation in annotations.values()}
-    if _plain(video.name) not in by_name:
-        raise UserError(f"{video.key}: {video.name} is not among the annotations")
-    return by_name[_plain(video.name)]
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ").casefold()
-
-
-def _with_annotation(video: Video, annotation: Annotation) -> Video:
-    array = annotation.user_summary if isinstance(annotation, Summaries) else annotation.ratings
-    if array.shape[1] != video.n_frames:
-        raise UserError(
-            f"{video.key}: {video.n_frames} frames, but its annotation ({annotation.name}) has {array.shape[1]}: "
-            "they are of different videos or versions"
-        )
-    video = replace(video, name=annotation.name)
-    if isinstance(annotation, Summaries):
-        return replace(video, user_summary=annotation.user_summary)
-    ratings = annotation.ratings[:, video.picks]  # (annotators, steps)
-    importance = (ratings.mean(axis=0) - 1) / 4  # (steps,)
-    if video.gtscore.size == importance.size and np.abs(video.gtscore - importance).max() > 0.05:
-        raise UserError(f"{video.key}: its gtscore is not the mean of {annotation.name}'s ratings")
-    return replace(video, user_scores=ratings, gtscore=importance.astype(np.float32))
-
-
-def _filled(video: Video) -> Video:
-    if not video.gtscore.size:
-        if video.user_summary is None:
-            raise KeyError("gtscore is missing, and there is no annotation to make it from")
-        video = replace(video, gtscore=video.user_summary[:, video.picks].mean(axis=0).astype(np.float32))  # (steps,)
-    if video.user_summary is None and video.user_scores is not None:
-        video = replace(video, user_summary=np.stack([_summary(video, scores) for scores in video.user_scores]))
-    if not video.gtsummary.size:
-        video = replace(video, gtsummary=_summary(video, video.gtscore)[video.picks].astype(np.float32))  # (steps,)
-    return video
-
-
-def _summary(video: Video, scores: NDArray[np.floating]) -> NDArray[np.uint8]:
-    return select_shots(scores, video.change_points, video.n_frames, video.picks)

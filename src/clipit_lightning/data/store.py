@@ -20,6 +20,7 @@ from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import atomic_path, check_is_file
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
+from clipit_lightning.data.official_shots import find_official, has_official_shots
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import (
     ANNOTATIONS,
@@ -64,7 +65,7 @@ class Store:
             UserError: The file or a group cannot be read; ``check`` says more.
         """
         with _open(self.path) as file:
-            dataset = str(file.attrs.get("dataset", self.path.stem))
+            dataset = _dataset(file)
             keys = natural_order(file) if keys is None else keys
             return [Video(dataset=dataset, key=key, **_read(file, key, "annotated")) for key in keys]
 
@@ -77,7 +78,7 @@ class Store:
         with _open(self.path) as file:
             if _kind(file) != "queries":
                 raise UserError(f"{self.path}: its videos have no queries; import it again")
-            dataset = str(file.attrs.get("dataset", self.path.stem))
+            dataset = _dataset(file)
             return [QueryVideo(dataset=dataset, key=key, **_read(file, key, "queries")) for key in natural_order(file)]
 
     def check(self) -> list[str]:
@@ -102,10 +103,29 @@ class Store:
             return [f"a video has the name {names[0][:40]!r}, which cannot be printed"]
         if links := [key for key in keys if not isinstance(file.get(key, getlink=True), h5py.HardLink)]:
             return [f"{key}: is a link, not a video in its place" for key in links]
-        dataset, name = str(file.attrs.get("dataset", self.path.stem)), self.path.stem
+        dataset, name = _dataset(file), self.path.stem
         if dataset != name and name in BENCHMARKS:
             return [f"it says that it is the store of {dataset[:40]!r}, its name says {name}"]
         return []
+
+    def notes(self) -> list[str]:
+        """What a user should know of a sound store, a line each: shots that are not the official ones."""
+        if not (others := self.with_other_shots()):
+            return []
+        with _open(self.path) as file:
+            pattern, _ = BENCHMARKS[_dataset(file)].annotations[0]
+            return [
+                f"{len(others)} of {len(file)} videos have other shots than the official ones, on which printed F1 "
+                f"rests; import it again with {pattern} beside it"
+            ]
+
+    def with_other_shots(self) -> list[str]:
+        """Keys of videos whose shots are not the official ones; none where there are none, or data are not real."""
+        with _open(self.path) as file:
+            dataset = _dataset(file)
+            if not has_official_shots(dataset) or str(file.attrs.get("data", "real")) != "real":
+                return []
+            return [key for key, group in file.items() if not _has_official_shots(group, dataset, key)]
 
     def nbytes(self) -> int:
         """Memory that its arrays take when read."""
@@ -222,6 +242,16 @@ def _write(group: h5py.Group, video: Video | QueryVideo) -> None:
             group.create_dataset(name, data=value, compression="gzip", compression_opts=1)
         else:
             group[name] = value if array.stored is None else value.astype(array.stored)
+
+
+def _dataset(file: h5py.File) -> str:
+    return str(file.attrs.get("dataset", Path(file.filename).stem))
+
+
+def _has_official_shots(group: h5py.Group, dataset: str, key: str) -> bool:
+    name = group["video_name"].asstr(errors="replace")[()] if "video_name" in group else ""
+    official = find_official(dataset, int(group["n_frames"][()]), name, key)
+    return official is not None and np.array_equal(official.change_points, group["change_points"])
 
 
 def _kind(file: h5py.File) -> Kind:

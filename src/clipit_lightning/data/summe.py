@@ -11,10 +11,11 @@ import numpy as np
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.benchmark import Benchmark, RemoteFile, Source, Summaries
+from clipit_lightning.data.official_shots import find_official
 
 
 def read_ground_truth(path: Path) -> dict[str, Summaries]:
-    """Read all ``.mat`` files of SumMe's ``GT`` folder, by key (``video_1`` is the first name in ASCII order).
+    """Read all ``.mat`` files of SumMe's ``GT`` folder, by the field's key, also where some files are missing.
 
     Args:
         path: Any of the files.
@@ -24,14 +25,16 @@ def read_ground_truth(path: Path) -> dict[str, Summaries]:
     """
     import scipy.io
 
-    summaries = {}
-    for index, path in enumerate(sorted(path.parent.glob("[!.]*.mat"), key=lambda path: path.stem), start=1):
+    summaries = []
+    for path in sorted(path.parent.glob("[!.]*.mat"), key=lambda path: path.stem):
         try:
             scores = scipy.io.loadmat(path, variable_names=["user_score"])["user_score"]  # (frames, annotators)
         except (OSError, KeyError, ValueError, TypeError, NotImplementedError) as error:
             raise UserError(f"{path}: not SumMe's annotations or damaged ({error}); unpack it again") from error
-        summaries[f"video_{index}"] = Summaries(path.stem, (np.asarray(scores).T > 0).astype(np.uint8))
-    return summaries
+        summaries.append(Summaries(path.stem, (np.asarray(scores).T > 0).astype(np.uint8)))
+    known = [find_official("summe", summary.user_summary.shape[1], summary.name) for summary in summaries]
+    keys = [video.key if video and all(known) else f"video_{index}" for index, video in enumerate(known, start=1)]
+    return dict(zip(keys, summaries, strict=True))
 
 
 SUMME = Benchmark(
@@ -44,7 +47,7 @@ SUMME = Benchmark(
     annotations=(("GT/*.mat", read_ground_truth),),
     raw_files="videos/*.mp4 and GT/*.mat",
     how_to_get="SumMe.zip (its GT folder) from https://data.vision.ee.ethz.ch/cvl/SumMe/SumMe.zip, "
-    "features from the field's eccv16_dataset_summe_*.h5",
+    "features from the field's eccv16_dataset_summe_*.h5, or your own as summe_NAME.h5",
     sources=(
         Source(
             name="summe",

@@ -71,7 +71,7 @@ TVSUM = Benchmark(
     annotations=((MAT_NAME, read_mat), (TSV_NAME, read_tsv)),
     raw_files=f"video/*.mp4 and {MAT_NAME} or {TSV_NAME}",
     how_to_get="ydata-tvsum50.mat from https://github.com/yalesong/tvsum, "
-    "features from the field's eccv16_dataset_tvsum_*.h5",
+    "features from the field's eccv16_dataset_tvsum_*.h5, or your own as tvsum_NAME.h5",
     sources=(
         Source(
             name="tvsum",

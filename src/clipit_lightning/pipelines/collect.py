@@ -17,6 +17,7 @@ from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Annotation, Summaries
 from clipit_lightning.data.importing import find_distributed
+from clipit_lightning.data.official_shots import plain_name
 from clipit_lightning.data.store import natural_order
 from clipit_lightning.pipelines.labels import Labels, Segment, annotation_of, read_labels
 from clipit_lightning.video.captions import KINDS, Captions, read_captions
@@ -130,11 +131,6 @@ def files_by_name(folder: Path) -> dict[str, Path]:
     """The videos in a folder, a UserError if none, by their plain name without type; of several an ``.mp4`` first."""
     files = sorted(_files(folder), key=lambda file: (file.suffix.lower() != ".mp4", file))
     return {plain_name(file.stem): file for file in reversed(files)}
-
-
-def plain_name(name: str) -> str:
-    """A video's name without case and underscores: files write ``Base_jumping`` for ``Base jumping``."""
-    return name.replace("_", " ").casefold()
 
 
 def with_captions(collection: Collection, path: Path) -> Collection:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.pipelines.collect import files_by_name, plain_name
+from clipit_lightning.data.official_shots import plain_name
+from clipit_lightning.pipelines.collect import files_by_name
 from clipit_lightning.video.frames import thumbnails
 from clipit_lightning.video.reader import VideoReader
 

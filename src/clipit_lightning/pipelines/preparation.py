@@ -19,7 +19,8 @@ import numpy as np
 
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
-from clipit_lightning.data.importing import complete_video
+from clipit_lightning.data.completion import complete_video
+from clipit_lightning.data.official_shots import has_official_shots
 from clipit_lightning.data.store import Store, group_arrays, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.pipelines.arguments import check_one_of, require_encoder
@@ -200,7 +201,8 @@ def _load(settings: Settings, folder: Path, process: Process) -> tuple[Encoder, 
 def _inputs(collection: Collection, made: dict[str, str]) -> str:
     """Hash of all that a store is made from; where files are and when they changed is no part of it."""
     marks = [(source.key, source.name, _mark(source)) for source in collection.sources]
-    words = json.dumps([marks, made, collection.annotations_sha256])
+    shots = ["official shots"] if has_official_shots(collection.dataset) else []
+    words = json.dumps([marks, made, collection.annotations_sha256, *shots])
     return hashlib.sha256(words.encode()).hexdigest()
 
 
@@ -276,6 +278,8 @@ def _assemble(collection: Collection, cache: FeatureCache, to: Path, attributes:
             raise UserError(f"none of {len(skipped)} videos could be prepared; {name}: {reason}")
 
     write_store(to, videos(), attributes)
+    if has_official_shots(collection.dataset) and not Store(to).with_other_shots():
+        log.info(f"{to}: the shots are the official ones")
     return Prepared(to, len(collection.sources) - len(skipped), not Store(to).check(), skipped)
 
 

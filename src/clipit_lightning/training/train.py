@@ -71,6 +71,8 @@ def _run(
     if scorer.reads_language and not datamodule.has_text:
         title = scorer.title or scorer.__name__
         log.info(f"NOTE: no captions (the store holds none, or data.captions=0): {title} trains without language")
+    for note in datamodule.stores[datamodule.target].notes():
+        log.info(f"NOTE: {datamodule.stores[datamodule.target].path}: {note}")
     indices = list(range(len(datamodule.folds))) if config.data.fold is None else [config.data.fold]
     count = "1 fold" if len(indices) == 1 else f"{len(indices)} folds"
     at_once = 1 if watch is not None else folds_at_once(config.trainer, len(indices))
