@@ -55,7 +55,10 @@ def test_train_without_words_prints_every_key_and_what_it_takes(capsys):
         ("train nowhere.yaml", "nowhere.yaml: no such configuration file"),
         ("train tvsun", "tvsun: neither a file of your own (NAME.yaml) nor a shipped one; did you mean tvsum?"),
         ("sweep tvsun", "tvsun: neither a file of your own (NAME.yaml) nor a shipped one; did you mean tvsum?"),
-        ("benchmark mine", "mine: neither a file of your own (NAME.yaml) nor a shipped one; there are ablations, "),
+        (
+            "benchmark mine",
+            "mine: neither a file of your own (NAME.yaml) nor a shipped one; there are ablations-qfvs, ablations, ",
+        ),
         ("train tvsum data.root=nowhere", "missing: nowhere/tvsum.h5"),
         ("data import nowhere", "nowhere: no such file or folder"),
         ("data check --root nowhere", "nowhere: no stores here"),

@@ -93,8 +93,10 @@ def caption_tokens(captions: NDArray[np.float32], wanted: int, source: str) -> N
     if not len(tokens) or source not in ("fused", "concat"):
         return tokens
     if source == "concat":
-        return tokens[np.linspace(0, len(tokens) - 1, wanted).round().astype(int)].reshape(1, -1)
-    fused: NDArray[np.float32] = tokens.mean(axis=0, keepdims=True)
+        repeated = np.linspace(0, len(tokens) - 1, wanted).round().astype(int)  # (wanted,)
+        together: NDArray[np.float32] = tokens[repeated].reshape(1, -1)  # (1, wanted * features)
+        return together
+    fused: NDArray[np.float32] = tokens.mean(axis=0, keepdims=True)  # (1, features)
     return fused
 
 

@@ -204,8 +204,8 @@ class TrainedRun:
             for video in Store(path).read_queries():
                 for item in video.items():
                     data = self.config.data
-                    text = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
-                    yield item.id, item.features, text
+                    tokens = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
+                    yield item.id, item.features, tokens
             return
         for key, features, captions in read_features(path):
             text = None
