@@ -8,6 +8,7 @@ sentence-transformers gives the same features and takes twice as long to import.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,11 @@ _LONGEST = 256  # tokens, as it was trained
 def is_installed() -> bool:
     """Whether the package with the weights is there."""
     return find_spec(_MODULE) is not None
+
+
+def text_embedder() -> Callable[[list[str]], NDArray[np.float32]] | None:
+    """`MiniLM.encode_texts`, whose weights are loaded when it is called; None where the package is not installed."""
+    return (lambda texts: MiniLM().encode_texts(texts)) if is_installed() else None
 
 
 class MiniLM:
