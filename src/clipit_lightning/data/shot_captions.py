@@ -40,7 +40,7 @@ def with_shot_captions(videos: list[Video], paths: Sequence[Path], embed: Embed 
     file = f"{videos[0].dataset}_shot_captions.json"
     if not (files := [path for path in paths if path.name.lower() == file]):
         return videos
-    read = read_typed(files[-1], dict[str, list[ShotCaption]], "is no file of shot captions", "download it again")
+    read = read_typed(files[-1], dict[str, list[ShotCaption]], "not a file of shot captions", "download it again")
     by_name = {_plain(name): captions for name, captions in read.items()}
     of_videos = [by_name.get(_plain(video.name), by_name.get(_plain(video.key), [])) for video in videos]
     joined = [_joined(video, captions) for video, captions in zip(videos, of_videos, strict=True)]
