@@ -101,7 +101,7 @@ def shot_caption_size(store: Store) -> int:
             f"{store.path}: has no embedded captions of shots, which data.caption_source=shots and data.shot_captions "
             f"read; import it again with {store.path.stem}_shot_captions.json beside its files"
         )
-    return features.shape[1]
+    return int(features.shape[1])
 
 
 def with_captions_as_features(video: Video, size: int) -> Video:

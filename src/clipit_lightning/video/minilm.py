@@ -91,4 +91,4 @@ def _load(folder: Path) -> tuple[Any, Any]:
     weights = folder / "model.safetensors"
     if hashlib.sha256(weights.read_bytes()).hexdigest() != _SHA256:
         raise UserError(f"{MiniLM.name}: {weights} holds other weights than all-MiniLM-L6-v2's; install {PACKAGE} anew")
-    return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)  # type: ignore[no-untyped-call]
+    return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)
