@@ -36,7 +36,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo 'make: installing into $(VENV), which takes some minutes the first time'
 	$(PYTHON) -m venv $(VENV)
 	@# twice quiet: errors only, no warnings about where pip was told to look
-	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[dev,docs]'
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[dev,docs,offline]'
 	@# wandb's engine, for the tests of sweeps; its metadata asks for an older numpy than it works with
 	@$(BIN)/python -m pip install -qq --no-deps sweeps==0.3.0 || echo 'no wandb sweeps engine: some tests of sweeps skip'
 	@touch $@

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import h5py
@@ -11,6 +12,7 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.shipped import CONFIGS, find_file
 from clipit_lightning.data.annotated import AnnotatedDataModule, TVSumDataModule
 from clipit_lightning.data.importing import import_distributed
+from clipit_lightning.data.store import Store, write_store
 from tests.support.synthetic import write_field_file
 
 
@@ -110,6 +112,45 @@ def test_text_may_be_of_another_video_or_one_token(stores):
     assert all(giver != number for number, giver in enumerate(givers))
     dataset = [modules["own"].ids[number].split("/")[0] for number in range(count)]
     assert all(dataset[giver] == dataset[number] for number, giver in enumerate(givers))
+
+
+@pytest.fixture
+def captioned(stores, tmp_path):
+    """A store whose first video has captions of its shots, but for the second shot."""
+    one, *others = Store(stores / "summe.h5").read()
+    features = np.eye(len(one.change_points), 8, dtype=np.float32)
+    features[1] = 0
+    one = replace(one, shot_captions=("text",) * len(features), shot_caption_features=features)
+    write_store(tmp_path / "summe.h5", [one, *others], {"dataset": "summe"})
+    return tmp_path
+
+
+def test_captions_of_shots_may_be_the_text(captioned):
+    module = SumMeDataModule(captioned, captions=2, caption_source="shots")
+    module.setup()
+    video = module.item(0)
+    np.testing.assert_array_equal(module.text(video), video.shot_caption_features[[0, -1]])
+    assert (module.text_dim, module.has_text, module.text(module.item(1))) == (8, True, None)
+
+
+def test_captions_of_shots_may_stand_beside_the_features_of_their_steps(captioned):
+    module = SumMeDataModule(captioned, shot_captions=True)
+    module.setup()
+    (plain,), video = Store(captioned / "summe.h5").read(["video_1"]), module.item(0)
+    assert (module.feature_dim, module.text_dim) == (16, 16)
+    for features, own, pick in zip(video.features, plain.features, plain.picks, strict=True):
+        (shot,) = np.flatnonzero((plain.change_points[:, 0] <= pick) & (pick <= plain.change_points[:, 1]))
+        caption = plain.shot_caption_features[shot] * np.linalg.norm(own)
+        np.testing.assert_allclose(features, [*own, *caption], rtol=1e-6)
+        own_and_caption = plain.caption_features @ (own + caption)
+        np.testing.assert_allclose(video.caption_features @ features, own_and_caption, rtol=1e-4, atol=1e-5)
+    assert not module.item(1).features[:, 8:].any()
+
+
+@pytest.mark.parametrize("options", [{"caption_source": "shots"}, {"shot_captions": True}])
+def test_a_store_without_captions_of_shots_is_said(stores, options):
+    with pytest.raises(UserError, match=r"summe\.h5: has no embedded captions of shots, .* summe_shot_captions\.json"):
+        SumMeDataModule(stores, **options).setup()
 
 
 @pytest.mark.parametrize("made", [TVSumDataModule, SumMeDataModule, QFVSDataModule])

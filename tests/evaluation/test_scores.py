@@ -9,7 +9,7 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.folds import make_folds
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.baselines import best_f1
-from clipit_lightning.evaluation.evaluate import evaluate_scores
+from clipit_lightning.evaluation.evaluate import evaluate_scores, format_evaluation
 from clipit_lightning.evaluation.rank_correlation import rank_correlation
 from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.evaluation.scores import match_scores, read_scores
@@ -50,7 +50,7 @@ def test_videos_are_known_by_key_id_and_name(videos, scores):
     called = {video.key: name for video, name in zip(videos, ("video_1", "tvsum/video_2", "id-video_3"), strict=False)}
     mixed = {called.get(key, key): row for key, row in scores.items()}
     matched = match_scores(mixed, videos, [video.id for video in videos])
-    assert [video.key for video, _ in matched] == list(scores)
+    assert [video.key for video, *_ in matched] == list(scores)
 
 
 def test_numbers_are_means_over_videos_then_folds(videos, scores, stores, tmp_path):
@@ -92,6 +92,21 @@ def test_frame_scores_that_repeat_step_scores_give_the_same_numbers(videos, scor
         assert one == other
 
 
+def test_scores_of_shots_hold_for_their_frames_and_the_others_get_the_lowest(videos, scores, stores, tmp_path):
+    video = videos[0]
+    shots = np.arange(len(video.change_points)) % 3 + 5.0
+    given = {str(number): score for number, score in enumerate(shots) if number != 1}
+    (matched,) = match_scores(read_scores({video.key: given}), videos, {video.id})
+    shots[1] = 5.0
+    for (first, last), score in zip(video.change_points, shots, strict=True):
+        assert set(matched.scores[first : last + 1]) == {score}
+    path = save_json(tmp_path / "steps.json", scores)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {video.key: given}))
+    evaluation = evaluate_scores(path, "tvsum", stores, draws=2)
+    assert evaluation["shots_without_score"] == 1
+    assert "those without one get the lowest of their video (1 shots)" in format_evaluation(evaluation)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -106,6 +121,11 @@ def test_frame_scores_that_repeat_step_scores_give_the_same_numbers(videos, scor
         (lambda scores: scores | {"tvsum/video_2": scores["video_2"]}, "tvsum/video_2 is given twice"),
         (lambda scores: {"video_2": scores["video_2"]}, "scores are missing for 9 videos: tvsum/video_1, "),
         (lambda scores: {}, "holds no video"),
+        (lambda scores: scores | {"video_2": {"0": 1.0, "99": 2.0}}, "video_2: there is no shot 99; the video has "),
+        (lambda scores: scores | {"video_2": {"a": 1.0}}, "video_2: 'a' is no number of a shot, counted from 0"),
+        (lambda scores: scores | {"video_2": {"1": 1.0, "01": 2.0}}, "video_2: a shot stands twice"),
+        (lambda scores: scores | {"video_2": {"1": "high"}}, "video_2: scores must be a list of numbers"),
+        (lambda scores: scores | {"video_2": {}}, "video_2: no shot has a score"),
     ],
 )
 def test_what_is_wrong_is_one_line_that_names_the_video(spoil, message, scores, stores, tmp_path):

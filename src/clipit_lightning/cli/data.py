@@ -42,8 +42,9 @@ def import_files(
 ) -> None:
     """Find the benchmarks' distributed files and join them into stores, TVSum and SumMe with their official shots."""
     from clipit_lightning.data.importing import import_distributed
+    from clipit_lightning.video.minilm import text_embedder
 
-    _print_table([vars(row) for row in import_distributed(sources, to, features, force)])
+    _print_table([vars(row) for row in import_distributed(sources, to, features, force, text_embedder())])
 
 
 @app.command()

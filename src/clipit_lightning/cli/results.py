@@ -64,9 +64,10 @@ def evaluate(
 ) -> None:
     r"""Measure anybody's scores, with floors and ceiling beside them.
 
-    The file is .json, .npz or .h5 and maps a video's key, name or YouTube id to step scores or frame scores; for qfvs
-    .json that maps a video to query to shot scores, or to {"shots": [numbers from 1]}. Protocols are default, pglsum,
-    vasnet, dsnet, csta, msva and clip-it. Families of folds are kfold and those that are published.
+    The file is .json, .npz or .h5 and maps a video's key, name or YouTube id to step scores or frame scores, in .json
+    also to {shot number from 0: score}, where shots without one get the video's lowest; for qfvs .json that maps a
+    video to query to shot scores, or to {"shots": [numbers from 1]}. Protocols are default, pglsum, vasnet, dsnet,
+    csta, msva and clip-it. Families of folds are kfold and those that are published.
     """
     from clipit_lightning.data import has_queries
     from clipit_lightning.evaluation.evaluate import evaluate_scores, format_evaluation

@@ -35,9 +35,12 @@ class DataConfig(Section):
     """Share of the training videos that validate, at least two videos; 0 for none, with selection=last."""
     captions: int = bounded(7, least=0, most=10_000)
     """Number of caption tokens a video, spread over its dense captions; 0 trains without language, on qfvs too."""
-    caption_source: Literal["own", "another", "fused", "concat"] = "own"
+    caption_source: Literal["own", "another", "fused", "concat", "shots"] = "own"
     """Captions as text tokens: the video's own; for ablations those of another video, or one token of all: their mean,
-    or a learned one of all `captions`, concatenated (a video with fewer repeats some; clip-it+ has no caption cues)."""
+    or a learned one of all `captions`, concatenated (a video with fewer repeats some; clip-it+ has no caption cues);
+    or those of its shots, on stores that have them."""
+    shot_captions: bool = False
+    """Give each step the caption of its shot as features beside its own, on stores that have them."""
     query_captions: int = bounded(0, least=0, most=10_000)
     """On qfvs: number of the video's captions, spread over it, that are text tokens beside the query's, where the store
     has some."""

@@ -103,7 +103,7 @@ def save_config(config: Config, path: Path) -> None:
 
 
 _LATER = (
-    *(("data", name) for name in ("query_captions", "oracle_captions")),
+    *(("data", name) for name in ("shot_captions", "query_captions", "oracle_captions")),
     *(("model", name) for name in ("exact", "feedforward", "activation", "language_heads")),
     *(("optim", name) for name in ("name", "schedule")),
 )

@@ -14,9 +14,10 @@ from clipit_lightning.data.batches import Item, caption_tokens, cut
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice, check_least
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
+from clipit_lightning.data.shot_captions import shot_caption_size, with_captions_as_features, with_captions_as_text
 from clipit_lightning.data.video import Video
 
-CaptionSource = Literal["own", "another", "fused", "concat"]
+CaptionSource = Literal["own", "another", "fused", "concat", "shots"]
 
 
 class AnnotatedDataModule(SummarizationDataModule):
@@ -35,7 +36,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         captions: Caption tokens a video; 0 for no language.
         caption_source: What they are: the video's ``own`` captions; or, for ablations, those of ``another`` video of
             its benchmark, always the same one, or its own as one token: ``fused`` to their mean, or ``concat``, one
-            behind the other, of which the scorer's first layer learns a token.
+            behind the other, of which the scorer's first layer learns a token; or those of its ``shots``.
+        shot_captions: Whether the caption of its shot stands beside a step's features.
         batch_size: Videos a training batch; by default `default_batch_size`.
         crop: Steps of the random window of each video that trains, 0 for whole videos; by default `default_crop`.
         workers: Processes that read batches.
@@ -61,6 +63,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         validation: float = 0.2,
         captions: int = 7,
         caption_source: CaptionSource = "own",
+        shot_captions: bool = False,
         batch_size: int | None = None,
         crop: int | None = None,
         workers: int = 0,
@@ -84,16 +87,19 @@ class AnnotatedDataModule(SummarizationDataModule):
         super().__init__(root, stores, fold, batch_size, crop, workers, seed, validate_on_test)
         self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
         self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation
-        self.caption_source = caption_source
+        self.caption_source, self.shot_captions = caption_source, shot_captions
         self._videos: dict[int, Video] = {}
 
     def _read(self) -> None:
+        if self.shot_captions or self.caption_source == "shots":
+            self.caption_size = shot_caption_size(self.stores[self.target])
         ids = {name: [f"{name}/{key}" for key in store.video_keys()] for name, store in self.stores.items()}
         self.ids = [video for of_store in ids.values() for video in of_store]
         extra = [video for name in self.sources for video in ids[name]]
         self.folds = self._make_folds(ids[self.target], extra)
         if sum(store.nbytes() for store in self.stores.values()) <= self.preload_mb * 1e6:
-            self._videos = dict(enumerate(video for store in self.stores.values() for video in store.read()))
+            videos = (video for store in self.stores.values() for video in store.read())
+            self._videos = dict(enumerate(map(self._prepared, videos)))
         self._measure()
 
     def _make_folds(self, target: list[str], sources: list[str]) -> list[Fold]:
@@ -110,7 +116,7 @@ class AnnotatedDataModule(SummarizationDataModule):
 
     def _measure(self) -> None:
         """Set the sizes of features and captions, in which the stores must not differ."""
-        firsts = [store.read(store.video_keys()[:1])[0] for store in self.stores.values()]
+        firsts = [self._prepared(store.read(store.video_keys()[:1])[0]) for store in self.stores.values()]
         sizes = {video.dataset: video.features.shape[1] for video in firsts}
         texts = {
             video.dataset: video.caption_features.shape[1] for video in firsts if video.caption_features is not None
@@ -126,7 +132,13 @@ class AnnotatedDataModule(SummarizationDataModule):
     def item(self, number: int) -> Video:
         """The video of a number, from memory or from its store."""
         name, key = self.ids[number].split("/", 1)
-        return self._videos.get(number) or self.stores[name].read([key])[0]
+        return self._videos.get(number) or self._prepared(self.stores[name].read([key])[0])
+
+    def _prepared(self, video: Video) -> Video:
+        """A video as read, or with the captions of its shots as features, or as its captions."""
+        if self.shot_captions:
+            video = with_captions_as_features(video, self.caption_size)
+        return with_captions_as_text(video) if self.caption_source == "shots" else video
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The video's captions, (captions, features)."""

@@ -14,6 +14,7 @@ from clipit_lightning.data.benchmark import Annotation, QueryImport
 from clipit_lightning.data.completion import complete_video
 from clipit_lightning.data.official_shots import has_official_shots
 from clipit_lightning.data.query_video import QueryVideo
+from clipit_lightning.data.shot_captions import Embed, describe_shot_captions, with_shot_captions
 from clipit_lightning.data.store import Store, natural_order, write_store
 from clipit_lightning.data.video import Video
 
@@ -66,12 +67,12 @@ def find_distributed(sources: Sequence[Path]) -> DistributedFiles:
 
 
 def import_distributed(
-    sources: Sequence[Path], to: Path, features: str | None = None, force: bool = False
+    sources: Sequence[Path], to: Path, features: str | None = None, force: bool = False, embed: Embed | None = None
 ) -> list[ImportRow]:
     """Join what lies under the sources into one store a benchmark, and tell what is there and what is missing.
 
     ``features`` names those to take where a benchmark has several files, such as ``google_pool5``; ``force`` replaces a
-    store of other content.
+    store of other content; ``embed`` makes features of shot captions.
 
     Raises:
         UserError: Nothing known lies there, files contradict each other or are damaged, or a store of other content
@@ -79,6 +80,7 @@ def import_distributed(
     """
     files = find_distributed(sources)
     annotated = {name: _join(name, _choose(name, paths, features), files) for name, paths in files.features.items()}
+    annotated = {name: (with_shot_captions(join[0], files.paths, embed), join[1]) for name, join in annotated.items()}
     readers = {name: benchmark.read_queries for name, benchmark in BENCHMARKS.items() if benchmark.read_queries}
     queries = {name: read(files.paths, features) for name, read in readers.items()}
     if not annotated and not any(read.features for read in queries.values()):
@@ -120,7 +122,7 @@ def _write(name: str, videos: list[Video], attributes: dict[str, str], replaced:
         features=f"{attributes['features']} ({videos[0].features.shape[1]})",
         shots=shots,
         annotations=annotations,
-        captions=_count(video.caption_features is not None for video in videos),
+        captions=_count(video.caption_features is not None for video in videos) + describe_shot_captions(videos),
         result=result,
     )
 

@@ -31,7 +31,7 @@ from clipit_lightning.summary.key_shots import select_shots
 
 SIZES = {"tvsum": 25, "summe": 25, "ovp": 40, "youtube": 40}
 """Videos of each benchmark with annotators in miniature."""
-VERSION = "1"
+VERSION = "2"
 """Changes when the generated content does; an older miniature is made anew."""
 
 _LETTERS = "ABCDEFGHIJKLMNOP"
@@ -104,7 +104,7 @@ def _make_video(world: _World, dataset: str, key: str, rng: np.random.Generator)
     borders = np.append(0, np.cumsum(lengths)[:-1]) * _STRIDE
     shots = np.stack([borders, np.append(borders[1:], n_frames) - 1], axis=1)
     opinions = _opinions(importance, concepts, _ANNOTATORS[dataset], rng)  # (annotators, steps)
-    captions, caption_features = _captions(world, cast, rng)
+    captions, caption_features = _told(world, _dense(cast, rng), rng)
     # Whole ratings, cut at each annotator's own quantiles: most steps are dull.
     cuts = np.quantile(opinions, [0.4, 0.65, 0.82, 0.93], axis=1)  # (cuts, annotators)
     ratings = 1.0 + (opinions[None] > cuts[:, :, None]).sum(axis=0)  # (annotators, steps) from 1 to 5
@@ -112,10 +112,12 @@ def _make_video(world: _World, dataset: str, key: str, rng: np.random.Generator)
     cut = [select_shots(row, shots, n_frames, picks) for row in (ratings if rated else opinions - opinions.min())]
     user_summary = np.stack(cut)  # (annotators, frames)
     gtscore = (ratings.mean(axis=0) - 1) / 4 if rated else user_summary[:, picks].mean(axis=0)  # (steps,)
+    features = _frames(world, shown, lengths, rng)
+    shot_captions, shot_caption_features = _told(world, shown, rng)
     return Video(
         dataset=dataset,
         key=key,
-        features=_frames(world, shown, lengths, rng),
+        features=features,
         picks=picks,
         n_frames=n_frames,
         change_points=shots,
@@ -125,6 +127,8 @@ def _make_video(world: _World, dataset: str, key: str, rng: np.random.Generator)
         user_scores=ratings.astype(np.float32) if rated else None,
         captions=captions,
         caption_features=caption_features,
+        shot_captions=shot_captions,
+        shot_caption_features=shot_caption_features,
         name=f"mini {dataset} {key}",
     )
 
@@ -149,11 +153,15 @@ def _unit(rows: Floats) -> NDArray[np.float32]:
     return unit
 
 
-def _captions(world: _World, cast: Ints, rng: np.random.Generator) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """8 to 12 captions; about a fifth speak of something else that appears."""
+def _dense(cast: Ints, rng: np.random.Generator) -> Ints:
+    """Concepts of 8 to 12 captions, (captions,); about a fifth are of something else that appears."""
     count = int(rng.integers(8, 13))
-    told = np.where(rng.random(count) < 0.2, rng.choice(cast[2:], count), rng.choice(cast[:2], count))  # (captions,)
-    text = world.directions[told] + world.gap + 0.3 * rng.normal(size=(count, _SIZE)) / np.sqrt(_SIZE)
+    return np.where(rng.random(count) < 0.2, rng.choice(cast[2:], count), rng.choice(cast[:2], count))
+
+
+def _told(world: _World, told: Ints, rng: np.random.Generator) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """Captions of concepts, (captions,), and their features, (captions, features)."""
+    text = world.directions[told] + world.gap + 0.3 * rng.normal(size=(len(told), _SIZE)) / np.sqrt(_SIZE)
     return tuple(f"The video shows concept {_LETTERS[concept]}." for concept in told), _unit(text)
 
 

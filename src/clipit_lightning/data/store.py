@@ -269,6 +269,6 @@ def _open(path: Path) -> h5py.File:
 
 
 def _size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
-    for name in ("features", "caption_features", "query_features", "sentence_features"):
+    for name in ("features", "caption_features", "shot_caption_features", "query_features", "sentence_features"):
         if len(sizes := {group[name].shape[-1] for group in groups if name in group}) > 1:
             yield f"{name} differ in size between videos: {sorted(sizes)}"

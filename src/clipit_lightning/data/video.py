@@ -34,6 +34,10 @@ class Video:
     """Dense captions in time order, (captions,)."""
     caption_features: NDArray[np.float32] | None = None
     """Their embeddings, (captions, features)."""
+    shot_captions: tuple[str, ...] = ()
+    """A caption of each shot, empty where a shot has none, (shots,)."""
+    shot_caption_features: NDArray[np.float32] | None = None
+    """Their embeddings, 0 where a shot has none, (shots, features)."""
     name: str = ""
     """Name or YouTube id, where known."""
 

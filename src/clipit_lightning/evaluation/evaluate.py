@@ -23,7 +23,13 @@ from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, METRICS, QUERY_
 from clipit_lightning.evaluation.presets import PRESETS
 from clipit_lightning.evaluation.protocol import query_rules_of, rules_of
 from clipit_lightning.evaluation.rules import CORRELATION_RULES
-from clipit_lightning.evaluation.scores import IN_MEMORY, match_scores, read_predictions, read_scores
+from clipit_lightning.evaluation.scores import (
+    IN_MEMORY,
+    match_scores,
+    read_predictions,
+    read_scores,
+    shots_without_score,
+)
 from clipit_lightning.evaluation.statistics import intervals, over_folds
 
 LONG = 200_000
@@ -78,7 +84,8 @@ def evaluate_scores(
     Returns:
         ``dataset``, ``rules``, ``draws``, ``rows`` (a dictionary for each scorer, the scores first), and
 
-        - with annotators ``preset``, ``about``, ``folds``, ``videos`` (their number), ``per_video``;
+        - with annotators ``preset``, ``about``, ``folds``, ``videos`` (their number), ``per_video``,
+          `shots_without_score`;
         - with queries ``queries`` (their number), ``per_query``, and ``other_lengths``: how many predictions have
           another number of shots than the rules choose.
 
@@ -99,10 +106,10 @@ def evaluate_scores(
     predictions = match_scores(read_scores(given), videos, {video for fold in tested for video in fold.test})
     correlation = PRESETS[preset].correlation.get(dataset, "default")
     rules = rules_of(ProtocolConfig(correlation=correlation), dataset, dataset)
-    measured = {video.id: measure_quietly(row, video, rules) for video, row in predictions}
+    measured = {video.id: measure_quietly(row, video, rules) for video, row, _ in predictions}
     rows = pd.DataFrame([{"fold": fold.index, "video": id, **measured[id]} for fold in tested for id in fold.test])
-    draws = draws or (20 if max(video.n_frames for video, _ in predictions) < LONG else 5)
-    by_id = {video.id: video for video, _ in predictions}
+    draws = draws or (20 if max(video.n_frames for video, *_ in predictions) < LONG else 5)
+    by_id = {video.id: video for video, *_ in predictions}
     as_tested = [by_id[id] for fold in tested for id in fold.test]  # several times, where several folds test a video
     return {
         "preset": preset,
@@ -114,6 +121,7 @@ def evaluate_scores(
         "draws": draws,
         "rows": [_our_row(name, rows), *as_rows(floors(as_tested, rules, draws))],
         "per_video": rows.to_dict("records"),
+        "shots_without_score": shots_without_score(predictions),
     }
 
 
@@ -171,6 +179,8 @@ def format_evaluation(evaluation: dict[str, Any], details: bool = False) -> str:
             "floors and ceilings are means over the tested videos"
         )
         note += _uniform_note(evaluation["dataset"])
+        if (number := evaluation["shots_without_score"]) is not None:
+            note += f"\nNOTE: scores of shots; those without one get the lowest of their video ({number} shots)"
     return "\n".join([head, _table(evaluation["rows"]), note, *([_details(evaluation)] if details else [])])
 
 

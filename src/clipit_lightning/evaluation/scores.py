@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -17,14 +17,27 @@ from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.schema import storage_problems
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.matching import QueryRules, Shots
+from clipit_lightning.evaluation.shot_scores import ShotScores, shot_numbers, spread_over_frames
 
 Scores = NDArray[np.float64]
 IN_MEMORY = "scores"
 """What messages and tables call scores that are given without a file."""
 
 
-def read_scores(source: Path | Mapping[str, ArrayLike]) -> dict[str, Scores]:
+class Matched(NamedTuple):
+    """A video of a store with its scores."""
+
+    video: Video
+    scores: Scores
+    """Step scores, (steps,), or frame scores, (frames,)."""
+    without_score: int | None = None
+    """Number of shots that got the lowest score of the video; None where step or frame scores were given."""
+
+
+def read_scores(source: Path | Mapping[str, ArrayLike | Mapping[str, float]]) -> dict[str, Scores | ShotScores]:
     """Read scores of videos from JSON (an object), NPZ or HDF5 (datasets, or groups with a dataset ``scores``).
+
+    In JSON a video's scores are a list, or an object of shot number, counted from 0, to score.
 
     Returns:
         What the file, or a mapping in its place, calls a video, to its scores.
@@ -36,7 +49,13 @@ def read_scores(source: Path | Mapping[str, ArrayLike]) -> dict[str, Scores]:
     where = source if isinstance(source, Path) else IN_MEMORY
     if not content:
         raise UserError(f"{where}: holds no video")
-    return {name: _row(where, name, values) for name, values in content.items()}
+    return {name: _of_video(where, name, values) for name, values in content.items()}
+
+
+def _of_video(where: Path | str, name: str, values: Any) -> Scores | ShotScores:  # noqa: ANN401 - whatever was given
+    if isinstance(values, Mapping):
+        return ShotScores(shot_numbers(f"{where}: {name}", values), _row(where, name, list(values.values())))
+    return _row(where, name, values)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -108,26 +127,38 @@ def _row(where: Path | str, name: str, values: Any) -> Scores:  # noqa: ANN401 -
 
 
 def match_scores(
-    scores: Mapping[str, Scores], videos: Sequence[Video], needed: Collection[str]
-) -> list[tuple[Video, Scores]]:
+    scores: Mapping[str, Scores | ShotScores], videos: Sequence[Video], needed: Collection[str]
+) -> list[Matched]:
     """Join scores with videos by key (``video_7``), id (``tvsum/video_7``), or name (a YouTube id, a SumMe title).
 
     Returns:
-        The videos whose ids are needed, in their order, each with its scores, (steps,) or (frames,).
+        The videos whose ids are needed, in their order, each with its scores.
 
     Raises:
-        UserError: A video is unknown, is given twice, has neither a score for each step nor for each frame, or is
-            missing.
+        UserError: A video is unknown, is given twice, has neither a score for each step nor for each frame nor scores
+            of its shots, or is missing.
     """
     known = {_plain(name): video.id for video in videos for name in (video.key, video.id, video.name) if name}
     given = _names_by_id({name: known.get(_plain(name)) for name in scores}, "video", videos[0].key)
-    wanted = [video for video in videos if video.id in needed]
-    for video in videos:
-        name, steps, frames = given.get(video.id), video.n_steps, video.n_frames
-        if name is not None and len(scores[name]) not in (steps, frames):
-            raise UserError(f"{name}: {len(scores[name])} scores, expected {steps} (steps) or {frames} (frames)")
-    _check_complete(given, [video.id for video in wanted], "videos")
-    return [(video, scores[given[video.id]]) for video in wanted]
+    matched = {video.id: _matched(video, given[video.id], scores) for video in videos if video.id in given}
+    wanted = [video.id for video in videos if video.id in needed]
+    _check_complete(matched, wanted, "videos")
+    return [matched[id] for id in wanted]
+
+
+def _matched(video: Video, name: str, scores: Mapping[str, Scores | ShotScores]) -> Matched:
+    row, steps, frames = scores[name], video.n_steps, video.n_frames
+    if isinstance(row, ShotScores):
+        return Matched(video, spread_over_frames(row, video, name), len(video.change_points) - len(row.shots))
+    if len(row) not in (steps, frames):
+        raise UserError(f"{name}: {len(row)} scores, expected {steps} (steps) or {frames} (frames)")
+    return Matched(video, row)
+
+
+def shots_without_score(matched: Sequence[Matched]) -> int | None:
+    """How many shots got the lowest score of their video; None where no scores of shots were given."""
+    numbers = [given.without_score for given in matched if given.without_score is not None]
+    return sum(numbers) if numbers else None
 
 
 def _plain(name: str) -> str:

@@ -54,7 +54,8 @@ def datamodule(config: Config) -> SummarizationDataModule:
         own: dict[str, Any] = {name: getattr(data, name) for name in ("sentence", "query_captions", "oracle_captions")}
         return QueryDataModule(target=data.dataset, language=data.captions > 0, **own, **common)
     names = ("setting", "sources", "folds", "fold_seed", "validation", "captions", "caption_source", "preload_mb")
-    return AnnotatedDataModule(target=data.dataset, **common, **{name: getattr(data, name) for name in names})
+    options = {name: getattr(data, name) for name in (*names, "shot_captions")}
+    return AnnotatedDataModule(target=data.dataset, **common, **options)
 
 
 def measures(config: Config) -> Measures:
