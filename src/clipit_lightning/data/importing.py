@@ -79,8 +79,8 @@ def import_distributed(
             would be replaced.
     """
     files = find_distributed(sources)
-    annotated = {name: _join(name, _choose(name, paths, features), files) for name, paths in files.features.items()}
-    annotated = {name: (with_shot_captions(join[0], files.paths, embed), join[1]) for name, join in annotated.items()}
+    chosen_files = {name: _choose(name, paths, features) for name, paths in files.features.items()}
+    annotated = {name: _join(name, path, files, embed) for name, path in chosen_files.items()}
     readers = {name: benchmark.read_queries for name, benchmark in BENCHMARKS.items() if benchmark.read_queries}
     queries = {name: read(files.paths, features) for name, read in readers.items()}
     if not annotated and not any(read.features for read in queries.values()):
@@ -185,7 +185,9 @@ def _choose(name: str, paths: list[Path], features: str | None) -> Path:
     raise UserError(f"{name}: no features called {features}; found {have}")
 
 
-def _join(name: str, path: Path, files: DistributedFiles) -> tuple[list[Video], dict[str, str], int]:
+def _join(
+    name: str, path: Path, files: DistributedFiles, embed: Embed | None
+) -> tuple[list[Video], dict[str, str], int]:
     """The videos of a file with their annotations, the store's attributes, and how many of its shots were replaced."""
     annotations = files.annotations(name)
     videos: dict[str, Video] = {}
@@ -205,7 +207,8 @@ def _join(name: str, path: Path, files: DistributedFiles) -> tuple[list[Video], 
     except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); download it again") from error
     attributes = {"dataset": name, "features": _features_name(path), "data": data}
-    return [videos[key] for key in natural_order(videos)], attributes, replaced
+    in_order = [videos[key] for key in natural_order(videos)]
+    return with_shot_captions(in_order, files.paths, embed), attributes, replaced
 
 
 def _count(flags: Iterable[bool]) -> str:
