@@ -80,7 +80,7 @@ def import_distributed(
     """
     files = find_distributed(sources)
     annotated = {name: _join(name, _choose(name, paths, features), files) for name, paths in files.features.items()}
-    annotated = {name: (with_shot_captions(join[0], files.paths, embed), join[1]) for name, join in annotated.items()}
+    annotated = {name: (with_shot_captions(join[0], files.paths, embed), *join[1:]) for name, join in annotated.items()}
     readers = {name: benchmark.read_queries for name, benchmark in BENCHMARKS.items() if benchmark.read_queries}
     queries = {name: read(files.paths, features) for name, read in readers.items()}
     if not annotated and not any(read.features for read in queries.values()):
