@@ -104,8 +104,7 @@ def evaluate_scores(
     family = folds or ("all" if preset == "default" else PRESETS[preset].family)
     tested = tested_folds(videos, family)
     predictions = match_scores(read_scores(given), videos, {video for fold in tested for video in fold.test})
-    correlation = PRESETS[preset].correlation.get(dataset, "default")
-    rules = rules_of(ProtocolConfig(correlation=correlation), dataset, dataset)
+    rules = rules_of(ProtocolConfig(correlation=PRESETS[preset].correlation.get(dataset, "default")), dataset, dataset)
     measured = {video.id: measure_quietly(row, video, rules) for video, row, _ in predictions}
     rows = pd.DataFrame([{"fold": fold.index, "video": id, **measured[id]} for fold in tested for id in fold.test])
     draws = draws or (20 if max(video.n_frames for video, *_ in predictions) < LONG else 5)
