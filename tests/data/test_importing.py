@@ -112,10 +112,12 @@ def test_features_alone_get_the_official_shots_and_what_follows_from_the_ratings
 def test_official_shots_take_the_place_of_others_whatever_the_sampling(tvsum_video):
     (_, _, official), made = tvsum_video(), np.zeros((3, FRAMES))
     picks = np.arange(0, FRAMES, 10)
-    row, notes, video = tvsum_video(stride=10, picks=picks, change_points=OTHER_SHOTS, user_summary=made)
+    brought = {"change_points": OTHER_SHOTS, "user_summary": made, "shot_captions": ["a dog"] * len(OTHER_SHOTS)}
+    row, notes, video = tvsum_video(stride=10, picks=picks, **brought)
     assert (row.shots, notes) == (f"23, official in place of {len(OTHER_SHOTS)} others", [])
     np.testing.assert_array_equal(video.change_points, official.change_points)
     np.testing.assert_array_equal(video.user_summary, official.user_summary)
+    assert video.shot_captions == ()
     expected = select_shots(video.gtscore, video.change_points, FRAMES, picks)[picks]
     np.testing.assert_array_equal(video.gtsummary, expected)
 

@@ -105,13 +105,13 @@ def _may_cut(dataset: str, annotation: Annotation | None, arrays: Mapping[str, A
 
 
 def _cut(arrays: dict[str, Any], shots: NDArray[np.int64], has_ratings: bool) -> None:
-    """Put in shots, and omit the summaries that were made of others."""
+    """Put in shots, and omit the summaries and captions that were made of others."""
     if np.array_equal(arrays.get("change_points", ()), shots):
         return
     arrays["change_points"] = shots
-    arrays.pop("gtsummary", None)
-    if has_ratings:
-        arrays.pop("user_summary", None)
+    made = ["gtsummary", "shot_captions", "shot_caption_features", *(["user_summary"] if has_ratings else [])]
+    for name in made:
+        arrays.pop(name, None)
 
 
 def _with_annotation(video: Video, annotation: Annotation) -> Video:
