@@ -10,6 +10,7 @@ import torch
 
 from clipit_lightning.cli.main import main
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.mini import ensure_mini
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation import evaluate_scores
 from clipit_lightning.pipelines import load_run
@@ -48,6 +49,16 @@ def test_a_file_gets_the_scores_of_its_test_by_the_fold_that_did_not_train_on_it
     mean = run.score(str(stores / "tvsum.h5"))
     for name, scores in mean.items():
         np.testing.assert_allclose(scores, np.mean([by_fold[fold][name] for fold in (0, 1)], axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("option", ["data.caption_source=shots", "data.shot_captions=true"])
+def test_a_run_on_captions_of_shots_scores_a_store_as_in_training(tmp_path, option):
+    root = ensure_mini(tmp_path / "mini")
+    train_here(root, tmp_path / "run", "optim.epochs=1", "data.folds=2", "data.fold=0", option)
+    run, tested = load_run(tmp_path / "run"), json.loads((tmp_path / "run/scores.json").read_text())
+    scores = run.score(root / "tvsum.h5")
+    for video, expected in tested.items():
+        np.testing.assert_allclose(scores[video.rpartition("/")[2]], expected, atol=1e-6)
 
 
 def test_arrays_lists_and_tensors_get_the_same_scores(folder, videos, stores):

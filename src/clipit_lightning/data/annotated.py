@@ -14,7 +14,7 @@ from clipit_lightning.data.batches import Item, caption_tokens, cut
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice, check_least
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
-from clipit_lightning.data.shot_captions import shot_caption_size, with_captions_as_features, with_captions_as_text
+from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
 from clipit_lightning.data.video import Video
 
 CaptionSource = Literal["own", "another", "fused", "concat", "shots"]
@@ -91,8 +91,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         self._videos: dict[int, Video] = {}
 
     def _read(self) -> None:
-        if self.shot_captions or self.caption_source == "shots":
-            self.caption_size = shot_caption_size(self.stores[self.target])
+        if reads_shot_captions(self.caption_source, self.shot_captions):
+            self._caption_size = shot_caption_size(self.stores[self.target])
         ids = {name: [f"{name}/{key}" for key in store.video_keys()] for name, store in self.stores.items()}
         self.ids = [video for of_store in ids.values() for video in of_store]
         extra = [video for name in self.sources for video in ids[name]]
@@ -135,10 +135,10 @@ class AnnotatedDataModule(SummarizationDataModule):
         return self._videos.get(number) or self._prepared(self.stores[name].read([key])[0])
 
     def _prepared(self, video: Video) -> Video:
-        """A video as read, or with the captions of its shots as features, or as its captions."""
-        if self.shot_captions:
-            video = with_captions_as_features(video, self.caption_size)
-        return with_captions_as_text(video) if self.caption_source == "shots" else video
+        """A video as it was read, or with the captions of its shots where they are asked for."""
+        if not reads_shot_captions(self.caption_source, self.shot_captions):
+            return video
+        return with_captions_read(video, self.caption_source, self.shot_captions, self._caption_size)
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The video's captions, (captions, features)."""

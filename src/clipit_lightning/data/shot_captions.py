@@ -85,7 +85,26 @@ def describe_shot_captions(videos: Sequence[Video]) -> str:
     return text
 
 
-def with_captions_as_text(video: Video) -> Video:
+def reads_shot_captions(caption_source: str, shot_captions: bool) -> bool:
+    """Whether ``data.caption_source`` or ``data.shot_captions`` asks for captions of shots."""
+    return shot_captions or caption_source == "shots"
+
+
+def with_captions_read(video: Video, caption_source: str, shot_captions: bool, size: int) -> Video:
+    """A video as training reads it: captions of its shots as features, as text, or as both.
+
+    Args:
+        video: As it was read.
+        caption_source: ``shots`` for captions of shots as text.
+        shot_captions: Whether they are features beside those of the steps.
+        size: Features of a caption.
+    """
+    if shot_captions:
+        video = _with_captions_as_features(video, size)
+    return _with_captions_as_text(video) if caption_source == "shots" else video
+
+
+def _with_captions_as_text(video: Video) -> Video:
     """A video whose dense captions are those of its shots that have one."""
     texts, features = tuple(filter(None, video.shot_captions)), video.shot_caption_features
     told = None if features is None else features[features.any(axis=1)]  # (captions, features)
@@ -104,7 +123,7 @@ def shot_caption_size(store: Store) -> int:
     return int(features.shape[1])
 
 
-def with_captions_as_features(video: Video, size: int) -> Video:
+def _with_captions_as_features(video: Video, size: int) -> Video:
     """A video whose steps have the caption of their shot as features beside their own, with the norm of these.
 
     Where captions are as long as features, those that are text tokens stand twice: their product with a step is then

@@ -22,6 +22,7 @@ from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data import has_queries
 from clipit_lightning.data.batches import caption_tokens, query_tokens
+from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
 from clipit_lightning.data.store import Store, read_features
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.models.scorer import Scorer
@@ -136,6 +137,10 @@ class TrainedRun:
 
     def check(self, encoder: Encoder, query: str | None) -> None:
         """Raise a UserError where an encoder or a query, or none, does not fit what it was trained on."""
+        if reads_shot_captions(self.config.data.caption_source, self.config.data.shot_captions):
+            raise UserError(
+                f"{self.path}: was trained on captions of shots, which a raw video lacks; choose another run"
+            )
         made, given = self.result.store, encoder.provenance()  # the store says how features were made, where it knows
         named = made.get("encoder") or self.result.features
         other = [word for key, word in _SAME.items() if "encoder" in made and made.get(key) != given.get(key)]
@@ -207,11 +212,23 @@ class TrainedRun:
                     tokens = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
                     yield item.id, item.features, tokens
             return
-        for key, features, captions in read_features(path):
+        for key, features, captions in self._videos(path):
             text = None
             if captions is not None and self.has_language:
                 text = caption_tokens(captions, self.config.data.captions, self.config.data.caption_source)
             yield key, features, text
+
+    def _videos(self, path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32] | None]]:
+        """Name, features and captions of every video of a file; captions of shots are in stores alone."""
+        chosen = self.config.data.caption_source, self.config.data.shot_captions
+        if not reads_shot_captions(*chosen):
+            yield from read_features(path)
+            return
+        store = Store(path)
+        size = shot_caption_size(store)
+        for key in store.video_keys():
+            video = with_captions_read(store.read([key])[0], *chosen, size)
+            yield key, video.features, video.caption_features
 
     def _scores(self, features: ArrayLike, text: ArrayLike | None) -> NDArray[np.float32]:
         steps = np.array(as_array(features), dtype=np.float32)  # (steps, features)
