@@ -106,7 +106,8 @@ def benchmark(
             write_board(rows, board)
             log.info("%d rows in %s", len(rows), board)
     finally:  # what is wrong with the tables does not hide what failed before
-        _log_end(failed, started)
+        if not report:
+            _log_end(failed, started)
     if failed:
         raise UserError(
             f"{len(failed)} of {len(runs)} runs failed, see {folder}/logs; the same command tries them again"
