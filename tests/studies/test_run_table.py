@@ -58,7 +58,7 @@ def test_the_run_stands_among_floors_humans_ceiling_kept_and_published_rows_by_i
         "[human-pairwise]": "human",
         "[uniform]": "floor",
         "CLIP-It (2021) ‡": "published",
-        "clip-it+ unsupervised": "kept, 3 seeds",
+        "clip-it+": "kept, 3 seeds",
         "clip-it": "this run, 2 folds",
     }.items():
         assert text.splitlines()[lines[name]].endswith(f"  {what}")
