@@ -21,7 +21,7 @@ def test_kept_results_have_the_hashes_of_the_configurations_that_made_them(tmp_p
     )
     kept = {run.path.name: run.result().config_hash for run in runs_in(KEPT)}
     runs = [run for run in read_grid(tmp_path / "grid.yaml").runs if run.name in kept]
-    assert len(runs) > 30
+    assert len(runs) > 20
     assert {run.name: run.hash for run in runs} == {run.name: kept[run.name] for run in runs}
 
 

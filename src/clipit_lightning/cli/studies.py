@@ -73,20 +73,11 @@ def benchmark(
     files = [word for word in words or () if "=" not in word]
     if len(files) > 1:
         raise UserError(f"{files[1]}: a second grid; name one file")
-
     from clipit_lightning.core.log import log
+    from clipit_lightning.studies import leaderboard as boards
     from clipit_lightning.studies.grid import read_grid
     from clipit_lightning.studies.grid_report import write_report
     from clipit_lightning.studies.grid_runs import default_workers, run_grid
-    from clipit_lightning.studies.leaderboard import (
-        BOARD,
-        FLOORS,
-        PUBLISHED,
-        USER_BOARD,
-        make_board,
-        result_folders,
-        write_board,
-    )
 
     path = find_file(files[0] if files else "benchmark", GRIDS)
     grid = read_grid(path, quick, [word for word in words or () if "=" in word])
@@ -96,29 +87,28 @@ def benchmark(
         raise UserError(f"--only: no run's name holds {' or '.join(only or ())}; names are as {grid.runs[0].name}")
     started = time.monotonic()
     failed = {} if report else run_grid(runs, folder, workers or default_workers(runs))
+    if not report:
+        _log_time(started)
     try:
         if len(failed) < len(runs):
             write_report(grid, folder, failed)
             # What the grid just found counts before what lies elsewhere.
-            folders = [folder] if quick else [folder, *result_folders()]
-            rows = make_board(folders, PUBLISHED, FLOORS, None if quick else BOARD)
-            board = leaderboard or (folder / "leaderboard.csv" if quick else USER_BOARD)
-            write_board(rows, board)
+            folders = [folder] if quick else [folder, *boards.result_folders()]
+            rows = boards.make_board(folders, boards.PUBLISHED, boards.FLOORS, None if quick else boards.BOARD)
+            board = leaderboard or (folder / "leaderboard.csv" if quick else boards.USER_BOARD)
+            boards.write_board(rows, board)
             log.info("%d rows in %s", len(rows), board)
     finally:  # what is wrong with the tables does not hide what failed before
-        if not report:
-            _log_end(failed, started)
+        for name, line in failed.items():
+            log.info("FAILED %s: %s", name, line)
     if failed:
-        raise UserError(
-            f"{len(failed)} of {len(runs)} runs failed, see {folder}/logs; the same command tries them again"
-        )
+        way_out = f"see {folder}/logs; the same command tries them again"
+        raise UserError(f"{len(failed)} of {len(runs)} runs failed, {way_out}")
 
 
-def _log_end(failed: dict[str, str], started: float) -> None:
-    """Log which runs failed, and how long the command took, with its processes."""
+def _log_time(started: float) -> None:
+    """Log how long the command has taken, with its processes."""
     from clipit_lightning.core.log import log
 
-    for name, line in failed.items():
-        log.info("FAILED %s: %s", name, line)
     minutes = ((time.monotonic() - started) / 60, sum(os.times()[:4]) / 60)
     log.info("%.1f min in all, %.1f min of CPU time", *minutes)
