@@ -175,3 +175,10 @@ def test_rows_of_the_shipped_board_follow_from_the_shipped_tables():
             values = factor * of_folds[f"metrics.{metric_name}"]
             assert row[metric_name] == pytest.approx(values.mean(), abs=1e-4, nan_ok=True)
             assert row[f"{metric_name}_std"] == pytest.approx(values.std(), abs=1e-4, nan_ok=True)
+
+
+def test_no_run_to_keep_leaves_the_tables_as_they_are(tmp_path):
+    (tmp_path / "runs.csv").write_text("as it was")
+    with pytest.raises(UserError, match="there is no run to keep"):
+        keep_runs([], tmp_path)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["as it was"]

@@ -115,7 +115,8 @@ def keep_runs(runs: Iterable[Run | KeptRun], folder: Path) -> None:
     """Write the tables of runs into a folder, in the place of those that it has.
 
     Raises:
-        UserError: Two runs have one name, a folder lacks a metric that others of its run have, or a file is damaged.
+        UserError: There is no run, two have one name, a folder lacks a metric that others of its run have, or a file is
+            damaged.
     """
     named: dict[str, Run | KeptRun] = {}
     for run in runs:
@@ -123,6 +124,8 @@ def keep_runs(runs: Iterable[Run | KeptRun], folder: Path) -> None:
         if other := named.get(name):
             raise UserError(f"{run.path} and {other.path} are different runs of the name {name}; omit one of them")
         named[name] = run
+    if not named:  # or a mistyped folder would empty the tables
+        raise UserError(f"{folder}: there is no run to keep; name folders that hold tested runs")
     tables: tuple[_Cells, _Cells, _Cells] = ([], [], [])
     for name in sorted(named):
         for table, rows in zip(tables, _tables(named[name]), strict=True):
