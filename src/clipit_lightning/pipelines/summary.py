@@ -13,31 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import ArgumentError, UserError
-from clipit_lightning.core.files import write_json, write_text
 from clipit_lightning.core.log import log
-from clipit_lightning.data.batches import caption_tokens, spread
+from clipit_lightning.data.batches import caption_tokens
 from clipit_lightning.models.zero_shot import generic_scores, phrases, query_scores
 from clipit_lightning.pipelines.arguments import check_for_run, check_one_of, require_encoder
 from clipit_lightning.pipelines.extraction import memory_checked
-from clipit_lightning.pipelines.page import Curve, KeyFrame, Page, Shot, VideoPage, address, write_page
 from clipit_lightning.pipelines.progress import Progress
+from clipit_lightning.pipelines.summary_files import write_summary
 from clipit_lightning.pipelines.trained_run import TrainedRun, load_run
 from clipit_lightning.summary.budget import DEFAULT_BUDGET, Budget, Cut, choose, parse_budget
 from clipit_lightning.summary.key_shots import frame_scores, shot_means
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.captions import Captions, read_captions
-from clipit_lightning.video.cut_lists import cut_list_csv, cut_list_edl
 from clipit_lightning.video.encoders import Encoder, make_encoder
 from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_features
-from clipit_lightning.video.frames import RATE, shot_seconds, thumbnails
+from clipit_lightning.video.frames import RATE, shot_seconds
 from clipit_lightning.video.pretrained import Precision
 from clipit_lightning.video.reader import open_video
 from clipit_lightning.video.render import Rendered, render_summary
 
 FILES = ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl", "summary.html")
 """What is written."""
-
-_MOST_KEY_FRAMES, _KEY_FRAME_WIDTH = 24, 240  # pictures on the page, pixels: a page of a few hundred kilobytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +176,7 @@ def _summarize(
         log.info(f"{video}: a chosen shot is longer than the budget of {budget}: the best part of it is taken")
     rendered = render_summary(video, cut.shots[cut.chosen], to / "summary.mp4")
     made = Summary(to, features, cut, scores, scorer, rendered, query, budget)
-    _write(made)
+    write_summary(made)
     result = f"{rendered.duration:.1f} s of {info.duration:.1f} s, {cut.chosen.sum()} of {len(cut.shots)} shots"
     log.info(f"{rendered.path}: {result} (budget {budget}); look at {made.page}")
     return made
@@ -218,75 +214,3 @@ def _scores(
         return run.score(video.features, text), run.label
     except ValueError as error:  # captions or a query of another size than those of its training
         raise UserError(f"{run.path}: {error}") from error
-
-
-def _write(made: Summary) -> None:
-    to, info, chosen = made.folder, made.video.info, made.cut.chosen
-    seconds = [span for span, is_chosen in zip(made.seconds, chosen, strict=True) if is_chosen]
-    name = "".join(letter if letter.isprintable() else "?" for letter in info.path.name)  # for a list of lines
-    write_json(to / "summary.json", _json(made))
-    write_text(to / "cuts.csv", cut_list_csv(made.cut.shots[chosen], seconds))
-    write_text(to / "cuts.edl", cut_list_edl(seconds, info.fps, name, made.rendered.has_audio))
-    write_page(_page(made), made.page)
-
-
-def _json(made: Summary) -> dict[str, Any]:
-    info, video, cut = made.video.info, made.video, made.cut
-    rendered = {name: getattr(made.rendered, name) for name in ("n_frames", "duration", "has_audio")}
-    source = {name: getattr(info, name) for name in ("n_frames", "fps", "duration", "width", "height", "has_audio")}
-    return {
-        "video": {"file": info.path.name, **source, "warning": info.warning},
-        "query": made.query,
-        "scorer": made.scorer,
-        "provenance": video.provenance,
-        "budget": {"share": made.budget.share, "seconds": made.budget.seconds},
-        "summary": {"file": made.rendered.path.name, **rendered, "cut_within_a_shot": cut.within_shot},
-        "shots": _rows(
-            start_frame=cut.shots[:, 0],
-            end_frame=cut.shots[:, 1],
-            start_seconds=np.array(made.seconds)[:, 0],
-            end_seconds=np.array(made.seconds)[:, 1],
-            score=made.values,
-            chosen=cut.chosen,
-        ),
-        "steps": _rows(frame=video.picks, seconds=video.frame_times[video.picks], score=made.scores),
-        "captions": _rows(seconds=video.caption_times, text=np.array(video.captions, dtype=object)),
-    }
-
-
-def _rows(**columns: NDArray[Any]) -> list[dict[str, Any]]:
-    """Columns of equal length as rows, numbers with six digits after the point."""
-    lists = [(column.round(6) if column.dtype.kind == "f" else column).tolist() for column in columns.values()]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
-
-
-def _page(made: Summary) -> Page:
-    info, video = made.video.info, made.video
-    shots = zip(made.seconds, made.cut.chosen.tolist(), made.values.tolist(), strict=True)
-    size = f"{info.width} x {info.height}, {info.n_frames} frames, {info.fps:.2f} per second"
-    encoder, steps = video.provenance["encoder"], video.provenance["sampling"]
-    facts = {"Scores": made.scorer, "Encoder": encoder, "Steps": steps, "Budget": str(made.budget), "Video": size}
-    view = VideoPage(
-        title=info.path.name,
-        duration=info.duration,
-        curve=Curve(video.frame_times[video.picks], made.scores),
-        shots=tuple(Shot(start, end, is_chosen, score) for (start, end), is_chosen, score in shots),
-        video=address(info.path, made.page),
-        summary=address(made.rendered.path, made.page),
-        key_frames=_key_frames(made),
-        query=made.query,
-        facts=tuple(facts.items()),
-    )
-    return Page(title=info.path.name, videos=(view,), notice=info.warning)
-
-
-def _key_frames(made: Summary) -> tuple[KeyFrame, ...]:
-    """The best step of each chosen shot, or its middle; of at most so many shots, spread over the summary."""
-    video, shots = made.video, made.shots
-    frames = []
-    for first, last in shots[spread(len(shots), _MOST_KEY_FRAMES)].tolist():
-        inside = np.flatnonzero((video.picks >= first) & (video.picks <= last))
-        best = inside[made.scores[inside].argmax()] if len(inside) else None
-        frames.append((first + last) // 2 if best is None else int(video.picks[best]))
-    pictures = thumbnails(video.info.path, frames, _KEY_FRAME_WIDTH)
-    return tuple(KeyFrame(float(video.frame_times[frame]), pictures[frame]) for frame in frames)
