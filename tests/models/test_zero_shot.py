@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from clipit_lightning.models.zero_shot import WITHIN, generic_scores, phrases, query_scores
+from clipit_lightning.models.zero_shot import CAPTIONS, ENDS, SHARPNESS, generic_scores, phrases, query_scores
 
 
 def unit(rows):
@@ -48,40 +48,49 @@ def test_query_scores_equal_the_written_rule():
     np.testing.assert_allclose(query_scores(features, text), expected, atol=1e-12)
 
 
-def test_generic_scores_equal_the_written_rule():
-    features, picks, shots, _ = video(7, 9, 5, 7, seed=3)
-    rows = features.astype(np.float64)
-    parts = [rows[0:7], rows[7:16], rows[16:21], rows[21:28]]
-    means = [unit(part.mean(axis=0)) for part in parts]
-    whole = unit(rows.mean(axis=0))
-    relevance = np.array([mean @ whole for mean in means])
-    relevance = (relevance - relevance.mean()) / relevance.std()
-    alike = np.array([[one @ other for other in means] for one in means])
-    alike = (alike - alike.min()) / alike.std()
-    values, order = {}, []
-    while len(order) < 4:
-        left = {s: relevance[s] - max((alike[s][t] for t in order), default=0.0) for s in range(4) if s not in order}
-        best = max(left, key=lambda shot: left[shot])
-        values[best] = left[best]
-        order.append(best)
-    value = np.array([values[s] for s in range(4)])
-    value = (value - value.mean()) / value.std()
-    typical = [part @ mean - np.mean(part @ mean) for part, mean in zip(parts, means, strict=True)]
-    flat = np.concatenate(typical) / np.std(np.concatenate(typical))
-    expected = 1 / (1 + np.exp(-(np.repeat(value, [7, 9, 5, 7]) + WITHIN * flat)))
-    np.testing.assert_allclose(generic_scores(features, picks, shots), expected, atol=1e-9)
+@pytest.mark.parametrize("captions", [None, 3])
+def test_generic_scores_equal_the_written_rule(captions):
+    features, _, _, centres = video(7, 9, 5, 7, seed=3)
+    rows, text = features.astype(np.float64), centres[:captions] if captions else None
+    n = len(rows)
+    cosines = [[float(np.dot(one, other)) for other in rows] for one in rows]
+    rarity = [-np.log(sum(np.exp(SHARPNESS * (value - 1) / np.std(cosines)) for value in row)) for row in cosines]
+    ends = np.array([min((i + 0.5) / n, 1 - (i + 0.5) / n, ENDS) for i in range(n)])
+    value = standard(smooth(rarity)) + standard(ends)
+    if captions:
+        value += CAPTIONS * standard(smooth([np.mean([step @ caption for caption in text]) for step in rows]))
+    expected = 1 / (1 + np.exp(-standard(value)))
+    np.testing.assert_allclose(generic_scores(features, text), expected, atol=1e-6)
+
+
+def smooth(values):
+    return np.array([np.mean(values[max(0, i - 4) : i + 5]) for i in range(len(values))])
+
+
+def standard(values):
+    return (values - np.mean(values)) / np.std(values)
+
+
+def test_what_is_rare_in_the_middle_ranks_highest():
+    features, *_ = video(20, 5, 20, dim=16)
+    features[:20] = features[25:]  # the same scene before and after a short one
+    scores = generic_scores(features)
+    assert scores[20:25].min() > max(scores[:18].max(), scores[27:].max())
+
+
+def test_long_videos_are_compared_block_by_block():
+    features = unit(np.random.default_rng(0).normal(size=(2500, 8)))
+    cosines = features @ features.T
+    rarity = -np.log(np.exp(SHARPNESS * (cosines - 1) / cosines.std()).sum(axis=1))
+    share = (np.arange(2500) + 0.5) / 2500
+    value = standard(smooth(rarity)) + standard(np.minimum(np.minimum(share, 1 - share), ENDS))
+    np.testing.assert_allclose(generic_scores(features), 1 / (1 + np.exp(-standard(value))), atol=1e-9)
 
 
 @pytest.mark.parametrize("n_steps", [1, 2, 3])
-def test_short_and_constant_videos_have_scores_in_the_middle(n_steps):
+def test_short_and_constant_videos_have_scores_without_a_warning(n_steps):
     features = np.full((n_steps, 4), 0.5, dtype=np.float32)
-    picks, shots = 10 * np.arange(n_steps), np.array([[0, 10 * n_steps - 1]])
-    np.testing.assert_allclose(generic_scores(features, picks, shots), 0.5)
+    scores = generic_scores(features, features[:1])
+    np.testing.assert_allclose(scores, scores[::-1])
+    assert np.isfinite(scores).all()
     np.testing.assert_allclose(query_scores(features, features[:1]), 0.5)
-
-
-def test_shots_without_a_step_do_not_matter():
-    features, picks, shots, _ = video(6, 6)
-    more = np.concatenate([shots[:1], [[60, 61], [62, 119]]])
-    picks = np.where(picks == 60, 63, picks)
-    np.testing.assert_array_equal(generic_scores(features, picks, shots), generic_scores(features, picks, more))

@@ -100,8 +100,16 @@ def made(source, tmp_path_factory):
 # --- the choice of shots
 
 
-def choose_shots(scores, video, budget, value="sum"):
-    return choose(scores, video.picks, video.change_points, video.frame_times, video.duration, budget, value)
+def choose_shots(scores, video, budget, value="sum", omitted=None):
+    return choose(scores, video.picks, video.change_points, video.frame_times, video.duration, budget, value, omitted)
+
+
+def test_omitted_shots_are_never_chosen_though_the_budget_is_not_used_up():
+    video = described([10, 10, 10, 80])
+    cut = choose_shots(
+        np.ones(len(video.picks)), video, Budget(share=0.5), omitted=np.array([False, True, False, True])
+    )
+    assert cut.shots[cut.chosen].tolist() == [[0, 9], [20, 29]]
 
 
 @pytest.mark.parametrize("budget", [0.1, 0.15, 0.29, 0.5, 1.0])
@@ -331,7 +339,7 @@ def test_a_run_gives_a_video_of_its_benchmark_the_scores_of_its_test(trained, tm
 
 def test_shots_are_worth_what_they_are_to_the_runs_protocol(trained, source, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(module, "choose", lambda *of: seen.append(of[-1]) or choose(*of))
+    monkeypatch.setattr(module, "choose", lambda *of: seen.append(of[6]) or choose(*of))
     summarize(source, tmp_path, run=trained / "run")
     summarize(source, tmp_path, HSV)
     assert seen == ["mean", "sum"]
@@ -443,7 +451,6 @@ def test_a_damaged_run_is_one_line(trained, source, tmp_path, spoil, message):
         (["--encoder", "hsv", "--budget", "30"], "budget: 30 is not between"),
         (["--encoder", "hsv", "--fold", "0"], "fold: is for a trained run"),
         (["--encoder", "hsv", "--query", " "], "query: is empty"),
-        (["--encoder", "hsv", "--captions", "a.srt"], "captions: is for a trained run"),
         (["--encoder", "hsv", "--rate", "0"], "rate 0.0"),
         (["--encoder", "hsv", "--budget", "0.01s"], "the budget of 0.01 s is less than a frame"),
     ],

@@ -33,7 +33,9 @@ scores:
   --checkpoint RUN   a run of `clipit train`: the mean of its folds' scores, or one --fold; the encoder and the sampling
                      are the run's own where its store says them, and other features are refused
   --query            otherwise, similarity of frames and text; several phrases are parted by commas or "and"
-  neither            otherwise, shots that represent the video, without repeats
+  neither            otherwise, what is rare in the video, less at its ends, and what captions tell of: tau with people
+                     0.11 on TVSum and 0.08 on SumMe (on features of captions, see docs/own-videos.md)
+Shots that show again what was shown are omitted.
 
 {_ENCODERS}
 \b
@@ -126,7 +128,7 @@ def summarize(
     to: Path | None = typer.Option(None, help="Folder for the results (default: NAME-summary, here)."),
     stride: int | None = STRIDE,
     rate: float | None = typer.Option(None, help="Take RATE frames a second (default: the run's, else 2)."),
-    captions: Path | None = typer.Option(None, help="Your captions, for a run: .srt, .vtt or .json."),
+    captions: Path | None = typer.Option(None, help="Your captions: .srt, .vtt or .json."),
     captioner: str | None = CAPTIONER,
     device: str = DEVICE,
     precision: Precision = PRECISION,

@@ -23,6 +23,7 @@ from clipit_lightning.pipelines.summary_files import write_summary
 from clipit_lightning.pipelines.trained_run import TrainedRun, load_run
 from clipit_lightning.summary.budget import DEFAULT_BUDGET, Budget, Cut, choose, parse_budget
 from clipit_lightning.summary.key_shots import frame_scores, shot_means
+from clipit_lightning.summary.repeats import repeated_shots
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.captions import Captions, read_captions
 from clipit_lightning.video.encoders import Encoder, make_encoder
@@ -103,7 +104,7 @@ def summarize(
         query: What to look for, such as ``a dog, a red car``; it needs an encoder with language.
         run: A finished run that scores, or its folder.
         budget: At most this much: ``0.15`` or ``15%`` of the video, ``30s``, ``1m30s``.
-        captions: Captions for a run, without a query: a file, ``.srt``, ``.vtt`` or ``.json``.
+        captions: Captions, without a query: a file, ``.srt``, ``.vtt`` or ``.json``; the encoder needs language.
         captioner: A model that makes them, by its name or folder.
         fold: The fold of the run that scores; by default the mean of all.
         exact: Compare all steps of a long video, not windows of them.
@@ -119,7 +120,7 @@ def summarize(
     video, to = Path(video), Path(f"{Path(video).stem}-summary" if to is None else to)
     check_one_of(stride=stride, rate=rate)
     check_one_of(captions=captions, captioner=captioner, query=query)
-    check_for_run(run, fold=fold, exact=exact or None, captions=captions, captioner=captioner)
+    check_for_run(run, fold=fold, exact=exact or None)
     length = parse_budget(budget)
     _check_arguments(video, to, query)
     trained = None if run is None else _with_scorers(run, fold, exact)
@@ -169,9 +170,11 @@ def _summarize(
         log.info(info.warning)
     scores, scorer = _scores(features, text, run)
     shot_value = run.config.protocol.shot_value if run and query is None else "sum"
-    cut = choose(
-        scores, features.picks, features.change_points, features.frame_times, info.duration, budget, shot_value
-    )
+    shots = features.change_points
+    repeats = repeated_shots(features.features, features.picks, shots)  # (shots,)
+    if repeats.any():
+        log.info(f"{video}: {repeats.sum()} of {len(shots)} shots show again what was shown, and are omitted")
+    cut = choose(scores, features.picks, shots, features.frame_times, info.duration, budget, shot_value, repeats)
     if cut.within_shot:
         log.info(f"{video}: a chosen shot is longer than the budget of {budget}: the best part of it is taken")
     rendered = render_summary(video, cut.shots[cut.chosen], to / "summary.mp4")
@@ -201,8 +204,11 @@ def _scores(
     if run is None and text is not None:
         return query_scores(video.features, text), "zero-shot: similarity to the query"
     if run is None:
-        scores = generic_scores(video.features, video.picks, video.change_points)
-        return scores, "zero-shot: what represents the video, without repeats"
+        if video.captions and video.caption_features is None:
+            log.info("NOTE: the encoder has no language, so captions do not count")
+        told = "" if video.caption_features is None else ", and what the captions tell of"
+        scores = generic_scores(video.features, video.caption_features)
+        return scores, f"zero-shot: what is rare in the video, less at its ends{told}"
     if text is None and run.has_language:
         if (captions := video.caption_features) is not None:
             text = caption_tokens(captions, run.config.data.captions, run.config.data.caption_source)

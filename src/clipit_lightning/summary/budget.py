@@ -79,6 +79,7 @@ def choose(
     duration: float,
     budget: Budget,
     shot_value: ShotValue = "sum",
+    omitted: NDArray[np.bool_] | None = None,
 ) -> Cut:
     """Choose the most valuable shots that fit the budget together, never more.
 
@@ -97,6 +98,7 @@ def choose(
         duration: When the last frame ends, in seconds.
         budget: Largest length of the summary.
         shot_value: What a shot is worth.
+        omitted: Shots that are worth nothing, (shots,).
 
     Raises:
         UserError: The budget is less than a frame.
@@ -108,6 +110,8 @@ def choose(
     fits = np.searchsorted(ends, begins + (room + _SLACK / 2) * frame, side="right") - 1  # (frames,) last that fits
     fits = np.minimum(fits, np.arange(len(begins)) + (room if budget.share else len(begins)) - 1)
     scored = frame_scores(scores, picks, len(begins))  # (frames,)
+    if omitted is not None:
+        scored = scored * ~np.repeat(omitted, shot_lengths(change_points))
     shots, takes_part = _divided(change_points, fits, np.append(0.0, scored.cumsum()))
     values = (shot_sums if shot_value == "sum" else shot_means)(scored, shots) * takes_part  # (shots,)
     weights = np.ceil((ends[shots[:, 1]] - begins[shots[:, 0]]) / frame - _SLACK)  # (shots,)
