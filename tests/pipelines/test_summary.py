@@ -19,7 +19,8 @@ from clipit_lightning.pipelines.labels import read_labels
 from clipit_lightning.pipelines.preparation import Settings, make_store
 from clipit_lightning.pipelines.summary import FILES, summarize
 from clipit_lightning.pipelines.trained_run import load_run
-from clipit_lightning.summary.budget import Budget, choose, parse_budget
+from clipit_lightning.summary.budget import Budget, parse_budget
+from clipit_lightning.summary.choice import choose
 from clipit_lightning.summary.key_shots import select_shots
 from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder, make_encoder

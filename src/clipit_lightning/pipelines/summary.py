@@ -21,7 +21,8 @@ from clipit_lightning.pipelines.extraction import memory_checked
 from clipit_lightning.pipelines.progress import Progress
 from clipit_lightning.pipelines.summary_files import write_summary
 from clipit_lightning.pipelines.trained_run import TrainedRun, load_run
-from clipit_lightning.summary.budget import DEFAULT_BUDGET, Budget, Cut, choose, parse_budget
+from clipit_lightning.summary.budget import DEFAULT_BUDGET, Budget, parse_budget
+from clipit_lightning.summary.choice import Cut, choose
 from clipit_lightning.summary.key_shots import frame_scores, shot_means
 from clipit_lightning.summary.repeats import repeated_shots
 from clipit_lightning.video.captioner import Captioner, load_captioner
