@@ -94,15 +94,56 @@ def source(tmp_path_factory):
 def made(source, tmp_path_factory):
     """Its summary, by its colours."""
     to = tmp_path_factory.mktemp("made")
-    summarize(source, to, HSV)
+    summarize(source, to, HSV, budget="15%")
     return to
 
 
 # --- the choice of shots
 
 
-def choose_shots(scores, video, budget, value="sum", omitted=None):
-    return choose(scores, video.picks, video.change_points, video.frame_times, video.duration, budget, value, omitted)
+def choose_shots(scores, video, budget, value="sum", omitted=None, **options):
+    shots, times = video.change_points, video.frame_times
+    return choose(scores, video.picks, shots, times, video.duration, budget, value, omitted, **options)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+@pytest.mark.parametrize("budget", [Budget(share=0.3), Budget(seconds=3)])
+def test_so_many_shots_share_the_budget(count, budget):
+    video = described([40, 10, 30, 20, 25, 25])
+    scores = np.random.default_rng(count).uniform(0.1, 1, len(video.picks))
+    lengths = shot_frames(choose_shots(scores, video, budget, count=count))
+    assert len(lengths) == min(count, 6)
+    assert max(lengths) <= 45 // count if budget.share else 75 // count
+
+
+@pytest.mark.parametrize("padding", [0.1, 0.5, 2.0])
+@pytest.mark.parametrize("budget", [Budget(share=0.5), Budget(seconds=6)])
+@pytest.mark.parametrize("steady", [True, False])
+def test_padding_is_within_the_budget_and_shows_what_is_around(padding, budget, steady):
+    lengths, generator = [40, 10, 30, 20, 25, 75], np.random.default_rng(3)
+    times = np.cumsum(generator.uniform(0.01, 0.09, sum(lengths)))
+    video = described(lengths, None if steady else times - times[0])
+    scores = generator.uniform(0.1, 1, len(video.picks))
+    cut = choose_shots(scores, video, budget, padding=padding)
+    frames = sum(shot_frames(cut))
+    ends = np.append(video.frame_times[1:], video.duration)
+    seconds = sum(ends[last] - video.frame_times[first] for first, last in cut.shots[cut.chosen])
+    assert 0 < frames <= (0.5 * sum(lengths) if budget.share else len(times))
+    assert seconds <= (budget.seconds or video.duration) + 1e-6
+    assert cut.shots[0, 0] == 0
+    assert cut.shots[-1, 1] == sum(lengths) - 1
+    np.testing.assert_array_equal(cut.shots[1:, 0], cut.shots[:-1, 1] + 1)
+
+
+def test_padding_that_meets_joins_shots():
+    video = described([50, 10, 10, 10, 50])
+    scores = np.where((video.picks >= 50) & (video.picks < 60) | (video.picks >= 70) & (video.picks < 80), 1.0, 0.0)
+    cut = choose_shots(scores, video, Budget(seconds=3), padding=0.28)
+    assert cut.shots[cut.chosen].tolist() == [[43, 86]]
+
+
+def shot_frames(cut):
+    return (cut.shots[cut.chosen][:, 1] - cut.shots[cut.chosen][:, 0] + 1).tolist()
 
 
 def test_omitted_shots_are_never_chosen_though_the_budget_is_not_used_up():
@@ -269,6 +310,33 @@ def test_hsv_has_no_language_for_a_query(source, tmp_path):
 # --- from Python
 
 
+def test_a_short_video_has_a_summary_that_can_be_followed(source, tmp_path, caplog):
+    command(source, "--encoder", "hsv", "--to", tmp_path)
+    assert read(tmp_path)["budget"] == {"share": None, "seconds": 2.0}
+    assert read(tmp_path)["summary"]["duration"] <= 2.0
+    assert "lasts 10.0 s, so its summary has 2 s" in caplog.text
+    whole = write_video(tmp_path / "second.mp4", 25)
+    summarize(whole, tmp_path / "whole", HSV)
+    assert read(tmp_path / "whole")["summary"]["n_frames"] == 25
+
+
+@pytest.mark.parametrize(
+    ("words", "longest", "count"),
+    [
+        (["--shots", "3"], 1.0, 3),
+        (["--one"], 3.0, 1),
+        (["--max-shot", "0.5"], 0.56, 6),
+        (["--min-shot", "1", "--padding", "0.2"], 3.0, None),
+    ],
+)
+def test_shots_are_as_asked_for(words, longest, count, source, tmp_path):
+    command(source, "--encoder", "hsv", "--budget", "3s", "--to", tmp_path, *words)
+    lengths = [shot["end_seconds"] - shot["start_seconds"] for shot in chosen(tmp_path)]
+    assert count is None or len(lengths) == count
+    assert max(lengths) <= longest + 1e-6
+    assert 1.5 <= read(tmp_path)["summary"]["duration"] <= 3.0
+
+
 def test_plain_arguments_are_enough_and_the_result_says_what_was_made(source, made, tmp_path):
     summary = summarize(str(source), str(tmp_path / "to"), "hsv", budget="15%")
     assert summary.page == tmp_path / "to" / "summary.html"
@@ -281,6 +349,10 @@ def test_plain_arguments_are_enough_and_the_result_says_what_was_made(source, ma
         ({"fold": 1}, "fold: is for a trained run"),
         ({"stride": 5, "rate": 2.0}, "stride: is not allowed with rate"),
         ({"encoder": None}, "encoder: name one"),
+        ({"shots": 0}, "shots: 0 is no number"),
+        ({"shots": 2, "one": True}, "one: is one shot as long as the budget; omit shots"),
+        ({"min_shot": 3.0, "max_shot": 4.0}, "max_shot: 4 s must be at least twice"),
+        ({"padding": -1.0}, "padding: -1 is no length"),
     ):
         with pytest.raises(ValueError, match=f"^{message}"):
             summarize(source, tmp_path / "other", **{"encoder": "hsv", **wrong})
@@ -491,7 +563,7 @@ def test_odd_and_damaged_videos_are_summarized(name, tmp_path, caplog):
     video = ODD_VIDEOS[name](tmp_path / name)
     if name == "single_frame.mp4":
         with pytest.raises(UserError, match="less than a frame"):
-            summarize(video, tmp_path / "to", HSV)
+            summarize(video, tmp_path / "to", HSV, budget=0.15)
     whole = 1.0 if name in ("single_frame.mp4", "two_frames_with_sound.mp4") else 0.4
     summarize(video, tmp_path / "to", HSV, budget=Budget(share=whole))
     found, lengths = read(tmp_path / "to"), seconds_of(tmp_path / "to" / "summary.mp4")

@@ -4,6 +4,7 @@ Scores come from a trained run, or without one from a rule (``zero_shot.py``). S
 those of the largest total score that fit the budget.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,10 +22,11 @@ from clipit_lightning.pipelines.extraction import memory_checked
 from clipit_lightning.pipelines.progress import Progress
 from clipit_lightning.pipelines.summary_files import write_summary
 from clipit_lightning.pipelines.trained_run import TrainedRun, load_run
-from clipit_lightning.summary.budget import DEFAULT_BUDGET, Budget, parse_budget
-from clipit_lightning.summary.choice import Cut, choose
-from clipit_lightning.summary.key_shots import frame_scores, shot_means
+from clipit_lightning.summary.budget import Budget, parse_budget
+from clipit_lightning.summary.choice import Cut, ShotOptions, choose
+from clipit_lightning.summary.key_shots import ShotValue, frame_scores, shot_means
 from clipit_lightning.summary.repeats import repeated_shots
+from clipit_lightning.summary.shot_lengths import with_lengths
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.captions import Captions, read_captions
 from clipit_lightning.video.encoders import Encoder, make_encoder
@@ -83,7 +85,12 @@ def summarize(
     *,
     query: str | None = None,
     run: TrainedRun | Path | str | None = None,
-    budget: Budget | str | float = DEFAULT_BUDGET,
+    budget: Budget | str | float | None = None,
+    shots: int | None = None,
+    one: bool = False,
+    min_shot: float | None = None,
+    max_shot: float | None = None,
+    padding: float = 0.0,
     captions: Captions | Path | str | None = None,
     captioner: Captioner | str | None = None,
     fold: int | None = None,
@@ -104,7 +111,13 @@ def summarize(
         encoder: Of the frames, by name (`clipit summarize --help`); by default the run's own.
         query: What to look for, such as ``a dog, a red car``; it needs an encoder with language.
         run: A finished run that scores, or its folder.
-        budget: At most this much: ``0.15`` or ``15%`` of the video, ``30s``, ``1m30s``.
+        budget: At most this much: ``0.15`` or ``15%`` of the video, ``30s``, ``1m30s``; by default 15 %, and 2 seconds
+            where that is less.
+        shots: So many shots, each within its share of the budget.
+        one: One stretch of the video as long as the budget.
+        min_shot: Seconds that a shot lasts at least: shorter ones are joined to a neighbour.
+        max_shot: Seconds that a shot lasts at most: longer ones are divided.
+        padding: Seconds that are shown before and after each shot, within the budget.
         captions: Captions, without a query: a file, ``.srt``, ``.vtt`` or ``.json``; the encoder needs language.
         captioner: A model that makes them, by its name or folder.
         fold: The fold of the run that scores; by default the mean of all.
@@ -122,7 +135,8 @@ def summarize(
     check_one_of(stride=stride, rate=rate)
     check_one_of(captions=captions, captioner=captioner, query=query)
     check_for_run(run, fold=fold, exact=exact or None)
-    length = parse_budget(budget)
+    length = None if budget is None else parse_budget(budget)
+    options = ShotOptions(length, shots, one, min_shot, max_shot, padding)
     _check_arguments(video, to, query)
     trained = None if run is None else _with_scorers(run, fold, exact)
     sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
@@ -135,7 +149,7 @@ def summarize(
     if isinstance(captioner, str):
         captioner = load_captioner(captioner, device, precision)
     texts = read_captions(Path(captions)) if isinstance(captions, Path | str) else captions
-    return _summarize(video, to, encoder, query, trained, length, captioner, texts, batch_size, **sampling)
+    return _summarize(video, to, encoder, query, trained, options, captioner, texts, batch_size, **sampling)
 
 
 def _with_scorers(run: TrainedRun | Path | str, fold: int | None, exact: bool) -> TrainedRun:
@@ -153,7 +167,7 @@ def _summarize(
     encoder: Encoder,
     query: str | None,
     run: TrainedRun | None,
-    budget: Budget,
+    options: ShotOptions,
     captioner: Captioner | None,
     texts: Captions | None,
     batch_size: int,
@@ -170,20 +184,38 @@ def _summarize(
     if info.warning:
         log.info(info.warning)
     scores, scorer = _scores(features, text, run)
+    budget = options.budget_of(info.duration)
+    if options.budget is None and budget.seconds:
+        log.info(f"{video}: lasts {info.duration:.1f} s, so its summary has {budget} (--budget for another length)")
     shot_value = run.config.protocol.shot_value if run and query is None else "sum"
-    shots = features.change_points
-    repeats = repeated_shots(features.features, features.picks, shots)  # (shots,)
-    if repeats.any():
-        log.info(f"{video}: {repeats.sum()} of {len(shots)} shots show again what was shown, and are omitted")
-    cut = choose(scores, features.picks, shots, features.frame_times, info.duration, budget, shot_value, repeats)
-    if cut.within_shot:
-        log.info(f"{video}: a chosen shot is longer than the budget of {budget}: the best part of it is taken")
+    cut = _choose(features, scores, options, budget, shot_value)
     rendered = render_summary(video, cut.shots[cut.chosen], to / "summary.mp4")
     made = Summary(to, features, cut, scores, scorer, rendered, query, budget)
     write_summary(made)
     result = f"{rendered.duration:.1f} s of {info.duration:.1f} s, {cut.chosen.sum()} of {len(cut.shots)} shots"
     log.info(f"{rendered.path}: {result} (budget {budget}); look at {made.page}")
     return made
+
+
+def _choose(
+    video: VideoFeatures, scores: NDArray[np.floating], options: ShotOptions, budget: Budget, shot_value: ShotValue
+) -> Cut:
+    info, times = video.info, video.frame_times
+    shots, least, most = video.change_points, options.least, options.most
+    if options.count and len(shots) < options.count:
+        most = min(most or math.inf, info.duration / options.count)
+    if options.one:
+        shots = np.array([[0, info.n_frames - 1]])
+    elif least is not None or most is not None:
+        shots = with_lengths(shots, times, info.duration, video.features, video.picks, least, most)
+    repeats = repeated_shots(video.features, video.picks, shots)  # (shots,)
+    if repeats.any():
+        log.info(f"{info.path}: {repeats.sum()} of {len(shots)} shots show again what was shown, and are omitted")
+    of_video = (scores, video.picks, shots, times, info.duration)
+    cut = choose(*of_video, budget, shot_value, repeats, options.count, options.padding)
+    if cut.within_shot and not options.one:
+        log.info(f"{info.path}: a chosen shot is longer than its budget: the best part of it is taken")
+    return cut
 
 
 def _check_arguments(video: Path, to: Path, query: str | None) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.core.errors import UserError
-from clipit_lightning.summary.budget import Budget
+from clipit_lightning.core.errors import ArgumentError, UserError
+from clipit_lightning.summary.budget import DEFAULT_BUDGET, Budget
 from clipit_lightning.summary.key_shots import (
     ShotValue,
     budget_frames,
@@ -17,8 +17,51 @@ from clipit_lightning.summary.key_shots import (
     shot_sums,
 )
 from clipit_lightning.summary.knapsack import knapsack
+from clipit_lightning.summary.shot_lengths import check_lengths
 
+SHORTEST = 2.0
+"""Seconds of a summary that nobody can follow any faster: where no budget is asked for, the least of it."""
 _SLACK = 1e-6  # frames; what sums of times are wrong by
+
+
+@dataclass(frozen=True)
+class ShotOptions:
+    """What is asked of the shots of a summary; lengths are in seconds.
+
+    Raises:
+        ArgumentError: They cannot be met, or exclude each other.
+    """
+
+    budget: Budget | None = None
+    """Largest length of the summary; by default the field's share, and ``SHORTEST`` where that is less."""
+    count: int | None = None
+    """So many shots, each within its share of the budget; by default as many as fit."""
+    one: bool = False
+    """One stretch of the video as long as the budget, wherever shots begin and end."""
+    least: float | None = None
+    """Length of a shot at least: shorter ones are joined to a neighbour."""
+    most: float | None = None
+    """Length of a shot at most: longer ones are divided."""
+    padding: float = 0.0
+    """Shown before and after each shot, within the budget."""
+
+    def __post_init__(self) -> None:
+        """Check them."""
+        check_lengths(self.least, self.most)
+        if self.count is not None and self.count < 1:
+            raise ArgumentError("shots", f"{self.count} is no number of shots; give 1 or more")
+        if not 0 <= self.padding < math.inf:
+            raise ArgumentError("padding", f"{self.padding:g} is no length; give seconds")
+        others = {"shots": self.count, "min_shot": self.least, "max_shot": self.most}
+        if self.one and (given := [name for name, value in others.items() if value is not None]):
+            raise ArgumentError("one", f"is one shot as long as the budget; omit {given[0]}")
+
+    def budget_of(self, duration: float) -> Budget:
+        """The budget of a video that lasts so many seconds."""
+        if self.budget is not None:
+            return self.budget
+        share = DEFAULT_BUDGET.share or 0
+        return DEFAULT_BUDGET if share * duration >= SHORTEST else Budget(seconds=min(SHORTEST, duration))
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +85,8 @@ def choose(
     budget: Budget,
     shot_value: ShotValue = "sum",
     omitted: NDArray[np.bool_] | None = None,
+    count: int | None = None,
+    padding: float = 0.0,
 ) -> Cut:
     """Choose the most valuable shots that fit the budget together, never more.
 
@@ -50,7 +95,8 @@ def choose(
     frames where the rate is constant. A share bounds the number of frames, too, and is rounded down.
 
     Of a shot that is longer than the whole budget its best part takes part, the one as long as the budget whose scores
-    add up to the most: else a long scene that fits a query best could not be shown at all.
+    add up to the most: else a long scene that fits a query best could not be shown at all. With a ``count`` the same
+    holds of its share of the budget.
 
     Args:
         scores: Of the steps, (steps,).
@@ -61,6 +107,8 @@ def choose(
         budget: Largest length of the summary.
         shot_value: What a shot is worth.
         omitted: Shots that are worth nothing, (shots,).
+        count: So many shots, or all where there are fewer; by default as many as fit.
+        padding: Seconds that are shown before and after a shot, within the budget.
 
     Raises:
         UserError: The budget is less than a frame.
@@ -69,20 +117,51 @@ def choose(
     frame = float(ends[-1] - begins[0]) / len(begins)  # mean duration, seconds
     seconds = min(budget.seconds or 0, float(ends[-1]))
     room = budget_frames(len(begins), budget.share) if budget.share else math.floor(seconds / frame + _SLACK)
-    fits = np.searchsorted(ends, begins + (room + _SLACK / 2) * frame, side="right") - 1  # (frames,) last that fits
-    fits = np.minimum(fits, np.arange(len(begins)) + (room if budget.share else len(begins)) - 1)
+    room_of_one = max(0, room // (count or 1) - 2 * math.ceil(padding / frame - _SLACK))
+    fits = np.searchsorted(ends, begins + (room_of_one + _SLACK / 2) * frame, side="right") - 1  # last that fits
+    fits = np.minimum(fits, np.arange(len(begins)) + (room_of_one if budget.share else len(begins)) - 1)  # (frames,)
     scored = frame_scores(scores, picks, len(begins))  # (frames,)
     if omitted is not None:
         scored = scored * ~np.repeat(omitted, shot_lengths(change_points))
     shots, takes_part = _divided(change_points, fits, np.append(0.0, scored.cumsum()))
     values = (shot_sums if shot_value == "sum" else shot_means)(scored, shots) * takes_part  # (shots,)
-    weights = np.ceil((ends[shots[:, 1]] - begins[shots[:, 0]]) / frame - _SLACK)  # (shots,)
-    weights = np.maximum(weights, shot_lengths(shots) if budget.share else 1).astype(np.int64)
+    padded = _padded(shots, begins, ends, padding)  # (shots, 2)
+    weights = np.ceil((ends[padded[:, 1]] - begins[padded[:, 0]]) / frame - _SLACK)  # (shots,)
+    weights = np.maximum(weights, shot_lengths(padded) if budget.share else 1).astype(np.int64)
+    if count is not None:
+        values[np.argsort(-values, kind="stable")[count:]] = 0
     chosen = knapsack(values, weights, min(room, int(weights.sum())))
     if not chosen.any():
         raise UserError(f"the budget of {budget} is less than a frame; raise --budget")
     whole = {tuple(shot) for shot in change_points.tolist()}
-    return Cut(shots, chosen, within_shot=any(tuple(shot) not in whole for shot in shots[chosen].tolist()))
+    within = any(tuple(shot) not in whole for shot in shots[chosen].tolist())
+    return Cut(*_around(shots, padded[chosen]), within_shot=within) if padding else Cut(shots, chosen, within)
+
+
+def _padded(
+    shots: NDArray[np.int64], begins: NDArray[np.float64], ends: NDArray[np.float64], padding: float
+) -> NDArray[np.int64]:
+    """Shots with the frames that are shown so many seconds before and after them, (shots, 2)."""
+    first = np.searchsorted(begins, begins[shots[:, 0]] - padding - _SLACK)
+    after = np.searchsorted(ends, ends[shots[:, 1]] + padding + _SLACK, side="right")
+    return np.stack([np.minimum(first, shots[:, 0]), np.maximum(after - 1, shots[:, 1])], axis=1)
+
+
+def _around(shots: NDArray[np.int64], chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """All shots, those that are chosen as long as they are here, and which they are; where two overlap, one shot."""
+    spans = list[list[int]]()
+    for first, last in chosen.tolist():
+        if spans and first <= spans[-1][1]:
+            spans[-1][1] = last
+        else:
+            spans.append([first, last])
+    inside = np.zeros(int(shots[-1, 1]) + 1, np.bool_)
+    for first, last in spans:
+        inside[first : last + 1] = True
+    firsts = {first for first in shots[:, 0].tolist() if not inside[first]} | {first for first, _ in spans}
+    firsts |= {last + 1 for _, last in spans}
+    starts = np.array(sorted(firsts - {len(inside)}), dtype=np.int64)
+    return np.stack([starts, np.append(starts[1:], len(inside)) - 1], axis=1), inside[starts]
 
 
 def _divided(
