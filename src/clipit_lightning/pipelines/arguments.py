@@ -22,5 +22,5 @@ def require_encoder(name: str | None, note: str = "") -> str:
     """An encoder's name; an ArgumentError where none is given, for there is no default."""
     if name is None:
         kinds = ", ".join(KINDS)
-        raise ArgumentError("encoder", f"name one: {kinds} (hsv needs no weights, and has no language){note}")
+        raise ArgumentError("encoder", f"name one: {kinds} (conse and hsv need no hub){note}")
     return name

@@ -51,9 +51,7 @@ def _read(path: Path, video: Path, settings: str) -> VideoFeatures | None:
         captions = file["caption_features"][()] if "caption_features" in file else None
     info = VideoInfo(path=video, **facts["info"])
     texts = tuple(facts["captions"])
-    return VideoFeatures(
-        info=info, captions=texts, caption_features=captions, provenance=facts["provenance"], **arrays
-    )
+    return VideoFeatures(info=info, captions=texts, caption_features=captions, provenance=facts["provenance"], **arrays)
 
 
 def _write(file: h5py.File, features: VideoFeatures, settings: str) -> None:

@@ -108,7 +108,7 @@ def summarize(
     Args:
         video: The video file.
         to: The folder; by default ``NAME-summary``, here.
-        encoder: Of the frames, by name (`clipit summarize --help`); by default the run's own.
+        encoder: Of the frames, by name (`clipit summarize --help`); by default the run's own, without one ``auto``.
         query: What to look for, such as ``a dog, a red car``; it needs an encoder with language.
         run: A finished run that scores, or its folder.
         budget: At most this much: ``0.15`` or ``15%`` of the video, ``30s``, ``1m30s``; by default 15 %, and 2 seconds
@@ -141,11 +141,12 @@ def summarize(
     trained = None if run is None else _with_scorers(run, fold, exact)
     sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
     if trained is not None:
-        encoder = encoder or trained.result.store.get("encoder")
+        encoder = trained.result.store.get("encoder") if encoder in (None, "auto") else encoder
         sampling |= trained.sampling if stride is None and rate is None else {}
     if encoder is None or isinstance(encoder, str):
-        note = " (the run does not say which one it was trained with)" if trained else ""
-        encoder = make_encoder(require_encoder(encoder, note), device, precision, batch_size)
+        note = " (the run does not say which one it was trained with)"
+        name = require_encoder(encoder, note) if trained else encoder or "auto"
+        encoder = make_encoder(name, device, precision, batch_size)
     if isinstance(captioner, str):
         captioner = load_captioner(captioner, device, precision)
     texts = read_captions(Path(captions)) if isinstance(captions, Path | str) else captions

@@ -49,7 +49,15 @@ def _json(made: "Summary") -> dict[str, Any]:
         ),
         "steps": _rows(frame=video.picks, seconds=video.frame_times[video.picks], score=made.scores),
         "captions": _rows(seconds=video.caption_times, text=np.array(video.captions, dtype=object)),
+        **({"key_frames": _named_key_frames(made)} if video.names else {}),
     }
+
+
+def _named_key_frames(made: "Summary") -> list[dict[str, Any]]:
+    frames, times, names = _key_frame_numbers(made), made.video.frame_times, _names(made)
+    return [
+        {"frame": frame, "seconds": round(float(times[frame]), 6), "names": names.get(frame, ())} for frame in frames
+    ]
 
 
 def _rows(**columns: NDArray[Any]) -> list[dict[str, Any]]:
@@ -64,6 +72,8 @@ def _page(made: "Summary") -> Page:
     size = f"{info.width} x {info.height}, {info.n_frames} frames, {info.fps:.2f} per second"
     encoder, steps = video.provenance["encoder"], video.provenance["sampling"]
     facts = {"Scores": made.scorer, "Encoder": encoder, "Steps": steps, "Budget": str(made.budget), "Video": size}
+    if video.names:
+        facts["Names"] = f"below a key frame, what {encoder} recognises in it with a probability of 10 % or more"
     view = VideoPage(
         title=info.path.name,
         duration=info.duration,
@@ -78,7 +88,7 @@ def _page(made: "Summary") -> Page:
     return Page(title=info.path.name, videos=(view,), notice=info.warning)
 
 
-def _key_frames(made: "Summary") -> tuple[KeyFrame, ...]:
+def _key_frame_numbers(made: "Summary") -> list[int]:
     """The best step of each chosen shot, or its middle; of at most so many shots, spread over the summary."""
     video, shots = made.video, made.shots
     frames = []
@@ -86,5 +96,15 @@ def _key_frames(made: "Summary") -> tuple[KeyFrame, ...]:
         inside = np.flatnonzero((video.picks >= first) & (video.picks <= last))
         best = inside[made.scores[inside].argmax()] if len(inside) else None
         frames.append((first + last) // 2 if best is None else int(video.picks[best]))
-    pictures = thumbnails(video.info.path, frames, _KEY_FRAME_WIDTH)
-    return tuple(KeyFrame(float(video.frame_times[frame]), pictures[frame]) for frame in frames)
+    return frames
+
+
+def _names(made: "Summary") -> dict[int, tuple[str, ...]]:
+    """What is seen in a step, by its frame number; nothing where the encoder does not name it."""
+    return dict(zip(made.video.picks.tolist(), made.video.names, strict=False))
+
+
+def _key_frames(made: "Summary") -> tuple[KeyFrame, ...]:
+    frames, times, names = _key_frame_numbers(made), made.video.frame_times, _names(made)
+    pictures = thumbnails(made.video.info.path, frames, _KEY_FRAME_WIDTH)
+    return tuple(KeyFrame(float(times[frame]), pictures[frame], ", ".join(names.get(frame, ()))) for frame in frames)

