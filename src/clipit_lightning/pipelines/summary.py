@@ -23,6 +23,7 @@ from clipit_lightning.pipelines.summary_files import write_summary
 from clipit_lightning.pipelines.trained_run import TrainedRun, load_run
 from clipit_lightning.summary.budget import DEFAULT_BUDGET, Budget, Cut, choose, parse_budget
 from clipit_lightning.summary.key_shots import frame_scores, shot_means
+from clipit_lightning.video.borders import choose_on_cuts
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.captions import Captions, read_captions
 from clipit_lightning.video.encoders import Encoder, make_encoder
@@ -169,8 +170,9 @@ def _summarize(
         log.info(info.warning)
     scores, scorer = _scores(features, text, run)
     shot_value = run.config.protocol.shot_value if run and query is None else "sum"
-    cut = choose(
-        scores, features.picks, features.change_points, features.frame_times, info.duration, budget, shot_value
+    cut = choose_on_cuts(
+        features,
+        lambda shots: choose(scores, features.picks, shots, features.frame_times, info.duration, budget, shot_value),
     )
     if cut.within_shot:
         log.info(f"{video}: a chosen shot is longer than the budget of {budget}: the best part of it is taken")
