@@ -214,7 +214,9 @@ def test_the_cut_lists_hold_the_chosen_shots(made):
     assert [(int(row["start_frame"]), int(row["end_frame"])) for row in rows] == [
         (shot["start_frame"], shot["end_frame"]) for shot in chosen(made)
     ]
-    assert (made / "cuts.edl").read_text().count("FROM CLIP NAME: holiday.mp4") == len(rows)
+    assert (made / "cuts.edl").read_text().count("FROM CLIP NAME:  holiday.mp4") == len(rows)
+    assert read(made)["cut_lists"] == {"frames_per_second": "25", "start_timecode": None}
+    assert "25 frames per second" in (made / "summary.html").read_text()
 
 
 def test_the_page_plays_both_videos_and_shows_the_shots(made, source):
@@ -234,7 +236,7 @@ def test_the_same_again_gives_the_same_bytes(made, source, tmp_path):
     summarize(source, to, HSV)
     assert {name: (to / name).read_bytes() for name in FILES} == before
     assert (to / "notes.txt").read_text() == "mine"
-    for name in ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl"):
+    for name in FILES[:-1]:
         assert (made / name).read_bytes() == before[name]
 
 
@@ -475,7 +477,7 @@ def test_odd_names_are_shown_and_break_nothing(tmp_path):
     video = write_video(tmp_path / os.fsdecode(b'a "b" <c>\n\xff.mp4'), 50, audio=None)
     summarize(video, tmp_path / "to", HSV, budget=Budget(share=0.5))
     assert "<c>" not in (tmp_path / "to" / "summary.html").read_text()
-    assert len((tmp_path / "to" / "cuts.edl").read_text().splitlines()) == 2 + 3 * len(chosen(tmp_path / "to"))
+    assert len((tmp_path / "to" / "cuts.edl").read_text().splitlines()) == 3 + 2 * len(chosen(tmp_path / "to"))
 
 
 @pytest.mark.parametrize("name", ODD_VIDEOS)

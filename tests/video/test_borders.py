@@ -44,9 +44,18 @@ KINDS = {  # what writes the file, and whether its frames can be sought
     "a.mp4": (partial(write_video, n_frames=150, draw=scenes), True),
     "a.mkv": (partial(write_video, n_frames=150, draw=scenes, codec_options={"g": "20"}), True),
     "uneven.mp4": (partial(write_video, n_frames=150, draw=scenes, times=UNEVEN), True),
-    "offset.mkv": (partial(write_video, n_frames=150, draw=scenes, times=np.arange(150) / 25 + 90), True),
+    "offset.mkv": (
+        partial(write_video, n_frames=150, draw=scenes, times=[90 + number / 25 for number in range(150)]),
+        True,
+    ),
     "repeated.mkv": (
-        partial(write_video, n_frames=150, draw=scenes, times=np.arange(150) // 2 * 2 / 25, codec_options={"bf": "0"}),
+        partial(
+            write_video,
+            n_frames=150,
+            draw=scenes,
+            times=[number // 2 * 2 / 25 for number in range(150)],
+            codec_options={"bf": "0"},
+        ),
         False,
     ),
     "raw.h264": (partial(write_video, n_frames=150, draw=scenes, audio=None), False),

@@ -26,6 +26,7 @@ from clipit_lightning.summary.key_shots import frame_scores, shot_means
 from clipit_lightning.video.borders import choose_on_cuts
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.captions import Captions, read_captions
+from clipit_lightning.video.cut_lists import CUT_LISTS
 from clipit_lightning.video.encoders import Encoder, make_encoder
 from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_features
 from clipit_lightning.video.frames import RATE, shot_seconds
@@ -33,7 +34,7 @@ from clipit_lightning.video.pretrained import Precision
 from clipit_lightning.video.reader import open_video
 from clipit_lightning.video.render import Rendered, render_summary
 
-FILES = ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl", "summary.html")
+FILES = ("summary.mp4", "summary.json", *CUT_LISTS, "summary.html")
 """What is written."""
 
 

@@ -74,7 +74,8 @@ def choose_on_cuts(video: VideoFeatures, choose: Callable[[NDArray[np.int64]], C
 
 def _used(cut: Cut) -> NDArray[np.int64]:
     """First frames of the shots at which the summary is cut: either they or those before are chosen, not both."""
-    return cut.shots[1:, 0][cut.chosen[1:] != cut.chosen[:-1]]
+    firsts: NDArray[np.int64] = cut.shots[1:, 0][cut.chosen[1:] != cut.chosen[:-1]]
+    return firsts
 
 
 def _span(video: VideoFeatures, border: int) -> tuple[int, int]:
@@ -103,7 +104,8 @@ def _sought(video: VideoFeatures, borders: Iterable[int]) -> list[NDArray[np.flo
 
 def _pictures_at(times: NDArray[np.float64], container: InputContainer, stream: VideoStream) -> _Pictures | None:
     """Small copies of the frames that are shown at some times, and at none between; None where others come out."""
-    unit, pictures, scale = float(stream.time_base or 1), [], _Scaler()
+    pictures: _Pictures = []
+    unit, scale = float(stream.time_base or 1), _Scaler()
     container.seek(round(times[0] / unit), stream=stream)
     for picture in container.decode(stream):
         time = (picture.pts or 0) * unit
@@ -126,7 +128,7 @@ def _read(video: VideoFeatures, borders: Iterable[int]) -> list[NDArray[np.float
 
 def _changes(pictures: _Pictures) -> NDArray[np.float64]:
     """Mean difference of each picture but the first from the one before it, 0 to 255, (pictures - 1,)."""
-    return np.abs(np.diff(np.stack(pictures), axis=0)).mean(axis=(1, 2, 3))
+    return np.asarray(np.abs(np.diff(np.stack(pictures), axis=0)).mean(axis=(1, 2, 3)), dtype=np.float64)
 
 
 class _Scaler:
