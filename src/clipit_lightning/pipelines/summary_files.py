@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from clipit_lightning.core.files import write_json, write_text
 from clipit_lightning.data.batches import spread
 from clipit_lightning.pipelines.page import Curve, KeyFrame, Page, Shot, VideoPage, address, write_page
+from clipit_lightning.video.borders import METHOD
 from clipit_lightning.video.cut_lists import Timebase, cut_lists, timebase
 from clipit_lightning.video.frames import thumbnails
 
@@ -36,7 +37,7 @@ def _json(made: "Summary", base: Timebase) -> dict[str, Any]:
         "video": {"file": info.path.name, **source, "warning": info.warning},
         "query": made.query,
         "scorer": made.scorer,
-        "provenance": video.provenance,
+        "provenance": video.provenance | {"borders": METHOD},
         "budget": {"share": made.budget.share, "seconds": made.budget.seconds},
         "summary": {"file": made.rendered.path.name, **rendered, "cut_within_a_shot": cut.within_shot},
         "cut_lists": {"frames_per_second": str(base.rate), "start_timecode": base.timecode},

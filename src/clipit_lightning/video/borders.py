@@ -6,6 +6,7 @@ end with some frames of the next scene. Only the frames around borders where a s
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from clipit_lightning.summary.budget import Cut
 from clipit_lightning.video.extract import VideoFeatures
 from clipit_lightning.video.reader import VideoReader, open_video, video_stream
+
+METHOD = "where the summary is cut, on the largest change of frames since the step before, if it stands out"
+"""In words."""
 
 _WIDTH, _HEIGHT = 48, 27  # pixels to which frames are scaled to be compared: neither noise nor small motion remains
 _LEAST = 12.0  # of 255 levels; a codec's key frame changes a noisy picture by up to 11, another scene by 20 or more
@@ -97,7 +101,7 @@ def _sought(video: VideoFeatures, borders: Iterable[int]) -> list[NDArray[np.flo
             times = reader.start + video.frame_times[first - 1 : last + 1]  # (frames,) as the file counts them
             if (pictures := _pictures_at(times, container, stream)) is None:
                 return None
-            changes.append(_changes(pictures))
+            changes.append(np.array([_change(*pair) for pair in pairwise(pictures)]))
         return changes
     return None
 
@@ -120,15 +124,20 @@ def _pictures_at(times: NDArray[np.float64], container: InputContainer, stream: 
 
 def _read(video: VideoFeatures, borders: Iterable[int]) -> list[NDArray[np.float64]]:
     """Changes before borders from one pass over the whole video."""
-    spans = [range(first - 1, last + 1) for first, last in (_span(video, border) for border in borders)]
-    wanted, scale = {number for span in spans for number in span}, _Scaler()
-    pictures = {frame.number: scale(frame.picture) for frame in VideoReader(video.info.path) if frame.number in wanted}
-    return [_changes([pictures[number] for number in span]) for span in spans]
+    spans = [range(first, last + 1) for first, last in (_span(video, border) for border in borders)]
+    wanted = {number for span in spans for number in (span[0] - 1, *span)}
+    changes, before, scale = dict[int, float](), None, _Scaler()
+    for frame in VideoReader(video.info.path):
+        small = scale(frame.picture) if frame.number in wanted else None
+        if small is not None and before is not None:
+            changes[frame.number] = _change(before, small)
+        before = small
+    return [np.array([changes[number] for number in span]) for span in spans]
 
 
-def _changes(pictures: _Pictures) -> NDArray[np.float64]:
-    """Mean difference of each picture but the first from the one before it, 0 to 255, (pictures - 1,)."""
-    return np.asarray(np.abs(np.diff(np.stack(pictures), axis=0)).mean(axis=(1, 2, 3)), dtype=np.float64)
+def _change(before: NDArray[np.int16], after: NDArray[np.int16]) -> float:
+    """Mean difference of two pictures, 0 to 255."""
+    return float(np.abs(after - before).mean())
 
 
 class _Scaler:
