@@ -67,6 +67,7 @@ def write_video(
     audio: str | None = "aac",
     audio_seconds: float | None = None,
     audio_start: float = 0.0,
+    audio_tracks: int = 1,
     layout: str = "mono",
     sample_rate: int = RATE,
     times: Sequence[float] | None = None,
@@ -85,14 +86,14 @@ def write_video(
         video.codec_context.time_base = tick
         if aspect is not None:
             video.codec_context.sample_aspect_ratio = aspect
-        heard = file.add_stream(audio, rate=sample_rate, layout=layout) if audio else None
+        tracks = [file.add_stream(audio, rate=sample_rate, layout=layout) for _ in range(audio_tracks if audio else 0)]
         for index in range(n_frames):
             frame = av.VideoFrame.from_ndarray(draw(first + index, width, height), format="rgb24")
             frame.pts = index if times is None else round(times[index] * 90000)
             frame.time_base = tick
             file.mux(video.encode(frame))
         file.mux(video.encode(None))
-        if heard is not None:
+        for heard in tracks:
             length = n_frames / float(fps) if audio_seconds is None else audio_seconds
             _write_sound(file, heard, sound(length, sample_rate), sample_rate, layout, audio_start)
     return path
@@ -200,6 +201,8 @@ FRAGMENTED = {"movflags": "+frag_keyframe+empty_moov"}
 PICTURE: dict[str, Any] = {"pix_fmt": "rgb24", "audio": None, "options": {"update": "1"}}
 UNEVEN = [index / 25 if index < 25 else 1 + (index - 25) / 10 + (index % 3) / 50 for index in range(50)]
 REPEATED = [index // 2 * 2 / 25 for index in range(50)]
+LATE = [100 + index / 25 for index in range(75)]
+HDR = "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:log-level=none"
 
 ODD_VIDEOS: dict[str, Callable[[Path], Path]] = {
     "odd_size.mp4": partial(write_video, width=63, height=47, pix_fmt="yuv444p"),
@@ -214,6 +217,12 @@ ODD_VIDEOS: dict[str, Callable[[Path], Path]] = {
     "variable_rate.mkv": partial(write_video, n_frames=50, times=UNEVEN, audio_seconds=3.6),
     "repeated_times.mkv": partial(write_video, n_frames=50, times=REPEATED, codec_options={"bf": "0"}),
     "late_start.ts": partial(write_video, audio="mp2"),
+    "offset.mkv": partial(write_video, times=LATE, audio_start=100.0),
+    "hdr.mp4": partial(write_video, codec="libx265", pix_fmt="yuv420p10le", codec_options={"x265-params": HDR}),
+    "av1.mp4": partial(write_video, codec="libsvtav1", codec_options={"preset": "12", "svtav1-params": "lp=1"}),
+    "dvd.mpg": partial(write_video, codec="mpeg2video", audio="mp2"),
+    "several_tracks.mkv": partial(write_video, audio_tracks=3),
+    'it\'s "a film" (1), $HOME & 中.mp4': partial(write_video),
     "trimmed.mp4": trimmed,
     "no_times.h264": partial(write_video, audio=None),
     "no_audio.mp4": partial(write_video, audio=None),

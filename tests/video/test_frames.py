@@ -1,5 +1,6 @@
 import io
 import os
+from typing import Any
 
 import av
 import numpy as np
@@ -16,6 +17,7 @@ from tests.support.videos import (
     ODD_VIDEOS,
     TURNS,
     UNEVEN,
+    cut,
     shown_number,
     square,
     stored,
@@ -105,6 +107,25 @@ def test_lost_frames_are_counted(odd, name):
     assert info.lost_frames > 0
     assert f"{info.lost_frames} frames are lost" in str(info.warning)
     assert "\n" not in str(info.warning)
+
+
+def test_what_a_header_says_is_no_loss_where_all_is_there(tmp_path):
+    late: dict[str, Any] = {"times": [100 + index / 25 for index in range(75)], "audio_start": 100.0}
+    offset = write_video(tmp_path / "offset.mkv", **late)
+    reader = VideoReader(offset)
+    assert (reader.info().n_frames, reader.info().warning) == (75, None)
+    assert reader.times == pytest.approx(np.arange(75) / 25, abs=0.03)  # the sound begins a moment before
+    assert probe(cut(tmp_path / "cut.mkv", 0.6, **late)).lost_frames > 10
+
+    one_more = write_video(tmp_path / "one_more.avi", codec="mpeg4", audio=None)
+    content = bytearray(one_more.read_bytes())
+    at = content.index(b"vids") + 32  # the number of frames in the stream's header
+    assert int.from_bytes(content[at : at + 4], "little") == 75
+    content[at : at + 4] = (76).to_bytes(4, "little")
+    one_more.write_bytes(content)
+    with av.open(str(one_more)) as file:
+        assert file.streams.video[0].frames == 76
+    assert probe(one_more).warning is None
 
 
 @pytest.mark.parametrize("name", [*DAMAGED, "late_start.ts", "trimmed.mp4"])

@@ -27,8 +27,10 @@ from clipit_lightning.summary.choice import Cut, ShotOptions, choose
 from clipit_lightning.summary.key_shots import ShotValue, frame_scores, shot_means
 from clipit_lightning.summary.repeats import repeated_shots
 from clipit_lightning.summary.shot_lengths import with_lengths
+from clipit_lightning.video.borders import choose_on_cuts
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.captions import Captions, read_captions
+from clipit_lightning.video.cut_lists import CUT_LISTS
 from clipit_lightning.video.encoders import Encoder, make_encoder
 from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_features
 from clipit_lightning.video.frames import RATE, shot_seconds
@@ -36,7 +38,7 @@ from clipit_lightning.video.pretrained import Precision
 from clipit_lightning.video.reader import open_video
 from clipit_lightning.video.render import Rendered, render_summary
 
-FILES = ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl", "summary.html")
+FILES = ("summary.mp4", "summary.json", *CUT_LISTS, "summary.html")
 """What is written."""
 
 
@@ -212,8 +214,12 @@ def _choose(
     repeats = repeated_shots(video.features, video.picks, shots)  # (shots,)
     if repeats.any():
         log.info(f"{info.path}: {repeats.sum()} of {len(shots)} shots show again what was shown, and are omitted")
-    of_video = (scores, video.picks, shots, times, info.duration)
-    cut = choose(*of_video, budget, shot_value, repeats, options.count, options.padding)
+
+    def choose_of(borders: NDArray[np.int64]) -> Cut:
+        of_video = (scores, video.picks, borders, times, info.duration)
+        return choose(*of_video, budget, shot_value, repeats, options.count, options.padding)
+
+    cut = choose_on_cuts(video, shots, choose_of)
     if cut.within_shot and not options.one:
         log.info(f"{info.path}: a chosen shot is longer than its budget: the best part of it is taken")
     return cut

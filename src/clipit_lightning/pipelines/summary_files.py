@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from clipit_lightning.core.files import write_json, write_text
 from clipit_lightning.data.batches import spread
 from clipit_lightning.pipelines.page import Curve, KeyFrame, Page, Shot, VideoPage, address, write_page
-from clipit_lightning.video.cut_lists import cut_list_csv, cut_list_edl
+from clipit_lightning.video.borders import METHOD
+from clipit_lightning.video.cut_lists import Timebase, cut_lists, timebase
 from clipit_lightning.video.frames import thumbnails
 
 if TYPE_CHECKING:
@@ -19,16 +20,16 @@ _MOST_KEY_FRAMES, _KEY_FRAME_WIDTH = 24, 240  # pictures on the page, pixels: a 
 
 def write_summary(made: "Summary") -> None:
     """Write all of a summary but the video, which is there: ``summary.json``, the cut lists and the page."""
-    to, info, chosen = made.folder, made.video.info, made.cut.chosen
-    seconds = [span for span, is_chosen in zip(made.seconds, chosen, strict=True) if is_chosen]
-    name = "".join(letter if letter.isprintable() else "?" for letter in info.path.name)  # for a list of lines
-    write_json(to / "summary.json", _json(made))
-    write_text(to / "cuts.csv", cut_list_csv(made.cut.shots[chosen], seconds))
-    write_text(to / "cuts.edl", cut_list_edl(seconds, info.fps, name, made.rendered.has_audio))
-    write_page(_page(made), made.page)
+    to, info = made.folder, made.video.info
+    base = timebase(info.path, made.video.frame_times)
+    write_json(to / "summary.json", _json(made, base))
+    url = address(info.path, made.page)
+    for name, text in cut_lists(info, made.video.frame_times, made.shots, url, base).items():
+        write_text(to / name, text)
+    write_page(_page(made, base), made.page)
 
 
-def _json(made: "Summary") -> dict[str, Any]:
+def _json(made: "Summary", base: Timebase) -> dict[str, Any]:
     info, video, cut = made.video.info, made.video, made.cut
     rendered = {name: getattr(made.rendered, name) for name in ("n_frames", "duration", "has_audio")}
     source = {name: getattr(info, name) for name in ("n_frames", "fps", "duration", "width", "height", "has_audio")}
@@ -36,9 +37,10 @@ def _json(made: "Summary") -> dict[str, Any]:
         "video": {"file": info.path.name, **source, "warning": info.warning},
         "query": made.query,
         "scorer": made.scorer,
-        "provenance": video.provenance,
+        "provenance": video.provenance | {"borders": METHOD},
         "budget": {"share": made.budget.share, "seconds": made.budget.seconds},
         "summary": {"file": made.rendered.path.name, **rendered, "cut_within_a_shot": cut.within_shot},
+        "cut_lists": {"frames_per_second": str(base.rate), "start_timecode": base.timecode},
         "shots": _rows(
             start_frame=cut.shots[:, 0],
             end_frame=cut.shots[:, 1],
@@ -66,7 +68,7 @@ def _rows(**columns: NDArray[Any]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
-def _page(made: "Summary") -> Page:
+def _page(made: "Summary", base: Timebase) -> Page:
     info, video = made.video.info, made.video
     shots = zip(made.seconds, made.cut.chosen.tolist(), made.values.tolist(), strict=True)
     size = f"{info.width} x {info.height}, {info.n_frames} frames, {info.fps:.2f} per second"
@@ -74,6 +76,7 @@ def _page(made: "Summary") -> Page:
     facts = {"Scores": made.scorer, "Encoder": encoder, "Steps": steps, "Budget": str(made.budget), "Video": size}
     if video.names:
         facts["Names"] = f"below a key frame, what {encoder} recognises in it with a probability of 10 % or more"
+    facts["Cut lists"] = str(base)
     view = VideoPage(
         title=info.path.name,
         duration=info.duration,

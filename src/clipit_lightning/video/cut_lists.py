@@ -1,15 +1,158 @@
-"""A summary's shots as a cut list for editing programs: CSV, and an edit decision list (CMX 3600)."""
+"""A summary's shots as cut lists for editing programs: OpenTimelineIO, CMX 3600, Final Cut Pro 7 and X, and CSV.
+
+Editing programs count frames of a constant rate, so the lists are written in one: the source's own where it is constant
+and usual; else the shots are placed by their time at a usual rate that fits. Timecodes of the source start where its
+file says, with drop frame where it says so; those of the list start at 0. The source is named by its path from the
+lists: DaVinci Resolve reads no other address of OpenTimelineIO's, Final Cut Pro X reads it, and it survives a move.
+"""
 
 import csv
 import io
+import math
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
-from clipit_lightning.video.frames import Shots
+import numpy as np
+from numpy.typing import NDArray
+
+from clipit_lightning.video.frames import Shots, shot_seconds
+from clipit_lightning.video.reader import VideoInfo, open_video, video_stream
+
+if TYPE_CHECKING:
+    from opentimelineio.schema import Timeline
+
+CUT_LISTS = ("cuts.csv", "cuts.otio", "cuts.edl", "cuts.xml", "cuts.fcpxml")
+"""The files, in the order of ``cut_lists``."""
+
+_NTSC = Fraction(1000, 1001)
+_RATES = (24 * _NTSC, Fraction(24), Fraction(25), 30 * _NTSC, Fraction(30), Fraction(50), 60 * _NTSC, Fraction(60))
 
 
-def cut_list_csv(shots: Shots, seconds: Sequence[tuple[float, float]]) -> str:
-    """The shots as CSV: a line each with its frames (inclusive) and its seconds in the source."""
+@dataclass(frozen=True)
+class Timebase:
+    """How editing programs count the frames of a source."""
+
+    rate: Fraction
+    """Frames per second, one of the usual eight."""
+    timecode: str | None = None
+    """Of the source's first frame, as its file says; ``;`` before the frames means drop frame."""
+
+    def __str__(self) -> str:
+        start = f", timecode from {self.timecode}" if self.timecode else ""
+        return f"{float(self.rate):.5g} frames per second{start}"
+
+    @property
+    def drop_frame(self) -> bool:
+        """Whether timecodes omit two numbers a minute (four at 59.94), to keep up with the clock."""
+        return self.timecode is not None and ";" in self.timecode
+
+    @property
+    def mode(self) -> str:
+        """``DF`` or ``NDF``, as XML files say it."""
+        return "DF" if self.drop_frame else "NDF"
+
+    @property
+    def start(self) -> int:
+        """Number of the source's first frame."""
+        from opentimelineio.opentime import from_timecode
+
+        counted = float(self.rate) if self.drop_frame else math.ceil(self.rate)
+        return int(from_timecode(self.timecode, counted).value) if self.timecode else 0
+
+
+def timebase(path: Path, times: NDArray[np.floating]) -> Timebase:
+    """The rate of a source's cut lists and its start timecode; frames are shown at ``times``, seconds, (frames,)."""
+    rate, code = usual_rate(times), _timecode(path)
+    if code and rate not in (30 * _NTSC, 60 * _NTSC):
+        code = code.replace(";", ":")  # other rates have no drop frame
+    try:
+        _ = Timebase(rate, code).start
+    except ValueError:  # a timecode of another rate
+        code = None
+    return Timebase(rate, code)
+
+
+def usual_rate(times: NDArray[np.floating]) -> Fraction:
+    """The rate that counts frames as they are, shown at ``times``, (frames,); else one that fits most of them.
+
+    Where times are not those of a usual rate the lowest is taken of which a frame lasts a whole number of frames.
+    """
+    number = np.arange(len(times))
+    off = {rate: float(np.abs((times - times[0]) * float(rate) - number).max()) for rate in _RATES}
+    best = min(off, key=lambda rate: off[rate])
+    if off[best] < 0.5 and len(times) > 1:
+        return best
+    frame = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    lasts = {rate: frame * float(rate) for rate in _RATES}
+    return min(_RATES, key=lambda rate: round(abs(lasts[rate] - max(1, round(lasts[rate]))), 4))
+
+
+def cut_lists(info: VideoInfo, times: NDArray[np.float64], shots: Shots, url: str, base: Timebase) -> dict[str, str]:
+    """The contents of ``CUT_LISTS``, by name.
+
+    Args:
+        info: The source.
+        times: When its frames are shown, in seconds, (frames,).
+        shots: First and last frame of each, inclusive.
+        url: Address of the source relative to the files, percent-encoded.
+        base: How frames are counted.
+    """
+    from opentimelineio.adapters import write_to_string
+
+    seconds = shot_seconds(shots, times, info.duration)
+    source = _Source(info, float(times[0]), url, base)
+    spans = [source.span(start, end) for start, end in seconds]
+    texts = (
+        _csv(shots, seconds),
+        write_to_string(source.timeline(spans, source.path, float(base.rate)), "otio_json"),
+        _edl(source, spans),
+        write_to_string(source.timeline(spans, url, float(base.rate)), "fcp_xml"),
+        _fcpxml(source, spans),
+    )
+    return dict(zip(CUT_LISTS, texts, strict=True))
+
+
+class _Source:
+    """A video as cut lists name and count it."""
+
+    def __init__(self, info: VideoInfo, zero: float, url: str, base: Timebase) -> None:
+        self.info, self.url, self.base, self._zero = info, url, base, zero
+        self.path = unquote(url, errors="replace").removeprefix("./")
+        self.name = "".join(letter if letter.isprintable() else "?" for letter in Path(self.path).name)
+        self.n_frames = self.span(zero, info.duration)[1]
+
+    def span(self, start: float, end: float) -> tuple[int, int]:
+        """First frame, and the frame after the last one, of what is shown between two seconds."""
+        first, after = (round((second - self._zero) * self.base.rate) for second in (start, end))
+        return first, max(after, first + 1)
+
+    def timeline(self, spans: Sequence[tuple[int, int]], url: str, rate: float) -> "Timeline":
+        """The shots one after another, their frames counted at a rate."""
+        from opentimelineio.opentime import RationalTime, TimeRange
+        from opentimelineio.schema import Clip, ExternalReference, Timeline, Track, TrackKind
+
+        def frames(first: int, after: int) -> TimeRange:
+            return TimeRange(RationalTime(self.base.start + first, rate), RationalTime(after - first, rate))
+
+        timeline = Timeline(Path(self.name).stem)
+        for kind in (TrackKind.Video, TrackKind.Audio)[: 1 + self.info.has_audio]:
+            timeline.tracks.append(track := Track(kind, kind=kind))
+            for span in spans:
+                media = ExternalReference(url, frames(0, self.n_frames))
+                media.name = self.name
+                media.metadata["fcp_xml"] = {"timecode": {"displayformat": self.base.mode}}
+                track.append(Clip(self.name, media, frames(*span), {"cmx_3600": {"reel": "AX"}}))
+        return timeline
+
+
+def _csv(shots: Shots, seconds: Sequence[tuple[float, float]]) -> str:
+    """A line for each shot with its frames in the source (inclusive) and its seconds."""
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
     lines.writerow(["shot", "start_frame", "end_frame", "start_seconds", "end_seconds"])
@@ -18,23 +161,59 @@ def cut_list_csv(shots: Shots, seconds: Sequence[tuple[float, float]]) -> str:
     return file.getvalue()
 
 
-def cut_list_edl(seconds: Sequence[tuple[float, float]], fps: float, clip: str, has_audio: bool = True) -> str:
-    """The shots as an edit decision list (CMX 3600) with non-drop-frame timecodes, which editing programs import.
+def _edl(source: _Source, spans: Sequence[tuple[int, int]]) -> str:
+    """CMX 3600; the adapter takes 29.97 for drop frame, says neither that nor the rate, and leaves sound out."""
+    from opentimelineio.adapters import write_to_string
 
-    A timecode counts frames of the editor's timeline, ``fps`` a second, of 29.97 as 30. ``seconds`` are each shot's
-    start and end in the source, whose file is called ``clip``.
+    base = source.base
+    rate = float(base.rate) if base.drop_frame else math.ceil(base.rate)
+    text = write_to_string(source.timeline(spans, source.name, rate), "cmx_3600", style="premiere")
+    kind = "DROP FRAME" if base.drop_frame else "NON-DROP FRAME"
+    text = text.replace("\n\n", f" ({float(base.rate):.5g} FPS)\nFCM: {kind}\n\n", 1)
+    text = re.sub(r"^\* OTIO REFERENCE.*\n", "", text, flags=re.MULTILINE)
+    return re.sub(r"^(\d+  AX       )V    ", r"\1AA/V ", text, flags=re.MULTILINE) if source.info.has_audio else text
+
+
+def _fcpxml(source: _Source, spans: Sequence[tuple[int, int]]) -> str:
+    """Final Cut Pro X, as Apple's FCPXML reference has it; times are exact fractions of a second.
+
+    OpenTimelineIO's adapter (1.0.0) writes no 23.976, 29.97 and 59.94, no sound and no start timecode, asks ffprobe
+    where it is installed, and fails on an apostrophe.
     """
-    lines = [f"TITLE: {Path(clip).stem}", "FCM: NON-DROP FRAME", ""]
+    info, base = source.info, source.base
+
+    def seconds(frames: int) -> str:
+        time = frames / base.rate
+        return f"{time.numerator}/{time.denominator}s"
+
+    def add(parent: ElementTree.Element, tag: str, **attributes: str | int) -> ElementTree.Element:
+        return ElementTree.SubElement(parent, tag, {name: str(value) for name, value in attributes.items()})
+
+    root, stem = ElementTree.Element("fcpxml", version="1.8"), Path(source.name).stem
+    resources = add(root, "resources")
+    add(resources, "format", id="r1", frameDuration=seconds(1), width=info.width, height=info.height)
+    asset = add(resources, "asset", id="r2", name=source.name, src=source.url, format="r1", hasVideo=1)
+    asset.attrib |= {"start": seconds(base.start), "duration": seconds(source.n_frames)}
+    asset.attrib |= {"hasAudio": "1"} if info.has_audio else {}
+    project = add(add(root, "event", name=stem), "project", name=stem)
+    total = seconds(sum(after - first for first, after in spans))
+    spine = add(add(project, "sequence", format="r1", duration=total, tcStart="0s", tcFormat=base.mode), "spine")
     at = 0
-    for number, (start, end) in enumerate(seconds, 1):
-        first, after = round(start * fps), round(end * fps)
-        codes = (_timecode(frame, fps) for frame in (first, after, at, at + after - first))
-        lines += [f"{number:03d}  AX       {'AA/V' if has_audio else 'V':<5} C        {' '.join(codes)}"]
-        lines += [f"* FROM CLIP NAME: {Path(clip).name}", ""]
+    for first, after in spans:
+        times = {"offset": seconds(at), "start": seconds(base.start + first), "duration": seconds(after - first)}
+        add(spine, "asset-clip", ref="r2", name=source.name, **times, tcFormat=base.mode)
         at += after - first
-    return "\n".join(lines)
+    ElementTree.indent(root, "    ")
+    body = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n{body}\n'
 
 
-def _timecode(frame: int, fps: float) -> str:
-    second, rest = divmod(frame, max(1, round(fps)))
-    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}:{rest:02d}"
+def _timecode(path: Path) -> str | None:
+    """The start timecode that a file says, of its picture (``tmcd``) or of its container."""
+    with open_video(path) as container:
+        holders: list[Any] = [video_stream(container, path), *container.streams.data, container]
+        for holder in holders:
+            for key, value in holder.metadata.items():
+                if key.lower() == "timecode" and re.fullmatch(r"\d\d:\d\d:\d\d[:;]\d\d", value):
+                    return str(value)
+    return None

@@ -157,7 +157,10 @@ class VideoReader:
         width, height = stored[::-1] if 45 < abs(first.rotation) < 135 else stored
         # an MP4's header also counts what an edit list cuts
         indexed = len(stream.index_entries) if "mp4" in container.format.name else stream.frames
-        missing = max(0, indexed - count.packets) if indexed else _gaps(self.times, clock.end, _tagged_end(stream))
+        promised = _tagged_end(stream, clock.zero)
+        missing = max(0, indexed - count.packets) if indexed else _gaps(self.times, clock.end, promised)
+        if missing == 1 and not (count.failed or count.corrupt or count.damaged):
+            missing = 0  # some writers count one frame too many
         return VideoInfo(
             path=self.path,
             n_frames=len(clock.times),
@@ -261,9 +264,9 @@ def _gaps(times: NDArray[np.float64], end: float, promised: float | None) -> int
     return holes + max(0, round(((promised or end) - end) / usual))
 
 
-def _tagged_end(stream: VideoStream) -> float | None:
-    """Seconds at which Matroska's tag says that the stream ends."""
+def _tagged_end(stream: VideoStream, zero: float) -> float | None:
+    """Seconds from the file's start, ``zero``, at which Matroska's tag says that the stream ends."""
     with suppress(ValueError):  # no tag, or another one
         clock = stream.metadata.get("DURATION", "").split(":")
-        return sum(float(number) * unit for number, unit in zip(clock, (3600, 60, 1), strict=True))
+        return sum(float(number) * unit for number, unit in zip(clock, (3600, 60, 1), strict=True)) - zero
     return None
