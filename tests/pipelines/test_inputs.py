@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.pipelines.summary import FILES, summarize
+from clipit_lightning.pipelines.summaries import summarize
+from clipit_lightning.pipelines.summary import FILES
 from clipit_lightning.summary.budget import Budget
 from clipit_lightning.video.encoders import make_encoder
 from clipit_lightning.video.reader import VideoReader

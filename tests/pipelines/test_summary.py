@@ -13,11 +13,12 @@ import pytest
 
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.pipelines import summary as module
+from clipit_lightning.pipelines import summarizer as module
 from clipit_lightning.pipelines.collect import from_files, with_captions
 from clipit_lightning.pipelines.labels import read_labels
 from clipit_lightning.pipelines.preparation import Settings, make_store
-from clipit_lightning.pipelines.summary import FILES, summarize
+from clipit_lightning.pipelines.summaries import summarize
+from clipit_lightning.pipelines.summary import FILES
 from clipit_lightning.pipelines.trained_run import load_run
 from clipit_lightning.summary.budget import Budget, parse_budget
 from clipit_lightning.summary.choice import choose
@@ -283,10 +284,10 @@ def test_the_page_plays_both_videos_and_shows_the_shots(made, source):
 
 def test_the_same_again_gives_the_same_bytes(made, source, tmp_path):
     to = made.parent / f"{made.name}-again"
-    summarize(source, to, HSV)
+    summarize(source, to, HSV, budget="15%")
     before = {name: (to / name).read_bytes() for name in FILES}
     (to / "notes.txt").write_text("mine")
-    summarize(source, to, HSV)
+    summarize(source, to, HSV, budget="15%")
     assert {name: (to / name).read_bytes() for name in FILES} == before
     assert (to / "notes.txt").read_text() == "mine"
     for name in FILES[:-1]:
@@ -539,7 +540,6 @@ def test_a_damaged_run_is_one_line(trained, source, tmp_path, spoil, message):
         (["--encoder", "hsv", "--fold", "0"], "fold: is for a trained run"),
         (["--encoder", "hsv", "--query", " "], "query: is empty"),
         (["--encoder", "hsv", "--rate", "0"], "rate 0.0"),
-        (["--encoder", "hsv", "--budget", "0.01s"], "the budget of 0.01 s is less than a frame"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_writes_nothing(words, message, source, tmp_path):
@@ -547,6 +547,12 @@ def test_what_cannot_be_done_is_one_line_and_writes_nothing(words, message, sour
         command(source, *words, "--to", tmp_path / "to")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "to").exists()
+
+
+def test_a_budget_of_less_than_a_frame_is_one_line_and_costs_no_features(source, tmp_path):
+    with pytest.raises(UserError, match=r"the budget of 0.01 s is less than a frame"):
+        command(source, "--encoder", "hsv", "--budget", "0.01s", "--to", tmp_path / "to")
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["features.h5"]
 
 
 def test_the_video_itself_is_never_replaced(tmp_path):

@@ -120,7 +120,7 @@ def prepare(
 
 
 def summarize(
-    video: Path = typer.Argument(..., metavar="VIDEO", help="The video file."),
+    videos: list[Path] = typer.Argument(..., metavar="VIDEO...", help="Video files, folders of them, patterns."),
     query: str | None = typer.Option(None, help='What to look for, such as "a dog, a red car".'),
     checkpoint: Path | None = typer.Option(None, help="Folder of a finished run that scores."),
     fold: int | None = typer.Option(None, help="The fold of the run that scores (default: the mean of all)."),
@@ -134,43 +134,39 @@ def summarize(
     min_shot: float | None = typer.Option(None, help="Seconds: shorter shots are joined to a neighbour."),
     max_shot: float | None = typer.Option(None, help="Seconds: longer shots are divided."),
     padding: float = typer.Option(0.0, help="Seconds shown before and after each shot, within the budget."),
-    to: Path | None = typer.Option(None, help="Folder for the results (default: NAME-summary, here)."),
+    to: Path | None = typer.Option(None, help="Folder for the results (default: NAME-summary, or summaries)."),
     stride: int | None = STRIDE,
     rate: float | None = typer.Option(None, help="Take RATE frames a second (default: the run's, else 2)."),
-    captions: Path | None = typer.Option(None, help="Your captions: .srt, .vtt or .json."),
+    captions: Path | None = typer.Option(None, help="Your captions: .srt, .vtt or .json; of several videos a folder."),
     captioner: str | None = CAPTIONER,
     device: str = DEVICE,
     precision: Precision = PRECISION,
     batch_size: int = BATCH_SIZE,
-) -> None:
+) -> int:
     r"""Summarize a video: a short video to watch, and a page with the score curve, the chosen shots and key frames.
+
+    Several videos have a folder each, and one page, index.html; those that cannot be read are listed at the end (exit
+    status 1), 2 where none could be.
 
     \b
     clipit summarize holiday.mp4
     clipit summarize holiday.mp4 --query "a dog, a red car" --budget 30s
     clipit summarize holiday.mp4 --checkpoint runs/NAME
+    clipit summarize holiday.mp4 clips/ --shots 5
     """
-    from clipit_lightning.pipelines.summary import summarize as summarize_video
+    from clipit_lightning.pipelines.summaries import SummaryOptions, is_one, summarize_all
+    from clipit_lightning.pipelines.summaries import summarize as summarize_one
 
-    summarize_video(
-        video,
-        to,
-        encoder=encoder,
-        run=checkpoint,
-        query=query,
-        budget=budget,
-        shots=shots,
-        one=one,
-        min_shot=min_shot,
-        max_shot=max_shot,
-        padding=padding,
-        captions=captions,
-        captioner=captioner,
-        fold=fold,
-        exact=exact,
-        stride=stride,
-        rate=rate,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-    )
+    of_shots: SummaryOptions = {"budget": budget, "shots": shots, "one": one, "padding": padding}
+    of_shots |= {"min_shot": min_shot, "max_shot": max_shot}
+    of_scores: SummaryOptions = {"query": query, "run": checkpoint, "fold": fold, "exact": exact}
+    of_steps: SummaryOptions = {"stride": stride, "rate": rate, "captioner": captioner}
+    of_models: SummaryOptions = {"device": device, "precision": precision, "batch_size": batch_size}
+    options: SummaryOptions = {**of_shots, **of_scores, **of_steps, **of_models}
+    if is_one(videos):
+        summarize_one(videos[0], to, encoder, captions=captions, **options)
+        return 0
+    summaries = summarize_all(videos, to or "summaries", encoder, captions=captions, **options)
+    if not summaries.failures:
+        return 0
+    return 1 if summaries.made else 2

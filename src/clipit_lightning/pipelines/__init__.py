@@ -7,8 +7,11 @@ from clipit_lightning.core.lazy import lazy
 if TYPE_CHECKING:
     from clipit_lightning.pipelines.preparation import Prepared as Prepared
     from clipit_lightning.pipelines.preparation import prepare as prepare
+    from clipit_lightning.pipelines.summaries import Summaries as Summaries
+    from clipit_lightning.pipelines.summaries import SummaryOptions as SummaryOptions
+    from clipit_lightning.pipelines.summaries import summarize as summarize
+    from clipit_lightning.pipelines.summaries import summarize_all as summarize_all
     from clipit_lightning.pipelines.summary import Summary as Summary
-    from clipit_lightning.pipelines.summary import summarize as summarize
     from clipit_lightning.pipelines.trained_run import TrainedRun as TrainedRun
     from clipit_lightning.pipelines.trained_run import load_run as load_run
 
@@ -16,7 +19,10 @@ _MODULES = {
     "Prepared": "clipit_lightning.pipelines.preparation",
     "prepare": "clipit_lightning.pipelines.preparation",
     "Summary": "clipit_lightning.pipelines.summary",
-    "summarize": "clipit_lightning.pipelines.summary",
+    "Summaries": "clipit_lightning.pipelines.summaries",
+    "SummaryOptions": "clipit_lightning.pipelines.summaries",
+    "summarize": "clipit_lightning.pipelines.summaries",
+    "summarize_all": "clipit_lightning.pipelines.summaries",
     "TrainedRun": "clipit_lightning.pipelines.trained_run",
     "load_run": "clipit_lightning.pipelines.trained_run",
 }

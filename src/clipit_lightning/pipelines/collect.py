@@ -21,6 +21,7 @@ from clipit_lightning.data.official_shots import plain_name
 from clipit_lightning.data.store import natural_order
 from clipit_lightning.pipelines.labels import Labels, Segment, annotation_of, read_labels
 from clipit_lightning.video.captions import KINDS, Captions, read_captions
+from clipit_lightning.video.reader import open_video
 
 SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"),
@@ -156,8 +157,10 @@ def _files(path: Path) -> list[Path]:
     """A file itself, or the videos in a folder; hidden files are no videos."""
     if path.is_file():
         return [path]
+    if not path.exists():
+        open_video(path)  # says what is wrong, of an address too
     if not path.is_dir():
-        raise UserError(f"{path}: no such file or folder; check the path")
+        raise UserError(f"{path}: is neither a file nor a folder; check the path")
     files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
     if not (shown := [file for file in files if not file.name.startswith(".")]):
         raise UserError(f"{path}: no videos in this folder; there should be files such as .mp4, .mkv, .webm")

@@ -51,7 +51,8 @@ def _read(path: Path, video: Path, settings: str) -> VideoFeatures | None:
         captions = file["caption_features"][()] if "caption_features" in file else None
     info = VideoInfo(path=video, **facts["info"])
     texts = tuple(facts["captions"])
-    return VideoFeatures(info=info, captions=texts, caption_features=captions, provenance=facts["provenance"], **arrays)
+    named = {"names": tuple(map(tuple, facts["names"])), "provenance": facts["provenance"]}
+    return VideoFeatures(info=info, captions=texts, caption_features=captions, **named, **arrays)
 
 
 def _write(file: h5py.File, features: VideoFeatures, settings: str) -> None:
@@ -60,5 +61,6 @@ def _write(file: h5py.File, features: VideoFeatures, settings: str) -> None:
     if features.caption_features is not None:
         file.create_dataset("caption_features", data=features.caption_features, track_times=False)
     info = {name: value for name, value in asdict(replace(features.info, path=Path())).items() if name != "path"}
-    facts = {"settings": settings, "info": info, "captions": features.captions, "provenance": features.provenance}
+    facts = {"settings": settings, "info": info, "captions": features.captions, "names": features.names}
+    facts |= {"provenance": features.provenance}
     file.create_dataset("facts", data=json.dumps(facts), track_times=False)

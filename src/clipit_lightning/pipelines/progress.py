@@ -11,6 +11,9 @@ from rich.text import Text
 
 from clipit_lightning.core.log import log
 
+PAUSE = 20.0
+"""Seconds between two lines on one video where the output is no terminal."""
+
 
 class Progress:
     """Logs a line a video, with the time left; a context manager, which removes the counting line in the end.
@@ -22,6 +25,7 @@ class Progress:
     def __init__(self, sizes: Mapping[int, int], prefix: str = "") -> None:
         self._left, self._prefix = dict(sizes), prefix
         self._total, self._done, self._started = len(sizes), 0, time.monotonic()
+        self._begun = self._logged = self._started
         self._counts = sys.stderr.isatty() and not prefix
         # Lines go to standard output, which may be a file: nothing of it is redirected through the display.
         self._live = Live(console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
@@ -32,17 +36,27 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def at(self, name: str, seconds: float) -> None:
-        """On a terminal, show how far a video is read."""
+    def at(self, name: str, seconds: float, duration: float | None = None) -> None:
+        """Show how far a video is read, of so many seconds where that is known.
+
+        On a terminal it is one line that counts; elsewhere a line every ``PAUSE`` seconds, where the duration is known.
+        """
+        now = time.monotonic()
+        line = f"[{self._total - len(self._left) + 1}/{self._total}] {name}: at {_clock(seconds)}"
+        if duration and seconds:
+            left = (now - self._begun) * max(0.0, duration - seconds) / seconds
+            line += f" of {_clock(max(duration, seconds))}; about {rough(left)} left"
         if self._counts:
-            minutes, rest = divmod(int(seconds), 60)
-            line = f"[{self._total - len(self._left) + 1}/{self._total}] {name}: at {minutes}:{rest:02d}"
             self._live.start()
-            self._live.update(Text(line + self._time_left(), no_wrap=True, overflow="ellipsis"))
+            self._live.update(Text(line + ("" if duration else self._time_left()), no_wrap=True, overflow="ellipsis"))
+        elif duration and now - self._logged >= PAUSE:
+            self._logged = now
+            log.info(line)
 
     def finished(self, number: int, result: str, note: str | None = None) -> None:
         """Log a note on a video, and the line with its result."""
         self._done += self._left.pop(number)
+        self._begun = time.monotonic()
         self._live.stop()
         if note:
             log.info(note)
@@ -53,6 +67,11 @@ class Progress:
         if not left or not self._done:
             return ""
         return f"; about {rough((time.monotonic() - self._started) * left / self._done)} left"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
 
 
 def rough(seconds: float) -> str:

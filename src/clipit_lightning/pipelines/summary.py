@@ -1,44 +1,21 @@
-"""One raw video to a summary to watch: features, scores, chosen shots, and what is written of them.
+"""``Summary``: the summary of one raw video, and where it lies."""
 
-Scores come from a trained run, or without one from a rule (``zero_shot.py``). Shots are chosen by the exact knapsack:
-those of the largest total score that fit the budget.
-"""
-
-import math
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.core.errors import ArgumentError, UserError
-from clipit_lightning.core.log import log
-from clipit_lightning.data.batches import caption_tokens
-from clipit_lightning.models.zero_shot import generic_scores, phrases, query_scores
-from clipit_lightning.pipelines.arguments import check_for_run, check_one_of, require_encoder
-from clipit_lightning.pipelines.extraction import memory_checked
-from clipit_lightning.pipelines.progress import Progress
-from clipit_lightning.pipelines.summary_files import write_summary
-from clipit_lightning.pipelines.trained_run import TrainedRun, load_run
-from clipit_lightning.summary.budget import Budget, parse_budget
-from clipit_lightning.summary.choice import Cut, ShotOptions, choose
-from clipit_lightning.summary.key_shots import ShotValue, frame_scores, shot_means
-from clipit_lightning.summary.repeats import repeated_shots
-from clipit_lightning.summary.shot_lengths import with_lengths
-from clipit_lightning.video.borders import choose_on_cuts
-from clipit_lightning.video.captioner import Captioner, load_captioner
-from clipit_lightning.video.captions import Captions, read_captions
+from clipit_lightning.pipelines import kept_features
+from clipit_lightning.summary.budget import Budget
+from clipit_lightning.summary.choice import Cut
+from clipit_lightning.summary.key_shots import frame_scores, shot_means
 from clipit_lightning.video.cut_lists import CUT_LISTS
-from clipit_lightning.video.encoders import Encoder, make_encoder
-from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_features
-from clipit_lightning.video.frames import RATE, shot_seconds
-from clipit_lightning.video.pretrained import Precision
-from clipit_lightning.video.reader import open_video
-from clipit_lightning.video.render import Rendered, render_summary
+from clipit_lightning.video.extract import VideoFeatures
+from clipit_lightning.video.frames import shot_seconds
+from clipit_lightning.video.render import Rendered
 
-FILES = ("summary.mp4", "summary.json", *CUT_LISTS, "summary.html")
+FILES = ("summary.mp4", "summary.json", *CUT_LISTS, kept_features.NAME, "summary.html")
 """What is written."""
 
 
@@ -78,185 +55,3 @@ class Summary:
     def values(self) -> NDArray[np.float64]:
         """Mean score of each shot, (shots,)."""
         return shot_means(frame_scores(self.scores, self.video.picks, self.video.info.n_frames), self.cut.shots)
-
-
-def summarize(
-    video: Path | str,
-    to: Path | str | None = None,
-    encoder: Encoder | str | None = None,
-    *,
-    query: str | None = None,
-    run: TrainedRun | Path | str | None = None,
-    budget: Budget | str | float | None = None,
-    shots: int | None = None,
-    one: bool = False,
-    min_shot: float | None = None,
-    max_shot: float | None = None,
-    padding: float = 0.0,
-    captions: Captions | Path | str | None = None,
-    captioner: Captioner | str | None = None,
-    fold: int | None = None,
-    exact: bool = False,
-    stride: int | None = None,
-    rate: float | None = None,
-    device: str = "auto",
-    precision: Precision = "fp32",
-    batch_size: int = 32,
-) -> Summary:
-    """Summarize one video into a folder, ``FILES``; others in it stay. The same input gives the same bytes.
-
-    Without a run a rule of ``zero_shot.py`` scores the steps; with one and no query, its protocol values the shots.
-
-    Args:
-        video: The video file.
-        to: The folder; by default ``NAME-summary``, here.
-        encoder: Of the frames, by name (`clipit summarize --help`); by default the run's own, without one ``auto``.
-        query: What to look for, such as ``a dog, a red car``; it needs an encoder with language.
-        run: A finished run that scores, or its folder.
-        budget: At most this much: ``0.15`` or ``15%`` of the video, ``30s``, ``1m30s``; by default 15 %, and 2 seconds
-            where that is less.
-        shots: So many shots, each within its share of the budget.
-        one: One stretch of the video as long as the budget.
-        min_shot: Seconds that a shot lasts at least: shorter ones are joined to a neighbour.
-        max_shot: Seconds that a shot lasts at most: longer ones are divided.
-        padding: Seconds that are shown before and after each shot, within the budget.
-        captions: Captions, without a query: a file, ``.srt``, ``.vtt`` or ``.json``; the encoder needs language.
-        captioner: A model that makes them, by its name or folder.
-        fold: The fold of the run that scores; by default the mean of all.
-        exact: Compare all steps of a long video, not windows of them.
-        stride: Take every frame whose number it divides.
-        rate: Take so many frames a second; by default as the run's steps were taken, else 2.
-        device: Of the models: ``auto``, ``cpu``, ``cuda``, ...
-        precision: Of the models.
-        batch_size: Frames at once.
-
-    Raises:
-        UserError: The video cannot be read, encoder, query and run do not fit, or the budget is less than a frame.
-    """
-    video, to = Path(video), Path(f"{Path(video).stem}-summary" if to is None else to)
-    check_one_of(stride=stride, rate=rate)
-    check_one_of(captions=captions, captioner=captioner, query=query)
-    check_for_run(run, fold=fold, exact=exact or None)
-    length = None if budget is None else parse_budget(budget)
-    options = ShotOptions(length, shots, one, min_shot, max_shot, padding)
-    _check_arguments(video, to, query)
-    trained = None if run is None else _with_scorers(run, fold, exact)
-    sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
-    if trained is not None:
-        encoder = trained.result.store.get("encoder") if encoder in (None, "auto") else encoder
-        sampling |= trained.sampling if stride is None and rate is None else {}
-    if encoder is None or isinstance(encoder, str):
-        note = " (the run does not say which one it was trained with)"
-        name = require_encoder(encoder, note) if trained else encoder or "auto"
-        encoder = make_encoder(name, device, precision, batch_size)
-    if isinstance(captioner, str):
-        captioner = load_captioner(captioner, device, precision)
-    texts = read_captions(Path(captions)) if isinstance(captions, Path | str) else captions
-    return _summarize(video, to, encoder, query, trained, options, captioner, texts, batch_size, **sampling)
-
-
-def _with_scorers(run: TrainedRun | Path | str, fold: int | None, exact: bool) -> TrainedRun:
-    """A run with the scorers that are asked for; they are read here, before a large encoder is."""
-    trained = load_run(run) if isinstance(run, Path | str) else run
-    if fold is not None or exact:
-        trained = replace(trained, fold=trained.fold if fold is None else fold, exact=exact or trained.exact)
-    _ = trained.scorers
-    return trained
-
-
-def _summarize(
-    video: Path,
-    to: Path,
-    encoder: Encoder,
-    query: str | None,
-    run: TrainedRun | None,
-    options: ShotOptions,
-    captioner: Captioner | None,
-    texts: Captions | None,
-    batch_size: int,
-    stride: int | None,
-    rate: float,
-) -> Summary:
-    if run is not None:
-        run.check(encoder, query)
-    text = None if query is None else encoder.encode_texts(run.texts(query) if run else phrases(query))
-    with Progress({0: 1}) as progress, memory_checked(video):
-        show = partial(progress.at, video.name)
-        features = extract_features(video, encoder, stride, rate, captioner, N_CAPTIONS, texts, batch_size, show)
-    info = features.info
-    if info.warning:
-        log.info(info.warning)
-    scores, scorer = _scores(features, text, run)
-    budget = options.budget_of(info.duration)
-    if options.budget is None and budget.seconds:
-        log.info(f"{video}: lasts {info.duration:.1f} s, so its summary has {budget} (--budget for another length)")
-    shot_value = run.config.protocol.shot_value if run and query is None else "sum"
-    cut = _choose(features, scores, options, budget, shot_value)
-    rendered = render_summary(video, cut.shots[cut.chosen], to / "summary.mp4")
-    made = Summary(to, features, cut, scores, scorer, rendered, query, budget)
-    write_summary(made)
-    result = f"{rendered.duration:.1f} s of {info.duration:.1f} s, {cut.chosen.sum()} of {len(cut.shots)} shots"
-    log.info(f"{rendered.path}: {result} (budget {budget}); look at {made.page}")
-    return made
-
-
-def _choose(
-    video: VideoFeatures, scores: NDArray[np.floating], options: ShotOptions, budget: Budget, shot_value: ShotValue
-) -> Cut:
-    info, times = video.info, video.frame_times
-    shots, least, most = video.change_points, options.least, options.most
-    if options.count and len(shots) < options.count:
-        most = min(most or math.inf, info.duration / options.count)
-    if options.one:
-        shots = np.array([[0, info.n_frames - 1]])
-    elif least is not None or most is not None:
-        shots = with_lengths(shots, times, info.duration, video.features, video.picks, least, most)
-    repeats = repeated_shots(video.features, video.picks, shots)  # (shots,)
-    if repeats.any():
-        log.info(f"{info.path}: {repeats.sum()} of {len(shots)} shots show again what was shown, and are omitted")
-
-    def choose_of(borders: NDArray[np.int64]) -> Cut:
-        of_video = (scores, video.picks, borders, times, info.duration)
-        return choose(*of_video, budget, shot_value, repeats, options.count, options.padding)
-
-    cut = choose_on_cuts(video, shots, choose_of)
-    if cut.within_shot and not options.one:
-        log.info(f"{info.path}: a chosen shot is longer than its budget: the best part of it is taken")
-    return cut
-
-
-def _check_arguments(video: Path, to: Path, query: str | None) -> None:
-    """Raise before hours of work where their result could not be written, or nothing is asked for."""
-    if query is not None and not query.strip():
-        raise ArgumentError("query", "is empty; name what to look for, or omit it")
-    if to.exists() and not to.is_dir():
-        raise ArgumentError("to", f"{to} is a file; name a folder")
-    for file in (to / name for name in FILES):
-        if file.exists() and video.exists() and file.samefile(video):
-            raise ArgumentError("to", f"{file} is the video itself and would be replaced; name another folder")
-    open_video(video).close()  # what is no video is an error before a model is loaded
-
-
-def _scores(
-    video: VideoFeatures, text: NDArray[np.float32] | None, run: TrainedRun | None
-) -> tuple[NDArray[np.floating], str]:
-    """Scores of the steps, (steps,), and what made them; ``text`` is the query's."""
-    if run is None and text is not None:
-        return query_scores(video.features, text), "zero-shot: similarity to the query"
-    if run is None:
-        if video.captions and video.caption_features is None:
-            log.info("NOTE: the encoder has no language, so captions do not count")
-        told = "" if video.caption_features is None else ", and what the captions tell of"
-        scores = generic_scores(video.features, video.caption_features)
-        return scores, f"zero-shot: what is rare in the video, less at its ends{told}"
-    if text is None and run.has_language:
-        if (captions := video.caption_features) is not None:
-            text = caption_tokens(captions, run.config.data.captions, run.config.data.caption_source)
-        else:
-            log.info(
-                f"NOTE: {run.path} was trained with captions; here it has none (--captions FILE, --captioner NAME)"
-            )
-    try:
-        return run.score(video.features, text), run.label
-    except ValueError as error:  # captions or a query of another size than those of its training
-        raise UserError(f"{run.path}: {error}") from error

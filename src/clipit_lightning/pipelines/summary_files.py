@@ -1,5 +1,6 @@
 """What is written of a summary beside its video: the JSON file, the cut lists and the page."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def write_summary(made: "Summary") -> None:
     url = address(info.path, made.page)
     for name, text in cut_lists(info, made.video.frame_times, made.shots, url, base).items():
         write_text(to / name, text)
-    write_page(_page(made, base), made.page)
+    write_page(Page(title=info.path.name, videos=(view_of(made, made.page),), notice=info.warning), made.page)
 
 
 def _json(made: "Summary", base: Timebase) -> dict[str, Any]:
@@ -68,7 +69,8 @@ def _rows(**columns: NDArray[Any]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
-def _page(made: "Summary", base: Timebase) -> Page:
+def view_of(made: "Summary", page: Path, key_frames: bool = True) -> VideoPage:
+    """A summary as a part of a page that lies at ``page``."""
     info, video = made.video.info, made.video
     shots = zip(made.seconds, made.cut.chosen.tolist(), made.values.tolist(), strict=True)
     size = f"{info.width} x {info.height}, {info.n_frames} frames, {info.fps:.2f} per second"
@@ -76,19 +78,18 @@ def _page(made: "Summary", base: Timebase) -> Page:
     facts = {"Scores": made.scorer, "Encoder": encoder, "Steps": steps, "Budget": str(made.budget), "Video": size}
     if video.names:
         facts["Names"] = f"below a key frame, what {encoder} recognises in it with a probability of 10 % or more"
-    facts["Cut lists"] = str(base)
-    view = VideoPage(
+    facts["Cut lists"] = str(timebase(info.path, video.frame_times))
+    return VideoPage(
         title=info.path.name,
         duration=info.duration,
         curve=Curve(video.frame_times[video.picks], made.scores),
         shots=tuple(Shot(start, end, is_chosen, score) for (start, end), is_chosen, score in shots),
-        video=address(info.path, made.page),
-        summary=address(made.rendered.path, made.page),
-        key_frames=_key_frames(made),
+        video=address(info.path, page),
+        summary=address(made.rendered.path, page),
+        key_frames=_key_frames(made) if key_frames else (),
         query=made.query,
         facts=tuple(facts.items()),
     )
-    return Page(title=info.path.name, videos=(view,), notice=info.warning)
 
 
 def _key_frame_numbers(made: "Summary") -> list[int]:

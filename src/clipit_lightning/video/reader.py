@@ -5,6 +5,7 @@ its place in a sequential decode of the one chosen video stream.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,8 +70,15 @@ class Frame:
     aspect: float
 
 
+def is_address(path: Path) -> bool:
+    """Whether a path is an address on a network, ``https://...``, whose second slash a path loses."""
+    return re.match(r"(?i)[a-z][a-z0-9+.-]+:/", str(path)) is not None
+
+
 def open_video(path: Path) -> InputContainer:
     """Open a local video file, else a UserError; lists that name other files, and addresses, are not followed."""
+    if not path.exists() and is_address(path):
+        raise UserError(f"{path}: is an address; download the video first, such as by yt-dlp, and name the file")
     if not path.exists():
         raise UserError(f"{path}: no such file; check the path")
     if path.is_dir():
@@ -98,6 +106,12 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         raise UserError(f"{path}: its video codec is not known here; convert it to H.264")
     best = container.streams.best("video")
     return best if best in known else known[0]
+
+
+def header_duration(path: Path) -> float | None:
+    """Seconds that a video lasts by its header, which may be wrong; a UserError as of `open_video`."""
+    with open_video(path) as container:
+        return container.duration / av.time_base if container.duration else None
 
 
 class VideoReader:

@@ -1,0 +1,152 @@
+"""One raw video to a summary to watch: features, scores, chosen shots, and what is written of them.
+
+Scores come from a trained run, or without one from a rule (``zero_shot.py``). Shots are chosen by the exact knapsack:
+those of the largest total score that fit the budget.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import log
+from clipit_lightning.data.batches import caption_tokens
+from clipit_lightning.models.zero_shot import generic_scores, phrases, query_scores
+from clipit_lightning.pipelines.collect import Source
+from clipit_lightning.pipelines.extraction import memory_checked
+from clipit_lightning.pipelines.feature_cache import content_mark
+from clipit_lightning.pipelines.kept_features import kept_features
+from clipit_lightning.pipelines.progress import Progress
+from clipit_lightning.pipelines.summary import Summary
+from clipit_lightning.pipelines.summary_files import write_summary
+from clipit_lightning.pipelines.trained_run import TrainedRun
+from clipit_lightning.summary.budget import Budget
+from clipit_lightning.summary.choice import Cut, ShotOptions, choose
+from clipit_lightning.summary.key_shots import ShotValue
+from clipit_lightning.summary.repeats import repeated_shots
+from clipit_lightning.summary.shot_lengths import with_lengths
+from clipit_lightning.video.borders import choose_on_cuts
+from clipit_lightning.video.captioner import Captioner
+from clipit_lightning.video.captions import Captions
+from clipit_lightning.video.encoders import Encoder
+from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_features, provenance
+from clipit_lightning.video.reader import header_duration
+from clipit_lightning.video.render import render_summary
+
+
+@dataclass(frozen=True, eq=False)
+class Summarizer:
+    """What makes summaries: models that are loaded, and options that hold for all videos."""
+
+    encoder: Encoder
+    shots: ShotOptions
+    query: str | None
+    run: TrainedRun | None
+    captioner: Captioner | None
+    stride: int | None
+    rate: float
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        """Check that encoder, query and run fit."""
+        if self.run is not None:
+            self.run.check(self.encoder, self.query)
+
+    def summarize(self, video: Path, to: Path, texts: Captions | None = None) -> Summary:
+        """Summarize a video into a folder; ``texts`` are its captions.
+
+        Raises:
+            UserError: The video cannot be read, or the budget is less than a frame.
+        """
+        query = self._query_features()  # first, for an encoder without language is an error before the work
+        features = self._features(video, to, texts)
+        info = features.info
+        if info.warning:
+            log.info(info.warning)
+        scores, scorer = _scores(features, query, self.run)
+        budget = self.shots.budget_of(info.duration)
+        if self.shots.budget is None and budget.seconds:
+            log.info(f"{video}: lasts {info.duration:.1f} s, so its summary has {budget} (--budget for another length)")
+        shot_value = self.run.config.protocol.shot_value if self.run and self.query is None else "sum"
+        cut = _choose(features, scores, self.shots, budget, shot_value)
+        rendered = render_summary(video, cut.shots[cut.chosen], to / "summary.mp4")
+        made = Summary(to, features, cut, scores, scorer, rendered, self.query, budget)
+        write_summary(made)
+        result = f"{rendered.duration:.1f} s of {info.duration:.1f} s, {cut.chosen.sum()} of {len(cut.shots)} shots"
+        log.info(f"{rendered.path}: {result} (budget {budget}); look at {made.page}")
+        return made
+
+    def _features(self, video: Path, to: Path, texts: Captions | None) -> VideoFeatures:
+        stride, rate, captioner = self.stride, self.rate, self.captioner
+        how = provenance(self.encoder, stride, rate, captioner, N_CAPTIONS, texts is not None)
+        settings = json.dumps([content_mark(Source("", video.name, video, texts)), how])
+
+        def extract() -> VideoFeatures:
+            with Progress({0: 1}) as progress, memory_checked(video):
+                show = partial(progress.at, video.name, duration=header_duration(video))
+                return extract_features(
+                    video, self.encoder, stride, rate, captioner, N_CAPTIONS, texts, self.batch_size, show
+                )
+
+        return kept_features(to, video, settings, extract)
+
+    def _query_features(self) -> NDArray[np.float32] | None:
+        if self.query is None:
+            return None
+        return self.encoder.encode_texts(self.run.texts(self.query) if self.run else phrases(self.query))
+
+
+def _choose(
+    video: VideoFeatures, scores: NDArray[np.floating], options: ShotOptions, budget: Budget, shot_value: ShotValue
+) -> Cut:
+    """The shots of a video, on its cuts, and those that are in the summary."""
+    info, times = video.info, video.frame_times
+    shots, least, most = video.change_points, options.least, options.most
+    if options.count and len(shots) < options.count:
+        most = min(most or math.inf, info.duration / options.count)
+    if options.one:
+        shots = np.array([[0, info.n_frames - 1]])
+    elif least is not None or most is not None:
+        shots = with_lengths(shots, times, info.duration, video.features, video.picks, least, most)
+    repeats = repeated_shots(video.features, video.picks, shots)  # (shots,)
+    if repeats.any():
+        log.info(f"{info.path}: {repeats.sum()} of {len(shots)} shots show again what was shown, and are omitted")
+
+    def choose_of(borders: NDArray[np.int64]) -> Cut:
+        of_video = (scores, video.picks, borders, times, info.duration)
+        return choose(*of_video, budget, shot_value, repeats, options.count, options.padding)
+
+    cut = choose_on_cuts(video, shots, choose_of)
+    if cut.within_shot and not options.one:
+        log.info(f"{info.path}: a chosen shot is longer than its budget: the best part of it is taken")
+    return cut
+
+
+def _scores(
+    video: VideoFeatures, text: NDArray[np.float32] | None, run: TrainedRun | None
+) -> tuple[NDArray[np.floating], str]:
+    """Scores of the steps, (steps,), and what made them; ``text`` is the query's."""
+    if run is None and text is not None:
+        return query_scores(video.features, text), "zero-shot: similarity to the query"
+    if run is None:
+        if video.captions and video.caption_features is None:
+            log.info("NOTE: the encoder has no language, so captions do not count")
+        told = "" if video.caption_features is None else ", and what the captions tell of"
+        scores = generic_scores(video.features, video.caption_features)
+        return scores, f"zero-shot: what is rare in the video, less at its ends{told}"
+    if text is None and run.has_language:
+        if (captions := video.caption_features) is not None:
+            text = caption_tokens(captions, run.config.data.captions, run.config.data.caption_source)
+        else:
+            log.info(
+                f"NOTE: {run.path} was trained with captions; here it has none (--captions FILE, --captioner NAME)"
+            )
+    try:
+        return run.score(video.features, text), run.label
+    except ValueError as error:  # captions or a query of another size than those of its training
+        raise UserError(f"{run.path}: {error}") from error
