@@ -40,25 +40,18 @@ def scenes(number, width, height, cuts=CUTS):
 
 
 UNEVEN = [number / 25 + (number % 3) / 90 for number in range(150)]
+LATE = [90 + number / 25 for number in range(150)]
+REPEATED = [number // 2 * 2 / 25 for number in range(150)]
+write_scenes = partial(write_video, n_frames=150, draw=scenes, codec_options={"g": "25", "bf": "0"})
 KINDS = {  # what writes the file, and whether its frames can be sought
-    "a.mp4": (partial(write_video, n_frames=150, draw=scenes), True),
-    "a.mkv": (partial(write_video, n_frames=150, draw=scenes, codec_options={"g": "20"}), True),
-    "uneven.mp4": (partial(write_video, n_frames=150, draw=scenes, times=UNEVEN), True),
-    "offset.mkv": (
-        partial(write_video, n_frames=150, draw=scenes, times=[90 + number / 25 for number in range(150)]),
-        True,
-    ),
-    "repeated.mkv": (
-        partial(
-            write_video,
-            n_frames=150,
-            draw=scenes,
-            times=[number // 2 * 2 / 25 for number in range(150)],
-            codec_options={"bf": "0"},
-        ),
-        False,
-    ),
-    "raw.h264": (partial(write_video, n_frames=150, draw=scenes, audio=None), False),
+    "usual.mp4": (write_scenes, True),
+    "usual.mkv": (write_scenes, True),
+    "between.mp4": (partial(write_scenes, codec_options={"g": "25", "bf": "3"}), True),
+    "uneven.mp4": (partial(write_scenes, times=UNEVEN), True),
+    "offset.mkv": (partial(write_scenes, times=LATE), True),
+    "one_key_frame.mp4": (partial(write_scenes, codec_options={"x264-params": "scenecut=0"}), False),
+    "repeated.mkv": (partial(write_scenes, times=REPEATED), False),
+    "no_times.h264": (partial(write_scenes, audio=None), False),
     "cut_off.mkv": (partial(cut, share=0.8, n_frames=150, draw=scenes), False),
 }
 
