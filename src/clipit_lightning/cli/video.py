@@ -47,7 +47,7 @@ written into the folder, where files of these names are replaced and others stay
                  and X, a table. Timecodes start where the video's own do; a variable frame rate is written by time
                  at a constant one, which cuts.edl, summary.json and the page name
 
-a shot that begins or ends the summary does so on the frame of the cut, where one lies between two steps
+chosen shots begin and end on the frame of a cut, where one lies between two steps
 """
 
 Precision = Literal["fp32", "bf16", "fp16", "auto"]

@@ -1,7 +1,7 @@
 """Shot borders on the frame: a border between two steps is moved to the cut that lies between them.
 
 Steps are half a second apart, so a border that is found on them is late by up to that: a summary would begin late, or
-end with some frames of the next scene. Only the frames around borders where a summary is cut are decoded again.
+end with some frames of the next scene. Only the frames around borders of chosen shots are decoded again.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ from clipit_lightning.summary.budget import Cut
 from clipit_lightning.video.extract import VideoFeatures
 from clipit_lightning.video.reader import VideoReader, open_video, video_stream
 
-METHOD = "where the summary is cut, on the largest change of frames since the step before, if it stands out"
+METHOD = "of chosen shots, on the largest change of frames since the step before, if it stands out"
 """In words."""
 
 _WIDTH, _HEIGHT = 48, 27  # pixels to which frames are scaled to be compared: neither noise nor small motion remains
@@ -46,7 +46,7 @@ def cut_frame(changes: NDArray[np.floating]) -> int | None:
 
 
 def choose_on_cuts(video: VideoFeatures, choose: Callable[[NDArray[np.int64]], Cut]) -> Cut:
-    """Choose shots whose borders are on the frame wherever a run of chosen shots begins or ends.
+    """Choose shots that begin and end on the frame.
 
     A border that moves changes how long shots are, so they are chosen again with it, until all that are used have
     moved: the budget is kept. A border stays behind the step before it and never moves back, so the order stays.
@@ -76,8 +76,8 @@ def choose_on_cuts(video: VideoFeatures, choose: Callable[[NDArray[np.int64]], C
 
 
 def _used(cut: Cut) -> NDArray[np.int64]:
-    """First frames of the shots at which the summary is cut: either they or those before are chosen, not both."""
-    firsts: NDArray[np.int64] = cut.shots[1:, 0][cut.chosen[1:] != cut.chosen[:-1]]
+    """First frames of the shots that are chosen, or come after one that is."""
+    firsts: NDArray[np.int64] = cut.shots[1:, 0][cut.chosen[1:] | cut.chosen[:-1]]
     return firsts
 
 
