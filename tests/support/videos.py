@@ -86,7 +86,8 @@ def write_video(
         video.codec_context.time_base = tick
         if aspect is not None:
             video.codec_context.sample_aspect_ratio = aspect
-        tracks = [file.add_stream(audio, rate=sample_rate, layout=layout) for _ in range(audio_tracks if audio else 0)]
+        kinds = [audio] * audio_tracks if audio else []
+        tracks = [file.add_stream(kind, rate=sample_rate, layout=layout) for kind in kinds]
         for index in range(n_frames):
             frame = av.VideoFrame.from_ndarray(draw(first + index, width, height), format="rgb24")
             frame.pts = index if times is None else round(times[index] * 90000)

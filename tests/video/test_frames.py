@@ -1,6 +1,5 @@
 import io
 import os
-from typing import Any
 
 import av
 import numpy as np
@@ -110,7 +109,7 @@ def test_lost_frames_are_counted(odd, name):
 
 
 def test_what_a_header_says_is_no_loss_where_all_is_there(tmp_path):
-    late: dict[str, Any] = {"times": [100 + index / 25 for index in range(75)], "audio_start": 100.0}
+    late = {"times": [100 + index / 25 for index in range(75)], "audio_start": 100.0}
     offset = write_video(tmp_path / "offset.mkv", **late)
     reader = VideoReader(offset)
     assert (reader.info().n_frames, reader.info().warning) == (75, None)

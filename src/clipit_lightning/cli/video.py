@@ -47,7 +47,12 @@ written into the folder, where files of these names are replaced and others stay
                  short, the best part of one
   summary.html   the page, one file without network; it plays summary.mp4 beside it, and the whole video where it lies
   summary.json   shots and steps with times and scores, and how all was made
-  cuts.csv, cuts.edl   the chosen shots for an editing program
+  cuts.otio, cuts.edl, cuts.xml, cuts.fcpxml, cuts.csv
+                 the chosen shots for an editing program: OpenTimelineIO, CMX 3600, Final Cut Pro 7 (Premiere, Resolve)
+                 and X, a table. Timecodes start where the video's own do; a variable frame rate is written by time
+                 at a constant one, which cuts.edl, summary.json and the page name
+
+chosen shots begin and end on the frame of a cut, where one lies between two steps
 """
 
 Precision = Literal["fp32", "bf16", "fp16", "auto"]

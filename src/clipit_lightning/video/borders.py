@@ -1,7 +1,7 @@
 """Shot borders on the frame: a border between two steps is moved to the cut that lies between them.
 
 Steps are half a second apart, so a border that is found on them is late by up to that: a summary would begin late, or
-end with some frames of the next scene. Only the frames around borders where a summary is cut are decoded again.
+end with some frames of the next scene. Only the frames around borders of chosen shots are decoded again.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,15 +20,13 @@ from clipit_lightning.summary.choice import Cut
 from clipit_lightning.video.extract import VideoFeatures
 from clipit_lightning.video.reader import VideoReader, open_video, video_stream
 
-METHOD = "where the summary is cut, on the largest change of frames since the step before, if it stands out"
+METHOD = "of chosen shots, on the largest change of frames since the step before, if it stands out"
 """In words."""
 
 _WIDTH, _HEIGHT = 48, 27  # pixels to which frames are scaled to be compared: neither noise nor small motion remains
 _LEAST = 12.0  # of 255 levels; a codec's key frame changes a noisy picture by up to 11, another scene by 20 or more
 _STANDS_OUT = 2.5  # times the third largest change
 _SAME_TIME = 1e-6  # seconds
-
-_Pictures = list[NDArray[np.int16]]
 
 
 def cut_frame(changes: NDArray[np.floating]) -> int | None:
@@ -48,7 +46,7 @@ def cut_frame(changes: NDArray[np.floating]) -> int | None:
 
 
 def choose_on_cuts(video: VideoFeatures, shots: NDArray[np.int64], choose: Callable[[NDArray[np.int64]], Cut]) -> Cut:
-    """Choose shots whose borders are on the frame wherever a run of chosen shots begins or ends.
+    """Choose shots that begin and end on the frame.
 
     A border that moves changes how long shots are, so they are chosen again with it, until all that are used have
     moved: the budget is kept. A border stays behind the step before it and never moves back, so the order stays.
@@ -61,79 +59,90 @@ def choose_on_cuts(video: VideoFeatures, shots: NDArray[np.int64], choose: Calla
     Raises:
         UserError: What ``choose`` raises.
     """
+    changes = _Changes(video)
     shots, waiting = shots.copy(), np.arange(len(shots)) > 0  # (shots,) not yet looked at
     while True:
         cut = choose(shots)
         rows = np.flatnonzero(waiting & np.isin(shots[:, 0], _used(cut)))
         if not len(rows):
             return cut
-        if (changes := _sought(video, shots[rows, 0])) is None:
+        if (before := changes.sought(shots[rows, 0])) is None:
             rows = np.flatnonzero(waiting)  # one pass over the video does for all
-            changes = _read(video, shots[rows, 0])
-        for row, change in zip(rows, changes, strict=True):
+            before = changes.read(shots[rows, 0])
+        for row, change in zip(rows, before, strict=True):
             at = cut_frame(change)
-            shots[row, 0] += 0 if at is None else at + 1 - len(change)
+            moved = shots[row, 0] + (0 if at is None else at + 1 - len(change))
+            shots[row, 0] = max(moved, shots[row - 1, 0] + 1)  # two borders may lie between the same steps
         shots[:-1, 1] = shots[1:, 0] - 1
         waiting[rows] = False
 
 
 def _used(cut: Cut) -> NDArray[np.int64]:
-    """First frames of the shots at which the summary is cut: either they or those before are chosen, not both."""
-    firsts: NDArray[np.int64] = cut.shots[1:, 0][cut.chosen[1:] != cut.chosen[:-1]]
+    """First frames of the shots that are chosen, or come after one that is."""
+    firsts: NDArray[np.int64] = cut.shots[1:, 0][cut.chosen[1:] | cut.chosen[:-1]]
     return firsts
 
 
-def _span(video: VideoFeatures, border: int) -> tuple[int, int]:
-    """First and last frame at which a cut before a step may be: after the step before it, up to its own."""
-    step = int(np.searchsorted(video.picks, border))
-    return int(video.picks[step - 1]) + 1, border
+class _Changes:
+    """How much each frame at which a cut may be differs from the one before it, around some borders."""
 
+    def __init__(self, video: VideoFeatures) -> None:
+        self._video, self._scale = video, _Scaler()
+        self._room = video.info.n_frames // 2  # frames to decode by seeking; key frames may be far apart
 
-def _sought(video: VideoFeatures, borders: Iterable[int]) -> list[NDArray[np.float64]] | None:
-    """Changes before borders by seeking; None where the times of frames do not say which numbers they have."""
-    path, reader = video.info.path, VideoReader(video.info.path)
-    if video.info.warning:  # what can be decoded of a damaged file depends on where the decoder begins
+    def sought(self, borders: Iterable[int]) -> list[NDArray[np.float64]] | None:
+        """Seek; None where times do not say which numbers frames have, or where one pass is cheaper."""
+        path, reader = self._video.info.path, VideoReader(self._video.info.path)
+        if self._video.info.warning:  # what can be decoded of a damaged file depends on where the decoder begins
+            return None
+        next(iter(reader))  # sets when its time begins
+        changes = []
+        with suppress(av.FFmpegError), open_video(path) as container:
+            stream = video_stream(container, path)
+            for span in map(self._span, borders):
+                times = reader.start + self._video.frame_times[span[0] - 1 : span[-1] + 1]  # (frames,) file's own
+                if (pictures := self._pictures_at(times, container, stream)) is None:
+                    return None
+                changes.append(np.array([_change(*pair) for pair in pairwise(pictures)]))
+            return changes
         return None
-    next(iter(reader))  # sets when its time begins
-    changes = []
-    with suppress(av.FFmpegError), open_video(path) as container:
-        stream = video_stream(container, path)
-        for first, last in (_span(video, border) for border in borders):
-            times = reader.start + video.frame_times[first - 1 : last + 1]  # (frames,) as the file counts them
-            if (pictures := _pictures_at(times, container, stream)) is None:
-                return None
-            changes.append(np.array([_change(*pair) for pair in pairwise(pictures)]))
-        return changes
-    return None
 
+    def read(self, borders: Iterable[int]) -> list[NDArray[np.float64]]:
+        """Pass over the whole video."""
+        spans = [self._span(border) for border in borders]
+        wanted = {number for span in spans for number in (span[0] - 1, *span)}
+        changes, before = dict[int, float](), None
+        for frame in VideoReader(self._video.info.path):
+            small = self._scale(frame.picture) if frame.number in wanted else None
+            if small is not None and before is not None:
+                changes[frame.number] = _change(before, small)
+            before = small
+        return [np.array([changes[number] for number in span]) for span in spans]
 
-def _pictures_at(times: NDArray[np.float64], container: InputContainer, stream: VideoStream) -> _Pictures | None:
-    """Small copies of the frames that are shown at some times, and at none between; None where others come out."""
-    pictures: _Pictures = []
-    unit, scale = float(stream.time_base or 1), _Scaler()
-    container.seek(round(times[0] / unit), stream=stream)
-    for picture in container.decode(stream):
-        time = (picture.pts or 0) * unit
-        if time > times[0] - _SAME_TIME:
-            if picture.is_corrupt or abs(time - times[len(pictures)]) > _SAME_TIME:
-                return None
-            pictures.append(scale(picture))
+    def _span(self, border: int) -> range:
+        """The frames at which a cut before a step may be: after the step before it, up to its own."""
+        step = int(np.searchsorted(self._video.picks, border))
+        return range(int(self._video.picks[step - 1]) + 1, int(border) + 1)
+
+    def _pictures_at(
+        self, times: NDArray[np.float64], container: InputContainer, stream: VideoStream
+    ) -> list[NDArray[np.int16]] | None:
+        """Small copies of the frames that are shown at some times, and at none between; None where others come out."""
+        pictures: list[NDArray[np.int16]] = []
+        unit = float(stream.time_base or 1)
+        container.seek(round(times[0] / unit), stream=stream)
+        for picture in container.decode(stream):
+            self._room -= 1
+            time = (picture.pts or 0) * unit
+            if time > times[0] - _SAME_TIME:
+                if picture.is_corrupt or abs(time - times[len(pictures)]) > _SAME_TIME:
+                    return None
+                pictures.append(self._scale(picture))
             if len(pictures) == len(times):
                 return pictures
-    return None
-
-
-def _read(video: VideoFeatures, borders: Iterable[int]) -> list[NDArray[np.float64]]:
-    """Changes before borders from one pass over the whole video."""
-    spans = [range(first, last + 1) for first, last in (_span(video, border) for border in borders)]
-    wanted = {number for span in spans for number in (span[0] - 1, *span)}
-    changes, before, scale = dict[int, float](), None, _Scaler()
-    for frame in VideoReader(video.info.path):
-        small = scale(frame.picture) if frame.number in wanted else None
-        if small is not None and before is not None:
-            changes[frame.number] = _change(before, small)
-        before = small
-    return [np.array([changes[number] for number in span]) for span in spans]
+            if self._room <= 0:
+                return None
+        return None
 
 
 def _change(before: NDArray[np.int16], after: NDArray[np.int16]) -> float:
