@@ -89,7 +89,7 @@ def test_import_then_check_then_train_then_leaderboard(distributed_files, tmp_pa
     assert "google_pool5 (8)" in capsys.readouterr().out
     assert main(["data", "check"]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("sound") == 5
+    assert printed.count("valid") == 5
     other_shots = "10 of 10 videos have other shots than the official ones"
     assert printed.count(f"\n  note: {other_shots}") == 2
     words = ["optim.epochs=1", "data.fold=0", "model.width=8", "model.heads=2", "trainer.accelerator=cpu"]

@@ -72,7 +72,7 @@ def cache(folder):
 
 def test_a_store_of_raw_videos_is_sound_and_names_where_it_is_from(videos, caplog):
     found = run(videos)
-    assert (found.n_videos, found.sound, found.skipped) == (3, True, {})
+    assert (found.n_videos, found.valid, found.skipped) == (3, True, {})
     store = Store(videos / "mine.h5")
     assert store.check() == []
     assert {video.name: video.n_frames for video in store.read()} == FRAMES
@@ -246,7 +246,7 @@ def test_a_bad_video_is_skipped_and_listed_and_joins_when_it_is_fixed(videos, ma
     assert "cat.mp4" in found.skipped["cat"]
     assert "[2/3] cat: skipped: " in caplog.text
     assert [video.name for video in Store(videos / "mine.h5").read()] == ["ball", "dog"]
-    assert found.sound
+    assert found.valid
     (videos / "cat.mp4").write_bytes(whole)
     assert run(videos).skipped == {}
     assert extracted() == ["ball", "cat", "dog", "cat"]
@@ -298,7 +298,7 @@ def test_the_command_names_what_it_skipped_with_status_one(videos, capsys):
     (videos / "cat.mp4").write_text("no video")
     assert main(["prepare", str(videos), "--to", f"{videos}/mine.h5", "--encoder", "hsv", "--stride", "15"]) == 1
     shown = capsys.readouterr()
-    assert "mine.h5: 2 videos, sound" in shown.out
+    assert "mine.h5: 2 videos, valid" in shown.out
     assert "1 videos were skipped" in shown.err
     assert "  cat: " in shown.err
     assert "\x1b" not in shown.out + shown.err  # no terminal: no line that counts
@@ -327,7 +327,7 @@ def test_plain_arguments_are_enough(tmp_path):
     write_video(tmp_path / "cat.mp4", 60)
     (tmp_path / "labels.csv").write_text("video,annotator,start,end\ncat,anna,0,1\n")
     prepared = prepare(str(tmp_path / "cat.mp4"), str(tmp_path / "mine.h5"), "hsv", labels=str(tmp_path / "labels.csv"))
-    assert (prepared.path, prepared.n_videos, prepared.sound, prepared.skipped) == (tmp_path / "mine.h5", 1, True, {})
+    assert (prepared.path, prepared.n_videos, prepared.valid, prepared.skipped) == (tmp_path / "mine.h5", 1, True, {})
     assert Store(prepared.path).read()[0].user_summary.sum() == 25
 
 

@@ -75,8 +75,7 @@ def evaluate_scores(
     """Measure scores under a protocol, with the floors and the ceiling under the same rules.
 
     Args:
-        scores: A file of scores (`read_scores`), or of predictions for queries (`read_predictions`); or what it would
-            hold, a mapping of video to scores.
+        scores: A file of scores (`read_scores`), or of predictions for queries (`read_predictions`), or its content.
         dataset: What they are for: a benchmark, or a store of one's own, its name or ``FILE.h5``.
         root: Folder of the stores.
         preset: Name of a published protocol, or ``default``; the only one for queries.
@@ -100,15 +99,14 @@ def evaluate_scores(
     check_known("preset", preset, PRESETS)
     given = Path(scores) if isinstance(scores, str | Path) else scores
     name = given.stem if isinstance(given, Path) else IN_MEMORY
-    store = open_store(dataset, root)
-    benchmark = find_benchmark(dataset, root)
-    if benchmark.kind == "queries":
-        return _evaluate_queries(name, given, store, draws or 20)
-    videos = store.read()
+    if has_queries(dataset):
+        return _evaluate_queries(name, given, open_store(dataset, root), draws or 20)
+    videos = open_store(dataset, root).read()
     family = folds or ("all" if preset == "default" else PRESETS[preset].family)
     tested = tested_folds(videos, family)
     predictions = match_scores(read_scores(given), videos, {video for fold in tested for video in fold.test})
-    rules = rules_of(ProtocolConfig(correlation=PRESETS[preset].correlation.get(dataset, "default")), benchmark)
+    correlation = PRESETS[preset].correlation.get(dataset, "default")
+    rules = rules_of(ProtocolConfig(correlation=correlation), find_benchmark(dataset, root))
     measured = {video.id: measure_quietly(row, video, rules) for video, row, _ in predictions}
     rows = pd.DataFrame([{"fold": fold.index, "video": id, **measured[id]} for fold in tested for id in fold.test])
     draws = draws or (20 if max(video.n_frames for video, *_ in predictions) < LONG else 5)
