@@ -122,7 +122,8 @@ def test_summe_is_made_and_a_video_of_another_length_is_named(videos):
     assert "75 frames" in found.skipped["dog"]
     assert "has 73" in found.skipped["dog"]
     store = Store(videos / "summe.h5")
-    assert store.check() == []
+    (problem,) = store.check()
+    assert problem.startswith("is called summe, but 2 of its 2 videos are not SumMe's, such as video_2 of 160 frames; ")
     assert store.attributes["dataset"] == "summe"
     assert {video.key: video.name for video in store.read()} == {"video_2": "ball", "video_3": "cat"}
     for video in store.read():
@@ -141,7 +142,7 @@ def test_tvsum_is_made_from_its_ratings(videos):
     np.testing.assert_array_equal(video.user_scores, ratings[:, video.picks])
     np.testing.assert_allclose(video.gtscore, (ratings[:, video.picks].mean(axis=0) - 1) / 4, rtol=1e-6)
     assert video.user_summary.shape == (5, 160)
-    assert Store(videos / "tvsum.h5").check() == []
+    assert [line.partition(",")[0] for line in Store(videos / "tvsum.h5").check()] == ["is called tvsum"]
 
 
 def test_captions_of_the_user_and_of_a_model_are_embedded_by_the_same_encoder(videos, tmp_path_factory):
@@ -312,6 +313,7 @@ def test_the_command_names_what_it_skipped_with_status_one(videos, capsys):
         (["a.mp4", "--encoder=hsv", "--dataset", "summe", "."], "not both"),
         (["a.mp4", "--encoder=hsv"], "--to: name the store"),
         (["a.mp4", "--encoder=hsv", "--to=mine.hdf"], "ends with .h5"),
+        (["a.mp4", "--encoder=hsv", "--to=data/SumMe.h5"], "--to: data/SumMe.h5 is called as a benchmark"),
         (["--encoder=hsv", "--dataset", "qfvs", "."], "--dataset: qfvs: there are summe, tvsum"),
         (["--encoder=hsv", "--dataset", "summe", ".", "--labels=a.csv"], "--labels: are for your own videos"),
     ],
