@@ -170,7 +170,7 @@ def _fold(where: str, index: int, raw: dict[str, Any], dataset: str, names: Mapp
 
 def _videos(where: str, entries: Any, dataset: str, names: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ANN401
     """The ids of the videos in a part; they are of the benchmark under which they are listed, or that they name."""
-    known = benchmark_names("annotated")
+    known = list(dict.fromkeys([*benchmark_names("annotated"), dataset]))
     ids = []
     for name, videos in (entries if isinstance(entries, dict) else {dataset: entries}).items():
         if name not in known or not isinstance(videos, list):
