@@ -313,7 +313,7 @@ def test_the_command_names_what_it_skipped_with_status_one(videos, capsys):
         (["a.mp4", "--encoder=hsv", "--dataset", "summe", "."], "not both"),
         (["a.mp4", "--encoder=hsv"], "--to: name the store"),
         (["a.mp4", "--encoder=hsv", "--to=mine.hdf"], "ends with .h5"),
-        (["a.mp4", "--encoder=hsv", "--to=data/SumMe.h5"], "--to: data/SumMe.h5 is called as a benchmark"),
+        (["a.mp4", "--encoder=hsv", "--to=data/SumMe.h5"], "--to: SumMe is the name of a benchmark"),
         (["--encoder=hsv", "--dataset", "qfvs", "."], "--dataset: qfvs: there are summe, tvsum"),
         (["--encoder=hsv", "--dataset", "summe", ".", "--labels=a.csv"], "--labels: are for your own videos"),
     ],

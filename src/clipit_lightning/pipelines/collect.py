@@ -72,6 +72,8 @@ def make_collection(
         raise UserError("name videos or folders, or --dataset summe|tvsum ROOT; not both")
     if dataset and labels:
         raise ArgumentError("labels", "are for your own videos; --dataset brings its annotations")
+    if not dataset and name.casefold() in BENCHMARKS:
+        raise ArgumentError("to", f"{name} is the name of a benchmark; call a store of your own otherwise")
     if not dataset:
         collection = from_files(videos, name, None if labels is None else read_labels(Path(labels)))
     elif dataset[0] in DATASETS:
@@ -193,7 +195,7 @@ def _labelled(sources: Sequence[Source], labels: Labels) -> tuple[dict[str, tupl
     bare = [source.name for source in sources if source.name not in labelled]
     without = f"no labels of {len(bare)} of {len(sources)} videos: {_some(bare)}" if bare else ""
     if others and bare:
-        near = [f"{word} (did you mean {name}?)" for word in others for name in get_close_matches(word, bare, 1)]
+        near = [f"{word} (did you mean {video}?)" for word in others for video in get_close_matches(word, bare, 1)]
         named = _some([*near, *(word for word in others if not get_close_matches(word, bare, 1))])
         raise UserError(f"{labels.path}: no video is called {named}; {without}; correct the names or omit the lines")
     notes = [without, f"labels of {len(others)} other videos are omitted: {_some(others)}" if others else ""]

@@ -19,7 +19,6 @@ import numpy as np
 
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
-from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.completion import complete_video
 from clipit_lightning.data.official_shots import has_official_shots
 from clipit_lightning.data.store import Store, group_arrays, write_store
@@ -123,8 +122,6 @@ def prepare(
         to = Path("data") / f"{dataset[0]}.h5"
     if to is None or Path(to).suffix != ".h5":
         raise ArgumentError("to", "name the store, such as data/mine.h5; its name ends with .h5")
-    if dataset is None and Path(to).stem.casefold() in BENCHMARKS:
-        raise ArgumentError("to", f"{to} is called as a benchmark; name a store of your own otherwise, such as mine.h5")
     collection = make_collection(Path(to).stem, files, dataset, labels, captions)
     cache = None if caption_cache is None else Path(caption_cache)
     rate = RATE if rate is None else rate
