@@ -17,6 +17,7 @@ import pandas as pd
 from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.files import atomic_path, write_text
 from clipit_lightning.data.fold_files import families
+from clipit_lightning.data.own import find_benchmark
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.evaluate import open_store, tested_folds
 from clipit_lightning.evaluation.protocol import rules_of
@@ -39,7 +40,7 @@ def draw_metrics(videos: list[Video], rules: Rules, draws: int, seed: int = 0) -
 def simulate(dataset: str, root: Path, epochs: int, repeats: int) -> list[dict[str, object]]:
     """A row for each family of folds: honest and chosen F1 and tau, means over repeats, and what the choice adds."""
     videos = open_store(dataset, root).read()
-    rules = rules_of(ProtocolConfig(correlation="binary-summary"), dataset, dataset)
+    rules = rules_of(ProtocolConfig(correlation="binary-summary"), find_benchmark(dataset, root))
     draws = draw_metrics(videos, rules, epochs * repeats)
     rows = []
     for family in ("kfold", *families(dataset, "canonical")):

@@ -48,7 +48,7 @@ def distributed_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("distributed")
     for seed, name in enumerate(("tvsum", "summe", "ovp", "youtube")):
-        synthetic.write_field_file(folder / f"eccv16_dataset_{name}_google_pool5.h5", seed=seed)
+        synthetic.write_field_file(folder / f"eccv16_dataset_{name}_google_pool5.h5", seed=seed, data="synthetic")
     features = folder / "eccv16_dataset_tvsum_google_pool5.h5"
     ratings = synthetic.tvsum_ratings(features)
     synthetic.set_gtscore(features, ratings)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.config import ProtocolConfig
+from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.importing import import_distributed
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.tvsum import read_mat
@@ -61,7 +62,7 @@ def test_the_annotations_are_those_that_printed_numbers_rest_on(read, dataset):
 @pytest.mark.parametrize(("dataset", "rule"), TABLES)
 def test_floors_and_ceilings_are_the_known_ones(read, dataset, rule):
     expected, draws = EXPECTED[dataset]["numbers"][rule], EXPECTED[dataset]["draws"]
-    rules = rules_of(ProtocolConfig(correlation=rule), dataset, dataset)
+    rules = rules_of(ProtocolConfig(correlation=rule), BENCHMARKS[dataset])
     table = floors(read(dataset), rules, draws).set_index("name")
     wrong = []
     for name, metrics in expected.items():

@@ -85,7 +85,7 @@ def test_an_unsound_store_stops_before_training(stores, tmp_path):
 
 def test_stores_of_different_features_do_not_mix(stores, tmp_path):
     shutil.copy(stores / "tvsum.h5", tmp_path)
-    write_field_file(tmp_path / "src/eccv16_dataset_summe_clip.h5", features=5)
+    write_field_file(tmp_path / "src/eccv16_dataset_summe_clip.h5", features=5, data="synthetic")
     import_distributed([tmp_path / "src"], tmp_path)
     with pytest.raises(UserError, match="features differ in size"):
         TVSumDataModule(tmp_path, setting="augmented", sources=["summe"]).setup()
@@ -121,7 +121,7 @@ def captioned(stores, tmp_path):
     features = np.eye(len(one.change_points), 8, dtype=np.float32)
     features[1] = 0
     one = replace(one, shot_captions=("text",) * len(features), shot_caption_features=features)
-    write_store(tmp_path / "summe.h5", [one, *others], {"dataset": "summe"})
+    write_store(tmp_path / "summe.h5", [one, *others], {"dataset": "summe", "data": "synthetic"})
     return tmp_path
 
 

@@ -12,8 +12,8 @@ def test_what_is_written_is_read(stores, tmp_path):
     store = Store(stores / "tvsum.h5")
     videos = store.read()
     assert [video.key for video in videos] == [f"video_{number}" for number in range(1, 11)]
-    write_store(tmp_path / "again.h5", videos, {"dataset": "tvsum"})
-    again = Store(tmp_path / "again.h5").read()
+    write_store(tmp_path / "tvsum.h5", videos, {"dataset": "tvsum"})
+    again = Store(tmp_path / "tvsum.h5").read()
     for one, other in zip(videos, again, strict=True):
         for name in vars(one):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)

@@ -28,7 +28,7 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "my_module.py").write_text(MODULE)
     source = tmp_path / "source/eccv16_dataset_summe_hsv.h5"
-    write_field_file(source, 5, captions=False, features=make_encoder("hsv").feature_dim)
+    write_field_file(source, 5, captions=False, features=make_encoder("hsv").feature_dim, data="synthetic")
     import_distributed([source], tmp_path / "data")
     yield tmp_path
     sys.modules.pop("my_module", None)

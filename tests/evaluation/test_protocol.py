@@ -5,6 +5,7 @@ import pytest
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.fold_files import families
+from clipit_lightning.data.tvsum import TVSUM
 from clipit_lightning.evaluation.presets import PRESETS, apply_preset
 from clipit_lightning.evaluation.protocol import (
     Protocol,
@@ -55,10 +56,9 @@ def test_every_preset_has_folds_and_says_what_its_code_does():
 
 def test_sources_keep_their_own_rules():
     chosen = load_config([], ["protocol.correlation=binary-summary", "protocol.f1=max"]).protocol
-    assert rules_of(chosen, "tvsum", "tvsum").correlation == "binary-summary"
-    assert rules_of(chosen, "tvsum", "tvsum").f1 == "max"
-    assert rules_of(chosen, "tvsum", "summe").correlation == "per-annotator"
-    assert rules_of(chosen, "tvsum", "summe").f1 == "mean"
+    target, source = rules_of(chosen, TVSUM), rules_of(chosen, TVSUM, is_target=False)
+    assert (target.correlation, target.f1) == ("binary-summary", "max")
+    assert (source.correlation, source.f1) == ("per-annotator", "mean")
 
 
 def test_an_unknown_correlation_rule_is_one_line_before_any_data_are_read():

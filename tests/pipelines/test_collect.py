@@ -61,13 +61,23 @@ def test_labels_may_call_a_video_by_its_name_or_file(tmp_path):
         assert isinstance(annotation, Summaries)
         assert (annotation.name, annotation.user_summary.tolist()) == (name, [[1, 1, 1, 0, 0, 0, 0, 0, 0]])
     assert len(collection.annotations_sha256) == 64
-    assert collection.notes == (f"{tmp_path / 'labels.csv'}: no labels of 1 of 3 videos",)
+    assert collection.notes == (f"{tmp_path / 'labels.csv'}: no labels of 1 of 3 videos: three",)
+
+
+def test_labels_of_other_videos_are_a_note_where_every_video_has_labels(tmp_path):
+    touch(tmp_path, "one.mp4", "two.mp4")
+    collection = from_files([tmp_path], "mine", labels(tmp_path / "labels.csv", "one", "two", "three", "four"))
+    assert collection.notes == (f"{tmp_path / 'labels.csv'}: labels of 2 other videos are omitted: three, four",)
 
 
 @pytest.mark.parametrize(
     ("videos", "what"),
     [
-        (["one", "four"], "labels.csv: line 3: no video called four; there are a/clip.mp4, b/clip.mp4, one"),
+        (
+            ["on", "two", "b/clip.mp4"],
+            "labels.csv: no video is called on (did you mean one?), two; no labels of 2 of 3 videos: a/clip.mp4, one; "
+            "correct the names or omit the lines",
+        ),
         (["clip.mp4"], "labels.csv: line 2: several videos are called clip.mp4: a/clip.mp4, b/clip.mp4"),
         (["one", "one.mp4"], "labels.csv: one is called by several names"),
     ],

@@ -72,7 +72,7 @@ def cache(folder):
 
 def test_a_store_of_raw_videos_is_sound_and_names_where_it_is_from(videos, caplog):
     found = run(videos)
-    assert (found.n_videos, found.sound, found.skipped) == (3, True, {})
+    assert (found.n_videos, found.valid, found.skipped) == (3, True, {})
     store = Store(videos / "mine.h5")
     assert store.check() == []
     assert {video.name: video.n_frames for video in store.read()} == FRAMES
@@ -122,7 +122,8 @@ def test_summe_is_made_and_a_video_of_another_length_is_named(videos):
     assert "75 frames" in found.skipped["dog"]
     assert "has 73" in found.skipped["dog"]
     store = Store(videos / "summe.h5")
-    assert store.check() == []
+    (problem,) = store.check()
+    assert problem.startswith("is called summe, but 2 of its 2 videos are not SumMe's, such as video_2 of 160 frames; ")
     assert store.attributes["dataset"] == "summe"
     assert {video.key: video.name for video in store.read()} == {"video_2": "ball", "video_3": "cat"}
     for video in store.read():
@@ -141,7 +142,7 @@ def test_tvsum_is_made_from_its_ratings(videos):
     np.testing.assert_array_equal(video.user_scores, ratings[:, video.picks])
     np.testing.assert_allclose(video.gtscore, (ratings[:, video.picks].mean(axis=0) - 1) / 4, rtol=1e-6)
     assert video.user_summary.shape == (5, 160)
-    assert Store(videos / "tvsum.h5").check() == []
+    assert [line.partition(",")[0] for line in Store(videos / "tvsum.h5").check()] == ["is called tvsum"]
 
 
 def test_captions_of_the_user_and_of_a_model_are_embedded_by_the_same_encoder(videos, tmp_path_factory):
@@ -246,7 +247,7 @@ def test_a_bad_video_is_skipped_and_listed_and_joins_when_it_is_fixed(videos, ma
     assert "cat.mp4" in found.skipped["cat"]
     assert "[2/3] cat: skipped: " in caplog.text
     assert [video.name for video in Store(videos / "mine.h5").read()] == ["ball", "dog"]
-    assert found.sound
+    assert found.valid
     (videos / "cat.mp4").write_bytes(whole)
     assert run(videos).skipped == {}
     assert extracted() == ["ball", "cat", "dog", "cat"]
@@ -298,7 +299,7 @@ def test_the_command_names_what_it_skipped_with_status_one(videos, capsys):
     (videos / "cat.mp4").write_text("no video")
     assert main(["prepare", str(videos), "--to", f"{videos}/mine.h5", "--encoder", "hsv", "--stride", "15"]) == 1
     shown = capsys.readouterr()
-    assert "mine.h5: 2 videos, sound" in shown.out
+    assert "mine.h5: 2 videos, valid" in shown.out
     assert "1 videos were skipped" in shown.err
     assert "  cat: " in shown.err
     assert "\x1b" not in shown.out + shown.err  # no terminal: no line that counts
@@ -312,6 +313,7 @@ def test_the_command_names_what_it_skipped_with_status_one(videos, capsys):
         (["a.mp4", "--encoder=hsv", "--dataset", "summe", "."], "not both"),
         (["a.mp4", "--encoder=hsv"], "--to: name the store"),
         (["a.mp4", "--encoder=hsv", "--to=mine.hdf"], "ends with .h5"),
+        (["a.mp4", "--encoder=hsv", "--to=data/SumMe.h5"], "--to: SumMe is the name of a benchmark"),
         (["--encoder=hsv", "--dataset", "qfvs", "."], "--dataset: qfvs: there are summe, tvsum"),
         (["--encoder=hsv", "--dataset", "summe", ".", "--labels=a.csv"], "--labels: are for your own videos"),
     ],
@@ -327,7 +329,7 @@ def test_plain_arguments_are_enough(tmp_path):
     write_video(tmp_path / "cat.mp4", 60)
     (tmp_path / "labels.csv").write_text("video,annotator,start,end\ncat,anna,0,1\n")
     prepared = prepare(str(tmp_path / "cat.mp4"), str(tmp_path / "mine.h5"), "hsv", labels=str(tmp_path / "labels.csv"))
-    assert (prepared.path, prepared.n_videos, prepared.sound, prepared.skipped) == (tmp_path / "mine.h5", 1, True, {})
+    assert (prepared.path, prepared.n_videos, prepared.valid, prepared.skipped) == (tmp_path / "mine.h5", 1, True, {})
     assert Store(prepared.path).read()[0].user_summary.sum() == 25
 
 

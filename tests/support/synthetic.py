@@ -31,11 +31,13 @@ def write_field_file(
     names: list[str] | None = None,
     features: int = FEATURES,
     seed: int = 0,
+    data: str = "real",
 ) -> Path:
-    """Write ``eccv16_dataset_<name>_<features>.h5`` as the field distributes it."""
+    """Write ``eccv16_dataset_<name>_<features>.h5`` as the field distributes it, of data that it says to be real."""
     rng = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
+        file.attrs["data"] = data  # what is called TVSum and real has to hold TVSum's videos
         for number in range(1, n_videos + 1):
             group = file.create_group(f"video_{number}")
             steps = int(rng.integers(12, 30))

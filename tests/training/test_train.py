@@ -206,7 +206,7 @@ def test_random_trains_nothing_and_needs_no_labels(train):
 
 
 def test_a_store_without_captions_trains_with_a_note(train, tmp_path, caplog):
-    write_field_file(tmp_path / "src/eccv16_dataset_summe_plain.h5", captions=False)
+    write_field_file(tmp_path / "src/eccv16_dataset_summe_plain.h5", captions=False, data="synthetic")
     import_distributed([tmp_path / "src"], tmp_path / "data")
     result, _ = train("data.dataset=summe", f"data.root={tmp_path / 'data'}", "data.fold=0")
     assert result["captions"] == 0

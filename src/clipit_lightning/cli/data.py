@@ -55,15 +55,15 @@ def check(root: Path = ROOT) -> None:
     paths = sorted(root.glob("*.h5"))
     if not paths:
         raise UserError(f"{root}: no stores here; make them with `clipit data import FOLDER --to {root}`")
-    unsound = 0
+    invalid = 0
     for path in paths:
         problems = Store(path).check()
-        unsound += bool(problems)
-        print(f"{path}: {f'{len(problems)} problems' if problems else 'sound'}")
+        invalid += bool(problems)
+        print(f"{path}: {f'{len(problems)} problems' if problems else 'valid'}")
         for line in problems or [f"note: {note}" for note in Store(path).notes()]:
             print(f"  {line}")
-    if unsound:
-        raise UserError(f"{unsound} of {len(paths)} stores under {root} have problems; import or copy them again")
+    if invalid:
+        raise UserError(f"{invalid} of {len(paths)} stores under {root} have problems; import or copy them again")
 
 
 @app.command()

@@ -9,15 +9,19 @@ import typer
 from clipit_lightning.core.errors import UserError
 
 
-def _check_dataset(name: str) -> str:
-    from clipit_lightning.data import benchmark_names
+def _locate(dataset: str, root: Path) -> tuple[str, Path]:
+    """Name and folder of the store that ``--dataset`` means."""
+    from clipit_lightning.data import benchmark_names, own_names
+    from clipit_lightning.data.own import locate
 
-    if name not in benchmark_names(targets=True):
-        raise typer.BadParameter(f"{name} is unknown; there are {', '.join(benchmark_names(targets=True))}")
-    return name
+    name, folder = locate(dataset, root)
+    known = [*benchmark_names(targets=True), *own_names(folder)]
+    if name not in known:
+        raise typer.BadParameter(f"{dataset} is unknown; there are {', '.join(known)}", param_hint="'--dataset'")
+    return name, folder
 
 
-DATASET = typer.Option(..., callback=_check_dataset, help="The benchmark: tvsum, summe or qfvs.")
+DATASET = typer.Option(..., help="The benchmark: tvsum, summe or qfvs; or a store of your own, FILE.h5 or its name.")
 ROOT = typer.Option(Path("data"), help="Folder of the stores.")
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
 RUNS = typer.Argument(..., help="Folder of a run, or of its seeds (runs/a-seed0,runs/a-seed1); or names of kept ones.")
@@ -73,6 +77,7 @@ def evaluate(
     from clipit_lightning.evaluation.evaluate import evaluate_scores, format_evaluation
     from clipit_lightning.evaluation.presets import PRESETS
 
+    dataset, root = _locate(dataset, root)
     name, *more = words  # of `--protocol default csta`, typer takes one name for the option, and the rest stands here
     scores, presets = Path(name), [*(protocol or ()), *more] or ["default"]
     for option, is_given in (("--protocol", presets != ["default"]), ("--folds", folds is not None)):
@@ -98,6 +103,7 @@ def baselines(
     """Floors and ceilings of a data set under every rule."""
     from clipit_lightning.evaluation.evaluate import baseline_tables, best_by_folds, format_baselines
 
+    dataset, root = _locate(dataset, root)
     tables = baseline_tables(dataset, root, draws, keep)
     if as_json:
         print(json.dumps({rule: table.to_dict("records") for rule, table in tables.items()}, indent=2))

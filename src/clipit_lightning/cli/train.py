@@ -35,7 +35,9 @@ class KeyHelp(TyperCommand):
 def train(
     context: typer.Context,
     words: list[str] | None = typer.Argument(
-        None, metavar="[FILE|key=value]...", help="Files of your own (NAME.yaml) or shipped ones (tvsum), and keys."
+        None,
+        metavar="[FILE|STORE.h5|key=value]...",
+        help="Your files (NAME.yaml) or shipped ones (tvsum), a store of yours, and keys.",
     ),
 ) -> None:
     """Train and test all folds of a configuration.

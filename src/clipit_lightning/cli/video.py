@@ -116,7 +116,7 @@ def prepare(
     )
     if prepared is None:  # another process has the result
         return 0
-    print(f"{prepared.path}: {prepared.n_videos} videos{', sound' if prepared.sound else ''}")
+    print(f"{prepared.path}: {prepared.n_videos} videos{', valid' if prepared.valid else ''}")
     if prepared.skipped:
         lines = [f"{len(prepared.skipped)} videos were skipped; fix them, and the same command adds them:"]
         lines += [f"  {name}: {reason}" for name, reason in prepared.skipped.items()]

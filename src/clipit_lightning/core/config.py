@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from clipit_lightning.core.errors import require
+from clipit_lightning.core.files import STORE, split_store
 from clipit_lightning.core.schema import Section, bounded, limits
 
 
@@ -15,7 +16,7 @@ class DataConfig(Section):
     """Which videos, and how they are parted and batched."""
 
     dataset: str = "tvsum"
-    """The benchmark that is tested on: tvsum, summe or qfvs."""
+    """The benchmark that is tested on: tvsum, summe or qfvs; or a store of your own, FILE.h5 or a name under `root`."""
     setting: Literal["canonical", "augmented", "transfer"] = "canonical"
     """Which videos train: the target's, the target's and the sources', or the sources' only."""
     root: str | None = None
@@ -59,6 +60,12 @@ class DataConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.dataset.endswith(STORE):  # a store by its path is known by its name and folder from here on
+            one = f"is {self.root}, and data.dataset={self.dataset} names a file; omit one of them"
+            require(self.root is None, "data.root", one)
+            name, folder = split_store(self.dataset)
+            object.__setattr__(self, "dataset", name)
+            object.__setattr__(self, "root", str(folder))
         n_folds = 1 if self.setting == "transfer" else self.folds  # of kfold; other families have their own number
         known = self.fold is None or self.fold < n_folds or self.family != "kfold"
         require(known, "data.fold", f"is {self.fold}; there are folds 0 to {n_folds - 1}")

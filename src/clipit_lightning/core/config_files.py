@@ -16,7 +16,7 @@ from yaml import YAMLError
 
 from clipit_lightning.core.config import SECTIONS, Config, LoggerConfig, TrainerConfig
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import write_text
+from clipit_lightning.core.files import STORE, write_text
 from clipit_lightning.core.schema import Key, keys_of, sentences_of
 from clipit_lightning.core.shipped import CONFIGS, find_file
 from clipit_lightning.core.yaml_files import check_plain, read_yaml, reason_of
@@ -25,7 +25,8 @@ from clipit_lightning.core.yaml_files import check_plain, read_yaml, reason_of
 def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Config:
     """Merge the defaults, YAML files in order, and ``key=value`` words; check everything.
 
-    Files are paths, or stems of shipped ones, such as ``tvsum``.
+    Files are paths, or stems of shipped ones, such as ``tvsum``; a store of one's own, ``mine.h5``, stands for
+    ``data.dataset``.
 
     Raises:
         UserError: A file is missing or is not YAML, a key is unknown, or a value is wrong; one line.
@@ -39,7 +40,10 @@ def load_config(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ())
     for node in (merged, *(section for section in merged.values() if isinstance(section, DictConfig))):
         OmegaConf.set_readonly(node, False)  # the dataclasses are frozen; this copy of them is for merging
     for path in paths:
-        _update(merged, file_values(find_file(str(path), CONFIGS)), f"{path}: ")
+        if str(path).endswith(STORE):
+            _update(merged, {"data.dataset": str(path), "data.root": None})
+        else:
+            _update(merged, file_values(find_file(str(path), CONFIGS)), f"{path}: ")
     for word in overrides:
         _update(merged, _flat(_parse_word(word)))
     return cast(Config, OmegaConf.to_object(merged))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 Typed = TypeVar("Typed")
+STORE = ".h5"
+"""How the name of a store's file ends."""
 _FAULTS = {
     "missing": "is missing",
     "extra_forbidden": "is no key",
@@ -54,6 +56,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def split_store(path: str) -> tuple[str, Path]:
+    """The name of a store, and the folder that it lies in, from the path of its file."""
+    file = Path(path).expanduser()
+    return file.name.removesuffix(STORE), file.parent
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipit_lightning.core.errors import UserError, require
@@ -33,6 +34,8 @@ __all__ = [
     "check_names",
     "find_source",
     "has_queries",
+    "has_ratings",
+    "own_names",
     "sources",
 ]
 __getattr__ = lazy(
@@ -51,6 +54,8 @@ __getattr__ = lazy(
 
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (TVSUM, SUMME, QFVS, OVP, YOUTUBE)}
 """Every benchmark by name. A new one is a file beside these, and its name in this line."""
+DEFAULT_ROOT = "data"
+"""Folder of the stores where none is named."""
 
 
 def __dir__() -> list[str]:
@@ -71,15 +76,34 @@ def has_queries(dataset: str) -> bool:
     return dataset in BENCHMARKS and BENCHMARKS[dataset].kind == "queries"
 
 
-def check_names(dataset: str, sources: Sequence[str] | None = None) -> None:
+def own_names(root: Path | str | None) -> list[str]:
+    """Names of the stores of one's own in a folder, by default ``data``, in alphabetical order.
+
+    They are called as their files; none is called as a benchmark in other letters, such as ``SumMe``.
+    """
+    names = sorted(path.stem for path in Path(root or DEFAULT_ROOT).glob("*.h5"))
+    return [name for name in names if name.casefold() not in BENCHMARKS and name.isprintable()]
+
+
+def has_ratings(dataset: str) -> bool:
+    """Whether a name is that of a benchmark whose annotators rated videos throughout; else they cut summaries."""
+    return dataset in BENCHMARKS and BENCHMARKS[dataset].has_ratings
+
+
+def check_names(dataset: str, sources: Sequence[str] | None = None, root: Path | str | None = None) -> None:
     """Check the benchmarks that a configuration names: ``data.dataset``, and ``data.sources`` that train beside it.
+
+    Stores of one's own that lie in the folder of the stores are benchmarks, too.
 
     Raises:
         UserError: There is no such benchmark.
     """
-    there_are = benchmark_names(targets=True)
-    require(dataset in there_are, "data.dataset", f"Invalid value {dataset!r}, expected one of {there_are}")
-    known = benchmark_names("annotated")
+    own = own_names(root)
+    there_are = [*benchmark_names(targets=True), *own]
+    no_store = f"or the file of a store; there is no {Path(root or DEFAULT_ROOT) / dataset}.h5"
+    no_store = "" if dataset in BENCHMARKS else f", {no_store}"
+    require(dataset in there_are, "data.dataset", f"Invalid value {dataset!r}, expected one of {there_are}{no_store}")
+    known = [*benchmark_names("annotated"), *own]
     for source in sources or ():
         require(source in known, "data.sources", f"{source} is unknown; there are {', '.join(known)}")
 

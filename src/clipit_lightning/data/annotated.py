@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import benchmark_names
+from clipit_lightning.data import benchmark_names, own_names
 from clipit_lightning.data.batches import Item, caption_tokens, cut
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice, check_least
 from clipit_lightning.data.fold_files import load_family, read_fold_file
@@ -27,7 +27,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         root: Folder of the stores, ``<root>/<benchmark>.h5``.
         setting: Which videos train: the target's (``canonical``), the target's and the sources' (``augmented``), or the
             sources' only (``transfer``).
-        sources: Benchmarks beside the target in the augmented and transfer settings; by default all others.
+        sources: Benchmarks beside the target in the augmented and transfer settings; by default all others but stores
+            of one's own.
         family: ``kfold``, the name of a published family of folds, or a file that lists folds.
         folds: Number of folds of the family ``kfold``.
         fold: Which fold trains, validates and is tested, from 0; may be set later too.
@@ -44,7 +45,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         preload_mb: Hold all videos in memory where they take at most this many megabytes.
         seed: Seed of the order of training batches, and of windows.
         validate_on_test: See ``SummarizationDataModule``.
-        target: Name of the benchmark that is tested on; by default that of the class.
+        target: Name of the benchmark that is tested on, or of a store of one's own; by default that of the class.
 
     Raises:
         ValueError: An argument has no allowed value; one line that lists them.
@@ -74,7 +75,8 @@ class AnnotatedDataModule(SummarizationDataModule):
     ) -> None:
         target = target or self.benchmark
         sources = [sources] if isinstance(sources, str) else sources
-        annotated = benchmark_names("annotated")
+        shipped = benchmark_names("annotated")
+        annotated = [*shipped, *own_names(root)]
         check_choice("target", target, annotated)
         check_choice("setting", setting, get_args(Setting))
         check_choice("caption_source", caption_source, get_args(CaptionSource))
@@ -82,8 +84,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         check_least("captions", captions, 0)
         for source in sources or ():
             check_choice("sources", source, [name for name in annotated if name != target])
-        others = [] if setting == "canonical" else [name for name in annotated if name != target]
-        stores = [str(target), *(name for name in others if sources is None or name in sources)]
+        others = [name for name in annotated if name in (shipped if sources is None else sources) and name != target]
+        stores = [str(target), *([] if setting == "canonical" else others)]
         super().__init__(root, stores, fold, batch_size, crop, workers, seed, validate_on_test)
         self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
         self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.batches import (
     Batch,
     EvaluationParts,
@@ -25,6 +24,7 @@ from clipit_lightning.data.batches import (
     random_window,
 )
 from clipit_lightning.data.folds import Fold
+from clipit_lightning.data.own import find_benchmark
 from clipit_lightning.data.store import Store
 
 Loader = DataLoader[Batch]
@@ -106,7 +106,7 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         """Check the stores, read what is needed and make the folds; once.
 
         Raises:
-            UserError: A store is missing or unsound, or stores do not fit each other.
+            UserError: A store is missing or invalid, or stores do not fit each other.
             ValueError: There is no such fold.
         """
         if hasattr(self, "folds"):
@@ -129,7 +129,7 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         return 0, 1
 
     def _how_to_get(self, missing: list[Path]) -> str:
-        ways = "; ".join(f"{path} ({BENCHMARKS[path.stem].how_to_get})" for path in missing)
+        ways = "; ".join(f"{path} ({find_benchmark(path.stem, self.root).how_to_get})" for path in missing)
         advice = f"missing: {ways}. Get the files, then `clipit data import FOLDER --to {self.root}`"
         there = [name for name, store in self.stores.items() if store.path not in missing]
         if there[1:] and there[0] == self.target:
@@ -146,7 +146,7 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
 
     @abstractmethod
     def _read(self) -> None:
-        """Set ``ids``, ``folds``, ``feature_dim``, ``text_dim`` and ``has_text``; the stores are sound."""
+        """Set ``ids``, ``folds``, ``feature_dim``, ``text_dim`` and ``has_text``; the stores are valid."""
 
     @abstractmethod
     def _training_batches(self, numbers: list[int], epoch: int) -> list[list[int]]:

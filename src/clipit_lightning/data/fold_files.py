@@ -170,7 +170,7 @@ def _fold(where: str, index: int, raw: dict[str, Any], dataset: str, names: Mapp
 
 def _videos(where: str, entries: Any, dataset: str, names: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ANN401
     """The ids of the videos in a part; they are of the benchmark under which they are listed, or that they name."""
-    known = benchmark_names("annotated")
+    known = list(dict.fromkeys([*benchmark_names("annotated"), dataset]))
     ids = []
     for name, videos in (entries if isinstance(entries, dict) else {dataset: entries}).items():
         if name not in known or not isinstance(videos, list):
@@ -182,7 +182,7 @@ def _videos(where: str, entries: Any, dataset: str, names: Mapping[str, str]) ->
 def _id(where: str, entry: Any, dataset: str, names: Mapping[str, str]) -> str:  # noqa: ANN401
     """The id of what a file calls a video."""
     folder, _, last = _text(entry).rpartition("/")
-    if folder:
+    if folder and folder != dataset:
         known = benchmark_names("annotated")
         named = [word for word in re.split(r"[^a-z0-9]+", folder.lower()) if word in known]
         if not named:
@@ -190,11 +190,11 @@ def _id(where: str, entry: Any, dataset: str, names: Mapping[str, str]) -> str: 
         dataset = named[-1]  # the last: folders before the HDF5 file may have such names too
     key = names.get(f"{dataset}/{_plain(last)}", last)
     number = re.fullmatch(r"(?:video_)?([1-9][0-9]{0,3})", key, flags=re.ASCII)
-    numbers = BENCHMARKS[dataset].numbers
-    if number is None or int(number[1]) not in numbers:
+    numbers = BENCHMARKS[dataset].numbers if dataset in BENCHMARKS else ()  # a store of one's own has any keys
+    if numbers and (number is None or int(number[1]) not in numbers):
         keys = f"video_{min(numbers)} to video_{max(numbers)}"
         raise UserError(f"{where}: {_short(entry)} is no video of {dataset}; there are {keys}, and names where known")
-    return f"{dataset}/video_{number[1]}"
+    return f"{dataset}/{f'video_{number[1]}' if number else key}"
 
 
 def _plain(name: str) -> str:

@@ -79,7 +79,9 @@ def make_folds(
         train, held = _carve(_shuffled(sources, seed), validation)
         return [Fold(0, train, held, tuple(sorted(target)))]
     if len(target) < (needed := max(n_folds, 4 if validation else 2)):
-        way = "" if len(target) < n_folds else ", or do without validation: data.validation=0 selection=last"
+        way = f"; say data.folds={len(target)}" if len(target) >= (4 if validation else 2) else ""
+        if validation and len(target) in (2, 3):
+            way = f", or do without validation: data.folds={len(target)} data.validation=0 selection=last"
         raise UserError(f"data.folds={n_folds} needs at least {needed} videos, the data set has {len(target)}{way}")
     order = _shuffled(target, seed)
     folds = []

@@ -130,24 +130,24 @@ def _write(name: str, videos: list[Video], attributes: dict[str, str], replaced:
 def _write_queries(name: str, read: QueryImport, path: Path) -> ImportRow:
     if not read.videos:
         return ImportRow(name, result=f"missing ({read.missing}): {BENCHMARKS[name].how_to_get}")
-    sound = _written(path, read.videos, {"dataset": name, "features": read.features, "data": "real"})
+    valid = _written(path, read.videos, {"dataset": name, "features": read.features, "data": "real"})
     return ImportRow(
         dataset=name,
         videos=str(len(read.videos)),
         features=f"{read.features} ({read.videos[0].features.shape[1]})",
         shots=str(sum(video.n_steps for video in read.videos)),
         annotations=f"oracle summaries of {sum(len(video.queries) for video in read.videos)} queries",
-        result="; ".join([sound, *read.notices]),
+        result="; ".join([valid, *read.notices]),
     )
 
 
 def _written(path: Path, videos: list[Video] | list[QueryVideo], attributes: dict[str, str]) -> str:
-    """Write a store, and tell whether it is sound."""
+    """Write a store, and tell whether it is valid."""
     write_store(path, videos, attributes)
     problems = Store(path).check()
     if problems:
         return f"{path}, {len(problems)} problems: run `clipit data check`"
-    return "; ".join([f"{path}, sound", *Store(path).notes()])
+    return "; ".join([f"{path}, valid", *Store(path).notes()])
 
 
 def _field_name(path: Path) -> re.Match[str] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +38,32 @@ def find_official(dataset: str, n_frames: int, *words: str) -> OfficialVideo | N
     known = _videos(dataset) if has_official_shots(dataset) else {}
     videos = [known[plain_name(word)] for word in words if plain_name(word) in known]
     return next((video for video in videos if video.n_frames == n_frames), None)
+
+
+def official_shots_are_in(group: h5py.Group, dataset: str, key: str) -> bool:
+    """Whether the video of a store's group has the official shots."""
+    official = find_official(dataset, *_frames_and_name(group), key)
+    return official is not None and np.array_equal(official.change_points, group["change_points"])
+
+
+def of_others(file: h5py.File, dataset: str) -> list[str]:
+    """Videos of a store that are not a benchmark's, by name or key and length; none where no official shots are known.
+
+    Lengths may differ by 2 %: another decoder counts a few frames more or less.
+    """
+    known = _videos(dataset) if has_official_shots(dataset) else {}
+    others = []
+    for key, group in file.items() if known else ():
+        n_frames, name = _frames_and_name(group)
+        videos = [known[plain_name(word)] for word in (name, key) if plain_name(word) in known]
+        if not any(abs(video.n_frames - n_frames) <= 0.02 * video.n_frames for video in videos):
+            others.append(f"{key} of {n_frames} frames")
+    return others
+
+
+def _frames_and_name(group: h5py.Group) -> tuple[int, str]:
+    name = group["video_name"].asstr(errors="replace")[()] if "video_name" in group else ""
+    return int(group["n_frames"][()]), name
 
 
 @cache

@@ -86,7 +86,7 @@ def required(group: h5py.Group, kind: Kind) -> list[str]:
 
 
 def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
-    """List every fault of one group of a store in plain words; empty where it is sound.
+    """List every fault of one group of a store in plain words; empty where it is valid.
 
     Checks that arrays are there, in the file itself, and of the right type and shape, and that their values are
     possible: finite, steps in order within the video, shots that cover it without overlap or gap, queries that name

@@ -20,7 +20,7 @@ from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import atomic_path, check_is_file
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
-from clipit_lightning.data.official_shots import find_official, has_official_shots
+from clipit_lightning.data.official_shots import has_official_shots, of_others, official_shots_are_in
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import (
     ANNOTATIONS,
@@ -65,9 +65,8 @@ class Store:
             UserError: The file or a group cannot be read; ``check`` says more.
         """
         with _open(self.path) as file:
-            dataset = _dataset(file)
             keys = natural_order(file) if keys is None else keys
-            return [Video(dataset=dataset, key=key, **_read(file, key, "annotated")) for key in keys]
+            return [Video(dataset=self.path.stem, key=key, **_read(file, key, "annotated")) for key in keys]
 
     def read_queries(self) -> list[QueryVideo]:
         """Read all videos of a store of videos with queries.
@@ -91,7 +90,7 @@ class Store:
                 if problems := self._file_problems(file, keys):
                     return problems
                 lines = [f"{key}: {problem}" for key in keys for problem in group_problems(file[key], _kind(file))]
-                return lines or list(_size_problems([file[key] for key in keys]))
+                return lines or [*_size_problems([file[key] for key in keys]), *self._of_others(file)]
         except UserError as error:
             return [str(error)]
         except _DAMAGED as error:
@@ -108,8 +107,24 @@ class Store:
             return [f"it says that it is the store of {dataset[:40]!r}, its name says {name}"]
         return []
 
+    def _of_others(self, file: h5py.File) -> list[str]:
+        """What is wrong where a real store is called as a benchmark whose videos it does not hold."""
+        name = self.path.stem
+        if str(file.attrs.get("data", "real")) != "real" or not (others := of_others(file, name)):
+            return []
+        what = f"{len(others)} of its {len(file)} videos are not {BENCHMARKS[name].title}'s, such as {others[0]}"
+        return [f"is called {name}, but {what}; give the file a name of its own, such as mine.h5"]
+
+    def all_have(self, array: str) -> bool:
+        """Whether every annotated video has an array."""
+        with _open(self.path) as file:
+            try:
+                return all(array in group for group in file.values() if is_annotated(group))
+            except _DAMAGED as error:
+                raise UserError(f"{self.path}: damaged ({first_line(error)}); run `clipit data check`") from error
+
     def notes(self) -> list[str]:
-        """What a user should know of a sound store, a line each: shots that are not the official ones."""
+        """What a user should know of a valid store, a line each: shots that are not the official ones."""
         if not (others := self.with_other_shots()):
             return []
         with _open(self.path) as file:
@@ -125,7 +140,7 @@ class Store:
             dataset = _dataset(file)
             if not has_official_shots(dataset) or str(file.attrs.get("data", "real")) != "real":
                 return []
-            return [key for key, group in file.items() if not _has_official_shots(group, dataset, key)]
+            return [key for key, group in file.items() if not official_shots_are_in(group, dataset, key)]
 
     def nbytes(self) -> int:
         """Memory that its arrays take when read."""
@@ -246,12 +261,6 @@ def _write(group: h5py.Group, video: Video | QueryVideo) -> None:
 
 def _dataset(file: h5py.File) -> str:
     return str(file.attrs.get("dataset", Path(file.filename).stem))
-
-
-def _has_official_shots(group: h5py.Group, dataset: str, key: str) -> bool:
-    name = group["video_name"].asstr(errors="replace")[()] if "video_name" in group else ""
-    official = find_official(dataset, int(group["n_frames"][()]), name, key)
-    return official is not None and np.array_equal(official.change_points, group["change_points"])
 
 
 def _kind(file: h5py.File) -> Kind:

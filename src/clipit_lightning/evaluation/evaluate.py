@@ -11,9 +11,10 @@ import pandas as pd
 from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError, check_known
 from clipit_lightning.core.files import write_json
-from clipit_lightning.data import BENCHMARKS, benchmark_names
+from clipit_lightning.data import benchmark_names, has_queries, has_ratings, own_names
 from clipit_lightning.data.fold_files import families, load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, make_folds
+from clipit_lightning.data.own import find_benchmark, locate
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.baselines import as_rows, best_f1, floors, measure_quietly, query_floors
@@ -37,10 +38,11 @@ LONG = 200_000
 
 
 def open_store(dataset: str, root: Path) -> Store:
-    """The store of a data set, checked; a UserError where it is missing or unsound."""
+    """The store of a data set, checked; a UserError where it is missing or invalid."""
     store = Store(root / f"{dataset}.h5")
     if not store.path.exists():
-        raise UserError(f"missing: {store.path} ({BENCHMARKS[dataset].how_to_get}); then `clipit data import FOLDER`")
+        how = find_benchmark(dataset, root).how_to_get
+        raise UserError(f"missing: {store.path} ({how}); then `clipit data import FOLDER`")
     if problems := store.check():
         raise UserError(f"{store.path}: {problems[0]}; run `clipit data check --root {root}`")
     return store
@@ -73,9 +75,8 @@ def evaluate_scores(
     """Measure scores under a protocol, with the floors and the ceiling under the same rules.
 
     Args:
-        scores: A file of scores (`read_scores`), or of predictions for queries (`read_predictions`); or what it would
-            hold, a mapping of video to scores.
-        dataset: What they are for.
+        scores: A file of scores (`read_scores`), or of predictions for queries (`read_predictions`), or its content.
+        dataset: What they are for: a benchmark, or a store of one's own, its name or ``FILE.h5``.
         root: Folder of the stores.
         preset: Name of a published protocol, or ``default``; the only one for queries.
         folds: A family or file of folds, or ``all``; by default the preset's, and ``all`` under ``default``.
@@ -93,18 +94,19 @@ def evaluate_scores(
         UserError: Anything is wrong with scores, store or folds.
         ValueError: There is no such benchmark or preset.
     """
-    check_known("dataset", dataset, benchmark_names(targets=True))
+    dataset, root = locate(dataset, root)
+    check_known("dataset", dataset, [*benchmark_names(targets=True), *own_names(root)])
     check_known("preset", preset, PRESETS)
     given = Path(scores) if isinstance(scores, str | Path) else scores
     name = given.stem if isinstance(given, Path) else IN_MEMORY
-    store = open_store(dataset, Path(root))
-    if BENCHMARKS[dataset].kind == "queries":
-        return _evaluate_queries(name, given, store, draws or 20)
-    videos = store.read()
+    if has_queries(dataset):
+        return _evaluate_queries(name, given, open_store(dataset, root), draws or 20)
+    videos = open_store(dataset, root).read()
     family = folds or ("all" if preset == "default" else PRESETS[preset].family)
     tested = tested_folds(videos, family)
     predictions = match_scores(read_scores(given), videos, {video for fold in tested for video in fold.test})
-    rules = rules_of(ProtocolConfig(correlation=PRESETS[preset].correlation.get(dataset, "default")), dataset, dataset)
+    correlation = PRESETS[preset].correlation.get(dataset, "default")
+    rules = rules_of(ProtocolConfig(correlation=correlation), find_benchmark(dataset, root))
     measured = {video.id: measure_quietly(row, video, rules) for video, row, _ in predictions}
     rows = pd.DataFrame([{"fold": fold.index, "video": id, **measured[id]} for fold in tested for id in fold.test])
     draws = draws or (20 if max(video.n_frames for video, *_ in predictions) < LONG else 5)
@@ -224,12 +226,13 @@ def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | Non
         ``none``.
     """
     store, best = open_store(dataset, root), {}
-    if BENCHMARKS[dataset].kind == "queries":
+    benchmark = find_benchmark(dataset, root)
+    if benchmark.kind == "queries":
         f1 = "semantic-matching"
         tables = {"none": query_floors(store.read_queries(), query_rules_of(ProtocolConfig(), dataset), draws)}
     else:
-        f1, videos = BENCHMARKS[dataset].f1_convention, store.read()
-        rules = {name: rules_of(ProtocolConfig(correlation=name), dataset, dataset) for name in CORRELATION_RULES}
+        f1, videos = benchmark.f1_convention, store.read()
+        rules = {name: rules_of(ProtocolConfig(correlation=name), benchmark) for name in CORRELATION_RULES}
         tables = {name: floors(videos, rule, draws) for name, rule in rules.items()}
         best = {video.id: best_f1(video, rules["per-annotator"]) for video in videos}
     if keep is not None:
@@ -252,9 +255,10 @@ def best_by_folds(dataset: str, root: Path) -> dict[str, float]:
     Returns:
         0 to 1, by the data set's convention over annotators; empty of a benchmark with queries.
     """
-    if BENCHMARKS[dataset].kind == "queries":
+    if has_queries(dataset):
         return {}
-    videos, rules, ceilings = open_store(dataset, root).read(), rules_of(ProtocolConfig(), dataset, dataset), {}
+    rules, ceilings = rules_of(ProtocolConfig(), find_benchmark(dataset, root)), {}
+    videos = open_store(dataset, root).read()
     best = {video.id: best_f1(video, rules)["f1"] for video in videos}
     for family in ("kfold", *families(dataset, "canonical")):
         with suppress(UserError):
@@ -275,6 +279,6 @@ def format_baselines(tables: dict[str, pd.DataFrame], draws: int, dataset: str, 
 
 def _uniform_note(dataset: str) -> str:
     """Why even spacing has an F1 far below chance: of TVSum's annotators 98 % of a summary is in the shorter shots."""
-    if not BENCHMARKS[dataset].has_ratings:
+    if not has_ratings(dataset):
         return ""
     return "\nuniform takes long shots; annotators' summaries, cut by the knapsack as every scorer's, short ones"

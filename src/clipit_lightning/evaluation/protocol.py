@@ -9,7 +9,9 @@ from typing import Any
 from clipit_lightning.core.config import Config, ProtocolConfig
 from clipit_lightning.core.errors import require
 from clipit_lightning.data import BENCHMARKS, benchmark_names, check_names, has_queries
+from clipit_lightning.data.benchmark import Benchmark
 from clipit_lightning.data.folds import Fold
+from clipit_lightning.data.own import find_benchmark
 from clipit_lightning.evaluation.matching import QueryRules
 from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules
 
@@ -74,14 +76,13 @@ def evaluation_differences(one: Protocol, other: Protocol) -> list[str]:
     return [f"{name}: {left[name]} against {right[name]}" for name in left if left[name] != right[name]]
 
 
-def rules_of(chosen: ProtocolConfig, dataset: str, target: str) -> Rules:
+def rules_of(chosen: ProtocolConfig, benchmark: Benchmark, is_target: bool = True) -> Rules:
     """The rules for a video of a benchmark: as chosen for the target; sources always keep their own conventions."""
     names = ("default", *CORRELATION_RULES)
     wrong = f"is {chosen.correlation}; it must be one of {', '.join(names)}"
     require(chosen.correlation in names, "protocol.correlation", wrong)
-    benchmark = BENCHMARKS[dataset]
     correlation, f1 = benchmark.correlation, benchmark.f1_convention
-    if dataset == target:
+    if is_target:
         correlation = correlation if chosen.correlation == "default" else chosen.correlation
         f1 = f1 if chosen.f1 == "default" else chosen.f1
     budget = benchmark.budget if chosen.budget is None else chosen.budget
@@ -97,12 +98,12 @@ def query_rules_of(chosen: ProtocolConfig, dataset: str) -> QueryRules:
 def check_contradictions(config: Config) -> None:
     """Check that the benchmark has what the configuration asks for, before any data are read."""
     data, selects = config.data, config.selection == "val"
-    check_names(data.dataset, data.sources)
+    check_names(data.dataset, data.sources, data.root)
     no_part = "val needs a validation part, and {} leaves none; say selection=last"
     require(not (selects and data.validation == 0), "selection", no_part.format("data.validation=0"))
-    benchmark = BENCHMARKS[data.dataset]
+    benchmark = find_benchmark(data.dataset, data.root)
     if benchmark.kind == "annotated":
-        rules_of(config.protocol, data.dataset, data.dataset)
+        rules_of(config.protocol, benchmark)
         others = benchmark_names("queries")
         families = {family for other in others for family in BENCHMARKS[other].families}
         for_queries = f"is for benchmarks with queries ({', '.join(others)}), not for {data.dataset}"
@@ -138,7 +139,7 @@ def make_protocol(
         folds=_folds_name(config, len(folds)),
         folds_hash=_digest([fold.test for fold in folds]),
         selection=config.selection,
-        **_rules_as_values(config.protocol, dataset),
+        **_rules_as_values(config.protocol, find_benchmark(dataset, config.data.root)),
         setting=config.data.setting,
         sources=sources,
         training_hash=_digest([(fold.train, fold.validation) for fold in folds]),
@@ -146,11 +147,11 @@ def make_protocol(
     )
 
 
-def _rules_as_values(chosen: ProtocolConfig, dataset: str) -> dict[str, Any]:
-    if BENCHMARKS[dataset].kind == "annotated":
-        return asdict(rules_of(chosen, dataset, dataset))
+def _rules_as_values(chosen: ProtocolConfig, benchmark: Benchmark) -> dict[str, Any]:
+    if benchmark.kind == "annotated":
+        return asdict(rules_of(chosen, benchmark))
     unlike_annotators = {"f1": "semantic-matching", "correlation": "none", "shot_value": "score", "solver": "best"}
-    return asdict(query_rules_of(chosen, dataset)) | unlike_annotators
+    return asdict(query_rules_of(chosen, benchmark.name)) | unlike_annotators
 
 
 def _folds_name(config: Config, count: int) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from clipit_lightning.core.arrays import as_array
 from clipit_lightning.core.errors import UserError, check_known
-from clipit_lightning.data import BENCHMARKS
+from clipit_lightning.data import has_ratings
 from clipit_lightning.data.benchmark import F1Convention
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.annotations import Annotated
@@ -42,7 +42,7 @@ def ratings_or_summaries(video: Annotated) -> Values:
     """Each annotator's ratings, (annotators, steps); of benchmarks that have none, summary, (annotators, frames)."""
     if video.user_scores is not None:
         return video.user_scores
-    if isinstance(video, Video) and BENCHMARKS[video.dataset].has_ratings:
+    if isinstance(video, Video) and has_ratings(video.dataset):
         problem = "the store has no annotators' ratings; import them (`clipit data import` finds ydata-tvsum50.mat)"
         raise UserError(f"{video.id}: {problem}")
     return user_summaries(video)

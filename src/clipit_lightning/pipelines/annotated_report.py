@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.batches import spread
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.protocol import rules_of
@@ -86,7 +85,7 @@ def annotated_pages(run: FinishedRun, to: Path, folder: Path | None) -> Iterator
     keys = {row["video"]: str(row["video"]).rpartition("/")[2] for row in rows}
     videos = dict(zip(keys, run.store.read(keys.values()), strict=True))
     files = find_files(folder, {video.key: video.name for video in videos.values()})
-    rules = rules_of(run.config.protocol, run.result.dataset, run.result.dataset)
+    rules = rules_of(run.config.protocol, run.benchmark)
     for row in rows:
         video = videos[row["video"]]
         scores = run.scores_of(row["video"], video.n_steps)
@@ -133,8 +132,10 @@ def _shots(video: Video, footage: Footage | None, scores: NDArray[np.float64], r
 
 def _spread(video: Video) -> Spread:
     """What the annotators said at the picks, from 0 to 1."""
-    if video.user_scores is not None and BENCHMARKS[video.dataset].has_ratings:
-        rows = (video.user_scores.astype(np.float64) - 1) / 4  # ratings from 1 to 5 (TVSum)
+    if video.user_scores is not None:
+        ratings = video.user_scores.astype(np.float64)
+        low, high = min(1, ratings.min()), max(5, ratings.max())  # TVSum's scale, and wider ones of other stores
+        rows = (ratings - low) / (high - low)
         mean, error = rows.mean(axis=0), rows.std(axis=0)
         labels = "Annotators' mean rating", "One standard deviation of the annotators"
     elif video.user_summary is not None:

@@ -6,8 +6,9 @@ so, also where others are missing.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,8 @@ def make_collection(
         raise UserError("name videos or folders, or --dataset summe|tvsum ROOT; not both")
     if dataset and labels:
         raise ArgumentError("labels", "are for your own videos; --dataset brings its annotations")
+    if not dataset and name.casefold() in BENCHMARKS:
+        raise ArgumentError("to", f"{name} is the name of a benchmark; call a store of your own otherwise")
     if not dataset:
         collection = from_files(videos, name, None if labels is None else read_labels(Path(labels)))
     elif dataset[0] in DATASETS:
@@ -95,16 +98,14 @@ def from_files(paths: Sequence[Path], dataset: str, labels: Labels | None = None
     sources = tuple(Source(f"video_{n}", name, named[name]) for n, name in enumerate(natural_order(named), 1))
     if labels is None:
         return Collection(dataset, sources, lambda *_: None, "none")
-    segments = _labelled(sources, labels)
-    bare = len(sources) - len(segments)
-    note = f"{labels.path}: no labels of {bare} of {len(sources)} videos"
+    segments, notes = _labelled(sources, labels)
 
     def annotate(source: Source, frame_times: NDArray[np.float64], duration: float) -> Annotation | None:
         labelled = segments.get(source.name)
         return None if labelled is None else annotation_of(labelled, source.name, frame_times, duration)
 
     digest = hashlib.sha256(labels.path.read_bytes()).hexdigest()
-    return Collection(dataset, sources, annotate, digest, notes=(note,) if bare else ())
+    return Collection(dataset, sources, annotate, digest, notes=notes)
 
 
 def from_benchmark(dataset: str, root: Path) -> Collection:
@@ -175,19 +176,33 @@ def _names(files: Sequence[Path]) -> list[str]:
     return [name.encode("utf-8", "backslashreplace").decode() for name in names]  # file names may be any bytes
 
 
-def _labelled(sources: Iterable[Source], labels: Labels) -> dict[str, tuple[Segment, ...]]:
-    """The segments of videos by their names, by whichever word the labels call them."""
+def _labelled(sources: Sequence[Source], labels: Labels) -> tuple[dict[str, tuple[Segment, ...]], tuple[str, ...]]:
+    """The segments of videos by their names, by whichever word the labels call them, and a note on what has none.
+
+    Labels of other videos are only noted where every video has labels; else their names are most likely mistyped, and
+    the videos would be extracted for a store that lacks them.
+    """
     labelled: dict[str, tuple[Segment, ...]] = {}
+    others: list[str] = []
     for word, segments in labels.videos.items():
         named = [source for source in sources if word in (source.name, source.path.name, source.path.stem)]
         names = sorted({source.name for source in named})
-        if len(names) != 1:
-            what = f"several videos are called {word}: {_some(names)}" if names else f"no video called {word}"
-            raise UserError(f"{segments[0].where}: {what}; there are {_some([source.name for source in sources])}")
+        if len(names) > 1:
+            raise UserError(f"{segments[0].where}: several videos are called {word}: {_some(names)}; name them so")
+        if not names:
+            others.append(word)
+            continue
         if names[0] in labelled:
             raise UserError(f"{labels.path}: {names[0]} is called by several names; use one")
         labelled[names[0]] = segments
-    return labelled
+    bare = [source.name for source in sources if source.name not in labelled]
+    without = f"no labels of {len(bare)} of {len(sources)} videos: {_some(bare)}" if bare else ""
+    if others and bare:
+        near = [f"{word} (did you mean {video}?)" for word in others for video in get_close_matches(word, bare, 1)]
+        named = _some([*near, *(word for word in others if not get_close_matches(word, bare, 1))])
+        raise UserError(f"{labels.path}: no video is called {named}; {without}; correct the names or omit the lines")
+    notes = [without, f"labels of {len(others)} other videos are omitted: {_some(others)}" if others else ""]
+    return labelled, tuple(f"{labels.path}: {note}" for note in notes if note)
 
 
 def _captions_in(folder: Path, source: Source) -> Captions | None:

@@ -61,7 +61,7 @@ class Prepared:
 
     path: Path
     n_videos: int
-    sound: bool
+    valid: bool
     """Whether nothing is wrong with it, as `clipit data check` sees it."""
     skipped: dict[str, str]
     """Videos that are not in it, with the reason."""

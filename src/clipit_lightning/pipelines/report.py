@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.data import BENCHMARKS, has_queries
+from clipit_lightning.data import has_queries
 from clipit_lightning.evaluation.names import METRICS, SHOWN, printed
 from clipit_lightning.pipelines.annotated_report import annotated_pages
 from clipit_lightning.pipelines.page import Line, LineChart, Metric, Page, Table, VideoPage, write_page
@@ -43,12 +43,11 @@ def report(run: Path, to: Path | None = None, videos: Path | None = None, root: 
 
 def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
     protocol, scorer = run.result.protocol, scorer_class(run.config.model.name)
-    benchmark = BENCHMARKS[protocol.dataset]
     mini = "MINI: these data are synthetic. The numbers say that the code works, and nothing about video."
     charts = _charts(run)
     lines = f"A line for each fold; the dot marks the {_selected(run)} that was selected and tested."
     return Page(
-        title=f"{scorer.title or scorer.__name__} on {benchmark.title}",
+        title=f"{scorer.title or scorer.__name__} on {run.benchmark.title}",
         subtitle=f"{run.run.path.resolve().name}: {protocol.setting}, {_selected(run)} by {protocol.selection}",
         notice=mini if protocol.data == "mini" else None,
         metrics=_head(run.result.measured),

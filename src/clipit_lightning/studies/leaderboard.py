@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ def make_board(
     results = [result for _, result in find_runs(folders, damaged)]
     for result in sorted(results, key=lambda result: (result.seed, result.run)):
         groups.setdefault(_trained(result), []).append(result)
-    rows = [row_of(results) for results in groups.values()]
+    rows = _apart([results[0] for results in groups.values()], [row_of(results) for results in groups.values()])
     rows += _kept_rows(kept) if kept and kept.exists() else []
     kept_floors = read_floors(floors) if floors and floors.is_dir() else []
     rows += published_rows(published, kept_floors) if published and published.exists() else []
@@ -155,6 +156,16 @@ def row_of(results: Sequence[RunResult]) -> dict[str, Any]:
         "kind": "ours",
         "mark": MARKS.get(first.selection, ""),
     }
+
+
+def _apart(results: Sequence[RunResult], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Tell stores of one's own of the same name apart, whose results cannot be compared: by their annotations' hash."""
+    known = {(one.dataset, one.protocol.annotations_hash) for one in results if one.dataset not in BENCHMARKS}
+    times = Counter(dataset for dataset, _ in known)
+    for result, row in zip(results, rows, strict=True):
+        if times[result.dataset] > 1:
+            row["dataset"] = f"{result.dataset} ({result.protocol.annotations_hash})"
+    return rows
 
 
 def _all_folds(result: RunResult) -> int:

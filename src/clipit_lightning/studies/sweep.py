@@ -53,7 +53,7 @@ def run_sweep(
         folder: Of the search; by default ``runs/sweeps/<name>``.
 
     Raises:
-        UserError: The sweep or its data are unsound, the folder or the study holds another search, the database cannot
+        UserError: The sweep or its data are invalid, the folder or the study holds another search, the database cannot
             be used, or trials keep failing.
         KeyboardInterrupt: Interrupted; trials continue with the same call.
     """

@@ -8,7 +8,7 @@ from typing import Any
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log
-from clipit_lightning.data import BENCHMARKS, has_queries
+from clipit_lightning.data import BENCHMARKS, DEFAULT_ROOT, has_queries
 from clipit_lightning.data.annotated import AnnotatedDataModule
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.mini import ensure_mini
@@ -20,7 +20,6 @@ from clipit_lightning.training.measures import make_measures
 from clipit_lightning.training.scorers import options_of
 from clipit_lightning.training.task import SummarizationTask
 
-DEFAULT_ROOT = "data"
 _LINE = "=" * 100
 _MINI_BANNER = f"""{_LINE}
 MINIATURE: no real data under data/, so this run uses a small synthetic benchmark (data=mini).
@@ -30,10 +29,13 @@ Real data: `clipit data fetch` lists where they are, `clipit data import FOLDER`
 
 
 def resolve_root(config: Config, announce: bool = True) -> str:
-    """The folder of the stores: the named one, or ``data``, or the miniature where ``data`` has no real store."""
+    """The folder of the stores: the named one, or ``data``, or the miniature where ``data`` has no real store.
+
+    A store of one's own counts where it is what trains.
+    """
     if config.data.root is not None:
         return config.data.root
-    if any((Path(DEFAULT_ROOT) / f"{name}.h5").exists() for name in BENCHMARKS):
+    if any((Path(DEFAULT_ROOT) / f"{name}.h5").exists() for name in (*BENCHMARKS, config.data.dataset)):
         return DEFAULT_ROOT
     mini = ensure_mini(Path(DEFAULT_ROOT) / "mini")
     if announce:
@@ -60,7 +62,7 @@ def datamodule(config: Config) -> SummarizationDataModule:
 
 def measures(config: Config) -> Measures:
     """The measures of the scores of a configuration."""
-    return make_measures(config.data.dataset, config.protocol)
+    return make_measures(config.data.dataset, config.protocol, config.data.root)
 
 
 def task(config: Config, feature_dim: int, text_dim: int) -> SummarizationTask:

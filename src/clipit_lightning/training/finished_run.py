@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.benchmark import Benchmark
+from clipit_lightning.data.own import find_benchmark
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.evaluate import open_store
 from clipit_lightning.evaluation.protocol import Protocol
@@ -29,6 +31,11 @@ class FinishedRun:
     """As ``Run.scores`` reads them."""
     store: Store
     """The store of the target, with the annotations that the run was measured against."""
+
+    @property
+    def benchmark(self) -> Benchmark:
+        """What it was tested on."""
+        return find_benchmark(self.result.dataset, self.store.path.parent)
 
     def scores_of(self, id: str, n_steps: int) -> NDArray[np.float64]:
         """Scores of a video or query, (steps,).

@@ -45,7 +45,8 @@ def variant(config: Config) -> list[str]:
     defaults |= {"protocol.correlation": preset.correlation.get(dataset, defaults["protocol.correlation"])}
     described = []
     for name in (dataset, *(name for name in settings if name != dataset), ""):
-        named, keys = _describe(chosen, {**defaults, **files.get(name, {}), **files.get(scorer, {})}, overlays)
+        base = files[name] if name in settings else {}
+        named, keys = _describe(chosen, {**defaults, **base, **files.get(scorer, {})}, overlays)
         if name != dataset:
             named.insert(0, f"{name}-settings" if name else "defaults")
         described.append((named, keys))
@@ -103,8 +104,8 @@ def run_names(config: Config, protocol: Protocol) -> tuple[str, str]:
 
     Both are names of files on every system, and follow from configuration and data alone.
     """
-    words = [_UNSAFE.sub("_", config.model.name.rpartition(":")[2])[:60]]
-    words += [protocol.dataset, *([] if protocol.setting == "canonical" else [protocol.setting]), *variant(config)]
+    words = [_UNSAFE.sub("_", name)[:60] for name in (config.model.name.rpartition(":")[2], protocol.dataset)]
+    words += [*([] if protocol.setting == "canonical" else [protocol.setting]), *variant(config)]
     words += ["mini"] if protocol.data == "mini" else []
     digest = hashlib.sha256(f"{config_hash(config)}{protocol.data_hash}".encode()).hexdigest()[:8]
     end = [f"seed{config.seed}", *([] if config.data.fold is None else [f"fold{config.data.fold}"])]

@@ -225,7 +225,7 @@ class SummarizationTask(L.LightningModule):
 
     def start_measuring(self, items: SummarizationDataModule) -> None:
         """Begin with no rows, by the rules of the benchmark that is tested on."""
-        self.measures = make_measures(items.target, self.protocol).to(self.device)
+        self.measures = make_measures(items.target, self.protocol, items.root).to(self.device)
 
     def measure(self, batch: Batch, items: SummarizationDataModule) -> dict[str, NDArray[np.float32]]:
         """Score and measure the items of a batch; returns their scores by id, (steps,)."""

@@ -32,7 +32,7 @@ def run(config: Config, watch: Watch | None = None) -> RunResult:
     """Train and test all folds of a configuration, resuming where an interrupted run stopped.
 
     Raises:
-        UserError: Data are missing or unsound, the output folder holds another run or is in use, or training failed in
+        UserError: Data are missing or invalid, the output folder holds another run or is in use, or training failed in
             a way that the user can fix.
     """
     quiet_lightning()
