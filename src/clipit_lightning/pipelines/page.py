@@ -22,6 +22,7 @@ from clipit_lightning.pipelines.charts import Numbers, Unit
 
 _MOST_CUTS = 400  # shots of which the borders are drawn; more would be a grey area
 _MOST_OPEN = 24  # chosen shots that are listed without being asked for
+_SCRIPTS = ("page.js", "report.js")
 
 
 @dataclass(frozen=True)
@@ -199,13 +200,13 @@ def render_page(page: Page) -> str:
     )
     environment.filters["moment"] = charts.moment
     environment.filters["jpeg"] = lambda jpeg: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-    style, script = (loader.get_source(environment, name)[0] for name in ("page.css", "page.js"))
+    script = "".join(loader.get_source(environment, name)[0] for name in _SCRIPTS)
     digest = hashlib.sha256(script.encode()).digest()
     return environment.get_template("page.html").render(
         page=page,
         views=[_view(video) for video in page.videos],
         charts=[_chart(chart) for chart in page.charts],
-        style=Markup(style),  # our own file, not a user's text
+        style=Markup(loader.get_source(environment, "page.css")[0]),  # our own file, not a user's text
         script=Markup(script),
         script_hash=f"sha256-{base64.b64encode(digest).decode()}",
         size=(charts.WIDTH, charts.HEIGHT),
