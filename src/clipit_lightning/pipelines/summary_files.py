@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.files import write_json, write_text
 from clipit_lightning.data.batches import spread
-from clipit_lightning.pipelines.page import Curve, KeyFrame, Page, Shot, VideoPage, address, write_page
+from clipit_lightning.pipelines.page import Curve, CutLists, KeyFrame, Page, Shot, VideoPage, address, write_page
 from clipit_lightning.video.cut_lists import cut_list_csv, cut_list_edl
 from clipit_lightning.video.frames import thumbnails
 
@@ -21,11 +21,15 @@ def write_summary(made: "Summary") -> None:
     """Write all of a summary but the video, which is there: ``summary.json``, the cut lists and the page."""
     to, info, chosen = made.folder, made.video.info, made.cut.chosen
     seconds = [span for span, is_chosen in zip(made.seconds, chosen, strict=True) if is_chosen]
-    name = "".join(letter if letter.isprintable() else "?" for letter in info.path.name)  # for a list of lines
     write_json(to / "summary.json", _json(made))
     write_text(to / "cuts.csv", cut_list_csv(made.cut.shots[chosen], seconds))
-    write_text(to / "cuts.edl", cut_list_edl(seconds, info.fps, name, made.rendered.has_audio))
+    write_text(to / "cuts.edl", cut_list_edl(seconds, info.fps, _clip(made), made.rendered.has_audio))
     write_page(_page(made), made.page)
+
+
+def _clip(made: "Summary") -> str:
+    """The name of the video for a list of lines."""
+    return "".join(letter if letter.isprintable() else "?" for letter in made.video.info.path.name)
 
 
 def _json(made: "Summary") -> dict[str, Any]:
@@ -73,9 +77,19 @@ def _page(made: "Summary") -> Page:
         summary=address(made.rendered.path, made.page),
         key_frames=_key_frames(made),
         query=made.query,
+        cut_lists=_all_shots(made),
         facts=tuple(facts.items()),
     )
     return Page(title=info.path.name, videos=(view,), notice=info.warning)
+
+
+def _all_shots(made: "Summary") -> CutLists:
+    """What the page makes cut lists of: the lists of all shots."""
+    info, budget = made.video.info, made.budget
+    seconds = budget.seconds or (budget.share or 0) * (info.duration - float(made.video.frame_times[0]))
+    csv = cut_list_csv(made.cut.shots, made.seconds)
+    edl = cut_list_edl(made.seconds, info.fps, _clip(made), made.rendered.has_audio)
+    return CutLists(csv, edl, max(1, round(info.fps)), min(seconds, info.duration))
 
 
 def _key_frames(made: "Summary") -> tuple[KeyFrame, ...]:

@@ -18,15 +18,13 @@ const page = (() => {
     return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
   };
 
-  // Chosen shots as [start, end] in seconds of the source; a summary file holds exactly these, one after another.
-  const kept = new WeakMap();
-  const segments = (section) => {
-    if (!kept.has(section)) {
-      const words = section.dataset.segments.split(" ").filter(Boolean);
-      kept.set(section, words.map((word) => word.split("-").map(Number)));
-    }
-    return kept.get(section);
+  // Shots as [start, end] in seconds of the source, by the first name that the section has: `segments`, exactly what a
+  // summary file holds, one after another; `chosen`, what is ticked now; `shots`, all.
+  const spans = (section, ...names) => {
+    const words = section.dataset[names.find((name) => name in section.dataset)].split(" ").filter(Boolean);
+    return words.map((word) => word.split("-").map(Number));
   };
+  const segments = (section) => spans(section, "segments");
   const toSummary = (section, time) => {
     let before = 0;
     for (const [start, end] of segments(section)) {
@@ -48,6 +46,7 @@ const page = (() => {
 
   // What a drawn line says at a time: the picture is the only copy of the numbers.
   const heights = (line) => line.points.numberOfItems && Array.from(line.points, (point) => [point.x, point.y]);
+  const kept = new WeakMap();
   const valueAt = (section, name, share) => {
     const line = section.querySelector(`.timeline polyline.${name}`);
     if (!line) return null;
@@ -70,7 +69,7 @@ const page = (() => {
       const value = valueAt(section, name, share);
       if (value !== null) parts.push(`${label} ${value}`);
     }
-    if (segments(section).some(([start, end]) => start <= time && time < end)) parts.push("chosen");
+    if (spans(section, "chosen", "segments").some(([start, end]) => start <= time && time < end)) parts.push("chosen");
     return parts.join(", ");
   };
 
@@ -82,7 +81,7 @@ const page = (() => {
     timeline.setAttribute("aria-valuenow", time.toFixed(3));
     timeline.setAttribute("aria-valuetext", describe(section, time));
     if (speak) section.querySelector(".readout").textContent = describe(section, time);
-    const starts = segments(section).filter(([start, end]) => start <= time + 1e-3 && time < end);
+    const starts = spans(section, "shots", "segments").filter(([start, end]) => start <= time + 1e-3 && time < end);
     for (const button of all("[data-time]", section)) {
       const at = Number(button.dataset.time);
       button.classList.toggle("now", starts.some(([start, end]) => start - 1e-3 <= at && at < end));
@@ -153,7 +152,7 @@ const page = (() => {
     const section = sectionOf(event.target);
     const now = Number(event.target.getAttribute("aria-valuenow"));
     const step = Math.max(1, lengthOf(section) / 300);
-    const starts = segments(section).map(([start]) => start);
+    const starts = spans(section, "chosen", "segments").map(([start]) => start);
     const to = {
       ArrowRight: now + step, ArrowUp: now + step, ArrowLeft: now - step, ArrowDown: now - step,
       Home: 0, End: lengthOf(section),
@@ -192,5 +191,5 @@ const page = (() => {
     event.target.parentElement.querySelector(".missing").hidden = true;
   }, true);
 
-  return { all };
+  return { all, clock, show, spans };
 })();
