@@ -3,8 +3,8 @@
     .venv/bin/python experiments/rules_without_labels.py [--root data]
 
 Tau under the default protocol, means over all videos of TVSum and SumMe. Steps have the store's features, or those that
-the encoder `conse` would give, as far as captions tell: the mean of the ten ImageNet labels nearest to a step's caption.
-Needs the features of captions by all-MiniLM-L6-v2, as in a store made of them, and the extra `offline`.
+the encoder `conse` would give, as far as captions tell: the mean of the ten ImageNet labels nearest to the caption of a
+step. Needs features of captions by all-MiniLM-L6-v2, as in a store made of them, and the extra `offline`.
 """
 
 import argparse

@@ -7,6 +7,7 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.pipelines import charts
 from clipit_lightning.pipelines.page import (
     Curve,
+    CutLists,
     KeyFrame,
     Line,
     LineChart,
@@ -131,6 +132,7 @@ def test_texts_of_users_are_escaped_everywhere():
         query=nasty,
         facts=((nasty, nasty),),
         metrics=(Metric(nasty, nasty, 1.0),),
+        cut_lists=CutLists(nasty, nasty, 25),
     )
     chart = LineChart(nasty, nasty, (Line(nasty, [0, 1], [0, 1]),))
     table = Table(nasty, (nasty,), ((nasty,),))

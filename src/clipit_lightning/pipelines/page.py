@@ -6,10 +6,11 @@ it), works from ``file://``, and shows curves and tables without its script, too
 
 import base64
 import hashlib
+import json
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from clipit_lightning.pipelines.charts import Numbers, Unit
 
 _MOST_CUTS = 400  # shots of which the borders are drawn; more would be a grey area
 _MOST_OPEN = 24  # chosen shots that are listed without being asked for
+_SCRIPTS = ("page.js", "ticks.js", "report.js")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,20 @@ class Shot:
     chosen: bool = False
     score: float | None = None
     text: str = ""
+
+
+@dataclass(frozen=True)
+class CutLists:
+    """Cut lists of all shots; out of them the page makes those of the shots that are ticked."""
+
+    csv: str
+    """A header, and a line for each shot that begins with its number."""
+    edl: str
+    """CMX 3600, an event for each shot."""
+    rate: int
+    """Frames in a second of its timecodes, 30 of 29.97."""
+    budget: float | None = None
+    """Largest length of the summary, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +128,8 @@ class VideoPage:
     facts: tuple[tuple[str, str], ...] = ()
     metrics: tuple[Metric, ...] = ()
     """Numbers with their names, which are equal and in one order for all videos of a page."""
+    cut_lists: CutLists | None = None
+    """With these the shots can be ticked, and saved as a cut list."""
     unit: Unit = "seconds"
     """Of all positions and the duration: frames where nobody knows how many there are in a second."""
 
@@ -199,13 +217,13 @@ def render_page(page: Page) -> str:
     )
     environment.filters["moment"] = charts.moment
     environment.filters["jpeg"] = lambda jpeg: "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-    style, script = (loader.get_source(environment, name)[0] for name in ("page.css", "page.js"))
+    script = "".join(loader.get_source(environment, name)[0] for name in _SCRIPTS)
     digest = hashlib.sha256(script.encode()).digest()
     return environment.get_template("page.html").render(
         page=page,
         views=[_view(video) for video in page.videos],
         charts=[_chart(chart) for chart in page.charts],
-        style=Markup(style),  # our own file, not a user's text
+        style=Markup(loader.get_source(environment, "page.css")[0]),  # our own file, not a user's text
         script=Markup(script),
         script_hash=f"sha256-{base64.b64encode(digest).decode()}",
         size=(charts.WIDTH, charts.HEIGHT),
@@ -217,11 +235,15 @@ def _view(video: VideoPage) -> dict[str, Any]:
     """What the template shows of a video beside its own fields."""
     curve, axis = video.curve, charts.axis_of([video.curve.scores])
     length = max([video.duration, *(shot.end for shot in video.shots), float(curve.times[-1]), 1e-3])
+    rows = list(enumerate(video.shots, 1))
     chosen = [shot for shot in video.shots if shot.chosen]
+    lists = video.cut_lists
     return {
         "video": video,
         "length": length,
-        "chosen": chosen,
+        "chosen": [(number, shot) for number, shot in rows if shot.chosen],
+        "rest": [(number, shot) for number, shot in rows if lists and not shot.chosen],
+        "lists": json.dumps(asdict(lists)) if lists else None,
         "chosen_length": sum(shot.end - shot.start for shot in chosen),
         "open": len(chosen) <= _MOST_OPEN,
         "shading": charts.spans([(shot.start, shot.end) for shot in chosen], length),
@@ -230,12 +252,18 @@ def _view(video: VideoPage) -> dict[str, Any]:
             (track, charts.spans([(span.start, span.end) for span in track.spans], length)) for track in video.tracks
         ],
         "times": charts.ticks_of(length, video.unit),
-        "segments": " ".join(f"{shot.start:.3f}-{shot.end:.3f}" for shot in chosen),
+        "segments": _spans(chosen),
+        "shots": _spans(video.shots),
         "axis": axis,
         "line": charts.line(curve.times, curve.scores, length, axis),
         "range": " to ".join(axis.text(value) for value in (min(curve.scores), max(curve.scores))),
         **_annotators(video.annotators, curve.times, length),
     }
+
+
+def _spans(shots: Iterable[Shot]) -> str:
+    """Shots as the script reads them."""
+    return " ".join(f"{shot.start:.3f}-{shot.end:.3f}" for shot in shots)
 
 
 def _annotators(spread: Spread | None, times: Numbers, length: float) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What is written of a summary beside its video: the JSON file, the cut lists and the page."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.files import write_json, write_text
 from clipit_lightning.data.batches import spread
-from clipit_lightning.pipelines.page import Curve, KeyFrame, Page, Shot, VideoPage, address, write_page
+from clipit_lightning.pipelines.page import Curve, CutLists, KeyFrame, Page, Shot, VideoPage, address, write_page
 from clipit_lightning.video.borders import METHOD
 from clipit_lightning.video.cut_lists import Timebase, cut_lists, timebase
 from clipit_lightning.video.frames import thumbnails
@@ -88,8 +89,18 @@ def view_of(made: "Summary", page: Path, key_frames: bool = True) -> VideoPage:
         summary=address(made.rendered.path, page),
         key_frames=_key_frames(made) if key_frames else (),
         query=made.query,
+        cut_lists=_all_shots(made) if key_frames else None,
         facts=tuple(facts.items()),
     )
+
+
+def _all_shots(made: "Summary") -> CutLists:
+    """What the page makes cut lists of: the lists of all shots."""
+    info, budget, times = made.video.info, made.budget, made.video.frame_times
+    seconds = budget.seconds or (budget.share or 0) * (info.duration - float(times[0]))
+    base, url = timebase(info.path, times), address(info.path, made.page)
+    lists = cut_lists(info, times, made.cut.shots, url, base, ("cuts.csv", "cuts.edl"))
+    return CutLists(lists["cuts.csv"], lists["cuts.edl"], math.ceil(base.rate), min(seconds, info.duration))
 
 
 def _key_frame_numbers(made: "Summary") -> list[int]:

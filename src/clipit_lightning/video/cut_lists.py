@@ -10,7 +10,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -93,8 +93,15 @@ def usual_rate(times: NDArray[np.floating]) -> Fraction:
     return min(_RATES, key=lambda rate: round(abs(lasts[rate] - max(1, round(lasts[rate]))), 4))
 
 
-def cut_lists(info: VideoInfo, times: NDArray[np.float64], shots: Shots, url: str, base: Timebase) -> dict[str, str]:
-    """The contents of ``CUT_LISTS``, by name.
+def cut_lists(
+    info: VideoInfo,
+    times: NDArray[np.float64],
+    shots: Shots,
+    url: str,
+    base: Timebase,
+    names: Sequence[str] = CUT_LISTS,
+) -> dict[str, str]:
+    """The contents of cut lists, by name.
 
     Args:
         info: The source.
@@ -102,20 +109,22 @@ def cut_lists(info: VideoInfo, times: NDArray[np.float64], shots: Shots, url: st
         shots: First and last frame of each, inclusive.
         url: Address of the source relative to the files, percent-encoded.
         base: How frames are counted.
+        names: Which of them.
     """
     from opentimelineio.adapters import write_to_string
 
     seconds = shot_seconds(shots, times, info.duration)
     source = _Source(info, float(times[0]), url, base)
     spans = [source.span(start, end) for start, end in seconds]
-    texts = (
-        _csv(shots, seconds),
-        write_to_string(source.timeline(spans, source.path, float(base.rate)), "otio_json"),
-        _edl(source, spans),
-        write_to_string(source.timeline(spans, url, float(base.rate)), "fcp_xml"),
-        _fcpxml(source, spans),
-    )
-    return dict(zip(CUT_LISTS, texts, strict=True))
+    rate = float(base.rate)
+    writers: dict[str, Callable[[], str]] = {
+        "cuts.csv": lambda: _csv(shots, seconds),
+        "cuts.otio": lambda: write_to_string(source.timeline(spans, source.path, rate), "otio_json"),
+        "cuts.edl": lambda: _edl(source, spans),
+        "cuts.xml": lambda: write_to_string(source.timeline(spans, url, rate), "fcp_xml"),
+        "cuts.fcpxml": lambda: _fcpxml(source, spans),
+    }
+    return {name: writers[name]() for name in names}
 
 
 class _Source:

@@ -1,6 +1,6 @@
 "use strict";
 // One listener a kind of event for the whole page: a report may hold hundreds of videos.
-(() => {
+const page = (() => {
   const WIDTH = 1000;
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
   const sectionOf = (element) => element.closest(".video");
@@ -18,15 +18,13 @@
     return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
   };
 
-  // Chosen shots as [start, end] in seconds of the source; a summary file holds exactly these, one after another.
-  const kept = new WeakMap();
-  const segments = (section) => {
-    if (!kept.has(section)) {
-      const words = section.dataset.segments.split(" ").filter(Boolean);
-      kept.set(section, words.map((word) => word.split("-").map(Number)));
-    }
-    return kept.get(section);
+  // Shots as [start, end] in seconds of the source, by the first name that the section has: `segments`, exactly what a
+  // summary file holds, one after another; `chosen`, what is ticked now; `shots`, all.
+  const spans = (section, ...names) => {
+    const words = section.dataset[names.find((name) => name in section.dataset)].split(" ").filter(Boolean);
+    return words.map((word) => word.split("-").map(Number));
   };
+  const segments = (section) => spans(section, "segments");
   const toSummary = (section, time) => {
     let before = 0;
     for (const [start, end] of segments(section)) {
@@ -48,6 +46,7 @@
 
   // What a drawn line says at a time: the picture is the only copy of the numbers.
   const heights = (line) => line.points.numberOfItems && Array.from(line.points, (point) => [point.x, point.y]);
+  const kept = new WeakMap();
   const valueAt = (section, name, share) => {
     const line = section.querySelector(`.timeline polyline.${name}`);
     if (!line) return null;
@@ -70,7 +69,7 @@
       const value = valueAt(section, name, share);
       if (value !== null) parts.push(`${label} ${value}`);
     }
-    if (segments(section).some(([start, end]) => start <= time && time < end)) parts.push("chosen");
+    if (spans(section, "chosen", "segments").some(([start, end]) => start <= time && time < end)) parts.push("chosen");
     return parts.join(", ");
   };
 
@@ -82,7 +81,7 @@
     timeline.setAttribute("aria-valuenow", time.toFixed(3));
     timeline.setAttribute("aria-valuetext", describe(section, time));
     if (speak) section.querySelector(".readout").textContent = describe(section, time);
-    const starts = segments(section).filter(([start, end]) => start <= time + 1e-3 && time < end);
+    const starts = spans(section, "shots", "segments").filter(([start, end]) => start <= time + 1e-3 && time < end);
     for (const button of all("[data-time]", section)) {
       const at = Number(button.dataset.time);
       button.classList.toggle("now", starts.some(([start, end]) => start - 1e-3 <= at && at < end));
@@ -132,7 +131,7 @@
   };
 
   document.addEventListener("click", (event) => {
-    const element = event.target.closest("[data-time], [data-show], .timeline, thead button");
+    const element = event.target.closest("[data-time], [data-show], .timeline");
     if (!element) return;
     const section = sectionOf(element);
     if (element.matches("[data-time]")) {
@@ -143,10 +142,8 @@
       const time = sourceTime(section, video);
       const what = element.dataset.show;
       show(section, what, (player) => { player.currentTime = what === "summary" ? toSummary(section, time) ?? 0 : time; });
-    } else if (element.matches(".timeline")) {
+    } else {
       seek(section, timeAt(element, event));
-    } else if (element.closest("#index")) {
-      sortBy(element.closest("th"));
     }
   });
 
@@ -155,7 +152,7 @@
     const section = sectionOf(event.target);
     const now = Number(event.target.getAttribute("aria-valuenow"));
     const step = Math.max(1, lengthOf(section) / 300);
-    const starts = segments(section).map(([start]) => start);
+    const starts = spans(section, "chosen", "segments").map(([start]) => start);
     const to = {
       ArrowRight: now + step, ArrowUp: now + step, ArrowLeft: now - step, ArrowDown: now - step,
       Home: 0, End: lengthOf(section),
@@ -194,55 +191,5 @@
     event.target.parentElement.querySelector(".missing").hidden = true;
   }, true);
 
-  // A report: its table sorts and filters the videos below it, too.
-  const index = document.getElementById("index");
-  if (!index) return;
-  const rows = all("tbody tr", index);
-  const ofRow = (row) => document.querySelector(row.querySelector("a").getAttribute("href"));
-  const cell = (row, column) => row.children[column].dataset.value ?? row.children[column].textContent.trim();
-
-  function sortBy(header) {
-    const column = [...header.parentElement.children].indexOf(header);
-    const falling = header.getAttribute("aria-sort") === "ascending";
-    for (const other of header.parentElement.children) other.removeAttribute("aria-sort");
-    header.setAttribute("aria-sort", falling ? "descending" : "ascending");
-    const names = new Intl.Collator("en", { numeric: true });
-    rows.sort((one, other) => {
-      const [left, right] = [cell(one, column), cell(other, column)];
-      if (column > 0 && (left === "" || right === "")) return (left === "") - (right === ""); // unknown comes last
-      const order = column ? Number(left) - Number(right) : names.compare(left, right);
-      return falling ? -order : order;
-    });
-    for (const row of rows) {
-      row.parentElement.append(row);
-      document.getElementById("videos").append(ofRow(row));
-    }
-  }
-
-  const find = document.getElementById("find");
-  find.addEventListener("input", () => {
-    const wanted = find.value.trim().toLowerCase();
-    let count = 0;
-    for (const row of rows) {
-      const hit = row.firstElementChild.textContent.toLowerCase().includes(wanted);
-      row.hidden = ofRow(row).hidden = !hit;
-      count += hit;
-    }
-    document.getElementById("count").textContent = wanted ? `${count} of ${rows.length}` : "";
-  });
-
-  const unfold = document.getElementById("unfold");
-  unfold.addEventListener("click", () => {
-    const open = unfold.getAttribute("aria-pressed") !== "true";
-    unfold.setAttribute("aria-pressed", String(open));
-    for (const row of rows) ofRow(row).open = open;
-  });
-
-  const follow = () => {
-    const target = location.hash.startsWith("#v") && document.getElementById(location.hash.slice(1));
-    if (target) target.open = true;
-    if (target) target.scrollIntoView();
-  };
-  addEventListener("hashchange", follow);
-  follow();
+  return { all, clock, show, spans };
 })();
