@@ -409,7 +409,7 @@ def test_a_run_scores_with_its_own_encoder_and_sampling(trained, source, tmp_pat
     assert written["provenance"]["encoder"] == "hsv"
     assert len(written["steps"]) == 50
     for fold in (0, 1):
-        command(source, "--checkpoint", trained / "run", "--fold", fold, "--to", tmp_path / str(fold))
+        command(source, "--checkpoint", trained / "run", "--encoder=auto", "--fold", fold, "--to", tmp_path / str(fold))
     apart = [scores(tmp_path / str(fold)) for fold in (0, 1)]
     assert not np.array_equal(*apart)
     np.testing.assert_allclose(scores(tmp_path / "all"), np.mean(apart, axis=0), atol=2e-6)

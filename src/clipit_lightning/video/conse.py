@@ -120,9 +120,10 @@ def is_installed() -> bool:
 
 def label_names() -> list[str]:
     """The name of each label, (1000,): the first of its names, or all where another label has the same one first."""
-    from timm.data import ImageNetInfo
+    from timm.data.imagenet_info import ImageNetInfo
 
-    names: list[str] = ImageNetInfo().label_descriptions()
+    info = ImageNetInfo()
+    names = [info.index_to_description(label) for label in range(_LABELS)]
     first = [name.split(",")[0] for name in names]
     counts = Counter(map(str.casefold, first))  # Cardigan, a corgi, and a cardigan
     return [name if counts[short.casefold()] > 1 else short for name, short in zip(names, first, strict=True)]

@@ -149,14 +149,14 @@ def make_encoder(name: str, device: str = "auto", precision: Precision = "fp32",
     kind, _, rest = name.partition(":")
     if name == "hsv":
         return HsvEncoder()
-    if name == "auto":
-        return _automatic(device, precision, batch_size)
-    if name != "conse" and (kind not in ("open_clip", "hf") or not rest):
+    if name not in ("auto", "conse") and (kind not in ("open_clip", "hf") or not rest):
         near = get_close_matches(kind, ("open_clip", "hf", "conse", "hsv", "auto"), n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(f"no encoder {name!r}: {hint}there are {', '.join(KINDS)}, auto")
     on = choose_device(device)
     dtype = choose_precision(precision, on)
+    if name == "auto":
+        return _automatic(device, precision, batch_size)
     if name == "conse":
         from clipit_lightning.video.conse import ConseEncoder
 
