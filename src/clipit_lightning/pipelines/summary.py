@@ -34,6 +34,7 @@ from clipit_lightning.video.render import Rendered, render_summary
 
 FILES = ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl", "summary.html")
 """What is written."""
+_UNNAMED = " (the run does not say which one it was trained with)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +129,7 @@ def summarize(
         encoder = trained.result.store.get("encoder") if encoder in (None, "auto") else encoder
         sampling |= trained.sampling if stride is None and rate is None else {}
     if encoder is None or isinstance(encoder, str):
-        note = " (the run does not say which one it was trained with)"
-        name = require_encoder(encoder, note) if trained else encoder or "auto"
+        name = require_encoder(encoder, _UNNAMED) if trained else encoder or "auto"
         encoder = make_encoder(name, device, precision, batch_size)
     if isinstance(captioner, str):
         captioner = load_captioner(captioner, device, precision)
