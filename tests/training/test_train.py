@@ -275,11 +275,11 @@ def test_ten_thousand_steps_pass_training_and_scoring(train, tmp_path):
         shots = change_points(steps * 15, 900).astype(np.int64)
         features = rng.normal(size=(steps, 8)).astype(np.float32)
         videos.append(
-            Video("summe", f"video_{number}", features, np.arange(steps) * 15, steps * 15, shots, importance,
+            Video("long", f"video_{number}", features, np.arange(steps) * 15, steps * 15, shots, importance,
                   (importance > 0.8).astype(np.float32), users)
         )  # fmt: skip
-    write_store(tmp_path / "summe.h5", videos, {"dataset": "summe", "features": "long"})
-    result, folder = train("data.dataset=summe", "data.folds=4", f"data.root={tmp_path}", "optim.epochs=1")
+    write_store(tmp_path / "long.h5", videos, {"features": "long"})
+    result, folder = train("data.dataset=long", "data.folds=4", f"data.root={tmp_path}", "optim.epochs=1")
     assert len(pd.read_csv(folder / "per_video.csv")) == 4
     assert result["metrics"]["kendall_tau"]["mean"] < 1
 

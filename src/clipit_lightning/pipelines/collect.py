@@ -199,8 +199,8 @@ def _labelled(sources: Sequence[Source], labels: Labels) -> tuple[dict[str, tupl
     without = f"no labels of {len(bare)} of {len(sources)} videos: {_some(bare)}" if bare else ""
     if others and bare:
         near = [f"{word} (did you mean {video}?)" for word in others for video in get_close_matches(word, bare, 1)]
-        named = _some([*near, *(word for word in others if not get_close_matches(word, bare, 1))])
-        raise UserError(f"{labels.path}: no video is called {named}; {without}; correct the names or omit the lines")
+        unknown = _some([*near, *(word for word in others if not get_close_matches(word, bare, 1))])
+        raise UserError(f"{labels.path}: no video is called {unknown}; {without}; correct the names or omit the lines")
     notes = [without, f"labels of {len(others)} other videos are omitted: {_some(others)}" if others else ""]
     return labelled, tuple(f"{labels.path}: {note}" for note in notes if note)
 
