@@ -45,9 +45,15 @@ written into the folder, where files of these names are replaced and others stay
   summary.html   the page, one file without network; it plays summary.mp4 beside it, and the whole video where it lies
   summary.json   shots and steps with times and scores, and how all was made
   cuts.csv, cuts.edl   the chosen shots for an editing program
+  thumbnail.jpg  the best key frame
+  summary.srt    the subtitles of the chosen shots at the times of summary.mp4: those of --captions, else of NAME.srt
+                 or NAME.vtt beside the video, else inside it
+  summary.gif, contact-sheet.jpg   with --gif and --contact-sheet; summary.srt and these are removed where they would
+                 be of an earlier summary
 """
 
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
+Hdr = Literal["tone-map", "keep"]
 ENCODER = typer.Option(None, help="Of the frames, see below; there is no default but a run's own.")
 STRIDE = typer.Option(None, help="Take every STRIDE-th frame; the field's files have 15.")
 CAPTIONER = typer.Option(None, help="Caption frames by a model of transformers, or a folder.")
@@ -130,6 +136,13 @@ def summarize(
     rate: float | None = typer.Option(None, help="Take RATE frames a second (default: the run's, else 2)."),
     captions: Path | None = typer.Option(None, help="Your captions: .srt, .vtt or .json."),
     captioner: str | None = CAPTIONER,
+    fade: float = typer.Option(0.0, metavar="SECONDS", help="Picture and sound fade so long at each cut."),
+    audio: int | None = typer.Option(
+        None, metavar="N", help="Keep audio track N, from 1 on; 0 for none (default: all)."
+    ),
+    hdr: Hdr = typer.Option("tone-map", help="High dynamic range: to standard range, or kept (HEVC, 10 bits)."),
+    gif: bool = typer.Option(False, "--gif", help="Write summary.gif, too: 10 frames a second, at most 15 seconds."),
+    contact_sheet: bool = typer.Option(False, "--contact-sheet", help="Write contact-sheet.jpg, too: the key frames."),
     device: str = DEVICE,
     precision: Precision = PRECISION,
     batch_size: int = BATCH_SIZE,
@@ -154,6 +167,11 @@ def summarize(
         captioner=captioner,
         fold=fold,
         exact=exact,
+        fade=fade,
+        audio=audio,
+        hdr=hdr,
+        gif=gif,
+        contact_sheet=contact_sheet,
         stride=stride,
         rate=rate,
         device=device,

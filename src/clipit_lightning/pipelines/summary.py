@@ -4,7 +4,7 @@ Scores come from a trained run, or without one from a rule (``zero_shot.py``). S
 those of the largest total score that fit the budget.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from clipit_lightning.models.zero_shot import generic_scores, phrases, query_sco
 from clipit_lightning.pipelines.arguments import check_for_run, check_one_of, require_encoder
 from clipit_lightning.pipelines.extraction import memory_checked
 from clipit_lightning.pipelines.progress import Progress
+from clipit_lightning.pipelines.summary_extras import OPTIONAL_FILES, key_frames, write_beside
 from clipit_lightning.pipelines.summary_files import write_summary
 from clipit_lightning.pipelines.trained_run import TrainedRun, load_run
 from clipit_lightning.summary.budget import DEFAULT_BUDGET, Budget, Cut, choose, parse_budget
@@ -31,10 +32,11 @@ from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_fe
 from clipit_lightning.video.frames import RATE, shot_seconds
 from clipit_lightning.video.pretrained import Precision
 from clipit_lightning.video.reader import open_video
-from clipit_lightning.video.render import Rendered, render_summary
+from clipit_lightning.video.render import Hdr, Look, Rendered, render_summary
+from clipit_lightning.video.subtitles import subtitles_of
 
-FILES = ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl", "summary.html")
-"""What is written."""
+FILES = ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl", "summary.html", "thumbnail.jpg")
+"""What is always written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ class Summary:
     rendered: Rendered
     query: str | None
     budget: Budget
+    look: Look = field(default_factory=Look)
 
     @property
     def page(self) -> Path:
@@ -87,6 +90,11 @@ def summarize(
     captioner: Captioner | str | None = None,
     fold: int | None = None,
     exact: bool = False,
+    fade: float = 0.0,
+    audio: int | None = None,
+    hdr: Hdr = "tone-map",
+    gif: bool = False,
+    contact_sheet: bool = False,
     stride: int | None = None,
     rate: float | None = None,
     device: str = "auto",
@@ -108,6 +116,11 @@ def summarize(
         captioner: A model that makes them, by its name or folder.
         fold: The fold of the run that scores; by default the mean of all.
         exact: Compare all steps of a long video, not windows of them.
+        fade: Seconds for which picture and sound fade at each cut.
+        audio: The audio track to keep, from 1 on, or 0 for none; by default all.
+        hdr: ``tone-map`` high dynamic range to standard range, or ``keep`` it.
+        gif: Write ``summary.gif``, too.
+        contact_sheet: Write ``contact-sheet.jpg``, too: all key frames.
         stride: Take every frame whose number it divides.
         rate: Take so many frames a second; by default as the run's steps were taken, else 2.
         device: Of the models: ``auto``, ``cpu``, ``cuda``, ...
@@ -123,6 +136,8 @@ def summarize(
     check_for_run(run, fold=fold, exact=exact or None)
     length = parse_budget(budget)
     _check_arguments(video, to, query)
+    look = Look(fade, audio, hdr, gif, contact_sheet)
+    look.check(video)
     trained = None if run is None else _with_scorers(run, fold, exact)
     sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
     if trained is not None:
@@ -134,7 +149,7 @@ def summarize(
     if isinstance(captioner, str):
         captioner = load_captioner(captioner, device, precision)
     texts = read_captions(Path(captions)) if isinstance(captions, Path | str) else captions
-    return _summarize(video, to, encoder, query, trained, length, captioner, texts, batch_size, **sampling)
+    return _summarize(video, to, encoder, query, trained, length, look, captioner, texts, batch_size, **sampling)
 
 
 def _with_scorers(run: TrainedRun | Path | str, fold: int | None, exact: bool) -> TrainedRun:
@@ -153,6 +168,7 @@ def _summarize(
     query: str | None,
     run: TrainedRun | None,
     budget: Budget,
+    look: Look,
     captioner: Captioner | None,
     texts: Captions | None,
     batch_size: int,
@@ -168,6 +184,8 @@ def _summarize(
     info = features.info
     if info.warning:
         log.info(info.warning)
+    if info.hdr:
+        log.info(f"{video}: {look.of_hdr(info.hdr)}")
     scores, scorer = _scores(features, text, run)
     shot_value = run.config.protocol.shot_value if run and query is None else "sum"
     shots = features.change_points
@@ -177,9 +195,12 @@ def _summarize(
     cut = choose(scores, features.picks, shots, features.frame_times, info.duration, budget, shot_value, repeats)
     if cut.within_shot:
         log.info(f"{video}: a chosen shot is longer than the budget of {budget}: the best part of it is taken")
-    rendered = render_summary(video, cut.shots[cut.chosen], to / "summary.mp4")
-    made = Summary(to, features, cut, scores, scorer, rendered, query, budget)
+    chosen, borders = cut.shots[cut.chosen], np.append(features.frame_times, info.duration)
+    stills = key_frames(scores, features.picks, chosen)
+    rendered = render_summary(video, chosen, to / "summary.mp4", look, borders, stills)
+    made = Summary(to, features, cut, scores, scorer, rendered, query, budget, look)
     write_summary(made)
+    write_beside(made, texts or subtitles_of(video))
     result = f"{rendered.duration:.1f} s of {info.duration:.1f} s, {cut.chosen.sum()} of {len(cut.shots)} shots"
     log.info(f"{rendered.path}: {result} (budget {budget}); look at {made.page}")
     return made
@@ -191,7 +212,7 @@ def _check_arguments(video: Path, to: Path, query: str | None) -> None:
         raise ArgumentError("query", "is empty; name what to look for, or omit it")
     if to.exists() and not to.is_dir():
         raise ArgumentError("to", f"{to} is a file; name a folder")
-    for file in (to / name for name in FILES):
+    for file in (to / name for name in (*FILES, *OPTIONAL_FILES)):
         if file.exists() and video.exists() and file.samefile(video):
             raise ArgumentError("to", f"{file} is the video itself and would be replaced; name another folder")
     open_video(video).close()  # what is no video is an error before a model is loaded

@@ -6,15 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.files import write_json, write_text
-from clipit_lightning.data.batches import spread
 from clipit_lightning.pipelines.page import Curve, KeyFrame, Page, Shot, VideoPage, address, write_page
+from clipit_lightning.pipelines.summary_extras import resized
 from clipit_lightning.video.cut_lists import cut_list_csv, cut_list_edl
-from clipit_lightning.video.frames import thumbnails
 
 if TYPE_CHECKING:
     from clipit_lightning.pipelines.summary import Summary
 
-_MOST_KEY_FRAMES, _KEY_FRAME_WIDTH = 24, 240  # pictures on the page, pixels: a page of a few hundred kilobytes
+_KEY_FRAME_WIDTH = 240  # pixels of a picture on the page: a page of a few hundred kilobytes
+_RENDERED = ("n_frames", "duration", "has_audio", "audio_tracks", "hdr")
+_SOURCE = ("n_frames", "fps", "duration", "width", "height", "has_audio", "hdr")
 
 
 def write_summary(made: "Summary") -> None:
@@ -30,15 +31,20 @@ def write_summary(made: "Summary") -> None:
 
 def _json(made: "Summary") -> dict[str, Any]:
     info, video, cut = made.video.info, made.video, made.cut
-    rendered = {name: getattr(made.rendered, name) for name in ("n_frames", "duration", "has_audio")}
-    source = {name: getattr(info, name) for name in ("n_frames", "fps", "duration", "width", "height", "has_audio")}
+    rendered = {name: getattr(made.rendered, name) for name in _RENDERED}
+    source = {name: getattr(info, name) for name in _SOURCE}
     return {
         "video": {"file": info.path.name, **source, "warning": info.warning},
         "query": made.query,
         "scorer": made.scorer,
         "provenance": video.provenance,
         "budget": {"share": made.budget.share, "seconds": made.budget.seconds},
-        "summary": {"file": made.rendered.path.name, **rendered, "cut_within_a_shot": cut.within_shot},
+        "summary": {
+            "file": made.rendered.path.name,
+            **rendered,
+            "fade": made.look.fade,
+            "cut_within_a_shot": cut.within_shot,
+        },
         "shots": _rows(
             start_frame=cut.shots[:, 0],
             end_frame=cut.shots[:, 1],
@@ -64,6 +70,8 @@ def _page(made: "Summary") -> Page:
     size = f"{info.width} x {info.height}, {info.n_frames} frames, {info.fps:.2f} per second"
     encoder, steps = video.provenance["encoder"], video.provenance["sampling"]
     facts = {"Scores": made.scorer, "Encoder": encoder, "Steps": steps, "Budget": str(made.budget), "Video": size}
+    if info.hdr:
+        facts["Colours"] = made.look.of_hdr(info.hdr)
     view = VideoPage(
         title=info.path.name,
         duration=info.duration,
@@ -79,12 +87,7 @@ def _page(made: "Summary") -> Page:
 
 
 def _key_frames(made: "Summary") -> tuple[KeyFrame, ...]:
-    """The best step of each chosen shot, or its middle; of at most so many shots, spread over the summary."""
-    video, shots = made.video, made.shots
-    frames = []
-    for first, last in shots[spread(len(shots), _MOST_KEY_FRAMES)].tolist():
-        inside = np.flatnonzero((video.picks >= first) & (video.picks <= last))
-        best = inside[made.scores[inside].argmax()] if len(inside) else None
-        frames.append((first + last) // 2 if best is None else int(video.picks[best]))
-    pictures = thumbnails(video.info.path, frames, _KEY_FRAME_WIDTH)
-    return tuple(KeyFrame(float(video.frame_times[frame]), pictures[frame]) for frame in frames)
+    return tuple(
+        KeyFrame(float(made.video.frame_times[frame]), resized(still, _KEY_FRAME_WIDTH))
+        for frame, still in made.rendered.stills.items()
+    )

@@ -58,6 +58,10 @@ class Look:
     """The audio track of the source that is kept, from 1 on, or 0 for none; by default all of them."""
     hdr: Hdr = "tone-map"
     """What becomes of high dynamic range: standard range (BT.709), or it is kept, in HEVC of 10 bits."""
+    gif: bool = False
+    """Whether an animated GIF of the summary is written, too."""
+    contact_sheet: bool = False
+    """Whether a picture of all key frames is written, too."""
 
     def check(self, source: Path) -> None:
         """Raise an ArgumentError for an option that is none for this video, or not possible here."""
@@ -69,6 +73,11 @@ class Look:
             raise ArgumentError("hdr", "keep needs the encoder libx265, which this PyAV does not have; omit it")
         if self.audio is not None:
             check_audio_track(source, self.audio)
+
+    def of_hdr(self, transfer: str) -> str:
+        """What becomes of a video of high dynamic range, in words."""
+        fate = "kept, as HEVC of 10 bits" if self.hdr == "keep" else "mapped to standard range (BT.709)"
+        return f"high dynamic range ({transfer}), {fate}"
 
 
 @dataclass(frozen=True)
@@ -186,10 +195,16 @@ def _chapters(begins: list[tuple[int, float]], end: int) -> "list[Chapter]":
             "start": tick,
             "end": ticks[number + 1],
             "time_base": Fraction(1, TICKS),
-            "metadata": {"title": f"{int(second) // 3600}:{int(second) // 60 % 60:02d}:{int(second) % 60:02d}"},
+            "metadata": {"title": clock(second)},
         }
         for number, (tick, second) in enumerate(begins)
     ]
+
+
+def clock(second: float) -> str:
+    """A time as ``0:01:23.4``."""
+    tenths = int(second * 10 + 1e-6)
+    return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
 
 
 def _chosen(reader: VideoReader, runs: list[tuple[int, int]]) -> Iterator[tuple[Frame, float, bool]]:

@@ -66,7 +66,7 @@ def _is_known(stream: AudioStream) -> bool:
 
 
 def _name(track: int, stream: AudioStream) -> str:
-    return f"{track} ({stream.language})" if stream.language else str(track)
+    return str(track) if stream.language in (None, "und") else f"{track} ({stream.language})"
 
 
 class Sound:
