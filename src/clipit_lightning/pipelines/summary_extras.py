@@ -107,12 +107,11 @@ def write_gif(summary: Path, lengths: Sequence[float], to: Path) -> None:
     graph.vpush(None)
     with atomic_path(to) as temporary, av.open(f"file:{temporary}", "w", format="gif", container_options=_GIF) as file:
         stream = file.add_stream("gif", rate=_GIF_RATE)
-        stream.pix_fmt, stream.codec_context.time_base = "pal8", Fraction(1, _GIF_RATE)
+        stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "pal8"
+        stream.codec_context.time_base = Fraction(1, _GIF_RATE)
         with suppress(av.EOFError):
             while True:
-                picture = graph.vpull()
-                stream.width, stream.height = picture.width, picture.height
-                file.mux(stream.encode(picture))
+                file.mux(stream.encode(graph.vpull()))
         file.mux(stream.encode(None))
 
 
