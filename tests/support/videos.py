@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 from av.stream import Disposition
+from av.video.reformatter import ColorPrimaries, ColorTrc
 
 from clipit_lightning.video.preprocess import Mode, Preprocessing
 
@@ -75,9 +76,15 @@ def write_video(
     codec_options: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
     aspect: Fraction | None = None,
+    transfer: ColorTrc | None = None,
+    languages: Sequence[str] = ("",),
     draw: Callable[[int, int, int], np.ndarray] = picture,
 ) -> Path:
-    """Write a video whose frame i shows the number ``first + i``, at ``times[i]`` seconds if they are given."""
+    """Write a video whose frame i shows the number ``first + i``, at ``times[i]`` seconds if they are given.
+
+    With a transfer of high dynamic range it is tagged as BT.2020 of that transfer. It has an audio track a language,
+    each half as loud as the one before it.
+    """
     tick = Fraction(1, 90000) if times is not None else 1 / Fraction(fps)
     with av.open(str(path), "w", format=container, options=options or {}) as file:
         video: Any = file.add_stream(codec, rate=Fraction(fps), options=codec_options or {})
@@ -85,16 +92,21 @@ def write_video(
         video.codec_context.time_base = tick
         if aspect is not None:
             video.codec_context.sample_aspect_ratio = aspect
-        heard = file.add_stream(audio, rate=sample_rate, layout=layout) if audio else None
+        if transfer is not None:
+            colours = video.codec_context
+            colours.color_trc, colours.color_primaries, colours.colorspace = transfer, ColorPrimaries.BT2020, 9
+        tracks = [file.add_stream(audio, rate=sample_rate, layout=layout) for _ in languages] if audio else []
+        for track, language in zip(tracks, languages, strict=False):
+            track.metadata.update({"language": language} if language else {})
         for index in range(n_frames):
             frame = av.VideoFrame.from_ndarray(draw(first + index, width, height), format="rgb24")
             frame.pts = index if times is None else round(times[index] * 90000)
             frame.time_base = tick
             file.mux(video.encode(frame))
         file.mux(video.encode(None))
-        if heard is not None:
-            length = n_frames / float(fps) if audio_seconds is None else audio_seconds
-            _write_sound(file, heard, sound(length, sample_rate), sample_rate, layout, audio_start)
+        length = n_frames / float(fps) if audio_seconds is None else audio_seconds
+        for number, track in enumerate(tracks):
+            _write_sound(file, track, sound(length, sample_rate) / 2**number, sample_rate, layout, audio_start)
     return path
 
 
