@@ -9,6 +9,20 @@ SRT = "1\n00:00:00,500 --> 00:00:01,500\nHello & <i>good</i> day\n\n2\n00:00:02,
 EXPECTED = Captions(("Hello & good day", "Bye"), (0.5, 2.0), (1.5, 2.9))
 
 
+def with_words(path, video, words):
+    """Copy the streams of a video and of a subtitle file into one file."""
+    with av.open(str(video)) as one, av.open(str(words)) as other, av.open(str(path), "w") as file:
+        copies = {
+            (of, at): file.add_stream_from_template(each) for of in (one, other) for at, each in enumerate(of.streams)
+        }
+        for of in (one, other):
+            for packet in of.demux():
+                if packet.dts is not None:
+                    packet.stream = copies[of, packet.stream.index]
+                    file.mux(packet)
+    return path
+
+
 def test_subtitles_move_to_the_times_of_the_summary(tmp_path):
     texts = Captions(
         ("before", "one", "over the cut", "moment", "late"), (0.0, 2.5, 3.0, 10.5, 11.9), (1.0, 4.0, 10.4, 10.5, 15.0)
@@ -32,16 +46,7 @@ def test_subtitles_beside_the_video_or_inside_it_are_taken(tmp_path, kind):
     assert subtitles_of(video) is None
     (tmp_path / "words.srt").write_text(SRT)
     if kind == "inside":
-        with_words = tmp_path / "with_words.mkv"
-        with av.open(str(video)) as source, av.open(str(tmp_path / "words.srt")) as words:
-            with av.open(str(with_words), "w") as file:
-                for each in (source, words):
-                    streams = {of.index: file.add_stream_from_template(of) for of in each.streams}
-                    for packet in each.demux():
-                        if packet.dts is not None:
-                            packet.stream = streams[packet.stream.index]
-                            file.mux(packet)
-        video = with_words
+        video = with_words(tmp_path / "with_words.mkv", video, tmp_path / "words.srt")
     else:
         text = SRT if kind == "srt" else "WEBVTT\n\n" + SRT.replace(",", ".")
         video.with_suffix(f".{kind}").write_text(text)

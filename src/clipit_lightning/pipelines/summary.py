@@ -32,7 +32,7 @@ from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_fe
 from clipit_lightning.video.frames import RATE, shot_seconds
 from clipit_lightning.video.pretrained import Precision
 from clipit_lightning.video.reader import open_video
-from clipit_lightning.video.render import Hdr, Look, Rendered, render_summary
+from clipit_lightning.video.render import Look, Rendered, render_summary
 from clipit_lightning.video.subtitles import subtitles_of
 
 FILES = ("summary.mp4", "summary.json", "cuts.csv", "cuts.edl", "summary.html", "thumbnail.jpg")
@@ -90,42 +90,32 @@ def summarize(
     captioner: Captioner | str | None = None,
     fold: int | None = None,
     exact: bool = False,
-    fade: float = 0.0,
-    audio: int | None = None,
-    hdr: Hdr = "tone-map",
-    gif: bool = False,
-    contact_sheet: bool = False,
     stride: int | None = None,
     rate: float | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
     batch_size: int = 32,
+    **look: Any,  # noqa: ANN401 - as `Look` says
 ) -> Summary:
     """Summarize one video into a folder, ``FILES``; others in it stay. The same input gives the same bytes.
-
-    Without a run a rule of ``zero_shot.py`` scores the steps; with one and no query, its protocol values the shots.
 
     Args:
         video: The video file.
         to: The folder; by default ``NAME-summary``, here.
         encoder: Of the frames, by name (`clipit summarize --help`); by default the run's own.
         query: What to look for, such as ``a dog, a red car``; it needs an encoder with language.
-        run: A finished run that scores, or its folder.
+        run: A finished run that scores and values shots, or its folder; by default a rule does, of ``zero_shot.py``.
         budget: At most this much: ``0.15`` or ``15%`` of the video, ``30s``, ``1m30s``.
         captions: Captions, without a query: a file, ``.srt``, ``.vtt`` or ``.json``; the encoder needs language.
         captioner: A model that makes them, by its name or folder.
         fold: The fold of the run that scores; by default the mean of all.
         exact: Compare all steps of a long video, not windows of them.
-        fade: Seconds for which picture and sound fade at each cut.
-        audio: The audio track to keep, from 1 on, or 0 for none; by default all.
-        hdr: ``tone-map`` high dynamic range to standard range, or ``keep`` it.
-        gif: Write ``summary.gif``, too.
-        contact_sheet: Write ``contact-sheet.jpg``, too: all key frames.
         stride: Take every frame whose number it divides.
         rate: Take so many frames a second; by default as the run's steps were taken, else 2.
         device: Of the models: ``auto``, ``cpu``, ``cuda``, ...
         precision: Of the models.
         batch_size: Frames at once.
+        look: How it is written, the fields of ``Look``: ``fade``, ``audio``, ``hdr``, ``gif``, ``contact_sheet``.
 
     Raises:
         UserError: The video cannot be read, encoder, query and run do not fit, or the budget is less than a frame.
@@ -135,9 +125,7 @@ def summarize(
     check_one_of(captions=captions, captioner=captioner, query=query)
     check_for_run(run, fold=fold, exact=exact or None)
     length = parse_budget(budget)
-    _check_arguments(video, to, query)
-    look = Look(fade, audio, hdr, gif, contact_sheet)
-    look.check(video)
+    _check_arguments(video, to, query, Look(**look))
     trained = None if run is None else _with_scorers(run, fold, exact)
     sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
     if trained is not None:
@@ -149,7 +137,9 @@ def summarize(
     if isinstance(captioner, str):
         captioner = load_captioner(captioner, device, precision)
     texts = read_captions(Path(captions)) if isinstance(captions, Path | str) else captions
-    return _summarize(video, to, encoder, query, trained, length, look, captioner, texts, batch_size, **sampling)
+    return _summarize(
+        video, to, encoder, query, trained, length, Look(**look), captioner, texts, batch_size, **sampling
+    )
 
 
 def _with_scorers(run: TrainedRun | Path | str, fold: int | None, exact: bool) -> TrainedRun:
@@ -206,7 +196,7 @@ def _summarize(
     return made
 
 
-def _check_arguments(video: Path, to: Path, query: str | None) -> None:
+def _check_arguments(video: Path, to: Path, query: str | None, look: Look) -> None:
     """Raise before hours of work where their result could not be written, or nothing is asked for."""
     if query is not None and not query.strip():
         raise ArgumentError("query", "is empty; name what to look for, or omit it")
@@ -216,6 +206,7 @@ def _check_arguments(video: Path, to: Path, query: str | None) -> None:
         if file.exists() and video.exists() and file.samefile(video):
             raise ArgumentError("to", f"{file} is the video itself and would be replaced; name another folder")
     open_video(video).close()  # what is no video is an error before a model is loaded
+    look.check(video)
 
 
 def _scores(

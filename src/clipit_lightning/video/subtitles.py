@@ -36,19 +36,27 @@ def subtitles_of(video: Path) -> Captions | None:
 def summary_subtitles(subtitles: Captions, spans: Sequence[tuple[float, float]]) -> str:
     """The subtitles of spans of a video, in seconds, that are shown one after another, as SubRip; empty without one."""
     cues, begin = list[Cue](), 0.0
-    for start, end in spans:
+    for start, end in _joined(spans):
         for text, shown, gone in zip(subtitles.texts, subtitles.starts, subtitles.ends, strict=True):
-            low, high = max(shown, start) - start + begin, min(gone, end) - start + begin
-            if cues and cues[-1][2] == text and abs(cues[-1][1] - low) < 0.001:  # it goes on in the next shot
-                low = cues.pop()[0]
-            if high > low:
-                cues.append((low, high, text))
+            low, high = max(shown, start), min(gone, end)
+            if high - low >= _SHORTEST:
+                cues.append((low - start + begin, high - start + begin, text))
         begin += end - start
     lines = []
-    for number, (low, high, text) in enumerate((cue for cue in cues if cue[1] - cue[0] >= _SHORTEST), 1):
+    for number, (low, high, text) in enumerate(cues, 1):
         clocks = (SubripFormat.ms_to_timestamp(round(1000 * second)) for second in (low, high))
         lines.append(f"{number}\n{' --> '.join(clocks)}\n{text}\n")
     return "\n".join(lines)
+
+
+def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Spans joined where one begins as another ends, so that no subtitle is cut there."""
+    joined: list[tuple[float, float]] = []
+    for start, end in spans:
+        if joined and start == joined[-1][1]:
+            start = joined.pop()[0]
+        joined.append((start, end))
+    return joined
 
 
 def _embedded(video: Path) -> list[Cue]:
