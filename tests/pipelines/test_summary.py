@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
@@ -19,6 +20,7 @@ from clipit_lightning.pipelines.labels import read_labels
 from clipit_lightning.pipelines.preparation import Settings, make_store
 from clipit_lightning.pipelines.summaries import summarize
 from clipit_lightning.pipelines.summary import FILES
+from clipit_lightning.pipelines.summary_extras import OPTIONAL_FILES, write_gif
 from clipit_lightning.pipelines.trained_run import load_run
 from clipit_lightning.summary.budget import Budget, parse_budget
 from clipit_lightning.summary.choice import choose
@@ -292,6 +294,45 @@ def test_the_same_again_gives_the_same_bytes(made, source, tmp_path):
     assert (to / "notes.txt").read_text() == "mine"
     for name in FILES[:-1]:
         assert (made / name).read_bytes() == before[name]
+
+
+def test_every_option_of_the_look_gives_the_same_bytes_twice_and_nothing_stale(tmp_path):
+    video = write_video(tmp_path / "talk.mkv", 250, languages=("eng", "deu"))
+    (tmp_path / "talk.srt").write_text("1\n00:00:00,000 --> 00:00:10,000\nHello\n")
+    before = {}
+    for to in (tmp_path / "one", tmp_path / "two"):
+        words = ["--encoder", "hsv", "--fade", "0.1", "--audio", "2", "--gif", "--contact-sheet"]
+        assert command(video, *words, "--to", to) == 0
+        content = {path.name: path.read_bytes() for path in to.iterdir() if path.name != "summary.html"}
+        assert content == (before or content)
+        before = content
+    assert set(before) == {*FILES, *OPTIONAL_FILES} - {"summary.html"}
+    assert read(to)["summary"]["audio_tracks"] == ["2 (deu)"]
+    duration = read(to)["summary"]["duration"]
+    assert float(seconds_of(to / "summary.mp4")["video"]) == pytest.approx(duration, abs=1e-4)
+    with Image.open(to / "summary.gif") as image:
+        assert (image.format, image.size) == ("GIF", (64, 48))
+        assert image.n_frames == pytest.approx(10 * duration, abs=2)
+    for name in ("thumbnail.jpg", "contact-sheet.jpg"):
+        with Image.open(to / name) as image:
+            assert image.format == "JPEG"
+    assert (to / "summary.srt").read_text().splitlines()[2] == "Hello"
+    (tmp_path / "talk.srt").unlink()
+    assert command(video, "--encoder", "hsv", "--to", to) == 0
+    assert {path.name for path in to.iterdir()} == set(FILES)
+
+
+def test_a_gif_of_a_long_summary_shows_the_beginning_of_each_shot(tmp_path):
+    video = write_video(tmp_path / "long.mp4", 200, fps=5, audio=None)  # two shots of 25 and 15 seconds
+    write_gif(video, [25.0, 15.0], tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as image:
+        numbers, lasts = [], []
+        for index in range(image.n_frames):
+            image.seek(index)
+            numbers.append(shown_number(np.asarray(image.convert("RGB"))))
+            lasts.append(image.info["duration"])
+    assert numbers == [*range(47), *range(125, 154)]  # 9.4 and 5.6 of 15 seconds
+    assert sum(lasts) / 1000 == pytest.approx(15, abs=0.3)
 
 
 # --- a query

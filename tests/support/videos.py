@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 from av.stream import Disposition
+from av.video.reformatter import ColorPrimaries, ColorTrc
 
 from clipit_lightning.video.preprocess import Mode, Preprocessing
 
@@ -67,7 +68,6 @@ def write_video(
     audio: str | None = "aac",
     audio_seconds: float | None = None,
     audio_start: float = 0.0,
-    audio_tracks: int = 1,
     layout: str = "mono",
     sample_rate: int = RATE,
     times: Sequence[float] | None = None,
@@ -76,9 +76,15 @@ def write_video(
     codec_options: dict[str, str] | None = None,
     options: dict[str, str] | None = None,
     aspect: Fraction | None = None,
+    transfer: ColorTrc | None = None,
+    languages: Sequence[str] = ("",),
     draw: Callable[[int, int, int], np.ndarray] = picture,
 ) -> Path:
-    """Write a video whose frame i shows the number ``first + i``, at ``times[i]`` seconds if they are given."""
+    """Write a video whose frame i shows the number ``first + i``, at ``times[i]`` seconds if they are given.
+
+    With a transfer of high dynamic range it is tagged as BT.2020 of that transfer. It has an audio track a language,
+    each half as loud as the one before it.
+    """
     tick = Fraction(1, 90000) if times is not None else 1 / Fraction(fps)
     with av.open(str(path), "w", format=container, options=options or {}) as file:
         video: Any = file.add_stream(codec, rate=Fraction(fps), options=codec_options or {})
@@ -86,17 +92,21 @@ def write_video(
         video.codec_context.time_base = tick
         if aspect is not None:
             video.codec_context.sample_aspect_ratio = aspect
-        kinds = [audio] * audio_tracks if audio else []
-        tracks = [file.add_stream(kind, rate=sample_rate, layout=layout) for kind in kinds]
+        if transfer is not None:
+            colours = video.codec_context
+            colours.color_trc, colours.color_primaries, colours.colorspace = transfer, ColorPrimaries.BT2020, 9
+        tracks = [file.add_stream(audio, rate=sample_rate, layout=layout) for _ in languages] if audio else []
+        for track, language in zip(tracks, languages, strict=False):
+            track.metadata.update({"language": language} if language else {})
         for index in range(n_frames):
             frame = av.VideoFrame.from_ndarray(draw(first + index, width, height), format="rgb24")
             frame.pts = index if times is None else round(times[index] * 90000)
             frame.time_base = tick
             file.mux(video.encode(frame))
         file.mux(video.encode(None))
-        for heard in tracks:
-            length = n_frames / float(fps) if audio_seconds is None else audio_seconds
-            _write_sound(file, heard, sound(length, sample_rate), sample_rate, layout, audio_start)
+        length = n_frames / float(fps) if audio_seconds is None else audio_seconds
+        for number, track in enumerate(tracks):
+            _write_sound(file, track, sound(length, sample_rate) / 2**number, sample_rate, layout, audio_start)
     return path
 
 
@@ -222,7 +232,7 @@ ODD_VIDEOS: dict[str, Callable[[Path], Path]] = {
     "hdr.mp4": partial(write_video, codec="libx265", pix_fmt="yuv420p10le", codec_options={"x265-params": HDR}),
     "av1.mp4": partial(write_video, codec="libsvtav1", codec_options={"preset": "12", "svtav1-params": "lp=1"}),
     "dvd.mpg": partial(write_video, codec="mpeg2video", audio="mp2"),
-    "several_tracks.mkv": partial(write_video, audio_tracks=3),
+    "several_tracks.mkv": partial(write_video, languages=("", "", "")),
     'it\'s "a film" (1), $HOME & 中.mp4': partial(write_video),
     "trimmed.mp4": trimmed,
     "no_times.h264": partial(write_video, audio=None),

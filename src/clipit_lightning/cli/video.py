@@ -51,11 +51,18 @@ written into the folder, where files of these names are replaced and others stay
                  the chosen shots for an editing program: OpenTimelineIO, CMX 3600, Final Cut Pro 7 (Premiere, Resolve)
                  and X, a table. Timecodes start where the video's own do; a variable frame rate is written by time
                  at a constant one, which cuts.edl, summary.json and the page name
+  thumbnail.jpg  the best key frame
+  summary.srt    the subtitles of the chosen shots at the times of summary.mp4: those of --captions, else of NAME.srt
+                 or NAME.vtt beside the video, else inside it
+  summary.gif, contact-sheet.jpg   with --gif and --contact-sheet; summary.srt and these are removed where they would
+                 be of an earlier summary
+  features.h5    kept for another budget, query or length of shots
 
 chosen shots begin and end on the frame of a cut, where one lies between two steps
 """
 
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
+Hdr = Literal["tone-map", "keep"]
 STRIDE = typer.Option(None, help="Take every STRIDE-th frame; the field's files have 15.")
 CAPTIONER = typer.Option(None, help="Caption frames by a model of transformers, or a folder.")
 DEVICE = typer.Option("auto", help="cpu, cuda, cuda:1, ...")
@@ -144,6 +151,13 @@ def summarize(
     rate: float | None = typer.Option(None, help="Take RATE frames a second (default: the run's, else 2)."),
     captions: Path | None = typer.Option(None, help="Your captions: .srt, .vtt or .json; of several videos a folder."),
     captioner: str | None = CAPTIONER,
+    fade: float = typer.Option(0.0, metavar="SECONDS", help="Picture and sound fade so long at each cut."),
+    audio: int | None = typer.Option(
+        None, metavar="N", help="Keep audio track N, from 1 on; 0 for none (default: all)."
+    ),
+    hdr: Hdr = typer.Option("tone-map", help="High dynamic range: to standard range, or kept (HEVC, 10 bits)."),
+    gif: bool = typer.Option(False, "--gif", help="Write summary.gif, too: 10 frames a second, at most 15 seconds."),
+    contact_sheet: bool = typer.Option(False, "--contact-sheet", help="Write contact-sheet.jpg, too: the key frames."),
     device: str = DEVICE,
     precision: Precision = PRECISION,
     batch_size: int = BATCH_SIZE,
@@ -167,7 +181,8 @@ def summarize(
     of_scores: SummaryOptions = {"query": query, "run": checkpoint, "fold": fold, "exact": exact}
     of_steps: SummaryOptions = {"stride": stride, "rate": rate, "captioner": captioner}
     of_models: SummaryOptions = {"device": device, "precision": precision, "batch_size": batch_size}
-    options: SummaryOptions = {**of_shots, **of_scores, **of_steps, **of_models}
+    look: SummaryOptions = {"fade": fade, "audio": audio, "hdr": hdr, "gif": gif, "contact_sheet": contact_sheet}
+    options: SummaryOptions = {**of_shots, **of_scores, **of_steps, **of_models, **look}
     if is_one(videos):
         summarize_one(videos[0], to, encoder, captions=captions, **options)
         return 0

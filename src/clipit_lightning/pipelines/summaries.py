@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, get_type_hints
 
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
@@ -13,6 +13,7 @@ from clipit_lightning.pipelines.collect import from_files, with_captions
 from clipit_lightning.pipelines.page import Page, write_page
 from clipit_lightning.pipelines.summarizer import Summarizer
 from clipit_lightning.pipelines.summary import FILES, Summary
+from clipit_lightning.pipelines.summary_extras import OPTIONAL_FILES
 from clipit_lightning.pipelines.summary_files import view_of
 from clipit_lightning.pipelines.trained_run import TrainedRun, load_run
 from clipit_lightning.summary.budget import Budget, parse_budget
@@ -23,6 +24,7 @@ from clipit_lightning.video.encoders import Encoder, make_encoder
 from clipit_lightning.video.frames import RATE
 from clipit_lightning.video.pretrained import Precision
 from clipit_lightning.video.reader import is_address, open_video
+from clipit_lightning.video.render import Hdr, Look
 
 
 class SummaryOptions(TypedDict, total=False):
@@ -45,6 +47,16 @@ class SummaryOptions(TypedDict, total=False):
     """Seconds that a shot lasts at most: longer ones are divided."""
     padding: float
     """Seconds that are shown before and after each shot, within the budget."""
+    fade: float
+    """Seconds for which picture and sound fade at each cut."""
+    audio: int | None
+    """The audio track to keep, from 1 on, or 0 for none; by default all."""
+    hdr: Hdr
+    """``tone-map`` high dynamic range to standard range, or ``keep`` it."""
+    gif: bool
+    """Write ``summary.gif``, too."""
+    contact_sheet: bool
+    """Write ``contact-sheet.jpg``, too: all key frames."""
     captioner: Captioner | str | None
     """A model that makes captions, by its name or folder."""
     fold: int | None
@@ -88,6 +100,7 @@ def summarize(
     video, to = Path(video), Path(f"{Path(video).stem}-summary" if to is None else to)
     _check_options(captions, options)
     _check_paths(video, to)
+    _look(options).check(video)
     texts = read_captions(Path(captions)) if isinstance(captions, Path | str) else captions
     return _summarizer(encoder, options).summarize(video, to, texts)
 
@@ -139,6 +152,7 @@ def summarize_all(
         folder = to / source.name.replace("/", "-")
         try:
             _check_paths(source.path, folder)
+            summarizer.look.check(source.path)
             made.append(summarizer.summarize(source.path, folder, source.captions))
         except UserError as error:
             log.error(str(error))
@@ -180,7 +194,12 @@ def _summarizer(encoder: Encoder | str | None, options: SummaryOptions) -> Summa
     if isinstance(captioner, str):
         captioner = load_captioner(captioner, device, precision)
     query = options.get("query")
-    return Summarizer(encoder, shots, query, trained, captioner, batch_size=batch_size, **sampling)
+    return Summarizer(encoder, shots, _look(options), query, trained, captioner, batch_size=batch_size, **sampling)
+
+
+def _look(options: SummaryOptions) -> Look:
+    given: dict[str, Any] = {name: value for name, value in options.items() if name in get_type_hints(Look)}
+    return Look(**given)
 
 
 def _with_scorers(run: TrainedRun | Path | str, fold: int | None, exact: bool) -> TrainedRun:
@@ -204,7 +223,7 @@ def _check_paths(video: Path | None, to: Path) -> None:
     """Raise before hours of work where their result could not be written."""
     if to.exists() and not to.is_dir():
         raise ArgumentError("to", f"{to} is a file; name a folder")
-    for file in (to / name for name in FILES):
+    for file in (to / name for name in (*FILES, *OPTIONAL_FILES)):
         if video is not None and file.exists() and video.exists() and file.samefile(video):
             raise ArgumentError("to", f"{file} is the video itself and would be replaced; name another folder")
     parent = next(folder for folder in (to, *to.absolute().parents) if folder.is_dir())

@@ -23,6 +23,7 @@ from clipit_lightning.pipelines.feature_cache import content_mark
 from clipit_lightning.pipelines.kept_features import kept_features
 from clipit_lightning.pipelines.progress import Progress
 from clipit_lightning.pipelines.summary import Summary
+from clipit_lightning.pipelines.summary_extras import key_frames, write_beside
 from clipit_lightning.pipelines.summary_files import write_summary
 from clipit_lightning.pipelines.trained_run import TrainedRun
 from clipit_lightning.summary.budget import Budget
@@ -36,7 +37,8 @@ from clipit_lightning.video.captions import Captions
 from clipit_lightning.video.encoders import Encoder
 from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_features, provenance
 from clipit_lightning.video.reader import header_duration
-from clipit_lightning.video.render import render_summary
+from clipit_lightning.video.render import Look, render_summary
+from clipit_lightning.video.subtitles import subtitles_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,7 @@ class Summarizer:
 
     encoder: Encoder
     shots: ShotOptions
+    look: Look
     query: str | None
     run: TrainedRun | None
     captioner: Captioner | None
@@ -68,15 +71,20 @@ class Summarizer:
         info = features.info
         if info.warning:
             log.info(info.warning)
+        if info.hdr:
+            log.info(f"{video}: {self.look.of_hdr(info.hdr)}")
         scores, scorer = _scores(features, query, self.run)
         budget = self.shots.budget_of(info.duration)
         if self.shots.budget is None and budget.seconds:
             log.info(f"{video}: lasts {info.duration:.1f} s, so its summary has {budget} (--budget for another length)")
         shot_value = self.run.config.protocol.shot_value if self.run and self.query is None else "sum"
         cut = _choose(features, scores, self.shots, budget, shot_value)
-        rendered = render_summary(video, cut.shots[cut.chosen], to / "summary.mp4")
-        made = Summary(to, features, cut, scores, scorer, rendered, self.query, budget)
+        chosen, borders = cut.shots[cut.chosen], np.append(features.frame_times, info.duration)
+        stills = key_frames(scores, features.picks, chosen)
+        rendered = render_summary(video, chosen, to / "summary.mp4", self.look, borders, stills)
+        made = Summary(to, features, cut, scores, scorer, rendered, self.query, budget, self.look)
         write_summary(made)
+        write_beside(made, texts or subtitles_of(video))
         result = f"{rendered.duration:.1f} s of {info.duration:.1f} s, {cut.chosen.sum()} of {len(cut.shots)} shots"
         log.info(f"{rendered.path}: {result} (budget {budget}); look at {made.page}")
         return made

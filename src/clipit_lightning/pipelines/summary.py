@@ -1,6 +1,6 @@
 """``Summary``: the summary of one raw video, and where it lies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,10 @@ from clipit_lightning.summary.key_shots import frame_scores, shot_means
 from clipit_lightning.video.cut_lists import CUT_LISTS
 from clipit_lightning.video.extract import VideoFeatures
 from clipit_lightning.video.frames import shot_seconds
-from clipit_lightning.video.render import Rendered
+from clipit_lightning.video.render import Look, Rendered
 
-FILES = ("summary.mp4", "summary.json", *CUT_LISTS, kept_features.NAME, "summary.html")
-"""What is written."""
+FILES = ("summary.mp4", "summary.json", *CUT_LISTS, kept_features.NAME, "summary.html", "thumbnail.jpg")
+"""What is always written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,7 @@ class Summary:
     rendered: Rendered
     query: str | None
     budget: Budget
+    look: Look = field(default_factory=Look)
 
     @property
     def page(self) -> Path:

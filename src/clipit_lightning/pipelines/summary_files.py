@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.files import write_json, write_text
-from clipit_lightning.data.batches import spread
 from clipit_lightning.pipelines.page import Curve, CutLists, KeyFrame, Page, Shot, VideoPage, address, write_page
+from clipit_lightning.pipelines.summary_extras import resized
 from clipit_lightning.video.borders import METHOD
 from clipit_lightning.video.cut_lists import Timebase, cut_lists, timebase
-from clipit_lightning.video.frames import thumbnails
 
 if TYPE_CHECKING:
     from clipit_lightning.pipelines.summary import Summary
 
-_MOST_KEY_FRAMES, _KEY_FRAME_WIDTH = 24, 240  # pictures on the page, pixels: a page of a few hundred kilobytes
+_KEY_FRAME_WIDTH = 240  # pixels of a picture on the page: a page of a few hundred kilobytes
+_RENDERED = ("n_frames", "duration", "has_audio", "audio_tracks", "hdr")
+_SOURCE = ("n_frames", "fps", "duration", "width", "height", "has_audio", "hdr")
 
 
 def write_summary(made: "Summary") -> None:
@@ -33,15 +34,20 @@ def write_summary(made: "Summary") -> None:
 
 def _json(made: "Summary", base: Timebase) -> dict[str, Any]:
     info, video, cut = made.video.info, made.video, made.cut
-    rendered = {name: getattr(made.rendered, name) for name in ("n_frames", "duration", "has_audio")}
-    source = {name: getattr(info, name) for name in ("n_frames", "fps", "duration", "width", "height", "has_audio")}
+    rendered = {name: getattr(made.rendered, name) for name in _RENDERED}
+    source = {name: getattr(info, name) for name in _SOURCE}
     return {
         "video": {"file": info.path.name, **source, "warning": info.warning},
         "query": made.query,
         "scorer": made.scorer,
         "provenance": video.provenance | {"borders": METHOD},
         "budget": {"share": made.budget.share, "seconds": made.budget.seconds},
-        "summary": {"file": made.rendered.path.name, **rendered, "cut_within_a_shot": cut.within_shot},
+        "summary": {
+            "file": made.rendered.path.name,
+            **rendered,
+            "fade": made.look.fade,
+            "cut_within_a_shot": cut.within_shot,
+        },
         "cut_lists": {"frames_per_second": str(base.rate), "start_timecode": base.timecode},
         "shots": _rows(
             start_frame=cut.shots[:, 0],
@@ -58,7 +64,7 @@ def _json(made: "Summary", base: Timebase) -> dict[str, Any]:
 
 
 def _named_key_frames(made: "Summary") -> list[dict[str, Any]]:
-    frames, times, names = _key_frame_numbers(made), made.video.frame_times, _names(made)
+    frames, times, names = made.rendered.stills, made.video.frame_times, _names(made)
     return [
         {"frame": frame, "seconds": round(float(times[frame]), 6), "names": names.get(frame, ())} for frame in frames
     ]
@@ -80,6 +86,8 @@ def view_of(made: "Summary", page: Path, key_frames: bool = True) -> VideoPage:
     if video.names:
         facts["Names"] = f"below a key frame, what {encoder} recognises in it with a probability of 10 % or more"
     facts["Cut lists"] = str(timebase(info.path, video.frame_times))
+    if info.hdr:
+        facts["Colours"] = made.look.of_hdr(info.hdr)
     return VideoPage(
         title=info.path.name,
         duration=info.duration,
@@ -103,23 +111,14 @@ def _all_shots(made: "Summary") -> CutLists:
     return CutLists(lists["cuts.csv"], lists["cuts.edl"], math.ceil(base.rate), min(seconds, info.duration))
 
 
-def _key_frame_numbers(made: "Summary") -> list[int]:
-    """The best step of each chosen shot, or its middle; of at most so many shots, spread over the summary."""
-    video, shots = made.video, made.shots
-    frames = []
-    for first, last in shots[spread(len(shots), _MOST_KEY_FRAMES)].tolist():
-        inside = np.flatnonzero((video.picks >= first) & (video.picks <= last))
-        best = inside[made.scores[inside].argmax()] if len(inside) else None
-        frames.append((first + last) // 2 if best is None else int(video.picks[best]))
-    return frames
-
-
 def _names(made: "Summary") -> dict[int, tuple[str, ...]]:
     """What is seen in a step, by its frame number; nothing where the encoder does not name it."""
     return dict(zip(made.video.picks.tolist(), made.video.names, strict=False))
 
 
 def _key_frames(made: "Summary") -> tuple[KeyFrame, ...]:
-    frames, times, names = _key_frame_numbers(made), made.video.frame_times, _names(made)
-    pictures = thumbnails(made.video.info.path, frames, _KEY_FRAME_WIDTH)
-    return tuple(KeyFrame(float(times[frame]), pictures[frame], ", ".join(names.get(frame, ()))) for frame in frames)
+    times, names = made.video.frame_times, _names(made)
+    return tuple(
+        KeyFrame(float(times[frame]), resized(still, _KEY_FRAME_WIDTH), ", ".join(names.get(frame, ())))
+        for frame, still in made.rendered.stills.items()
+    )

@@ -22,6 +22,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.video.hdr import tone_mapped
 from clipit_lightning.video.preprocess import Preprocessing
 from clipit_lightning.video.reader import Frame, VideoReader
 
@@ -97,21 +98,24 @@ def thumbnails(path: Path, frame_numbers: Iterable[int], width: int) -> dict[int
     Raises:
         UserError: The file cannot be read as a video, or ends before one of the frames.
     """
-    from PIL import Image
-
-    wanted, pictures, scale = set(frame_numbers), dict[int, bytes](), _Scaler()
+    wanted, pictures, thumbnail = set(frame_numbers), dict[int, bytes](), Thumbnailer()
     for frame in VideoReader(path) if wanted else ():
         if frame.number in wanted:
-            shown = _shown_size(frame)
-            height = max(1, min(round(width * shown[1] / shown[0]), _WIDEST * width))
-            file, image = io.BytesIO(), np.ascontiguousarray(scale(frame.picture, width, height))
-            Image.fromarray(image).save(file, "JPEG", quality=80)
-            pictures[frame.number] = file.getvalue()
+            pictures[frame.number] = jpeg(thumbnail(frame, width))
         if len(pictures) == len(wanted):
             return pictures
     if missing := sorted(wanted - set(pictures)):
         raise UserError(f"{path}: there is no frame {missing[0]}; was it made for another file?")
     return pictures
+
+
+def jpeg(image: NDArray[np.uint8], quality: int = 80) -> bytes:
+    """The JPEG file of an image (height, width, 3)."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return file.getvalue()
 
 
 def orientation(picture: VideoFrame) -> tuple[bool, bool, bool]:
@@ -129,7 +133,7 @@ def orientation(picture: VideoFrame) -> tuple[bool, bool, bool]:
     return False, a < 0, d < 0
 
 
-def upright(image: NDArray[np.uint8], how: tuple[bool, bool, bool]) -> NDArray[np.uint8]:
+def upright(image: NDArray[Any], how: tuple[bool, bool, bool]) -> NDArray[Any]:
     """Turn an image or a plane (height, width, ...) by ``orientation``; a view, nothing is copied."""
     swap, sides, top = how
     turned = image.swapaxes(0, 1) if swap else image
@@ -173,8 +177,21 @@ def _by_rate(rate: float) -> Callable[[int, float], bool]:
     return is_wanted
 
 
+class Thumbnailer:
+    """Scales frames of a video to small upright RGB images, (height, width, 3), that are as wide as is asked."""
+
+    def __init__(self) -> None:
+        self._scale = _Scaler()
+
+    def __call__(self, frame: Frame, width: int) -> NDArray[np.uint8]:
+        """Scale a frame."""
+        shown = _shown_size(frame)
+        height = max(1, min(round(width * shown[1] / shown[0]), _WIDEST * width))
+        return np.ascontiguousarray(self._scale(frame.picture, width, height))
+
+
 class _Scaler:
-    """Scales frames to upright RGB images (height, width, 3); one swscale context for all frames of a video."""
+    """Scales frames to upright RGB images (height, width, 3), in standard range; one context for a whole video."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
@@ -183,38 +200,42 @@ class _Scaler:
         how = orientation(picture)
         stored = (height, width) if how[0] else (width, height)
         scaled = self._reformatter.reformat(
-            picture, *stored, "rgb24", interpolation=_SCALING, dst_color_range=ColorRange.JPEG, threads=1
+            tone_mapped(picture), *stored, "rgb24", interpolation=_SCALING, dst_color_range=ColorRange.JPEG, threads=1
         )
         return upright(np.asarray(scaled.to_ndarray(), dtype=np.uint8), how)
 
 
 class FrameFlattener:
-    """Makes upright copies of frames, in 8 bits 4:2:0 and the first one's size made even, as H.264 needs to be played.
+    """Makes upright copies of frames, in 4:2:0 and the first one's size made even, as H.264 needs to be played.
 
-    Where a side is odd its last line is there twice. A copy has no side data, so that nothing turns it again.
+    They have 8 bits and standard range; where high dynamic range is kept, 10. Where a side is odd its last line is
+    there twice. A copy has no side data, so that nothing turns it again.
     """
 
-    def __init__(self, first: VideoFrame) -> None:
+    def __init__(self, first: VideoFrame, keep_hdr: bool = False) -> None:
         self._reformatter = VideoReformatter()
+        self._format = "yuv420p10le" if keep_hdr else "yuv420p"
         self._how = orientation(first)
         self._size = first.width, first.height
 
     def __call__(self, picture: VideoFrame) -> VideoFrame:
         """Copy a frame."""
+        if self._format == "yuv420p":
+            picture = tone_mapped(picture)
         scaled = self._reformatter.reformat(
             picture,
             *self._size,
-            "yuv420p",
+            self._format,
             dst_colorspace=Colorspace.ITU601 if picture.format.is_rgb else None,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
             dst_color_range=ColorRange.MPEG,
             threads=1,
         )
-        planes = [upright(_plane(scaled, index), self._how) for index in range(3)]
+        planes = [upright(plane_values(scaled, index), self._how) for index in range(3)]
         height, width = planes[0].shape
-        flat = VideoFrame(width + width % 2, height + height % 2, "yuv420p")
+        flat = VideoFrame(width + width % 2, height + height % 2, self._format)
         for index, plane in enumerate(planes):
-            target = _plane(flat, index)
+            target = plane_values(flat, index)
             missing = [(0, to - of) for to, of in zip(target.shape, plane.shape, strict=True)]
             target[...] = np.pad(plane, missing, mode="edge")
         flat.colorspace, flat.color_range = scaled.colorspace, ColorRange.MPEG
@@ -222,8 +243,8 @@ class FrameFlattener:
         return flat
 
 
-def _plane(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
-    """The bytes of a plane, (height, width), without what pads its lines; writing to it writes to the frame."""
+def plane_values(frame: VideoFrame, index: int) -> NDArray[Any]:
+    """The values of a plane, (height, width), without what pads its lines; writing to it writes to the frame."""
     plane: Any = frame.planes[index]
-    lines: NDArray[np.uint8] = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    return lines[: plane.height, : plane.width]
+    kind = np.dtype(np.uint16 if frame.format.components[index].bits > 8 else np.uint8)
+    return np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)[: plane.height, : plane.width]

@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.video.hdr import hdr_transfer
 
 _NOT_VIDEO = ("image2", "tty", "concat", "hls", "dash")  # pictures, text art, and lists that name other files
 _USUAL_RATE = 25.0  # frames per second where a file names no rate, as FFmpeg assumes for raw streams
@@ -47,6 +48,8 @@ class VideoInfo:
     """Frames that the file should have but that could not be decoded; they have no number."""
     damaged_frames: int
     """Decoded frames with visible damage; they keep their number."""
+    hdr: str | None = None
+    """Its transfer where it has high dynamic range: ``PQ`` or ``HLG``."""
 
     @property
     def warning(self) -> str | None:
@@ -185,6 +188,7 @@ class VideoReader:
             has_audio=getattr(container.streams.best("audio"), "codec_context", None) is not None,
             lost_frames=count.failed + missing,
             damaged_frames=min(len(clock.times), max(count.damaged, count.corrupt)),
+            hdr=hdr_transfer(first),
         )
 
 

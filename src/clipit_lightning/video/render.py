@@ -1,38 +1,83 @@
 """Write a summary as a video to watch.
 
-The file is H.264 and AAC in MP4, 8 bits 4:2:0, its index at the front: what every browser and phone plays. Sound is cut
-to the sample, with silence where the source has none, so that both streams are equally long.
+The file is H.264 and AAC in MP4, 8 bits 4:2:0, its index at the front: what every browser and phone plays; or HEVC of
+10 bits where high dynamic range is kept. Sound is cut to the sample, with silence where the source has none, so that
+all streams are equally long.
 """
 
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal, get_args
 
 import av
 import numpy as np
-from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
 from av.codec.context import Flags
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.files import atomic_path
-from clipit_lightning.video.frames import FrameFlattener, Shots, orientation
-from clipit_lightning.video.reader import Frame, VideoReader, open_video
+from clipit_lightning.video.fade import dim, fade_level
+from clipit_lightning.video.frames import FrameFlattener, Shots, Thumbnailer, jpeg, orientation
+from clipit_lightning.video.hdr import hdr_transfer
+from clipit_lightning.video.reader import Frame, VideoReader
+from clipit_lightning.video.sound import TICKS, Level, Sound, check_audio_track, open_sounds
 
-_TICKS = 90_000  # a second of the written video; exact for 24, 25, 30, 50, 60 and 30000/1001 frames per second
-_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+if TYPE_CHECKING:
+    from av.container.core import Chapter  # of its stub only
+
+Hdr = Literal["tone-map", "keep"]
+STILL_WIDTH = 640
+"""Of a still of a video that is as wide, in pixels."""
+
 _MP4 = {"movflags": "+faststart", "fflags": "+bitexact"}
-_JUMP = 0.05  # seconds by which sound must miss its time to be moved there; less is a container's rounding
 _THREADS = 4  # x264 writes other bytes with another number of threads, so it is not the machine's
+# Without B-frames a packet's order is its time's, and the file's length is exact in every player.
+_H264 = {"crf": "20", "preset": "veryfast", "bf": "0"}
+_HEVC = {
+    "crf": "22",
+    "preset": "veryfast",
+    "forced-idr": "1",
+    "x265-params": "bframes=0:frame-threads=1:pools=4:lookahead-slices=0:log-level=error",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a summary is written, the options of `clipit summarize` of these names."""
+
+    fade: float = 0.0
+    """Seconds for which picture and sound fade out before a cut, and in after it; at most half of what is between."""
+    audio: int | None = None
+    """The audio track of the source that is kept, from 1 on, or 0 for none; by default all of them."""
+    hdr: Hdr = "tone-map"
+    """What becomes of high dynamic range: standard range (BT.709), or it is kept, in HEVC of 10 bits."""
+    gif: bool = False
+    """Whether an animated GIF of the summary is written, too."""
+    contact_sheet: bool = False
+    """Whether a picture of all key frames is written, too."""
+
+    def check(self, source: Path) -> None:
+        """Raise an ArgumentError for an option that is none for this video, or not possible here."""
+        if not 0 <= self.fade < math.inf:
+            raise ArgumentError("fade", f"{self.fade} is no time; give seconds from 0 on")
+        if self.hdr not in get_args(Hdr):
+            raise ArgumentError("hdr", f"{self.hdr!r} is none of {', '.join(get_args(Hdr))}")
+        if self.hdr == "keep" and "libx265" not in av.codecs_available:
+            raise ArgumentError("hdr", "keep needs the encoder libx265, which this PyAV does not have; omit it")
+        if self.audio is not None:
+            check_audio_track(source, self.audio)
+
+    def of_hdr(self, transfer: str) -> str:
+        """What becomes of a video of high dynamic range, in words."""
+        fate = "kept, as HEVC of 10 bits" if self.hdr == "keep" else "mapped to standard range (BT.709)"
+        return f"high dynamic range ({transfer}), {fate}"
 
 
 @dataclass(frozen=True)
@@ -43,10 +88,27 @@ class Rendered:
     n_frames: int
     duration: float
     has_audio: bool
+    audio_tracks: tuple[str, ...] = ()
+    """Number and language of those of the source that are kept, as ``2 (eng)``."""
+    hdr: str | None = None
+    """The transfer of its pictures where they have high dynamic range: ``PQ`` or ``HLG``."""
+    stills: dict[int, bytes] = field(default_factory=dict, repr=False)
+    """The frames that were asked for, as JPEG files, by frame number."""
 
 
-def render_summary(source: Path, shots: Shots, to: Path) -> Rendered:
+def render_summary(
+    source: Path,
+    shots: Shots,
+    to: Path,
+    look: Look = Look(),
+    borders: NDArray[np.floating] | None = None,
+    stills: Collection[int] = (),
+) -> Rendered:
     """Write shots of a video, in order and without overlap, as one MP4 file, atomically, in little memory.
+
+    Each shot is a chapter, called by its time in the source. ``borders`` are the seconds at which the source's frames
+    are shown, and its end, (frames + 1,); they are read first where a fade needs them. ``stills`` are frames of the
+    shots of which pictures are wanted, before any fade.
 
     Raises:
         UserError: No shot is chosen, one lies outside the video, the source cannot be read, or the file not written.
@@ -54,10 +116,16 @@ def render_summary(source: Path, shots: Shots, to: Path) -> Rendered:
     if to.exists() and source.exists() and to.samefile(source):
         raise UserError(f"{to}: is the source video itself; choose another name for the summary")
     runs = _runs(shots, source)
+    if look.fade and borders is None:
+        reader = VideoReader(source)
+        end = reader.info().duration
+        borders = np.append(reader.times, end)
+    spans = [] if borders is None else [(borders[first], borders[last + 1]) for first, last in runs]
+    plan = _Plan(runs, {int(first) for first, _ in shots}, fade_level(look.fade, spans), set(stills))
     with atomic_path(to) as temporary:
         try:
             with av.open(f"file:{temporary}", "w", format="mp4", container_options=_MP4) as container:
-                return _write(container, source, runs, to)
+                return _write(container, source, plan, look, to)
         except av.FFmpegError as error:
             raise UserError(f"cannot write {to}: {error.strerror}; free space or choose another folder") from error
 
@@ -76,27 +144,67 @@ def _runs(shots: Shots, source: Path) -> list[tuple[int, int]]:
     return runs
 
 
-def _write(container: OutputContainer, source: Path, runs: list[tuple[int, int]], to: Path) -> Rendered:
+@dataclass(frozen=True)
+class _Plan:
+    runs: list[tuple[int, int]]
+    """Shots joined where nothing is cut between them."""
+    chapters: set[int]
+    """Frames with which a shot begins."""
+    level: Level
+    stills: set[int]
+
+
+def _write(container: OutputContainer, source: Path, plan: _Plan, look: Look, to: Path) -> Rendered:
     reader = VideoReader(source)
     pictures: _Pictures | None = None
-    sound: _Sound | None = None
+    sounds: list[Sound] = []
     n_frames, begin, second = 0, 0, 0.0  # the last two: tick in the summary and second in the source of a run's begin
-    for frame, until, is_first in _chosen(reader, runs):
+    chapters, stills, thumbnail = list[tuple[int, float]](), dict[int, bytes](), Thumbnailer()
+    for frame, until, is_first in _chosen(reader, plan.runs):
         if pictures is None:
-            pictures = _Pictures(container, frame, until - frame.time)
-            sound = _Sound.of(container, source, reader.start)
+            pictures = _Pictures(container, frame, until - frame.time, look.hdr)
+            sounds = open_sounds(container, source, reader.start, look.audio, plan.level)
         if is_first:
             begin, second = pictures.ticks, frame.time
-        pictures.add(frame.picture, begin + round((until - second) * _TICKS), is_first)
-        if sound is not None:
+        if frame.number in plan.chapters:
+            chapters.append((pictures.ticks, frame.time))
+        if frame.number in plan.stills:
+            stills[frame.number] = jpeg(thumbnail(frame, min(STILL_WIDTH, frame.picture.width)), quality=90)
+        level = float(plan.level(np.array((frame.time + until) / 2)))
+        pictures.add(frame.picture, begin + round((until - second) * TICKS), is_first, level)
+        for sound in sounds:
             sound.add(begin, second, pictures.ticks)
         n_frames += 1
-    if pictures is None or n_frames < sum(last - first + 1 for first, last in runs):
-        raise UserError(f"{source}: shot {runs[-1]} is outside its {reader.info().n_frames} frames; check the shots")
+    if pictures is None or n_frames < sum(last - first + 1 for first, last in plan.runs):
+        n_source = reader.info().n_frames
+        raise UserError(f"{source}: shot {plan.runs[-1]} is outside its {n_source} frames; check the shots")
     pictures.close()
-    if sound is not None:
+    for sound in sounds:
         sound.close()
-    return Rendered(to, n_frames, pictures.ticks / _TICKS, sound is not None)
+    container.set_chapters(_chapters(chapters, pictures.ticks))
+    tracks = tuple(sound.name for sound in sounds)
+    return Rendered(to, n_frames, pictures.ticks / TICKS, bool(sounds), tracks, pictures.hdr, stills)
+
+
+def _chapters(begins: list[tuple[int, float]], end: int) -> "list[Chapter]":
+    """Chapters of shots by their ticks in the summary, and their seconds in the source, which they are called by."""
+    ticks = [*(tick for tick, _ in begins), end]
+    return [
+        {
+            "id": number,
+            "start": tick,
+            "end": ticks[number + 1],
+            "time_base": Fraction(1, TICKS),
+            "metadata": {"title": clock(second)},
+        }
+        for number, (tick, second) in enumerate(begins)
+    ]
+
+
+def clock(second: float) -> str:
+    """A time as ``0:01:23.4``."""
+    tenths = int(second * 10 + 1e-6)
+    return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
 
 
 def _chosen(reader: VideoReader, runs: list[tuple[int, int]]) -> Iterator[tuple[Frame, float, bool]]:
@@ -119,34 +227,36 @@ def _chosen(reader: VideoReader, runs: list[tuple[int, int]]) -> Iterator[tuple[
 class _Pictures:
     """The video stream of a summary; ``ticks`` is how long it is by now."""
 
-    def __init__(self, container: OutputContainer, first: Frame, duration: float) -> None:
+    def __init__(self, container: OutputContainer, first: Frame, duration: float, hdr: Hdr) -> None:
         self.ticks = 0
+        self.hdr = hdr_transfer(first.picture) if hdr == "keep" else None
         self._container = container
-        self._flat = FrameFlattener(first.picture)
+        self._flat = FrameFlattener(first.picture, self.hdr is not None)
         self._durations: list[int] = []
         self._stream = self._open(first, Fraction(min(max(1, round(1000 / duration)), 1_000_000), 1000))
 
     def _open(self, first: Frame, rate: Fraction) -> VideoStream:
-        # Without B-frames a packet's order is its time's, and the file's length is exact in every player.
-        stream = self._container.add_stream(
-            "libx264", rate=rate, options={"crf": "20", "preset": "veryfast", "bf": "0"}
-        )
+        codec, options = ("libx265", _HEVC) if self.hdr else ("libx264", _H264)
+        stream = self._container.add_stream(codec, rate=rate, options=options)
         sample = self._flat(first.picture)
         context = stream.codec_context
         context.width, context.height = sample.width, sample.height
-        context.pix_fmt, context.time_base = "yuv420p", Fraction(1, _TICKS)
+        context.pix_fmt, context.time_base = sample.format.name, Fraction(1, TICKS)
         aspect = Fraction(first.aspect).limit_denominator(1000)
         context.sample_aspect_ratio = 1 / aspect if orientation(first.picture)[0] else aspect
         context.color_range, context.colorspace = ColorRange.MPEG, sample.colorspace
         context.color_primaries, context.color_trc = sample.color_primaries, sample.color_trc
         context.thread_count = _THREADS
         context.flags |= Flags.bitexact
+        if self.hdr:
+            context.codec_tag = "hvc1"  # what Apple's players ask for
         return stream
 
-    def add(self, picture: VideoFrame, until: int, is_cut: bool) -> None:
+    def add(self, picture: VideoFrame, until: int, is_cut: bool, level: float) -> None:
         """Add a frame that lasts until a tick; after a cut it is a key frame, so that players can seek there."""
         frame = self._flat(picture)
-        frame.pts, frame.time_base = self.ticks, Fraction(1, _TICKS)
+        dim(frame, level)
+        frame.pts, frame.time_base = self.ticks, Fraction(1, TICKS)
         frame.pict_type = PictureType.I if is_cut else PictureType.NONE
         self._durations.append(max(1, until - self.ticks))
         self.ticks += self._durations[-1]
@@ -160,97 +270,3 @@ class _Pictures:
         for packet in self._stream.encode(frame):
             packet.duration = self._durations.pop(0)
             self._container.mux(packet)
-
-
-class _Sound:
-    """The audio stream of a summary, filled from the source's own times; silence where the source has nothing."""
-
-    def __init__(self, container: OutputContainer, source: InputContainer, stream: AudioStream, start: float) -> None:
-        self._container, self._source = container, source
-        self._rate = stream.sample_rate if stream.sample_rate in _AAC_RATES else 48000
-        self._layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
-        self._channels = 1 if self._layout == "mono" else 2
-        self._blocks = _blocks(source, stream, self._rate, self._layout, start)
-        self._block = next(self._blocks, None)
-        self._written = 0
-        self._stream = container.add_stream("aac", rate=self._rate, layout=self._layout)
-        self._stream.codec_context.flags |= Flags.bitexact
-
-    @classmethod
-    def of(cls, container: OutputContainer, source: Path, start: float) -> "_Sound | None":
-        """The sound of a source whose time 0 is ``start`` by its own clock; ``None`` if it has none."""
-        file = open_video(source)
-        best: Any = file.streams.best("audio")
-        if best is None or best.codec_context is None:
-            file.close()
-            return None
-        return cls(container, file, best, start)
-
-    def add(self, begin: int, second: float, until: int) -> None:
-        """Write sound up to a tick, of a run that begins at a tick of the summary and a second of the source."""
-        shift = round(second * self._rate) - self._samples(begin)
-        while (count := min(self._samples(until) - self._written, self._rate)) > 0:
-            block = self._take(self._written + shift, count)
-            frame = AudioFrame.from_ndarray(block, "fltp", self._layout)
-            frame.sample_rate, frame.pts, frame.time_base = self._rate, self._written, Fraction(1, self._rate)
-            self._container.mux(self._stream.encode(frame))
-            self._written += count
-
-    def close(self) -> None:
-        """Write what the encoder still holds."""
-        self._container.mux(self._stream.encode(None))
-        self._source.close()
-
-    def _samples(self, ticks: int) -> int:
-        return round(Fraction(ticks * self._rate, _TICKS))
-
-    def _take(self, begin: int, count: int) -> NDArray[np.float32]:
-        """Samples of the source from a position on, (channels, count); positions never go back."""
-        taken = np.zeros((self._channels, count), np.float32)
-        while self._block is not None:
-            at, samples = self._block
-            low, high = max(begin, at), min(begin + count, at + samples.shape[1])
-            if low < high:
-                taken[:, low - begin : high - begin] = samples[:, low - at : high - at]
-            if at + samples.shape[1] > begin + count:
-                break
-            self._block = next(self._blocks, None)
-        return taken
-
-
-def _blocks(
-    file: InputContainer, stream: AudioStream, rate: int, layout: str, start: float
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Sound as (position in samples from time 0, samples (channels, count)); what cannot be decoded is omitted."""
-    resampler, kind = AudioResampler("fltp", layout, rate), ""
-    position, expected, unit = 0, 0.0, float(stream.time_base or 0)
-
-    def converted(frame: AudioFrame | None) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        nonlocal position
-        for block in resampler.resample(frame):
-            if block is not None:  # one that has nothing to convert hands back the end too
-                samples = np.asarray(block.to_ndarray(), np.float32)
-                yield position, samples
-                position += samples.shape[1]
-
-    for frame in _audio_frames(file, stream):
-        time = expected if frame is None or frame.pts is None else frame.pts * unit - start
-        now = f"{frame.sample_rate} {frame.layout.name} {frame.format.name}" if frame is not None else "end"
-        if now != kind or abs(time - expected) > _JUMP:  # other sound, a hole, or the end
-            yield from converted(None)
-            resampler, kind = AudioResampler("fltp", layout, rate), now
-            position, expected = round(time * rate), time
-        if frame is not None:
-            yield from converted(frame)
-            expected += frame.samples / frame.sample_rate
-
-
-def _audio_frames(file: InputContainer, stream: AudioStream) -> Iterator[AudioFrame | None]:
-    """Every audio frame that can be decoded, then ``None``."""
-    packets = file.demux(stream)
-    while True:
-        with suppress(av.FFmpegError, IndexError):  # the latter where damage made a new stream appear (PyAV 18)
-            if (packet := next(packets, None)) is None:
-                break
-            yield from packet.decode()
-    yield None
