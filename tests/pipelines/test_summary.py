@@ -3,7 +3,6 @@ import json
 import os
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -426,8 +425,8 @@ def trained_on(root, encoder, epochs, captions=None):
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     collection = from_files([root], "mine", read_labels(root / "labels.csv"))
     collection = with_captions(collection, captions) if captions else collection
-    make_store(replace(collection, dataset="summe"), root / "summe.h5", Settings(encoder, rate=5.0))
-    words = ["data.dataset=summe", f"data.root={root}", f"output={root / 'run'}", "data.folds=2"]
+    make_store(collection, root / "mine.h5", Settings(encoder, rate=5.0))
+    words = [f"data.dataset={root / 'mine.h5'}", f"output={root / 'run'}", "data.folds=2"]
     words += ["trainer.progress=false", "trainer.accelerator=cpu", "model.width=8", "model.heads=2"]
     train(load_config([], [*words, f"optim.epochs={epochs}"]))
     return root
