@@ -127,19 +127,23 @@ def summarize(
     length = parse_budget(budget)
     _check_arguments(video, to, query, Look(**look))
     trained = None if run is None else _with_scorers(run, fold, exact)
-    sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
+    sampling = _sampling(trained, stride, rate)
     if trained is not None:
         encoder = encoder or trained.result.store.get("encoder")
-        sampling |= trained.sampling if stride is None and rate is None else {}
     if encoder is None or isinstance(encoder, str):
         note = " (the run does not say which one it was trained with)" if trained else ""
         encoder = make_encoder(require_encoder(encoder, note), device, precision, batch_size)
     if isinstance(captioner, str):
         captioner = load_captioner(captioner, device, precision)
     texts = read_captions(Path(captions)) if isinstance(captions, Path | str) else captions
-    return _summarize(
-        video, to, encoder, query, trained, length, Look(**look), captioner, texts, batch_size, **sampling
-    )
+    how = Look(**look)
+    return _summarize(video, to, encoder, query, trained, length, how, captioner, texts, batch_size, **sampling)
+
+
+def _sampling(run: TrainedRun | None, stride: int | None, rate: float | None) -> dict[str, Any]:
+    """Stride and rate as they are given, else as the run's steps were taken, else the default."""
+    own = run.sampling if run is not None and stride is None and rate is None else {}
+    return {"stride": stride, "rate": RATE if rate is None else rate, **own}
 
 
 def _with_scorers(run: TrainedRun | Path | str, fold: int | None, exact: bool) -> TrainedRun:
