@@ -125,7 +125,7 @@ def summarize(
     check_one_of(captions=captions, captioner=captioner, query=query)
     check_for_run(run, fold=fold, exact=exact or None)
     length = parse_budget(budget)
-    _check_arguments(video, to, query, Look(**look))
+    _check_arguments(video, to, query, captions, Look(**look))
     trained = None if run is None else _with_scorers(run, fold, exact)
     sampling = _sampling(trained, stride, rate)
     if trained is not None:
@@ -200,15 +200,19 @@ def _summarize(
     return made
 
 
-def _check_arguments(video: Path, to: Path, query: str | None, look: Look) -> None:
+def _check_arguments(
+    video: Path, to: Path, query: str | None, captions: Captions | Path | str | None, look: Look
+) -> None:
     """Raise before hours of work where their result could not be written, or nothing is asked for."""
     if query is not None and not query.strip():
         raise ArgumentError("query", "is empty; name what to look for, or omit it")
     if to.exists() and not to.is_dir():
         raise ArgumentError("to", f"{to} is a file; name a folder")
     for file in (to / name for name in (*FILES, *OPTIONAL_FILES)):
-        if file.exists() and video.exists() and file.samefile(video):
-            raise ArgumentError("to", f"{file} is the video itself and would be replaced; name another folder")
+        for source in (video, video.with_suffix(".srt"), Path(captions) if isinstance(captions, Path | str) else video):
+            if file.exists() and source.exists() and file.samefile(source):
+                what = "the video itself" if source == video else "the subtitles of the video"
+                raise ArgumentError("to", f"{file} is {what} and would be replaced; name another folder")
     open_video(video).close()  # what is no video is an error before a model is loaded
     look.check(video)
 
