@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from timm.data import ImageNetInfo
+from timm.data.imagenet_info import ImageNetInfo
 
 from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.evaluation.evaluate import open_store
 from clipit_lightning.evaluation.protocol import rules_of
 from clipit_lightning.evaluation.rules import correlate
@@ -47,7 +48,7 @@ def unit(rows: Rows) -> Rows:
 def change(steps: Rows) -> Rows:
     """Mean distance of each step to the one before and the one after, (steps,)."""
     between = 1 - (steps[1:] * steps[:-1]).sum(axis=1)  # (steps - 1,)
-    return (np.append(between, between[-1]) + np.append(between[0], between)) / 2
+    return np.asarray((np.append(between, between[-1]) + np.append(between[0], between)) / 2)
 
 
 def nearest_tenth(steps: Rows) -> Rows:
@@ -84,7 +85,7 @@ def main() -> None:
     labels = MiniLM().encode_texts([f"a photo of a {names.index_to_description(number)}" for number in range(1000)])
     table = pd.DataFrame(index=list(RULES))
     for dataset in ("tvsum", "summe"):
-        rule = rules_of(ProtocolConfig(), dataset, dataset).correlation
+        rule = rules_of(ProtocolConfig(), BENCHMARKS[dataset]).correlation
         videos = open_store(dataset, root).read()
         if any(video.features.shape[1] != labels.shape[1] or video.caption_features is None for video in videos):
             raise UserError(f"{root}/{dataset}.h5: its steps have no features of captions by all-MiniLM-L6-v2")

@@ -605,6 +605,15 @@ def test_the_video_itself_is_never_replaced(tmp_path):
     assert video.read_bytes() == before
 
 
+def test_the_subtitles_of_the_video_are_never_replaced(tmp_path):
+    video = write_video(tmp_path / "summary.mkv")
+    for words in ((), ("--captions", tmp_path / "summary.srt")):
+        (tmp_path / "summary.srt").write_text("1\n00:00:00,000 --> 00:00:10,000\nHello\n")
+        with pytest.raises(UserError, match=r"summary\.srt is the subtitles of the video and would be replaced"):
+            command(video, "--encoder", "hsv", *words, "--to", tmp_path)
+        video = video.rename(tmp_path / "other.mkv")
+
+
 def test_the_folder_is_named_by_the_video(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert command(source, "--encoder", "hsv") == 0

@@ -99,7 +99,7 @@ def summarize(
     """
     video, to = Path(video), Path(f"{Path(video).stem}-summary" if to is None else to)
     _check_options(captions, options)
-    _check_paths(video, to)
+    _check_paths(video, to, captions)
     _look(options).check(video)
     texts = read_captions(Path(captions)) if isinstance(captions, Path | str) else captions
     return _summarizer(encoder, options).summarize(video, to, texts)
@@ -219,13 +219,16 @@ def _check_options(captions: object | None, options: SummaryOptions) -> None:
         raise ArgumentError("query", "is empty; name what to look for, or omit it")
 
 
-def _check_paths(video: Path | None, to: Path) -> None:
+def _check_paths(video: Path | None, to: Path, captions: object | None = None) -> None:
     """Raise before hours of work where their result could not be written."""
     if to.exists() and not to.is_dir():
         raise ArgumentError("to", f"{to} is a file; name a folder")
     for file in (to / name for name in (*FILES, *OPTIONAL_FILES)):
-        if video is not None and file.exists() and video.exists() and file.samefile(video):
-            raise ArgumentError("to", f"{file} is the video itself and would be replaced; name another folder")
+        beside = [] if video is None else [video, video.with_suffix(".srt"), video.with_suffix(".vtt")]
+        for source in [*beside, *([Path(captions)] if isinstance(captions, Path | str) else [])]:
+            if file.exists() and source.exists() and file.samefile(source):
+                what = "the video itself" if source == video else "the subtitles of the video"
+                raise ArgumentError("to", f"{file} is {what} and would be replaced; name another folder")
     parent = next(folder for folder in (to, *to.absolute().parents) if folder.is_dir())
     try:
         tempfile.TemporaryFile(dir=parent).close()

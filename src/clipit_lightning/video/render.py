@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import av
 import numpy as np
@@ -237,7 +237,7 @@ class _Pictures:
 
     def _open(self, first: Frame, rate: Fraction) -> VideoStream:
         codec, options = ("libx265", _HEVC) if self.hdr else ("libx264", _H264)
-        stream = self._container.add_stream(codec, rate=rate, options=options)
+        stream = cast("VideoStream", self._container.add_stream(codec, rate=rate, options=options))
         sample = self._flat(first.picture)
         context = stream.codec_context
         context.width, context.height = sample.width, sample.height

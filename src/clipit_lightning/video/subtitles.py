@@ -61,24 +61,20 @@ def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def _embedded(video: Path) -> list[Cue]:
     """The cues of the first stream of text subtitles; what cannot be decoded is omitted."""
-    cues: list[Cue] = []
+    cues: dict[int, list[Cue]] = {}
     with open_video(video) as file:
         zero = (file.start_time or 0) / av.time_base
-        for stream in file.streams.subtitles:
-            if stream.codec_context is None:
-                continue
-            with suppress(av.FFmpegError, IndexError):
-                for packet in file.demux(stream):
-                    if packet.pts is None or not packet.duration:
-                        continue
-                    start = float(packet.pts * packet.time_base) - zero
-                    for piece in packet.decode():
-                        if isinstance(piece, AssSubtitle) and (text := _plain(piece)):
-                            cues.append((start, start + float(packet.duration * packet.time_base), text))
-            if cues:
-                break
-            file.seek(0)
-    return sorted(cues)
+        streams = [stream for stream in file.streams.subtitles if getattr(stream, "codec_context", None) is not None]
+        with suppress(av.FFmpegError, IndexError):
+            for packet in file.demux(streams) if streams else ():
+                if packet.pts is None or not packet.duration:
+                    continue
+                start = float(packet.pts * packet.time_base) - zero
+                end = start + float(packet.duration * packet.time_base)
+                for piece in packet.decode():
+                    if isinstance(piece, AssSubtitle) and (text := _plain(piece)):
+                        cues.setdefault(packet.stream.index, []).append((start, end, text))
+    return sorted(cues[min(cues)]) if cues else []
 
 
 def _plain(subtitle: AssSubtitle) -> str:
