@@ -33,7 +33,6 @@ def test_help_imports_nothing_heavy():
     code = """
 import sys
 from clipit_lightning.cli.main import main
-from clipit_lightning.data.store import Store
 main(["--help"])
 print("heavy", sorted({"torch", "lightning", "h5py", "pandas", "numpy", "omegaconf", "pydantic"} & set(sys.modules)))
 """

@@ -74,7 +74,7 @@ def test_borders_that_are_used_move_to_the_cut_in_every_kind_of_file(tmp_path, m
     picks = np.arange(0, info.n_frames, STEP)
     starts = np.array([0, 24, 60, 108])
     shots = np.stack([starts, [*(starts[1:] - 1), info.n_frames - 1]], axis=1)
-    video = VideoFeatures(info, reader.times, picks, np.empty(0), shots, (), np.empty(0), None, {})
+    video = VideoFeatures(info, reader.times, picks, np.empty(0), shots, (), np.empty(0), None, {}, np.empty(0))
     monkeypatch.setattr(borders, "VideoReader", Counted)
     result = choose_on_cuts(
         video, video.change_points, lambda shots: Cut(shots, np.array([False, False, True, False]), within_shot=False)

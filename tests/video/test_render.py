@@ -120,7 +120,8 @@ def test_odd_and_damaged_videos_are_summarized(tmp_path, name):
     assert written.duration == pytest.approx(seconds, abs=1e-3)
     assert (written.width, written.height) == (info.width + info.width % 2, info.height + info.height % 2)
     said, heard = lengths(result.path)
-    assert len(said) == 1 + info.has_audio
+    with av.open(str(source)) as file:
+        assert len(said) == 1 + len([track for track in file.streams.audio if track.codec_context])
     if info.has_audio:
         with av.open(str(result.path)) as file:
             rate = file.streams.audio[0].rate

@@ -11,11 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import lightning as L
-import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.strategies.ddp import DDPStrategy
-
 from clipit_lightning.core.errors import UserError
 
 _TORCHRUN = "TORCHELASTIC_RUN_ID"  # set by torchrun, as torch.distributed.is_torchelastic_launched looks for it
@@ -49,6 +44,8 @@ def this_process(processes: int = 1) -> Process:
 
 def own_device(device: str, process: Process) -> str:
     """The device of a process: where several share a machine, ``auto`` and ``cuda`` give each a GPU of its own."""
+    import torch
+
     gpus = torch.cuda.device_count() if process.world > 1 and device in ("auto", "cuda") else 0
     return f"cuda:{process.local % gpus}" if gpus else device
 
@@ -60,6 +57,10 @@ def work_through(numbers: Iterable[int], work: Callable[[int], None], processes:
     Else Lightning starts ``processes`` of them by running the command line again, and so needs to be called by a
     command.
     """
+    import lightning as L  # takes seconds, and `summarize` needs the rest of this module alone
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning.fabric.strategies.ddp import DDPStrategy
+
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # lines on ranks are noise here
     nodes, torchrun = 1, _TORCHRUN in os.environ

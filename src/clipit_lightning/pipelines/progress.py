@@ -25,7 +25,7 @@ class Progress:
     def __init__(self, sizes: Mapping[int, int], prefix: str = "") -> None:
         self._left, self._prefix = dict(sizes), prefix
         self._total, self._done, self._started = len(sizes), 0, time.monotonic()
-        self._begun = self._logged = self._started
+        self._name, self._begun, self._logged = "", self._started, self._started  # of the video that is read now
         self._counts = sys.stderr.isatty() and not prefix
         # Lines go to standard output, which may be a file: nothing of it is redirected through the display.
         self._live = Live(console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
@@ -42,6 +42,8 @@ class Progress:
         On a terminal it is one line that counts; elsewhere a line every ``PAUSE`` seconds, where the duration is known.
         """
         now = time.monotonic()
+        if name != self._name:
+            self._name, self._begun = name, now
         line = f"[{self._total - len(self._left) + 1}/{self._total}] {name}: at {_clock(seconds)}"
         if duration and seconds:
             left = (now - self._begun) * max(0.0, duration - seconds) / seconds
@@ -56,7 +58,6 @@ class Progress:
     def finished(self, number: int, result: str, note: str | None = None) -> None:
         """Log a note on a video, and the line with its result."""
         self._done += self._left.pop(number)
-        self._begun = time.monotonic()
         self._live.stop()
         if note:
             log.info(note)

@@ -1,10 +1,12 @@
 """`summarize` and `summarize_all`: raw videos to summaries, from Python and for the command."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, get_type_hints
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, get_type_hints
 
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
@@ -15,7 +17,6 @@ from clipit_lightning.pipelines.summarizer import Summarizer
 from clipit_lightning.pipelines.summary import FILES, Summary
 from clipit_lightning.pipelines.summary_extras import OPTIONAL_FILES
 from clipit_lightning.pipelines.summary_files import view_of
-from clipit_lightning.pipelines.trained_run import TrainedRun, load_run
 from clipit_lightning.summary.budget import Budget, parse_budget
 from clipit_lightning.summary.choice import ShotOptions
 from clipit_lightning.video.captioner import Captioner, load_captioner
@@ -25,6 +26,9 @@ from clipit_lightning.video.frames import RATE
 from clipit_lightning.video.pretrained import Precision
 from clipit_lightning.video.reader import is_address, open_video
 from clipit_lightning.video.render import Hdr, Look
+
+if TYPE_CHECKING:
+    from clipit_lightning.pipelines.trained_run import TrainedRun  # takes seconds to import
 
 
 class SummaryOptions(TypedDict, total=False):
@@ -203,6 +207,8 @@ def _look(options: SummaryOptions) -> Look:
 
 
 def _with_scorers(run: TrainedRun | Path | str, fold: int | None, exact: bool) -> TrainedRun:
+    from clipit_lightning.pipelines.trained_run import load_run
+
     trained = load_run(run) if isinstance(run, Path | str) else run
     if fold is not None or exact:
         trained = replace(trained, fold=trained.fold if fold is None else fold, exact=exact or trained.exact)

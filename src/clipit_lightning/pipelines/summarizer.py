@@ -4,11 +4,14 @@ Scores come from a trained run, or without one from a rule (``zero_shot.py``). S
 those of the largest total score that fit the budget.
 """
 
+from __future__ import annotations
+
 import json
 import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +28,6 @@ from clipit_lightning.pipelines.progress import Progress
 from clipit_lightning.pipelines.summary import Summary
 from clipit_lightning.pipelines.summary_extras import key_frames, write_beside
 from clipit_lightning.pipelines.summary_files import write_summary
-from clipit_lightning.pipelines.trained_run import TrainedRun
 from clipit_lightning.summary.budget import Budget
 from clipit_lightning.summary.choice import Cut, ShotOptions, choose
 from clipit_lightning.summary.key_shots import ShotValue
@@ -39,6 +41,9 @@ from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_fe
 from clipit_lightning.video.reader import header_duration
 from clipit_lightning.video.render import Look, render_summary
 from clipit_lightning.video.subtitles import subtitles_of
+
+if TYPE_CHECKING:
+    from clipit_lightning.pipelines.trained_run import TrainedRun  # takes seconds to import
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +126,7 @@ def _choose(
         shots = np.array([[0, info.n_frames - 1]])
     elif least is not None or most is not None:
         shots = with_lengths(shots, times, info.duration, video.features, video.picks, least, most)
-    repeats = repeated_shots(video.features, video.picks, shots)  # (shots,)
+    repeats = repeated_shots(video.pictures, video.picks, shots)  # (shots,)
     if repeats.any():
         log.info(f"{info.path}: {repeats.sum()} of {len(shots)} shots show again what was shown, and are omitted")
 

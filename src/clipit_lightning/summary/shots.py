@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 FRAMES_PER_SHOT = 150
 """The official SumMe file has ceil(n_frames / 150) shots on all of its 25 videos; we follow that count."""
 
-EXACT_STEPS = 4000
-"""Longest video that is cut exactly: 33 minutes at 2 fps. Here the table of all segments takes 128 MB and the cut a
-few seconds; both grow with the square of the steps, the time once more with the number of segments."""
+EXACT_STEPS = 2000
+"""Longest video that is cut exactly: 16 minutes at 2 fps. Here the tables of all segments take 150 MB and the cut a
+second; both grow with the square of the steps, the time once more with the number of segments."""
 
 LONGEST_SEGMENT = 256
 """Longest segment that ``segment_long`` tries, in grid cells: two minutes at 2 fps, where the rule of 150 frames gives

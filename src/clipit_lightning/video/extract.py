@@ -48,6 +48,8 @@ class VideoFeatures:
     caption_times: NDArray[np.float64]  # (captions,)
     caption_features: NDArray[np.float32] | None  # (captions, features)
     provenance: dict[str, str]
+    pictures: NDArray[np.uint8]
+    """Small pictures of the steps, RGB, (steps, 16, 16, 3)."""
     names: tuple[tuple[str, ...], ...] = ()
     """What is seen in each step, (steps,); empty where the encoder does not name it."""
 
@@ -73,10 +75,12 @@ def extract_features(
         UserError: The file cannot be read as a video, the sampling makes no sense, or the captions are of another one.
     """
     reader = VideoReader(path)
-    numbers, features, names = list[int](), [], list[tuple[str, ...]]()
+    numbers, features, pictures, names = list[int](), [], [], list[tuple[str, ...]]()
     for batch in ahead(_batches(sample_frames(reader, encoder.preprocessing, stride, rate), batch_size)):
-        encoded, named = _encoded(encoder, np.stack([sample.image for sample in batch]))
+        frames = np.stack([sample.image for sample in batch])
+        encoded, named = _encoded(encoder, frames)
         features.append(encoded)
+        pictures.append(shrunk(frames))
         names += named
         numbers += [sample.number for sample in batch]
         if progress:
@@ -96,6 +100,7 @@ def extract_features(
         caption_times=starts,
         caption_features=encoder.encode_texts(list(captions)) if speaks else None,
         provenance=provenance(encoder, stride, rate, captioner, n_captions, texts is not None),
+        pictures=np.concatenate(pictures),
         names=tuple(names),
     )
 
@@ -113,6 +118,17 @@ def provenance(
         "captions": "file" if texts else f"{n_captions} frames by model" if captioner else "none",
     }
     return made | (captioner.provenance() if captioner and not texts else {})
+
+
+def shrunk(frames: NDArray[np.uint8], side: int = 16) -> NDArray[np.uint8]:
+    """Means over ``side`` by ``side`` cells of RGB frames (frames, height, width, 3), (frames, side, side, 3)."""
+    means = frames.astype(np.float32)
+    for axis in (1, 2):
+        starts = np.arange(side) * means.shape[axis] // side
+        sizes = np.maximum(1, np.diff(starts, append=means.shape[axis]))
+        shape = [side if at == axis else 1 for at in range(4)]
+        means = np.add.reduceat(means, starts, axis=axis) / sizes.reshape(shape)
+    return means.round().astype(np.uint8)
 
 
 def _encoded(encoder: Encoder, frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], list[tuple[str, ...]]]:
