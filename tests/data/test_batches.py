@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from clipit_lightning.core.arrays import spread
 from clipit_lightning.data.annotated import TVSumDataModule
-from clipit_lightning.data.batches import Part, caption_tokens, collate, random_window, spread
+from clipit_lightning.data.batches import Part, caption_tokens, collate, random_window
 from clipit_lightning.data.queries import QFVSDataModule
 
 

@@ -49,3 +49,10 @@ def row_and_rows(row: ArrayLike, rows: ArrayLike, what: str) -> tuple[NDArray[An
     if one.dtype.kind not in "biuf" or others.dtype.kind not in "biuf":
         raise ValueError(f"{what} and the values of annotators must be numbers, not {one.dtype} and {others.dtype}")
     return one, others
+
+
+def spread(available: int, wanted: int) -> list[int]:
+    """Positions of at most ``wanted`` of so many in a row, evenly over it, first and last included."""
+    if wanted == 1 < available:
+        return [available // 2]
+    return [round(position) for position in np.linspace(0, available - 1, min(available, wanted))]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data.distributed import DistributedSampler
 
+from clipit_lightning.core.arrays import spread
 from clipit_lightning.data.query_video import QueryItem
 from clipit_lightning.data.video import Video
 
@@ -51,13 +52,6 @@ class Batch(NamedTuple):
     def n_items(self) -> int:
         """Number of items."""
         return sum(len(stack.number) for stack in self.stacks)
-
-
-def spread(available: int, wanted: int) -> list[int]:
-    """Positions of at most ``wanted`` of the available captions, evenly over the video, first and last included."""
-    if wanted == 1 < available:
-        return [available // 2]
-    return [round(position) for position in np.linspace(0, available - 1, min(available, wanted))]
 
 
 def collate(stacks: Sequence[Stack], share: float = 1.0) -> Batch:

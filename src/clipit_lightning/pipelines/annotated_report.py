@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from clipit_lightning.data.batches import spread
+from clipit_lightning.core.arrays import spread
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.protocol import rules_of
 from clipit_lightning.evaluation.rules import Rules, references

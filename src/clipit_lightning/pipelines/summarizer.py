@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log
-from clipit_lightning.data.batches import caption_tokens
 from clipit_lightning.models.zero_shot import generic_scores, phrases, query_scores
 from clipit_lightning.pipelines.collect import Source
 from clipit_lightning.pipelines.extraction import memory_checked
@@ -153,6 +152,8 @@ def _scores(
         scores = generic_scores(video.features, video.caption_features)
         return scores, f"zero-shot: what is rare in the video, less at its ends{told}"
     if text is None and run.has_language:
+        from clipit_lightning.data.batches import caption_tokens  # imports torch, as the run does
+
         if (captions := video.caption_features) is not None:
             text = caption_tokens(captions, run.config.data.captions, run.config.data.caption_source)
         else:

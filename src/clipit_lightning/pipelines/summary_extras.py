@@ -15,9 +15,9 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from clipit_lightning.core.arrays import spread
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import atomic_path, write_bytes, write_text
-from clipit_lightning.data.batches import spread
 from clipit_lightning.video.captions import Captions
 from clipit_lightning.video.frames import Thumbnailer
 from clipit_lightning.video.reader import VideoReader
