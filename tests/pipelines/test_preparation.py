@@ -308,7 +308,7 @@ def test_the_command_names_what_it_skipped_with_status_one(videos, capsys):
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["a.mp4", "--to=mine.h5"], "--encoder: name one: open_clip:MODEL/PRETRAINED, hf:NAME_OR_FOLDER, conse, hsv"),
+        (["a.mp4", "--to=mine.h5"], "--encoder: name one: open_clip:MODEL/PRETRAINED, hf:NAME_OR_FOLDER, conse, "),
         (["--encoder=hsv", "--to=mine.h5"], "name videos or folders, or --dataset"),
         (["a.mp4", "--encoder=hsv", "--dataset", "summe", "."], "not both"),
         (["a.mp4", "--encoder=hsv"], "--to: name the store"),

@@ -353,7 +353,7 @@ def test_what_is_seen_in_key_frames_is_on_the_page_and_in_the_json(source, made,
     assert key_frame["names"] == [f"second {key_frame['frame'] // FPS}", "a & b"] == ["second 4", "a & b"]
     page = (tmp_path / "summary.html").read_text()
     assert ">second 4, a &amp; b</span>" in page
-    assert "what finder recognises" in page
+    assert "what finder sees" in page
     assert "key_frames" not in read(made)
     assert "recognises" not in (made / "summary.html").read_text()
 
