@@ -20,7 +20,14 @@ encoders:
   hsv                             colour histograms: no weights, and no language
   auto                            open_clip:ViT-B-32/laion2b_s34b_b79k in the cache or from the hub, else conse
 """
-PREPARE_FORMATS = f"""{_ENCODERS}
+PREPARE_FORMATS = f"""\
+\b
+examples:
+  clipit prepare holiday.mp4 clips/ --to data/mine.h5 --encoder hsv
+  clipit prepare --dataset summe ~/SumMe --stride 15 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k
+  torchrun --nproc-per-node 4 $(which clipit) prepare ...     several processes, on several machines with --nnodes
+
+{_ENCODERS}
 \b
 labels (--labels), CSV with a header, a line a part; JSON is a list of objects with the same names:
   video,annotator,start,end,score
@@ -32,6 +39,13 @@ labels (--labels), CSV with a header, a line a part; JSON is a list of objects w
 captions (--captions): .srt or .vtt subtitles, or JSON, a list of {{"time": 12.5, "text": "a dog runs"}}.
 """
 SUMMARIZE_FORMATS = f"""\
+\b
+examples:
+  clipit summarize holiday.mp4
+  clipit summarize holiday.mp4 --query "a dog, a red car" --budget 30s
+  clipit summarize holiday.mp4 --checkpoint runs/NAME
+  clipit summarize holiday.mp4 clips/ --shots 5
+
 \b
 scores:
   --checkpoint RUN   a run of `clipit train`: the mean of its folds' scores, or one --fold; the encoder and the sampling
@@ -59,6 +73,7 @@ written into the folder, where files of these names are replaced and others stay
                  be of an earlier summary
   features.h5    kept for another budget, query or length of shots
 
+\b
 chosen shots begin and end on the frame of a cut, where one lies between two steps
 """
 
@@ -91,15 +106,10 @@ def prepare(
     force: bool = typer.Option(False, "--force", help="Replace a store of other videos or settings."),
     keep: bool = typer.Option(False, "--keep", help="Keep FILE.h5.parts, for other labels or videos."),
 ) -> int:
-    r"""Make a store of raw videos: frames, features, shots, captions.
+    """Make a store of raw videos: frames, features, shots, captions.
 
     An interrupted run continues with the same command. Videos that cannot be read are skipped and listed at the end
     (exit status 1); 2 where none could be read.
-
-    \b
-    clipit prepare holiday.mp4 clips/ --to data/mine.h5 --encoder hsv
-    clipit prepare --dataset summe ~/SumMe --stride 15 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k
-    torchrun --nproc-per-node 4 $(which clipit) prepare ...     several processes, on several machines with --nnodes
     """
     from clipit_lightning.pipelines.preparation import prepare as prepare_store
 
@@ -163,16 +173,10 @@ def summarize(
     precision: Precision = PRECISION,
     batch_size: int = BATCH_SIZE,
 ) -> int:
-    r"""Summarize a video: a short video to watch, and a page with the score curve, the chosen shots and key frames.
+    """Summarize a video: a short video to watch, and a page with the score curve, the chosen shots and key frames.
 
     Several videos have a folder each, and one page, index.html; those that cannot be read are listed at the end (exit
     status 1), 2 where none could be.
-
-    \b
-    clipit summarize holiday.mp4
-    clipit summarize holiday.mp4 --query "a dog, a red car" --budget 30s
-    clipit summarize holiday.mp4 --checkpoint runs/NAME
-    clipit summarize holiday.mp4 clips/ --shots 5
     """
     from clipit_lightning.pipelines.summaries import SummaryOptions, is_one, summarize_all
     from clipit_lightning.pipelines.summaries import summarize as summarize_one
