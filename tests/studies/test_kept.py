@@ -99,6 +99,11 @@ def test_the_leaderboard_of_kept_runs_is_that_of_their_folders_and_trials_are_no
     assert [run.path.name for run in runs_in(kept)] == ["a-seed0"]
 
 
+def test_a_run_may_be_named_itself_in_the_place_of_the_folder_that_it_lies_in(save, tmp_path):
+    save("b-seed0")
+    assert [run.path.name for run in runs_in(save("a-seed0").path)] == ["a-seed0"]
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [

@@ -106,7 +106,9 @@ def has_tables(folder: Path) -> bool:
 
 
 def runs_in(folder: Path) -> list[Run | KeptRun]:
-    """The runs that have a result in a folder: those of its tables, and those with a folder of their own in it."""
+    """The runs that have a result in a folder: itself, or those of its tables and those with a folder of their own."""
+    if (folder / "result.json").exists():
+        return [Run(folder)]
     kept = [KeptRun(folder / name) for name in _rows(folder / _RUNS)] if has_tables(folder) else []
     return [*kept, *(Run(path.parent) for path in sorted(folder.glob("*/result.json")))]
 
