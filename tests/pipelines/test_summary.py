@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from clipit_lightning.core.config_files import load_config
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.pipelines import summarizer as module
 from clipit_lightning.pipelines.collect import from_files, with_captions
 from clipit_lightning.pipelines.labels import read_labels
@@ -138,6 +138,12 @@ def test_padding_is_within_the_budget_and_shows_what_is_around(padding, budget, 
     assert cut.shots[0, 0] == 0
     assert cut.shots[-1, 1] == sum(lengths) - 1
     np.testing.assert_array_equal(cut.shots[1:, 0], cut.shots[:-1, 1] + 1)
+
+
+def test_padding_that_fills_the_budget_is_one_line():
+    video = described([50, 50])
+    with pytest.raises(ArgumentError, match="padding: 2 s leave no room for a shot in the budget of 3 s"):
+        choose_shots(np.ones(len(video.picks)), video, Budget(seconds=3), padding=2.0)
 
 
 def test_padding_that_meets_joins_shots():
