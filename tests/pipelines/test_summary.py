@@ -142,7 +142,7 @@ def test_padding_is_within_the_budget_and_shows_what_is_around(padding, budget, 
 
 def test_padding_that_fills_the_budget_is_one_line():
     video = described([50, 50])
-    with pytest.raises(ArgumentError, match="padding: 2 s leave no room for a shot in the budget of 3 s"):
+    with pytest.raises(ArgumentError, match="padding: 2 s leave no room for shots in the budget of 3 s"):
         choose_shots(np.ones(len(video.picks)), video, Budget(seconds=3), padding=2.0)
 
 

@@ -134,7 +134,7 @@ def choose(
     if not chosen.any():
         if padding:
             raise ArgumentError(
-                "padding", f"{padding:g} s leave no room for a shot in the budget of {budget}; lower it"
+                "padding", f"{padding:g} s leave no room for shots in the budget of {budget}; lower it"
             )
         raise UserError(f"the budget of {budget} is less than a frame; raise --budget")
     whole = {tuple(shot) for shot in change_points.tolist()}
