@@ -133,9 +133,7 @@ def choose(
     chosen = knapsack(values, weights, min(room, int(weights.sum())))
     if not chosen.any():
         if padding:
-            raise ArgumentError(
-                "padding", f"{padding:g} s leave no room for shots in the budget of {budget}; lower it"
-            )
+            raise ArgumentError("padding", f"{padding:g} s leave no room for shots in the budget of {budget}; lower it")
         raise UserError(f"the budget of {budget} is less than a frame; raise --budget")
     whole = {tuple(shot) for shot in change_points.tolist()}
     within = any(tuple(shot) not in whole for shot in shots[chosen].tolist())
