@@ -48,6 +48,19 @@ def test_patterns_and_files_are_taken_once(clips, tmp_path):
     assert list(summaries.failures) == ["broken"]
 
 
+def test_summaries_of_before_are_no_videos(clips, tmp_path, monkeypatch):
+    shutil.copytree(clips, tmp_path / "clips")
+    monkeypatch.chdir(tmp_path)
+    assert [invoke("summarize", ".", "--encoder", "hsv", "--budget", "1s") for _ in range(2)] == [1, 1]
+    assert {path.name for path in (tmp_path / "summaries").iterdir()} == {"a walk", "swim", "index.html"}
+
+
+def test_an_option_that_there_is_not_is_an_error(clips, tmp_path):
+    for call in (summarize, summarize_all):
+        with pytest.raises(TypeError, match="no option 'budgte'"):
+            call(clips / "a walk.mp4", tmp_path / "to", HSV, budgte="1s")
+
+
 def test_nothing_but_broken_videos_is_an_error(clips, tmp_path):
     only = tmp_path / "only"
     only.mkdir()

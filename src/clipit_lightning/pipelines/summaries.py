@@ -152,7 +152,7 @@ def summarize_all(
     _check_paths(None, to)
     summarizer = _summarizer(encoder, options)
     made, failures = list[Summary](), dict[str, str]()
-    for source in collection.sources:
+    for source in (source for source in collection.sources if not _is_summary(source.path)):
         folder = to / source.name.replace("/", "-")
         try:
             _check_paths(source.path, folder)
@@ -217,6 +217,8 @@ def _with_scorers(run: TrainedRun | Path | str, fold: int | None, exact: bool) -
 
 
 def _check_options(captions: object | None, options: SummaryOptions) -> None:
+    for unknown in set(options) - set(SummaryOptions.__annotations__):
+        raise TypeError(f"summarize has no option {unknown!r}; see SummaryOptions")
     query = options.get("query")
     check_one_of(stride=options.get("stride"), rate=options.get("rate"))
     check_one_of(captions=captions, captioner=options.get("captioner"), query=query)
@@ -242,6 +244,11 @@ def _check_paths(video: Path | None, to: Path, captions: object | None = None) -
         raise ArgumentError("to", f"{to} cannot be written ({error.strerror}); name another folder") from error
     if video is not None:
         open_video(video).close()  # what is no video is an error before a model is loaded
+
+
+def _is_summary(path: Path) -> bool:
+    """Whether a video is the summary of another: a folder that is searched may hold those of before."""
+    return path.name == "summary.mp4" and path.with_name("summary.json").exists()
 
 
 def is_one(videos: Sequence[Path]) -> bool:
