@@ -132,12 +132,16 @@ def choose(
         values[np.argsort(-values, kind="stable")[count:]] = 0
     chosen = knapsack(values, weights, min(room, int(weights.sum())))
     if not chosen.any():
-        if padding:
-            raise ArgumentError("padding", f"{padding:g} s leave no room for shots in the budget of {budget}; lower it")
-        raise UserError(f"the budget of {budget} is less than a frame; raise --budget")
+        raise _no_room(budget, padding)
     whole = {tuple(shot) for shot in change_points.tolist()}
     within = any(tuple(shot) not in whole for shot in shots[chosen].tolist())
     return Cut(*_around(shots, padded[chosen]), within_shot=within) if padding else Cut(shots, chosen, within)
+
+
+def _no_room(budget: Budget, padding: float) -> UserError:
+    if padding:
+        return ArgumentError("padding", f"{padding:g} s leave no room for shots in the budget of {budget}; lower it")
+    return UserError(f"the budget of {budget} is less than a frame; raise --budget")
 
 
 def _padded(
