@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 SMOOTH = 5
 """Steps over which a query's similarities are averaged: single frames are noisy, and a shot is what is shown."""
 STEADY = 9
-"""The same for scores without a query."""
+"""Steps over which rarity and likeness to the captions are averaged, for scores without a query."""
 SHARPNESS = 12.0
 """How near two steps must be to count as the same: likeness falls by e within a 12th of the cosines' deviation."""
 ENDS = 0.2

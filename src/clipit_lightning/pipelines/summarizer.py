@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ class Summarizer:
         Raises:
             UserError: The video cannot be read, or the budget is less than a frame.
         """
-        query = self._query_features()  # first, for an encoder without language is an error before the work
+        query = self._query_features  # first, for an encoder without language is an error before the work
         features = self._features(video, to, texts)
         info = features.info
         if info.warning:
@@ -107,6 +107,7 @@ class Summarizer:
 
         return kept_features(to, video, settings, extract)
 
+    @cached_property
     def _query_features(self) -> NDArray[np.float32] | None:
         if self.query is None:
             return None

@@ -1,6 +1,7 @@
 """``Summary``: the summary of one raw video, and where it lies."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from clipit_lightning.pipelines import kept_features
 from clipit_lightning.summary.budget import Budget
 from clipit_lightning.summary.choice import Cut
 from clipit_lightning.summary.key_shots import frame_scores, shot_means
-from clipit_lightning.video.cut_lists import CUT_LISTS
+from clipit_lightning.video.cut_lists import CUT_LISTS, Timebase, timebase
 from clipit_lightning.video.extract import VideoFeatures
 from clipit_lightning.video.frames import shot_seconds
 from clipit_lightning.video.render import Look, Rendered
@@ -51,6 +52,11 @@ class Summary:
     def seconds(self) -> list[tuple[float, float]]:
         """When each shot starts and ends, chosen or not."""
         return shot_seconds(self.cut.shots, self.video.frame_times, self.video.info.duration)
+
+    @cached_property
+    def timebase(self) -> Timebase:
+        """How the cut lists count frames; kept, for the file is opened for it."""
+        return timebase(self.video.info.path, self.video.frame_times)
 
     @property
     def values(self) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from clipit_lightning.core.files import write_json, write_text
 from clipit_lightning.pipelines.page import Curve, CutLists, KeyFrame, Page, Shot, VideoPage, address, write_page
 from clipit_lightning.pipelines.summary_extras import resized
 from clipit_lightning.video.borders import METHOD
-from clipit_lightning.video.cut_lists import Timebase, cut_lists, timebase
+from clipit_lightning.video.cut_lists import cut_lists
 
 if TYPE_CHECKING:
     from clipit_lightning.pipelines.summary import Summary
@@ -24,16 +24,15 @@ _SOURCE = ("n_frames", "fps", "duration", "width", "height", "has_audio", "hdr")
 def write_summary(made: "Summary") -> None:
     """Write all of a summary but the video, which is there: ``summary.json``, the cut lists and the page."""
     to, info = made.folder, made.video.info
-    base = timebase(info.path, made.video.frame_times)
-    write_json(to / "summary.json", _json(made, base))
+    write_json(to / "summary.json", _json(made))
     url = address(info.path, made.page)
-    for name, text in cut_lists(info, made.video.frame_times, made.shots, url, base).items():
+    for name, text in cut_lists(info, made.video.frame_times, made.shots, url, made.timebase).items():
         write_text(to / name, text)
     write_page(Page(title=info.path.name, videos=(view_of(made, made.page),), notice=info.warning), made.page)
 
 
-def _json(made: "Summary", base: Timebase) -> dict[str, Any]:
-    info, video, cut = made.video.info, made.video, made.cut
+def _json(made: "Summary") -> dict[str, Any]:
+    info, video, cut, base = made.video.info, made.video, made.cut, made.timebase
     rendered = {name: getattr(made.rendered, name) for name in _RENDERED}
     source = {name: getattr(info, name) for name in _SOURCE}
     return {
@@ -85,7 +84,7 @@ def view_of(made: "Summary", page: Path, key_frames: bool = True) -> VideoPage:
     facts = {"Scores": made.scorer, "Encoder": encoder, "Steps": steps, "Budget": str(made.budget), "Video": size}
     if video.names:
         facts["Names"] = f"below a key frame, what {encoder} sees in it"
-    facts["Cut lists"] = str(timebase(info.path, video.frame_times))
+    facts["Cut lists"] = str(made.timebase)
     if info.hdr:
         facts["Colours"] = made.look.of_hdr(info.hdr)
     return VideoPage(
@@ -106,7 +105,7 @@ def _all_shots(made: "Summary") -> CutLists:
     """What the page makes cut lists of: the lists of all shots."""
     info, budget, times = made.video.info, made.budget, made.video.frame_times
     seconds = budget.seconds or (budget.share or 0) * (info.duration - float(times[0]))
-    base, url = timebase(info.path, times), address(info.path, made.page)
+    base, url = made.timebase, address(info.path, made.page)
     lists = cut_lists(info, times, made.cut.shots, url, base, ("cuts.csv", "cuts.edl"))
     return CutLists(lists["cuts.csv"], lists["cuts.edl"], math.ceil(base.rate), min(seconds, info.duration))
 

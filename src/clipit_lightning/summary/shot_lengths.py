@@ -84,7 +84,7 @@ def _joined(
 def _split(starts: list[int], n_frames: int, times: NDArray[np.float64], most: float) -> list[int]:
     divided = list[int]()
     for first, after in zip(starts, [*starts[1:], n_frames], strict=True):
-        parts = math.ceil((times[after] - times[first]) / most - 1e-6)
-        aims = times[first] + (times[after] - times[first]) * np.arange(parts) / max(1, parts)  # (parts,)
+        count = math.ceil((times[after] - times[first]) / most - 1e-6)
+        aims = times[first] + (times[after] - times[first]) * np.arange(count) / max(1, count)  # (count,)
         divided += np.unique(np.searchsorted(times[:after], aims - 1e-6).clip(first, after - 1)).tolist()
     return divided
