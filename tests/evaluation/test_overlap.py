@@ -2,6 +2,7 @@ import itertools
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,7 @@ def best_summaries(lengths, picks, scores, limit):
     return [np.repeat(choice, lengths).tolist() for choice in best]
 
 
+@pytest.mark.filterwarnings("ignore:.*all scores are equal")
 @given(judged_videos(), st.sampled_from([15, 40, 100]))
 def test_f1_of_scores_equals_a_naive_rewriting(video, percent):
     lengths, picks, scores, people = video
