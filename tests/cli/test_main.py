@@ -9,6 +9,7 @@ import pytest
 
 from clipit_lightning import __version__
 from clipit_lightning.cli.main import main
+from clipit_lightning.core.locks import run_lock
 from clipit_lightning.data.store import Store
 
 pytestmark = pytest.mark.slow
@@ -121,3 +122,11 @@ def test_check_lists_what_is_wrong_and_fails(stores, tmp_path, capsys):
     printed = capsys.readouterr()
     assert "video_2: has no picks" in printed.out
     assert "1 of 1 stores" in printed.err
+
+
+def test_two_imports_never_write_one_folder_at_once(tmp_path, capsys):
+    with run_lock(tmp_path / "to"):
+        assert main(["data", "import", str(tmp_path), "--to", str(tmp_path / "to")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"clipit: {tmp_path / 'to'}: another process (")
+    assert error.endswith("; wait, or give another folder with --to\n")

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 
@@ -67,3 +68,15 @@ def test_a_folder_in_the_place_of_the_lock_is_one_line(folder):
     folder.with_name(".mine.lock").mkdir(parents=True)
     with pytest.raises(UserError, match=r"cannot write .*mine\.lock: Is a directory"):
         run_lock(folder).__enter__()
+
+
+@pytest.mark.parametrize("kind", ["symbolic link", "hard link", "file"])
+def test_a_file_of_the_users_in_the_place_of_the_lock_is_left_as_it_is(folder, kind):
+    folder.parent.mkdir(parents=True)
+    thesis, lock = folder.with_name("thesis.txt"), folder.with_name(".mine.lock")
+    thesis.write_text("process of writing")
+    {"symbolic link": os.symlink, "hard link": os.link, "file": shutil.copyfile}[kind](thesis, lock)
+    with pytest.raises(UserError, match=r"mine\.lock"):
+        run_lock(folder).__enter__()
+    assert not is_held(folder)
+    assert thesis.read_text() == lock.read_text() == "process of writing"

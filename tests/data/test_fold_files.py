@@ -85,7 +85,7 @@ def test_txt_and_yaml_layouts_give_the_same_folds(tmp_path, content, name):
 
 def test_yaml_cannot_make_objects(tmp_path):
     ran = tmp_path / "ran"
-    assert "not valid yaml" in refused(tmp_path, f"!!python/object/apply:os.mkdir ['{ran}']", "mine.yaml")
+    assert "line 1: tags are not read" in refused(tmp_path, f"!!python/object/apply:os.mkdir ['{ran}']", "mine.yaml")
     assert not ran.exists()
 
 
@@ -141,7 +141,8 @@ def test_a_wrong_fold_is_named_with_its_wrong_video(tmp_path, fold, message):
     [
         ("[1, 2", "mine.json", "not valid json"),
         ("[" * 100_000, "mine.json", "not valid json"),  # too deep
-        ("a: [1\nb: }", "mine.yaml", "not valid yaml"),
+        ("a: [1\nb: }", "mine.yaml", "not a YAML file that can be read (line 2: "),
+        ("- &a [1]\n- *a", "mine.yaml", "line 1: anchors and aliases are not read"),
         ("", "mine.yaml", "none of the known layouts"),
         ([["video_1"]], "mine.json", "none of the known layouts"),
         ({"scores": 3}, "mine.json", "none of the known layouts"),

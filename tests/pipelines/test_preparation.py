@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 
 import h5py
@@ -7,6 +8,7 @@ import pytest
 
 from clipit_lightning.cli.main import main
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import print_log
 from clipit_lightning.data.store import Store
 from clipit_lightning.pipelines import preparation as module
@@ -228,6 +230,36 @@ def test_what_is_extracted_is_known_by_file_and_settings(videos, extracted):
     run(videos, settings=Settings("hsv", stride=15), keep=True, force=True)
     assert extracted() == ["ball", "cat", "dog"]
     assert Store(videos / "mine.h5").read()[0].picks.tolist() == list(range(0, 160, 15))
+
+
+def test_another_content_of_the_same_size_and_time_is_another_video(videos, extracted):
+    path = videos / "cat.mp4"
+    content = bytearray(path.read_bytes() + bytes(8 << 20))
+    for middle in (content, content[: 4 << 20] + b"x" + content[(4 << 20) + 1 :]):
+        path.write_bytes(middle)
+        os.utime(path, (0, 0))
+        run(videos)
+    assert extracted() == ["ball", "cat", "dog"] * 2
+
+
+def test_two_runs_never_make_one_store_at_once(videos, extracted, capsys):
+    words = ["prepare", str(videos), "--to", f"{videos}/mine.h5", "--encoder", "hsv"]
+    with run_lock(videos / "mine.h5"):
+        assert main(words) == 2
+    assert re.search(r"mine\.h5: another process .*; wait, or give another file with --to\n", capsys.readouterr().err)
+    assert extracted() == []
+    assert main(words) == 0
+    assert len(Store(videos / "mine.h5").read()) == 3
+
+
+def test_only_its_own_files_are_removed_from_the_working_folder(videos):
+    (cache(videos) / "captions/ab").mkdir(parents=True)
+    mine = [cache(videos) / "thesis.json", cache(videos) / "captions/ab/mine.h5"]
+    theirs = [cache(videos) / f".{'0' * 32}.h5.abcdefgh", cache(videos) / f"captions/ab/{'a' * 64}.json"]
+    for path in (*mine, *theirs):
+        path.write_text("text")
+    run(videos)
+    assert sorted(path for path in cache(videos).rglob("*") if path.is_file()) == sorted(mine)
 
 
 def test_other_labels_need_no_video_where_the_features_are_kept(videos, extracted):

@@ -4,16 +4,19 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
 
+from clipit_lightning import __version__
 from clipit_lightning.cli.main import main
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
@@ -112,16 +115,15 @@ def train_here(tmp_path):
 
 
 @pytest.fixture
-def old_results(grid_file, train_here):
-    """The random scorer's grid, trained, with results that are older than the stores."""
+def trained(grid_file, train_here, stores, tmp_path):
+    """Train the grid of the random scorer; returns it, its folder, and the result of each run."""
 
     def call(seeds):
-        grid = read_grid(grid_file(scorers={"random": SCORERS["random"]}, seeds=seeds))
+        shutil.copytree(stores, tmp_path / "data")
+        runs = [{"set": {**TINY, "data.root": str(tmp_path / "data")}}]
+        grid = read_grid(grid_file(runs=runs, scorers={"random": SCORERS["random"]}, seeds=seeds))
         folder = train_here(grid)
-        results = [folder / each.name / "result.json" for each in grid.runs]
-        for path in results:
-            os.utime(path, (0, 0))
-        return grid, folder, results
+        return grid, folder, [folder / each.name / "result.json" for each in grid.runs]
 
     return call
 
@@ -284,39 +286,50 @@ def test_what_another_command_runs_is_waited_for(grid_file, train_here, monkeypa
     assert not list((folder / "logs").iterdir())
 
 
-def test_a_result_older_than_the_stores_is_looked_into_once(old_results, fake_pool):
-    grid, folder, _ = old_results([0])
-    run_grid(grid.runs, folder, 1)
-    assert fake_pool.started == {grid.runs[0].name: False}
-    fake_pool.started.clear()
+def test_what_is_finished_is_known_by_the_content_of_stores_not_by_times(trained, fake_pool, tmp_path, caplog):
+    grid, folder, _ = trained([0])
+    store = tmp_path / "data/tvsum.h5"
+    time = store.stat().st_mtime_ns
+    os.utime(store)
     run_grid(grid.runs, folder, 1)
     assert not fake_pool.started
+    with h5py.File(store, "a") as file:
+        file["video_1/features"][0, 0] += 1
+    os.utime(store, ns=(time, time))
+    run_grid(grid.runs, folder, 1)
+    assert list(fake_pool.started) == [grid.runs[0].name]
+    assert finished_runs(grid, folder) == []
+    assert f"{grid.runs[0].name} is omitted: {folder / grid.runs[0].name}: holds a result on another" in caplog.text
+    store.write_bytes(store.read_bytes()[:-5000])
+    assert finished_runs(grid, folder) == []
+    store.unlink()
+    assert len(finished_runs(grid, folder)) == 1, "tables need no stores"
 
 
-def test_only_what_was_trained_says_how_long_the_rest_takes(old_results, fake_pool, caplog):
-    grid, folder, results = old_results([0, 1, 2, 3])
-    fake_pool.effect = staticmethod(lambda path: path == results[2] and path.write_text(path.read_text()))
-    caplog.clear()
-    assert run_grid(grid.runs, folder, 1) == {}
-    assert ["left" in line for line in caplog.messages[1:]] == [False, False, True, False]
+def test_another_version_that_finished_runs_is_logged(trained, caplog):
+    grid, folder, results = trained([0])
+    results[0].write_text(results[0].read_text().replace(f'"{__version__}"', '"0.0.1"'))
+    run_grid(grid.runs, folder, 1)
+    assert caplog.messages[-1] == "NOTE: of another version (0.0.1) are some that were finished before"
 
 
 @pytest.mark.parametrize("problem", ["damaged", "missing"])
-def test_a_result_that_cannot_be_read_is_the_failure_of_its_run_alone(old_results, fake_pool, caplog, problem):
-    grid, folder, results = old_results([0, 1])
-
-    def damage(path):
-        results[0].unlink(missing_ok=True)
-        if problem == "damaged":
-            results[0].write_text("{}")
-
-    fake_pool.effect = staticmethod(damage)
+def test_a_result_that_cannot_be_read_is_the_failure_of_its_run_alone(trained, fake_pool, caplog, problem):
+    grid, folder, results = trained([0, 1, 2])
+    contents = {path: path.read_text() for path in results}
+    contents[results[0]] = "{}"
+    for path in results:
+        path.unlink()
+    fake_pool.effect = staticmethod(
+        lambda path: (path != results[0] or problem == "damaged") and path.write_text(contents[path])
+    )
     caplog.clear()
     failed = run_grid(grid.runs, folder, 1)
     assert list(failed) == [grid.runs[0].name]
     assert str(results[0].parent) in failed[grid.runs[0].name]
-    assert caplog.messages[1] == f"[1/2] {grid.runs[0].name} FAILED: {failed[grid.runs[0].name]}"
-    assert caplog.messages[2].startswith(f"[2/2] {grid.runs[1].name}: tau ")
+    assert caplog.messages[1] == f"[1/3] {grid.runs[0].name} FAILED: {failed[grid.runs[0].name]}"
+    assert caplog.messages[2].startswith(f"[2/3] {grid.runs[1].name}: tau ")
+    assert [line.endswith("left") for line in caplog.messages[2:]] == [True, False]
 
 
 def test_a_run_that_shares_itself_between_gpus_sees_all(grid_file, fake_pool):

@@ -328,6 +328,15 @@ def test_results_are_a_configuration_that_trains_and_tests_a_table_and_plots(sea
         assert (asked.folder / name).read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_search_that_another_version_continues_says_so_once(search, monkeypatch, caplog):
+    one = search("one")
+    for version in ("1.0", "2.0", "2.0"):
+        monkeypatch.setattr("clipit_lightning.studies.sweep.__version__", version)
+        check_same_search(open_study(one), one.folder, {"study": "one"}, {"method": "random"})
+    assert caplog.messages == ["NOTE: trials so far are of version 1.0, those to come of 2.0"]
+    assert open_study(one).user_attrs["versions"] == ["1.0", "2.0"]
+
+
 def test_another_search_in_the_folder_or_the_study_is_refused(search):
     one, other = search("one"), search("other")
     names, same = {"study": "one", "storage": "study.db"}, {"method": "random", "optim.lr": 0.1, "data": "abc"}

@@ -67,13 +67,6 @@ def test_shipped_sweeps_are_possible_and_wandb_starts_the_runs_that_a_search_her
         assert config.logger.wandb == "online"
 
 
-def test_variables_of_the_environment_are_filled_in_as_by_wandb(monkeypatch):
-    monkeypatch.setenv("STORES", "/somewhere")
-    monkeypatch.delenv("NOWHERE", raising=False)
-    command = ["train", "data.root=${envvar:STORES}", "output=a-${envvar:NOWHERE}", "${args_no_hyphens}"]
-    assert list(sweep(command=command).words) == create_sweep_command(list(command))[1:3]
-
-
 @pytest.mark.parametrize(
     ("spec", "possible"),
     [
@@ -131,6 +124,7 @@ WRONG = [
     ({"metrics": []}, r"metrics: is not supported"),
     ({"command": None}, r"command: needs .*\$\{args_no_hyphens\}"),
     ({"command": ["clipit", "train", "${args}", "${args_no_hyphens}"]}, r"command: \$\{args\} is nothing"),
+    ({"command": ["train", "seed=${envvar:A}", "${args_no_hyphens}"]}, r"command: seed=\$.* would be saved with each"),
     ({"metric": {"name": "kendall_tau", "goal": "maximize"}}, r"metric\.name: .*trials report validation/"),
     ({"metric": {"name": "validation/f1"}}, r"metric\.goal: is None; write maximize"),
     ({"parameters": None}, r"parameters: is missing or empty"),

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from clipit_lightning import __version__
 from clipit_lightning.cli.main import main
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
@@ -163,7 +165,24 @@ def test_a_finished_run_is_not_overwritten(copy, train):
     with pytest.raises(UserError, match=r"holds another run \(optim.lr: .*, now 0.5\).*overwrite=true"):
         train("optim.lr=0.5")
     assert (folder / "result.json").stat().st_mtime_ns == written
+    mine = [folder / "thesis.tex", folder / "folds/0/notes.txt", folder / "folds/thesis.ckpt"]
+    for path in mine:
+        path.write_text("dear")
     assert train("optim.lr=0.5", "overwrite=true")[0]["metrics"] != result["metrics"]
+    assert {path.read_text() for path in mine} == {"dear"}
+
+
+def test_a_run_that_is_resumed_by_another_version_says_so_and_records_both(copy, train, caplog, monkeypatch):
+    result, folder = copy
+    assert result["versions"]["clipit_lightning"] == __version__
+    for module in ("run", "train"):
+        monkeypatch.setattr(f"clipit_lightning.training.{module}.__version__", "9.9")
+    train()
+    assert f"is already finished, by version {__version__}; overwrite=true" in caplog.text
+    for path in (folder / "result.json", folder / "folds/1/result.json"):
+        path.unlink()
+    assert train()[0]["versions"]["clipit_lightning"] == f"{__version__}, 9.9"
+    assert f"was begun by version {__version__}, and is resumed by 9.9" in caplog.text
 
 
 @pytest.mark.usefixtures("copy")
@@ -171,8 +190,21 @@ def test_other_data_are_another_run(train, stores, tmp_path):
     shutil.copytree(stores, tmp_path / "changed")
     with h5py.File(tmp_path / "changed/tvsum.h5", "a") as file:
         file["video_1/features"][0, 0] += 1
-    with pytest.raises(UserError, match="holds another run"):
+    with pytest.raises(UserError, match=r"holds another run \(data.root: "):
         train(f"data.root={tmp_path / 'changed'}")
+
+
+def test_other_data_in_the_same_place_are_another_run_whatever_their_time(train, stores, tmp_path):
+    store = tmp_path / "data/tvsum.h5"
+    shutil.copytree(stores, store.parent)
+    words = [f"data.root={store.parent}", "model.name=random", "data.fold=0"]
+    train(*words)
+    time = store.stat().st_mtime_ns
+    with h5py.File(store, "a") as file:
+        file["video_1/features"][0, 0] += 1
+    os.utime(store, ns=(time, time))
+    with pytest.raises(UserError, match=r"holds another run \(the content of tvsum.h5: \w{12}, now \w{12}\)"):
+        train(*words)
 
 
 def test_a_folder_that_is_no_run_is_left_alone(train, tmp_path):
@@ -181,6 +213,10 @@ def test_a_folder_that_is_no_run_is_left_alone(train, tmp_path):
     for word in ("overwrite=false", "overwrite=true"):
         with pytest.raises(UserError, match="holds files but no run"):
             train(word)
+    for name, content in (("config.yaml", "title: mine"), ("config.yaml", "seed: 0"), ("protocol.json", "{}")):
+        (tmp_path / "run" / name).write_text(content)
+        with pytest.raises(UserError, match=r"overwrite: nothing is removed of .*run, which is not a run"):
+            train("overwrite=true")
     assert (tmp_path / "run/thesis.tex").read_text() == "dear"
 
 

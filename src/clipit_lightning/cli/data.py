@@ -41,10 +41,13 @@ def import_files(
     force: bool = typer.Option(False, "--force", help="Replace stores that hold other features."),
 ) -> None:
     """Find the benchmarks' distributed files and join them into stores, TVSum and SumMe with their official shots."""
+    from clipit_lightning.core.locks import run_lock
     from clipit_lightning.data.importing import import_distributed
     from clipit_lightning.video.minilm import text_embedder
 
-    _print_table([vars(row) for row in import_distributed(sources, to, features, force, text_embedder())])
+    with run_lock(to.resolve(), way_out="give another folder with --to"):
+        rows = import_distributed(sources, to, features, force, text_embedder())
+    _print_table([vars(row) for row in rows])
 
 
 @app.command()

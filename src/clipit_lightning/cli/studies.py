@@ -102,7 +102,7 @@ def benchmark(
         for name, line in failed.items():
             log.info("FAILED %s: %s", name, line)
     if failed:
-        way_out = f"see {folder}/logs; the same command tries them again"
+        way_out = f"see {folder}/logs; the same command tries them again, --to names another folder"
         raise UserError(f"{len(failed)} of {len(runs)} runs failed, {way_out}")
 
 

@@ -1,4 +1,4 @@
-"""YAML files that a user writes: configurations, grids, sweeps."""
+"""YAML files that a user writes: configurations, grids, sweeps, folds; plain keys and values, and no more."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import check_is_file
 
 # Bytes, levels, and characters of a value: far more than a configuration has.
-_LONGEST, _DEEPEST, _WIDEST = 1_000_000, 10, 1000
+_LONGEST, _DEEPEST, _WIDEST = 200_000, 10, 1000
 
 
 class _Loader(yaml.SafeLoader):
@@ -25,6 +25,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _parse(text: str) -> Any:  # noqa: ANN401 - whatever stands in the file
+    check_plain(text, placeholders=True)  # those of a sweep's command; nothing fills them in
     return _Loader(text).get_single_data()
 
 
@@ -32,7 +33,8 @@ def read_yaml(path: Path, missing: str, parse: Callable[[str], Any] = _parse) ->
     """The content of a file; ``missing`` is said after its name when it does not exist.
 
     Raises:
-        UserError: It is missing or no YAML, or a key stands twice in one mapping; names the line where one is known.
+        UserError: It is missing, not YAML or more than plain YAML, or a key stands twice in one mapping; names the line
+            where one is known.
     """
     try:
         check_is_file(path)
@@ -52,11 +54,11 @@ def reason_of(error: Exception) -> str:
     return " ".join(str(error).split())[:150] or type(error).__name__
 
 
-def check_plain(text: str) -> None:
+def check_plain(text: str, placeholders: bool = False) -> None:
     """Check that a text is no more than keys and values, before anything is made of it; a ValueError names the line.
 
-    A tag may ask for any class, aliases of aliases may ask for any memory, and an interpolation may copy the
-    environment, with its passwords, into the saved configuration.
+    A tag may ask for any class, aliases of aliases may ask for any memory, and OmegaConf's placeholders may copy the
+    environment, with its passwords, into the saved configuration; ``placeholders`` allows them for other readers.
     """
     depth = 0
     for event in yaml.parse(text):
@@ -67,7 +69,7 @@ def check_plain(text: str) -> None:
             f"more than {_DEEPEST} levels": depth > _DEEPEST,
             "anchors and aliases are not read; write the value out": has_alias,
             "tags are not read; write the plain value": getattr(event, "tag", None),
-            "${...} and ??? are not read; write the value out": "${" in value or value == "???",
+            "${...} and ??? are not read; write the value out": not placeholders and ("${" in value or value == "???"),
             f"a value of {len(value)} characters": len(value) > _WIDEST,
         }
         for problem in filter(problems.get, problems):

@@ -92,20 +92,20 @@ def read_fold_file(path: Path, dataset: str, names: Mapping[str, str], name: str
 
 
 def _read_content(path: Path) -> Any:  # noqa: ANN401 - whatever JSON and YAML can hold
-    import yaml
+    from clipit_lightning.core.yaml_files import read_yaml
 
     suffix = path.suffix.lower()
     if suffix not in (".json", ".yaml", ".yml", ".txt"):
         raise UserError(f"{path}: none of the known layouts: {_LAYOUTS}")
+    if suffix in (".yaml", ".yml"):
+        return read_yaml(path, "no such file; give the path of a file of folds")
     try:
         check_is_file(path)
         text = path.read_text(encoding="utf-8-sig")
-        if suffix == ".txt":
-            return _lines(text)
-        return json.loads(text, object_pairs_hook=named_once) if suffix == ".json" else yaml.safe_load(text)
+        return _lines(text) if suffix == ".txt" else json.loads(text, object_pairs_hook=named_once)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}; give the path of a file of folds") from error
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid {path.suffix[1:]} ({' '.join(str(error).split())}); fix it") from error
 
 

@@ -1,13 +1,15 @@
 """The working folder of `clipit prepare`: one small HDF5 file a video, so that a run can be interrupted.
 
 A file is called by the hash of all that it depends on: encoder, sampling, captions, and the video's file, known by its
-size, its time of change, and the SHA-256 of its first and last mebibyte, for to read hundreds of gigabytes at each
+size, its time of change, and the SHA-256 of a mebibyte at each 64th of it, for to read hundreds of gigabytes at each
 start would take too long. Several processes may share the folder. A video that failed has a file with the reason.
 """
 
 import hashlib
 import json
 import os
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,9 @@ from clipit_lightning.core.files import atomic_path, write_json
 from clipit_lightning.pipelines.collect import Source
 from clipit_lightning.video.extract import VideoFeatures
 
-_EDGE = 1 << 20  # bytes
+_OURS = re.compile(r"\.?[0-9a-f]{32,64}\.(h5|json)(\..+)?")
+"""Names in the working folder: of features, failures and captions, and of files that were being written."""
+_BLOCK, _BLOCKS = 1 << 20, 64  # bytes of one, and how many are read of a long file
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,15 @@ class FeatureCache:
             file.create_dataset("frame_times", data=np.asarray(features.frame_times), compression="gzip")
         path.with_suffix(".json").unlink(missing_ok=True)
 
+    def remove(self) -> None:
+        """Remove the files of any settings, and the folder where nothing else lies in it."""
+        for path in sorted(self.folder.rglob("*"), reverse=True):  # what lies in a folder comes before it
+            if _OURS.fullmatch(path.name):
+                path.unlink()
+            elif path.is_dir():
+                _remove_empty(path)
+        _remove_empty(self.folder)
+
     def fail(self, source: Source, reason: str) -> None:
         """Keep the reason why a video cannot be extracted."""
         write_json(self._failure(source), {"video": source.name, "reason": reason})
@@ -79,15 +92,27 @@ class FeatureCache:
             return self.folder / f"{hashlib.sha256(os.fsencode(source.path)).hexdigest()[:32]}.json"
 
 
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def mark_if_readable(source: Source) -> str:
+    """As `content_mark`; a word where the file cannot be read."""
+    with suppress(UserError):
+        return content_mark(source)
+    return "unreadable"
+
+
 def content_mark(source: Source) -> str:
-    """Size and hash of the first and last mebibyte of a video's file, else a UserError, and hash of its captions."""
+    """Size and hash of a video's file, of blocks all over a long one, else a UserError, and hash of its captions."""
     digest = hashlib.sha256()
     try:
         size = source.path.stat().st_size
         with source.path.open("rb") as file:
-            digest.update(file.read(_EDGE))
-            file.seek(max(0, size - _EDGE))
-            digest.update(file.read(_EDGE))
+            for start in (*range(0, size, max(_BLOCK, size // _BLOCKS)), max(0, size - _BLOCK)):
+                file.seek(start)
+                digest.update(file.read(_BLOCK))
     except OSError as error:
         raise UserError(f"cannot read {source.path}: {error.strerror or error}; check the file") from error
     return f"{size}:{digest.hexdigest()}:{hashlib.sha256(repr(source.captions).encode()).hexdigest()}"

@@ -7,9 +7,8 @@ frames, is omitted and named; then the working folder stays, so that the same co
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ import h5py
 import numpy as np
 
 from clipit_lightning.core.errors import ArgumentError, UserError
+from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.data.completion import complete_video
 from clipit_lightning.data.official_shots import has_official_shots
@@ -26,7 +26,7 @@ from clipit_lightning.data.video import Video
 from clipit_lightning.pipelines.arguments import check_one_of, require_encoder
 from clipit_lightning.pipelines.collect import Collection, Source, make_collection
 from clipit_lightning.pipelines.extraction import Process, memory_checked, own_device, this_process, work_through
-from clipit_lightning.pipelines.feature_cache import FeatureCache, content_mark
+from clipit_lightning.pipelines.feature_cache import FeatureCache, mark_if_readable
 from clipit_lightning.pipelines.progress import Progress
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.encoders import Encoder, make_encoder
@@ -139,7 +139,7 @@ def make_store(
 ) -> Prepared | None:
     """Make a store of a collection. An interrupted run is resumed by the same call, and ends with the same store.
 
-    All processes but the first return None; they are as in ``work_through``.
+    All processes but the first, which locks the store, return None; they are as in ``work_through``.
 
     Args:
         collection: The videos, with their annotations and captions.
@@ -150,9 +150,17 @@ def make_store(
         keep: Keep the working folder, so that a store with other annotations or more videos is made from it.
 
     Raises:
-        UserError: No video could be extracted, settings are not usable, or a store of others would be replaced.
+        UserError: No video could be extracted, settings are not usable, a store of others would be replaced, or
+            another process makes it just now.
     """
     process = this_process(processes)
+    with run_lock(to, way_out="give another file with --to") if process.rank == 0 else nullcontext():
+        return _make_store(collection, to, settings, process, processes, force, keep)
+
+
+def _make_store(
+    collection: Collection, to: Path, settings: Settings, process: Process, processes: int, force: bool, keep: bool
+) -> Prepared | None:
     folder = to.with_name(f"{to.name}.parts")
     encoder, captioner = _load(settings, folder, process)
     made = provenance(
@@ -183,7 +191,7 @@ def make_store(
         return None
     prepared = _assemble(collection, cache, to, attributes)
     if not prepared.skipped and not keep:
-        shutil.rmtree(folder, ignore_errors=True)
+        cache.remove()
     return prepared
 
 
@@ -200,16 +208,10 @@ def _load(settings: Settings, folder: Path, process: Process) -> tuple[Encoder, 
 
 def _inputs(collection: Collection, made: dict[str, str]) -> str:
     """Hash of all that a store is made from; where files are and when they changed is no part of it."""
-    marks = [(source.key, source.name, _mark(source)) for source in collection.sources]
+    marks = [(source.key, source.name, mark_if_readable(source)) for source in collection.sources]
     shots = ["official shots"] if has_official_shots(collection.dataset) else []
     words = json.dumps([marks, made, collection.annotations_sha256, *shots])
     return hashlib.sha256(words.encode()).hexdigest()
-
-
-def _mark(source: Source) -> str:
-    with suppress(UserError):
-        return content_mark(source)
-    return "unreadable"
 
 
 def _check_replaceable(to: Path, present: dict[str, str], wanted: dict[str, str], collection: Collection) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -17,9 +17,10 @@ from clipit_lightning.core.errors import UserError, require
 from clipit_lightning.core.files import first_fault
 from clipit_lightning.core.shipped import HOME
 from clipit_lightning.core.yaml_files import read_yaml
+from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.presets import apply_preset
 from clipit_lightning.evaluation.protocol import check_contradictions
-from clipit_lightning.training.build import resolve_root
+from clipit_lightning.training.build import data_hash, datamodule, resolve_root
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import check_scorer, supervision_of
 
@@ -53,19 +54,28 @@ class GridRun:
         """Of what the result depends on, but for the seed, as ``config_hash`` of the saved configuration."""
         return config_hash(apply_preset(self.config))
 
-    def is_finished(self, folder: Path, root: str) -> bool:
+    def is_finished(self, folder: Path, root: str, content_hash: Callable[[Store], str] = Store.content_hash) -> bool:
         """Whether the folder holds this run with its result, on the stores of the folder ``root``.
 
+        ``content_hash`` may be one that remembers. Stores that are not there any more are not compared.
+
         Raises:
-            UserError: What lies there cannot be read.
+            UserError: What lies there cannot be read, or was measured on other content of the stores.
         """
         run = Run(folder)
         if not run.result_file.exists() or not run.config_file.exists():
             return False
-        run.result()  # a damaged one is none
+        result = run.result()  # a damaged one is none
         there = run.config()
         same = (there.seed, there.data.fold, there.data.root) == (self.config.seed, self.config.data.fold, root)
-        return same and config_hash(there) == self.hash
+        if not same or config_hash(there) != self.hash:
+            return False
+        stores = datamodule(there).stores
+        if all(store.path.exists() for store in stores.values()):
+            before, now = result.protocol.data_hash, data_hash(stores, content_hash)
+            problem = f"holds a result on another content of {', '.join(f'{name}.h5' for name in stores)}"
+            require(before == now, str(folder), f"{problem} ({before}, now {now})")
+        return True
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,19 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import torch
 
+from clipit_lightning import __version__
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.locks import HELD, is_held
 from clipit_lightning.core.log import log
 from clipit_lightning.core.processes import Ended, Pool
+from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.names import METRICS, printed
 from clipit_lightning.studies.grid import GridRun, roots_of
 from clipit_lightning.studies.tables import MAIN
@@ -28,12 +31,10 @@ class _Progress:
     folder: Path
     total: int
     waiting: list[GridRun]
-    running: dict[str, tuple[GridRun, int | None]] = field(default_factory=dict)
-    """By name, with the time at which the result of each had been written before."""
+    running: dict[str, GridRun] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     elsewhere: set[str] = field(default_factory=set)
     trained: int = 0
-    """Without what was finished before, and only looked into."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -73,8 +74,9 @@ def run_grid(runs: Sequence[GridRun], folder: Path, workers: int) -> dict[str, s
     skip = _skipping(folder, roots)
     with Pool(workers, folder / "logs") as pool:
         progress = _Progress(folder, len(runs), [run for run in runs if not skip(run)])
-        finished = len(runs) - len(progress.waiting)
-        log.info(f"benchmark {folder}: {len(runs)} runs, {finished} of them finished, {workers} at a time")
+        finished = [run for run in runs if run not in progress.waiting]
+        log.info(f"benchmark {folder}: {len(runs)} runs, {len(finished)} of them finished, {workers} at a time")
+        _log_versions(finished, folder)
         while progress.waiting or pool.running:
             for run in list(progress.waiting):
                 if pool.running < workers:
@@ -85,20 +87,24 @@ def run_grid(runs: Sequence[GridRun], folder: Path, workers: int) -> dict[str, s
 
 
 def _skipping(folder: Path, roots: dict[str | None, str]) -> Callable[[GridRun], bool]:
-    """Whether a run need not be started. Where stores are newer than a result, the run itself looks into them."""
-    newest = {
-        root: max((path.stat().st_mtime for path in Path(stores).glob("*.h5")), default=0.0)
-        for root, stores in roots.items()
-    }
+    """Whether a run need not be started. Of folds in a file the run itself sees whether they are the same."""
+    content_hash = cache(Store.content_hash)  # a store is read once, not for each run
 
     def skip(run: GridRun) -> bool:
-        root, result = run.config.data.root, folder / run.name / "result.json"
         try:
-            return result.stat().st_mtime >= newest[root] and run.is_finished(folder / run.name, roots[root])
-        except (OSError, UserError):
-            return False  # the run says what is wrong with its folder
+            finished = run.is_finished(folder / run.name, roots[run.config.data.root], content_hash)
+        except Exception:  # the run says what is wrong with its folder or its stores
+            return False
+        return finished and not Path(run.config.data.family).suffix
 
     return skip
+
+
+def _log_versions(runs: Iterable[GridRun], folder: Path) -> None:
+    """Log where another version of this package finished runs."""
+    versions = {Run(folder / run.name).result().version for run in runs} - {__version__}
+    if versions:
+        log.info(f"NOTE: of another version ({'; '.join(sorted(versions))}) are some that were finished before")
 
 
 def _start(progress: _Progress, pool: Pool, run: GridRun, skip: Callable[[GridRun], bool]) -> None:
@@ -113,32 +119,21 @@ def _start(progress: _Progress, pool: Pool, run: GridRun, skip: Callable[[GridRu
     if run.name in progress.elsewhere and skip(run):
         _log_result(progress, run.name, " (by another command)")
         return
-    progress.running[run.name] = (run, _written(folder))
+    progress.running[run.name] = run
     command = [*_TRAIN, *run.files, *run.words, f"output={folder}", "trainer.progress=false"]
     pool.start(run.name, command, all_gpus=run.config.trainer.processes > 1)
 
 
 def _end(progress: _Progress, ended: Ended) -> None:
     """Log what came of a run that ended."""
-    run, before = progress.running.pop(ended.name)
-    written = _written(progress.folder / run.name)
+    run = progress.running.pop(ended.name)
     if ended.status == 0:
-        progress.trained += written != before
-        if written is not None:  # where stores were newer than a result that was there, they are looked into now
-            (progress.folder / run.name / "result.json").touch()
+        progress.trained += 1
         _log_result(progress, run.name)
     elif ended.status == 2 and HELD in ended.reason:  # another command was quicker
         progress.waiting.append(run)
     else:
         _fail(progress, run.name, ended.reason)
-
-
-def _written(folder: Path) -> int | None:
-    """When a run's result was written, in nanoseconds; None where there is none."""
-    try:
-        return (folder / "result.json").stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 def _fail(progress: _Progress, name: str, reason: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 import yaml
 
+from clipit_lightning import __version__
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_json, write_json, write_text
@@ -135,6 +136,11 @@ def check_same_search(study: optuna.Study, folder: Path, names: dict[str, str], 
         if changed := {key for old, new in known for key in {*old, *new} if old.get(key) != new.get(key)}:
             reasons = ", ".join(sorted(changed)[:5])
             raise UserError(f"{folder} holds another search (other {reasons}); give --to FOLDER or --name NAME")
+        versions = study.user_attrs.get("versions", [])
+        if __version__ not in versions:
+            if versions:
+                log.info(f"NOTE: trials so far are of version {', '.join(versions)}, those to come of {__version__}")
+            study.set_user_attr("versions", [*versions, __version__])
         study.set_user_attr("definition", same)
         write_json(mark, names | same)
 

@@ -5,8 +5,6 @@ search on this machine refuses what only wandb's server can do.
 """
 
 import math
-import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +21,6 @@ PREFIX = "validation/"
 """Before a metric's name: what a trial reports, the mean over its folds' validation parts."""
 _KNOWN = {"method", "metric", "parameters", "command", "early_terminate", "name", "run_cap"}
 _FOR_THE_SERVER = {"program", "project", "entity", "description", "apiVersion", "kind", "controller"}
-_ENVIRONMENT = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 _KINDS = ("uniform", "int_uniform", "log_uniform_values", "q_uniform")
 _PROBES = 20  # choices of a parameter that are tried before the search
 
@@ -187,10 +184,9 @@ def _command(raw: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:  # noqa: ANN4
     wanted = "needs ${env}, clipit, train, NAME, ${args_no_hyphens}"
     require(isinstance(raw, list) and "train" in raw and "${args_no_hyphens}" in raw, "command", wanted)
     after = [str(word) for word in raw[raw.index("train") + 1 :] if word != "${args_no_hyphens}"]
-    # As wandb's agent: an unset variable becomes its name.
-    after = [_ENVIRONMENT.sub(lambda match: os.environ.get(match[1], match[1]), word) for word in after]
     for word in after:
-        require(not word.startswith(("-", "${")), "command", f"{word} is nothing that clipit train takes")
+        why = "; write values out: what a placeholder stands for would be saved with each trial" if "${" in word else ""
+        require(not (why or word.startswith("-")), "command", f"{word} is nothing that clipit train takes{why}")
     return tuple(word for word in after if "=" not in word), tuple(word for word in after if "=" in word)
 
 

@@ -1,18 +1,20 @@
 """Where configuration meets classes: the datamodule, measures and task of a configuration, and its protocol."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from clipit_lightning.core.config import Config
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.log import log
 from clipit_lightning.data import BENCHMARKS, DEFAULT_ROOT, has_queries
 from clipit_lightning.data.annotated import AnnotatedDataModule
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.mini import ensure_mini
 from clipit_lightning.data.queries import QueryDataModule
+from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.metrics import Measures
 from clipit_lightning.evaluation.protocol import Protocol, make_protocol
 from clipit_lightning.models import OptionsError
@@ -92,7 +94,6 @@ def task(config: Config, feature_dim: int, text_dim: int) -> SummarizationTask:
 def describe_protocol(config: Config, datamodule: SummarizationDataModule) -> Protocol:
     """The protocol of a configuration on the data of a datamodule that is set up."""
     stores = datamodule.stores
-    content = "".join(f"{name}:{store.content_hash()};" for name, store in stores.items())
     origins = {store.attributes.get("data", "real") for store in stores.values()}
     return make_protocol(
         config,
@@ -100,5 +101,19 @@ def describe_protocol(config: Config, datamodule: SummarizationDataModule) -> Pr
         datamodule.folds,
         "mini" if "mini" in origins else "real",
         annotations_hash=stores[config.data.dataset].annotations_hash(),
-        data_hash=hashlib.sha256(content.encode()).hexdigest()[:12],
+        data_hash=data_hash(stores),
     )
+
+
+def data_hash(stores: Mapping[str, Store], content_hash: Callable[[Store], str] = Store.content_hash) -> str:
+    """A short hash of the contents of stores, by their names; ``content_hash`` may be one that remembers.
+
+    Raises:
+        UserError: A store cannot be read.
+    """
+    try:
+        content = "".join(f"{name}:{content_hash(store)};" for name, store in stores.items())
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # what h5py raises
+        paths = ", ".join(str(store.path) for store in stores.values())
+        raise UserError(f"{paths}: cannot be read ({first_line(error)}); run `clipit data check`") from error
+    return hashlib.sha256(content.encode()).hexdigest()[:12]

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-import clipit_lightning
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import config_hash
 from clipit_lightning.data.datamodule import SummarizationDataModule
@@ -29,8 +28,12 @@ def run_result(
     protocol: Protocol,
     folds: Sequence[FoldResult],
     seconds: float,
+    versions: str,
 ) -> RunResult:
-    """Make the result of a run, which took so many seconds, from what each fold reached."""
+    """Make the result of a run, which took so many seconds, from what each fold reached.
+
+    ``versions`` are those of this package that worked on it.
+    """
     store, measures = datamodule.stores[protocol.dataset].attributes, build.measures(config)
     reached = [fold.validation or {} for fold in folds]
     names = [name for name in METRICS if all(name in fold for fold in reached)]
@@ -62,7 +65,7 @@ def run_result(
         wall_seconds=round(seconds, 1),
         variant=" ".join(variant(config)),
         versions={
-            "clipit_lightning": clipit_lightning.__version__,
+            "clipit_lightning": versions,
             "python": platform.python_version(),
             "torch": str(torch.__version__),
             "lightning": L.__version__,

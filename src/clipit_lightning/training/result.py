@@ -116,6 +116,11 @@ class RunResult(_Saved):
     versions: dict[str, str]
 
     @property
+    def version(self) -> str:
+        """Of this package; several where one resumed what another began."""
+        return self.versions.get("clipit_lightning", "unknown")
+
+    @property
     def measured(self) -> dict[str, OverFolds]:
         """The metrics that a fold has."""
         return {name: metric for name, metric in self.metrics.items() if metric is not None}

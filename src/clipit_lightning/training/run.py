@@ -1,22 +1,31 @@
 """A run's folder: what lies where, whether a run starts, resumes, or is finished, and how its files are read."""
 
-import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from clipit_lightning import __version__
 from clipit_lightning.core.config import Config, LoggerConfig, TrainerConfig
 from clipit_lightning.core.config_files import differences, load_config, save_config
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.core.files import check_is_file, read_typed, write_json, write_text
+from clipit_lightning.core.files import check_is_file, read_json, read_typed, write_json, write_text
+from clipit_lightning.core.log import log
 from clipit_lightning.evaluation.names import METRICS
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training.result import FoldResult, RunResult, read_result
 
 RUNS = Path("runs")
 """Where runs lie by default."""
+_OF_A_FOLD = ("result.json", "metrics.csv", "last.ckpt", "best.ckpt", "wandb_id.txt")
+_WRITTEN = (
+    *("result.json", "per_video.csv", "scores.json", "wandb_id.txt", "logs/fold-*.txt"),
+    *(f"folds/*/{name}" for name in _OF_A_FOLD),
+)
+"""What a run leaves beside configuration and protocol, the result first, so that what is left of it never looks
+finished. Not wandb's own folders: their runs may wait to be uploaded."""
 
 
 class Run:
@@ -46,29 +55,57 @@ class Run:
         Raises:
             UserError: The folder holds another run, or something that is not a run.
         """
-        if config.overwrite and self.config_file.exists():
-            shutil.rmtree(self.path)
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"output: {self.path} is a file; name a folder")
-        if self.config_file.exists():
+        versions = __version__
+        if config.overwrite and self.config_file.exists():
+            self._remove()
+        elif self.config_file.exists():
             self._check_same_run(config, protocol)
-            return self.result() if self.result_file.exists() else None
+            if self.result_file.exists():
+                return self.result()
+            versions = self.versions()
+            if __version__ in versions.split(", "):
+                return None
+            log.info(f"NOTE: {self.path} was begun by version {versions}, and is resumed by {__version__}")
+            versions += f", {__version__}"
+        else:
+            self._check_empty()
+        content = {"identifier": protocol.identifier, **vars(protocol), "versions": versions}
+        write_json(self.protocol_file, content)
+        save_config(replace(config, output=None, overwrite=False), self.config_file)
+        return None
+
+    def _check_empty(self) -> None:
         # What a run leaves that is killed before its configuration is written.
         of_a_start = (f".{self.protocol_file.name}.", f".{self.config_file.name}.")
         others = [path for path in self.path.glob("*") if not path.name.startswith(of_a_start)]
         if set(others) - {self.protocol_file}:
             raise UserError(f"output: {self.path} holds files but no run; name an empty or a new folder")
-        write_json(self.protocol_file, {"identifier": protocol.identifier, **vars(protocol)})
-        save_config(replace(config, output=None, overwrite=False), self.config_file)
-        return None
+
+    def _remove(self) -> None:
+        """Remove what the run of this folder left, and nothing else; a UserError where it is not surely a run."""
+        try:
+            self.config()
+            self.protocol()
+        except UserError as error:
+            problem = f"overwrite: nothing is removed of {self.path}, which is not a run that can be read"
+            raise UserError(f"{problem} ({error}); remove it yourself, or give output=FOLDER") from error
+        for path in (path for name in _WRITTEN for path in self.path.glob(name)):
+            path.unlink()
+        for folder in (*self.path.glob("folds/*"), self.path / "folds", self.path / "logs"):
+            with suppress(OSError):  # something else lies there
+                folder.rmdir()
 
     def differences(self, config: Config, protocol: Protocol) -> list[str]:
         """In what another run than that of the folder differs from it, in words; empty for the same run."""
-        changed = differences(what_stays(self.config()), what_stays(config))
-        before = self.protocol().identifier
-        if changed or before == protocol.identifier:
+        changed, before = differences(what_stays(self.config()), what_stays(config)), self.protocol()
+        if changed or before == protocol:
             return changed
-        return [f"the data, and so the protocol: {before}, now {protocol.identifier}"]
+        if before.data_hash == protocol.data_hash:
+            return [f"the protocol: {before.identifier}, now {protocol.identifier}"]
+        stores = ", ".join(f"{name}.h5" for name in (protocol.dataset, *protocol.sources))
+        return [f"the content of {stores}: {before.data_hash}, now {protocol.data_hash}"]
 
     def _check_same_run(self, config: Config, protocol: Protocol) -> None:
         if changed := self.differences(config, protocol):
@@ -98,8 +135,12 @@ class Run:
 
     def protocol(self) -> Protocol:
         """Read the protocol."""
-        way_out = "restore it, or overwrite=true throws the run away"
+        way_out = "restore it, or remove the folder"
         return read_typed(self.protocol_file, Protocol, "not the protocol of a run", way_out)
+
+    def versions(self) -> str:
+        """The versions of this package that worked on the run so far."""
+        return str(read_json(self.protocol_file).get("versions", "unknown"))
 
     def result(self) -> RunResult:
         """Read the result."""

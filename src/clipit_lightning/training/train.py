@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from clipit_lightning import __version__
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.locks import run_lock
@@ -65,7 +66,8 @@ def _run(
     started = time.monotonic()
     finished = processes.first(lambda: folder.open(config, protocol))
     if finished is not None:
-        log.info(f"{folder.path} is already finished; overwrite=true runs it again")
+        by = "" if finished.version == __version__ else f", by version {finished.version}"
+        log.info(f"{folder.path} is already finished{by}; overwrite=true runs it again")
         return finished
     scorer = scorer_class(config.model.name)
     if scorer.reads_language and not datamodule.has_text:
@@ -84,7 +86,9 @@ def _run(
         else:
             folds = [run_fold(config, datamodule, folder, index, protocol, processes, watch) for index in indices]
     seconds = time.monotonic() - started
-    result = processes.first(lambda: run_result(folder.path.name, config, datamodule, protocol, folds, seconds))
+    result = processes.first(
+        lambda: run_result(folder.path.name, config, datamodule, protocol, folds, seconds, folder.versions())
+    )
     processes.first(lambda: folder.write(result, folds))
     if config.logger.wandb != "off":
         from clipit_lightning.training.wandb import log_run  # wandb takes a second to import
