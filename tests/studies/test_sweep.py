@@ -23,6 +23,7 @@ from clipit_lightning.studies.sweep import check_same_search, run_sweep, wanted_
 from clipit_lightning.studies.sweep_file import parse_sweep
 from clipit_lightning.studies.sweep_report import (
     FINISHED,
+    first_number,
     ranked,
     results_table,
     shown_trials,
@@ -144,7 +145,7 @@ def outcome(search):
 def finished(search):
     """How often each trial's folder is that of a finished trial."""
     trials = [trial for trial in shown_trials(open_study(search)) if trial.state in FINISHED]
-    return sorted(trial.user_attrs["folder"] for trial in trials)
+    return sorted(first_number(trial) for trial in trials)
 
 
 def test_a_search_finishes_as_many_trials_as_wanted_and_the_objective_is_validation(search):
