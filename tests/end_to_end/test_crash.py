@@ -46,20 +46,11 @@ def commands(tmp_path_factory):
         "candidate": "random",
     }
     (source / "grid.yaml").write_text(yaml.safe_dump(grid))
-    fixed = [f"{key}={value}" for key, value in keys.items()]
+    fixed = ["model.name=mlp", "data.fold=0", *(f"{key}={value}" for key, value in keys.items())]
     search = {
         "method": "random",
         "metric": {"name": "validation/kendall_tau", "goal": "maximize"},
-        "command": [
-            "${env}",
-            "clipit",
-            "train",
-            "summe",
-            "model.name=mlp",
-            "data.fold=0",
-            *fixed,
-            "${args_no_hyphens}",
-        ],
+        "command": ["${env}", "clipit", "train", "summe", *fixed, "${args_no_hyphens}"],
         "parameters": {"optim.lr": {"distribution": "uniform", "min": 0.01, "max": 1.0}},
     }
     (source / "search.yaml").write_text(yaml.safe_dump(search))

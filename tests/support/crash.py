@@ -70,7 +70,7 @@ def serve(library: str, printed: Path) -> None:
     imported: set[str] = set()
     for line in sys.stdin:
         words, folder, at, error = json.loads(line)
-        os.makedirs(folder, exist_ok=True)
+        Path(folder).mkdir(exist_ok=True)
         printed.with_suffix(".names").write_text("")
         gc.freeze()  # its pages stay shared
         crash.crash_plan(folder.encode(), at, error)

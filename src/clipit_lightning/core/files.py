@@ -66,12 +66,17 @@ def _remove_left(folder: Path, prefix: str) -> None:
     """Remove temporary files whose names begin so, then have a process, and which that left because it was killed."""
     for left in folder.glob(f"{glob.escape(prefix)}*"):
         process = left.name.removeprefix(prefix).partition("-")[0]
-        try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            left.unlink(missing_ok=True)
-        except (ValueError, OSError):  # a name that is not ours, a process of somebody else
-            continue
+        with suppress(OSError, ValueError):  # others' processes and files, and names that are not ours
+            if not _runs(int(process)):
+                left.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def split_store(path: str) -> tuple[str, Path]:
