@@ -237,10 +237,28 @@ def test_a_trial_that_kills_its_worker_again_and_again_fails(search, train):
 
 
 def test_a_trial_that_died_before_it_was_drawn_is_not_lost(search):
-    asked = search(wanted=2)
+    asked, whole = search("a", wanted=2), search("b", wanted=2)
     open_study(asked).ask()  # nobody's, without values
     work(asked)
+    work(whole)
     assert len(finished(asked)) == 2
+    assert sorted(outcome(asked), key=str) == sorted(outcome(whole), key=str)
+
+
+def test_a_trial_that_a_full_disk_stops_ends_the_search_and_runs_again(search, train):
+    asked, whole = search("a", wanted=2), search("b", wanted=2)
+    work(whole)
+
+    def run(config, watch):
+        train.run = fake_run
+        raise UserError("cannot write x") from OSError("no space")
+
+    train.run = run
+    with pytest.raises(UserError, match="cannot write x"):
+        work(asked)
+    work(asked)
+    assert finished(asked) == [0, 1]
+    assert outcome(asked) == outcome(whole)
 
 
 @pytest.mark.distributed

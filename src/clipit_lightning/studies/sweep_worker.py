@@ -108,8 +108,7 @@ def work(search: Search) -> None:
                 if done >= search.wanted or _reached_target(search.sweep, trials) or (exhausted and not running):
                     return
                 if done + running < search.wanted and not exhausted:
-                    drawn = sum(trial.state != TrialState.WAITING for trial in shown_trials(study))
-                    study.sampler = _sampler(search, drawn)
+                    study.sampler = _sampler(search, _next_number(shown_trials(study)))
                     try:
                         study.optimize(partial(_run_trial, search, turn), n_trials=1, catch=(_FailedError,))
                     except (ValueError, UpdateFinishedTrialError) as error:  # it was silent, and another worker took it
@@ -146,8 +145,14 @@ def _reached_target(sweep: Sweep, trials: list[FrozenTrial]) -> bool:
     return target is not None and any(sign * ((trial.value or 0.0) - target) >= 0 for trial in complete)
 
 
+def _next_number(trials: list[FrozenTrial]) -> int:
+    """Of the trial that begins next, the number that it would have if none had died: that of the first in the queue."""
+    queued = next((first_number(trial) for trial in trials if trial.state == TrialState.WAITING), None)
+    return len(trials) if queued is None else sum(first_number(trial) < queued for trial in trials)
+
+
 def _sampler(search: Search, number: int) -> BaseSampler:
-    """Draw from the seed and the number of trials drawn so far, also when a search continues."""
+    """Draw from the seed and the trial's number, also when a search continues."""
     seed = int(np.random.SeedSequence((search.config.seed, number)).generate_state(1)[0])
     if search.sweep.method == "grid":
         return GridSampler(search.sweep.labels, seed=search.config.seed)
