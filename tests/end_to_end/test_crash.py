@@ -21,7 +21,7 @@ from tests.support.crash import COMPILER, Server
 from tests.support.synthetic import write_field_file
 from tests.support.videos import write_video
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(COMPILER is None, reason="no C compiler here")]
+pytestmark = [pytest.mark.distributed, pytest.mark.skipif(COMPILER is None, reason="no C compiler here")]
 DRAWN = {"train": 4, "prepare": 4, "import": 4, "summarize": 3, "benchmark": 1, "sweep": 2}
 """How many faults of each command are drawn."""
 ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO)

@@ -43,7 +43,7 @@ class Ended:
 class Server:
     """Runs commands one after another in copies of one process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder):
         library = folder / "crash.so"
         subprocess.run([COMPILER, "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"], check=True)
         variables = {"LD_PRELOAD": str(library), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -51,23 +51,23 @@ class Server:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=os.environ | variables, cwd=SOURCE.parents[2], **pipes)
 
-    def run(self, words: list[str], folder: Path, at: int = 0, error: int = 0) -> Ended:
+    def run(self, words, folder, at=0, error=0):
         """Run `clipit` in a folder; its operation number ``at`` there fails with an error, or kills where that is 0."""
         self.process.stdin.write(json.dumps([words, str(folder), at, error]) + "\n")
         self.process.stdin.flush()
         return Ended(*json.loads(self.process.stdout.readline()))
 
-    def close(self) -> None:
+    def close(self):
         self.process.stdin.close()
         self.process.wait()
 
 
-def serve(library: str, printed: Path) -> None:
+def serve(library, printed):
     """Run what standard input says."""
     crash = ctypes.CDLL(library)
     crash.crash_at.restype = ctypes.c_char_p
     ctypes.CDLL(None).prctl(_SUBREAPER, 1)  # what a killed command leaves is waited for
-    imported: set[str] = set()
+    imported = set()
     for line in sys.stdin:
         words, folder, at, error = json.loads(line)
         Path(folder).mkdir(exist_ok=True)
@@ -87,7 +87,7 @@ def serve(library: str, printed: Path) -> None:
         print(json.dumps(ended), flush=True)
 
 
-def _wait(child: int) -> int:
+def _wait(child):
     """Wait until a process and all that it left have ended; returns its status."""
     statuses, until = {}, time.monotonic() + PATIENCE
     while True:
@@ -102,7 +102,7 @@ def _wait(child: int) -> int:
         time.sleep(0 if ended else 0.002)
 
 
-def _run(words: list[str], folder: str, printed: Path) -> None:
+def _run(words, folder, printed):
     from clipit_lightning.cli.main import main
 
     before = set(sys.modules)
@@ -116,13 +116,13 @@ def _run(words: list[str], folder: str, printed: Path) -> None:
     os._exit(status)
 
 
-def _train(words: list[str]) -> None:
+def _train(words):
     from clipit_lightning.cli.main import main
 
     sys.exit(main(words))
 
 
-def _start_copies() -> None:
+def _start_copies():
     """Let everything that starts processes fork them, and take dead trials for dead sooner."""
     from clipit_lightning.core.processes import Pool
     from clipit_lightning.studies import run_table, sweep
