@@ -96,14 +96,17 @@ def test_a_command_that_is_disturbed_at_any_operation_ends_as_undisturbed(name, 
     undisturbed = server.run(words, tmp_path / "undisturbed")
     assert undisturbed.status == 0, undisturbed.printed
     expected, counts = contents(tmp_path / "undisturbed"), Counter(operations=undisturbed.operations)
+    problems = []
     for number, error in faults(name, undisturbed.operations):
         shutil.rmtree(folder, ignore_errors=True)
         ended = server.run(words, folder, number, error)
         counts["errors" if error else "kills"] += bool(ended.at)
         again = server.run(words, folder)
-        problems = [*problems_of(ended, error), *problems_after(again, expected, contents(folder))]
-        assert not problems, "\n".join([f"{number} {errno.errorcode.get(error, 'killed')} {ended.at}", *problems])
-    print(f"\n{name}: {dict(counts)}")
+        fault = f"{number} {errno.errorcode.get(error, 'killed')} {ended.at}"
+        wrong = [*problems_of(ended, error), *problems_after(again, expected, contents(folder))]
+        problems += [f"{fault}: {problem}" for problem in wrong]
+    print(f"\n{name}: {dict(counts)}, {len(problems)} problems")
+    assert not problems, "\n".join(problems)
 
 
 def faults(name, operations):
