@@ -257,7 +257,7 @@ def test_a_trial_that_a_full_disk_stops_ends_the_search_and_runs_again(search, t
     with pytest.raises(UserError, match="cannot write x"):
         work(asked)
     work(asked)
-    assert finished(asked) == [0, 1]
+    assert len(finished(asked)) == 2
     assert outcome(asked) == outcome(whole)
 
 
