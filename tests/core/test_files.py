@@ -1,4 +1,7 @@
 import os
+import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -19,6 +22,17 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
         write_half()
     assert path.read_text() == "old"
     assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_what_a_killed_write_left_is_removed_by_the_next_and_nothing_else(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host, ours = socket.gethostname()[-20:], os.getpid()
+    kept = [f".x.{host}-{ours}-a", ".x.other", ".x.elsewhere-1-a", f".y.{host}-{ended.pid}-a"]
+    for name in (f".x.{host}-{ended.pid}-a", *kept):
+        (tmp_path / name).touch()
+    write_text(tmp_path / "x", "x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["x", *kept])
 
 
 def test_json_holds_no_nan(tmp_path):

@@ -23,6 +23,7 @@ from clipit_lightning.studies.sweep import check_same_search, run_sweep, wanted_
 from clipit_lightning.studies.sweep_file import parse_sweep
 from clipit_lightning.studies.sweep_report import (
     FINISHED,
+    first_number,
     ranked,
     results_table,
     shown_trials,
@@ -144,7 +145,7 @@ def outcome(search):
 def finished(search):
     """How often each trial's folder is that of a finished trial."""
     trials = [trial for trial in shown_trials(open_study(search)) if trial.state in FINISHED]
-    return sorted(trial.user_attrs["folder"] for trial in trials)
+    return sorted(first_number(trial) for trial in trials)
 
 
 def test_a_search_finishes_as_many_trials_as_wanted_and_the_objective_is_validation(search):
@@ -236,10 +237,28 @@ def test_a_trial_that_kills_its_worker_again_and_again_fails(search, train):
 
 
 def test_a_trial_that_died_before_it_was_drawn_is_not_lost(search):
-    asked = search(wanted=2)
+    asked, whole = search("a", wanted=2), search("b", wanted=2)
     open_study(asked).ask()  # nobody's, without values
     work(asked)
+    work(whole)
     assert len(finished(asked)) == 2
+    assert sorted(outcome(asked), key=str) == sorted(outcome(whole), key=str)
+
+
+def test_a_trial_that_a_full_disk_stops_ends_the_search_and_runs_again(search, train):
+    asked, whole = search("a", wanted=2), search("b", wanted=2)
+    work(whole)
+
+    def run(config, watch):
+        train.run = fake_run
+        raise UserError("cannot write x") from OSError("no space")
+
+    train.run = run
+    with pytest.raises(UserError, match="cannot write x"):
+        work(asked)
+    work(asked)
+    assert len(finished(asked)) == 2
+    assert outcome(asked) == outcome(whole)
 
 
 @pytest.mark.distributed

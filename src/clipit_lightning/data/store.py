@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.core.files import atomic_path, check_is_file
+from clipit_lightning.core.files import check_is_file
+from clipit_lightning.core.hdf5 import atomic_hdf5
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
 from clipit_lightning.data.official_shots import has_official_shots, of_others, official_shots_are_in
@@ -231,7 +232,7 @@ def _value(dataset: h5py.Dataset, array: Array) -> Any:  # noqa: ANN401 - as the
 
 def write_store(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attributes: dict[str, str]) -> None:
     """Write a store atomically: a reader never sees a part of it. Equal content gives an equal file."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_hdf5(path) as file:
         file.attrs.update(attributes)
         for video in videos:
             group = file.create_group(video.key)

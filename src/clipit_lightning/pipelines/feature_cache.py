@@ -17,7 +17,8 @@ import h5py
 import numpy as np
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import atomic_path, write_json
+from clipit_lightning.core.files import write_json
+from clipit_lightning.core.hdf5 import atomic_hdf5
 from clipit_lightning.pipelines.collect import Source
 from clipit_lightning.video.extract import VideoFeatures
 
@@ -51,7 +52,7 @@ class FeatureCache:
     def save(self, source: Source, features: VideoFeatures) -> None:
         """Keep a video's features, atomically, in the layout of a store's group."""
         path = self.path(source)
-        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        with atomic_hdf5(path) as file:
             file["features"] = features.features
             file["picks"] = features.picks
             file["n_frames"] = features.info.n_frames

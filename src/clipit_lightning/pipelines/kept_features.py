@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from clipit_lightning.core.files import atomic_path
+from clipit_lightning.core.hdf5 import atomic_hdf5
 from clipit_lightning.core.log import log
 from clipit_lightning.video.extract import VideoFeatures
 from clipit_lightning.video.reader import VideoInfo
@@ -37,7 +37,7 @@ def kept_features(folder: Path, video: Path, settings: str, extract: Callable[[]
         log.info(f"{video}: features as in {path}")
         return features
     features = extract()
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_hdf5(path) as file:
         _write(file, features, settings)
     return features
 

@@ -31,6 +31,11 @@ def shown_trials(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.number not in continued]
 
 
+def first_number(trial: FrozenTrial) -> int:
+    """The number of a trial, or of the first of those that it continues: that of its folder."""
+    return [*RetryHeartbeatStaleTrialCallback.retry_history(trial), trial.number][0]
+
+
 def ranked(study: optuna.Study) -> list[FrozenTrial]:
     """The complete trials, the best first, among equals the first."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -53,7 +58,7 @@ def _row(trial: FrozenTrial, metric: str) -> dict[str, Any]:
         metric: trial.value,
         "epochs": trial.last_step,
         "seconds": round(trial.duration.total_seconds(), 1) if trial.duration else None,
-        "folder": f"trials/{trial.user_attrs.get('folder', trial.number)}",
+        "folder": f"trials/{first_number(trial)}",
         **trial.user_attrs.get("values", {}),
         "error": trial.user_attrs.get("error"),
     }

@@ -26,17 +26,24 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.core.locks import run_lock
+from clipit_lightning.core.locks import HeldError, run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.studies.sweep_check import trial_config
 from clipit_lightning.studies.sweep_file import Sweep, draw_values
-from clipit_lightning.studies.sweep_report import FINISHED, shown_trials
+from clipit_lightning.studies.sweep_report import FINISHED, first_number, shown_trials
 from clipit_lightning.training.objective import RunningObjective
 
 _RETRIES = 3  # of a trial whose process died
 _FAILURES = 5
 """So many trials that fail one after the other end a search: something is wrong with all of them."""
 _POLL = 0.5  # seconds
+_OF_STORAGE = (SQLAlchemyError, StorageInternalError, DuplicatedStudyError, OSError)
+_NOT_OF_THE_TRIAL = (KeyboardInterrupt, *_OF_STORAGE)
+"""What ends a search, such as a full disk; the trial runs again."""
+
+
+class _FailedError(Exception):
+    """A trial failed by itself."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +108,9 @@ def work(search: Search) -> None:
                 if done >= search.wanted or _reached_target(search.sweep, trials) or (exhausted and not running):
                     return
                 if done + running < search.wanted and not exhausted:
-                    study.sampler = _sampler(search, len(trials))
+                    study.sampler = _sampler(search, _next_number(shown_trials(study)))
                     try:
-                        study.optimize(partial(_run_trial, search, turn), n_trials=1, catch=(Exception,))
+                        study.optimize(partial(_run_trial, search, turn), n_trials=1, catch=(_FailedError,))
                     except (ValueError, UpdateFinishedTrialError) as error:  # it was silent, and another worker took it
                         log.info(f"the trial is not this worker's any more: {error}")
                     _check_failures(shown_trials(study))
@@ -138,8 +145,14 @@ def _reached_target(sweep: Sweep, trials: list[FrozenTrial]) -> bool:
     return target is not None and any(sign * ((trial.value or 0.0) - target) >= 0 for trial in complete)
 
 
+def _next_number(trials: list[FrozenTrial]) -> int:
+    """Of the trial that begins next, the number that it would have if none had died: that of the first in the queue."""
+    queued = next((first_number(trial) for trial in trials if trial.state == TrialState.WAITING), None)
+    return len(trials) if queued is None else sum(first_number(trial) < queued for trial in trials)
+
+
 def _sampler(search: Search, number: int) -> BaseSampler:
-    """Draw from the seed and the number of trials so far, also when a search continues."""
+    """Draw from the seed and the trial's number, also when a search continues."""
     seed = int(np.random.SeedSequence((search.config.seed, number)).generate_state(1)[0])
     if search.sweep.method == "grid":
         return GridSampler(search.sweep.labels, seed=search.config.seed)
@@ -151,8 +164,7 @@ def _sampler(search: Search, number: int) -> BaseSampler:
 
 def _run_trial(search: Search, turn: ExitStack, trial: optuna.Trial) -> float:
     """Draw a trial, give the turn to others, and train."""
-    number = trial.user_attrs.get("folder", trial.number)
-    trial.set_user_attr("folder", number)
+    number = first_number(trial.study.get_trials(deepcopy=False)[trial.number])
     values = draw_values(search.sweep, trial)
     trial.set_user_attr("values", values)
     turn.close()
@@ -161,16 +173,18 @@ def _run_trial(search: Search, turn: ExitStack, trial: optuna.Trial) -> float:
     log.addHandler(handler)
     try:
         return _objective(search, trial, values, search.folder / "trials" / str(number))
-    except KeyboardInterrupt:
-        _queue_again(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])
-        raise
     except optuna.TrialPruned:
         raise
-    except Exception as error:  # a trial may run out of memory, diverge, or be an impossible combination
+    except (KeyboardInterrupt, Exception) as error:
+        of_disk = isinstance(error.__cause__, OSError) and not isinstance(error, HeldError)
+        if of_disk or isinstance(error, _NOT_OF_THE_TRIAL):
+            _queue_again(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])
+            raise
+        # It may run out of memory, diverge, or be an impossible combination.
         log.info(f"failed: {error!r}")
         line = (str(error).splitlines() or [""])[0] if isinstance(error, UserError) else f"{error!r}"[:200]
         trial.set_user_attr("error", line)
-        raise
+        raise _FailedError from error
     finally:
         log.removeHandler(handler)
         handler.close()
@@ -215,7 +229,7 @@ def storage_errors(url: str) -> Iterator[None]:
         raise UserError(
             f"--storage: the driver for {shown_url(url)} is missing; for PostgreSQL: pip install 'psycopg[binary]'"
         ) from error
-    except (SQLAlchemyError, StorageInternalError, DuplicatedStudyError, OSError) as error:
+    except _OF_STORAGE as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
         origin = getattr(cause, "orig", None) or cause
         reason = first_line(origin)[:200]
