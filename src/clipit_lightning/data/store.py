@@ -7,7 +7,7 @@ the video. The file's attributes name the benchmark (``dataset``), the features 
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from clipit_lightning.data.schema import (
     Array,
     group_problems,
     is_annotated,
+    read_arrays,
     required,
     storage_problems,
 )
@@ -217,15 +218,18 @@ def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:
 
 def group_arrays(group: h5py.Group, kind: Kind = "annotated") -> dict[str, Any]:
     """What a group holds, as the fields of ``Video`` or ``QueryVideo``; what it lacks is omitted."""
-    layout = LAYOUTS[kind].items()
-    return {_FIELDS.get(name, name): _value(group[name], array) for name, array in layout if name in group}
+    return as_fields(read_arrays(group, kind), kind)
 
 
-def _value(dataset: h5py.Dataset, array: Array) -> Any:  # noqa: ANN401 - as the field of the video
+def as_fields(arrays: Mapping[str, NDArray[Any]], kind: Kind) -> dict[str, Any]:
+    """Arrays of a group as they are stored, as the fields of ``Video`` or ``QueryVideo``."""
+    return {_FIELDS.get(name, name): _value(array, LAYOUTS[kind][name]) for name, array in arrays.items()}
+
+
+def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the field of the video
     if array.dtype is str:
-        texts = dataset.asstr(errors="replace")[()]
-        return tuple(texts) if array.shape else str(texts)
-    values = np.asarray(dataset, dtype=array.dtype)
+        return tuple(values.tolist()) if array.shape else str(values)
+    values = values.astype(array.dtype, copy=False)
     return values if array.shape else values.item()
 
 
