@@ -88,6 +88,14 @@ def required(group: h5py.Group, kind: Kind) -> list[str]:
     return [*(name for name, array in LAYOUTS[kind].items() if array.required), *importance]
 
 
+def key_problems(file: h5py.File) -> list[str]:
+    """Why the videos of a file must not even be opened: a name that cannot be printed, a link."""
+    if names := [key for key in file if not key.isprintable()]:
+        return [f"a video has the name {names[0][:40]!r}, which cannot be printed"]
+    links = [key for key in file if not isinstance(file.get(key, getlink=True), h5py.HardLink)]
+    return [f"{key}: is a link, not a video in its place" for key in links]
+
+
 def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
     """List every fault of one group of a store in plain words; empty where it is valid.
 
@@ -107,13 +115,34 @@ def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
         return [f"cannot be read: {error}"]
 
 
-def read_arrays(group: h5py.Group, kind: Kind) -> dict[str, NDArray[Any]]:
-    """What a group holds of the table, as it is stored, before any cast; texts as objects."""
-    return {name: _read(group[name], array) for name, array in LAYOUTS[kind].items() if name in group}
+def open_group(file: h5py.Group, key: str) -> h5py.Group:
+    """A group in its place; a ValueError where there is none, or it is a link."""
+    if not isinstance(file.get(key, getlink=True), h5py.HardLink) or not isinstance(file[key], h5py.Group):
+        raise ValueError(f"{key} is not a group in its place")
+    return file[key]
 
 
-def _read(dataset: h5py.Dataset, array: Array) -> NDArray[Any]:
-    return np.asarray(dataset.asstr(errors="replace")[()] if array.dtype is str else dataset)
+def read_arrays(group: h5py.Group, kind: Kind, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+    """What a group holds of the table, or of some of its names, as it is stored, before any cast; texts as objects."""
+    known = LAYOUTS[kind].items()
+    there = {name: array for name, array in known if name in group and (names is None or name in names)}
+    return {name: _read(group[name], array.dtype is str) for name, array in there.items()}
+
+
+def read_member(group: h5py.Group, name: str, text: bool = False) -> NDArray[Any]:
+    """Read one array of a group or file as it is stored, after a look at its place and size.
+
+    Raises:
+        ValueError: It is missing, elsewhere, of another kind, or larger than its file.
+    """
+    numbers, texts = ([], [name]) if text else ([name], [])
+    if problems := storage_problems(group, [name], numbers, texts, only=[name]):
+        raise ValueError(problems[0])
+    return _read(group[name], text)
+
+
+def _read(dataset: h5py.Dataset, text: bool) -> NDArray[Any]:
+    return np.asarray(dataset.asstr(errors="replace")[()] if text else dataset)
 
 
 def array_problems(arrays: Arrays, kind: Kind) -> list[str]:

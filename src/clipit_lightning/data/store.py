@@ -8,6 +8,7 @@ the video. The file's attributes name the benchmark (``dataset``), the features 
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from clipit_lightning.data.schema import (
     Array,
     group_problems,
     is_annotated,
+    key_problems,
     read_arrays,
     required,
     storage_problems,
@@ -37,6 +39,9 @@ from clipit_lightning.data.video import Video
 
 _FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
 _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)  # what h5py raises
+
+Content = tuple[Sequence[Video] | Sequence[QueryVideo], dict[str, str]]
+"""Videos and attributes of a store."""
 
 
 @dataclass(frozen=True)
@@ -81,40 +86,22 @@ class Store:
             dataset = _dataset(file)
             return [QueryVideo(dataset=dataset, key=key, **_read(file, key, "queries")) for key in natural_order(file)]
 
-    def check(self) -> list[str]:
-        """What is wrong in plain words, a line each; nothing where all is well."""
+    def check(self, name: str | None = None) -> list[str]:
+        """What is wrong in plain words, a line each; nothing where all is well. By default its name is its file's."""
+        name = self.path.stem if name is None else name
         try:
             with _open(self.path) as file:
                 keys = natural_order(file)
                 if not keys:
                     return ["the file holds no video"]
-                if problems := self._file_problems(file, keys):
+                if problems := _file_problems(file, name):
                     return problems
                 lines = [f"{key}: {problem}" for key in keys for problem in group_problems(file[key], _kind(file))]
-                return lines or [*_size_problems([file[key] for key in keys]), *self._of_others(file)]
+                return lines or [*_size_problems([file[key] for key in keys]), *_of_others(file, name)]
         except UserError as error:
             return [str(error)]
         except _DAMAGED as error:
             return [f"damaged: {first_line(error)}"]
-
-    def _file_problems(self, file: h5py.File, keys: Sequence[str]) -> list[str]:
-        """What is wrong with the file as a whole: names and links of videos, and another benchmark's store."""
-        if names := [key for key in keys if not key.isprintable()]:
-            return [f"a video has the name {names[0][:40]!r}, which cannot be printed"]
-        if links := [key for key in keys if not isinstance(file.get(key, getlink=True), h5py.HardLink)]:
-            return [f"{key}: is a link, not a video in its place" for key in links]
-        dataset, name = _dataset(file), self.path.stem
-        if dataset != name and name in BENCHMARKS:
-            return [f"it says that it is the store of {dataset[:40]!r}, its name says {name}"]
-        return []
-
-    def _of_others(self, file: h5py.File) -> list[str]:
-        """What is wrong where a real store is called as a benchmark whose videos it does not hold."""
-        name = self.path.stem
-        if str(file.attrs.get("data", "real")) != "real" or not (others := of_others(file, name)):
-            return []
-        what = f"{len(others)} of its {len(file)} videos are not {BENCHMARKS[name].title}'s, such as {others[0]}"
-        return [f"is called {name}, but {what}; give the file a name of its own, such as mine.h5"]
 
     def all_have(self, array: str) -> bool:
         """Whether every annotated video has an array."""
@@ -129,7 +116,7 @@ class Store:
         if not (others := self.with_other_shots()):
             return []
         with _open(self.path) as file:
-            pattern, _ = BENCHMARKS[_dataset(file)].annotations[0]
+            pattern = BENCHMARKS[_dataset(file)].annotations[0].pattern
             return [
                 f"{len(others)} of {len(file)} videos have other shots than the official ones, on which printed F1 "
                 f"rests; import it again with {pattern} beside it"
@@ -216,6 +203,23 @@ def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:
     return arrays
 
 
+def _file_problems(file: h5py.File, name: str) -> list[str]:
+    """What is wrong with the file as a whole: names and links of videos, and another benchmark's store."""
+    if problems := key_problems(file):
+        return problems
+    if (dataset := _dataset(file)) != name and name in BENCHMARKS:
+        return [f"it says that it is the store of {dataset[:40]!r}, its name says {name}"]
+    return []
+
+
+def _of_others(file: h5py.File, name: str) -> list[str]:
+    """What is wrong where a real store is called as a benchmark whose videos it does not hold."""
+    if str(file.attrs.get("data", "real")) != "real" or not (others := of_others(file, name)):
+        return []
+    what = f"{len(others)} of its {len(file)} videos are not {BENCHMARKS[name].title}'s, such as {others[0]}"
+    return [f"is called {name}, but {what}; give the file a name of its own, such as mine.h5"]
+
+
 def group_arrays(group: h5py.Group, kind: Kind = "annotated") -> dict[str, Any]:
     """What a group holds, as the fields of ``Video`` or ``QueryVideo``; what it lacks is omitted."""
     return as_fields(read_arrays(group, kind), kind)
@@ -235,7 +239,26 @@ def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the 
 
 def write_store(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attributes: dict[str, str]) -> None:
     """Write a store atomically: a reader never sees a part of it. Equal content gives an equal file."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary:
+        _write_file(temporary, videos, attributes)
+
+
+def write_checked(stores: Mapping[Path, Content]) -> None:
+    """Write stores as `write_store` does, of videos and attributes by path: all of them, or none if one is unsound.
+
+    Raises:
+        UserError: A store has a fault; the message has the first.
+    """
+    with ExitStack() as stack:
+        for path, (videos, attributes) in stores.items():
+            temporary = stack.enter_context(atomic_path(path))
+            _write_file(temporary, videos, attributes)
+            if problems := Store(temporary).check(path.stem):
+                raise UserError(f"{path}: {problems[0]} (nothing was written)")
+
+
+def _write_file(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attributes: dict[str, str]) -> None:
+    with h5py.File(path, "w") as file:
         file.attrs.update(attributes)
         for video in videos:
             group = file.create_group(video.key)
