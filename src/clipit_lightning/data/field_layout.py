@@ -3,15 +3,17 @@
 Nothing is read before its place and size are checked, and nothing is cast here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.data.schema import LAYOUTS, Array, read_arrays, storage_problems
+from clipit_lightning.data.store import DAMAGED, natural_order, open_store
 
 _LAYOUT = LAYOUTS["annotated"]
 _NUMBERS = [name for name, array in _LAYOUT.items() if array.dtype is not str]
@@ -69,3 +71,33 @@ def _flat(array: NDArray[Any], dimensions: int) -> NDArray[Any]:
     if dimensions > 1 or array.size != max(array.shape, default=1) or not array.size:
         return array
     return array.reshape(() if dimensions == 0 and array.size == 1 else -1)
+
+
+def read_features(path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32] | None]]:
+    """Read only the features of the videos of a store, or of any HDF5 file of groups with ``features``.
+
+    Yields:
+        A video's key, features, (steps, features), and ``caption_features``, (captions, features), where it has them.
+
+    Raises:
+        UserError: The file cannot be read, or a member of it is no video with features.
+    """
+    with open_store(path) as file:
+        keys = natural_order(file)
+        if not keys:
+            raise UserError(f"{path}: the file holds no video")
+        for key in keys:
+            linked = not isinstance(file.get(key, getlink=True), h5py.HardLink)
+            group: Any = None if linked else file[key]
+            there = [
+                name for name in ("features", "caption_features") if isinstance(group, h5py.Group) and name in group
+            ]
+            if problems := storage_problems(group, ["features"], there, [], only=there):
+                raise UserError(f"{path}: {key} {problems[0]}; name a file of groups with `features`")
+            try:
+                arrays = [np.asarray(group[name], dtype=np.float32) for name in there]
+            except DAMAGED as error:
+                raise UserError(f"{path}: {key} cannot be read ({first_line(error)})") from error
+            if flat := [name for name, array in zip(there, arrays, strict=True) if array.ndim != 2]:
+                raise UserError(f"{path}: {key}: {flat[0]} is no table of (steps, features)")
+            yield key, arrays[0], arrays[1] if len(arrays) > 1 else None

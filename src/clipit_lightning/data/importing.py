@@ -17,11 +17,9 @@ from clipit_lightning.data.field_layout import read_field_group
 from clipit_lightning.data.official_shots import has_official_shots
 from clipit_lightning.data.schema import key_problems
 from clipit_lightning.data.shot_captions import Embed, describe_shot_captions, with_shot_captions
-from clipit_lightning.data.store import Content, Store, natural_order, write_checked
+from clipit_lightning.data.store import DAMAGED, Content, Store, natural_order, write_checked
 from clipit_lightning.data.video import Video
 
-DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
-"""What libraries raise for a damaged file."""
 LONGEST_NAME = 100
 """Letters of a name in an attribute."""
 

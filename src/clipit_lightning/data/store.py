@@ -33,12 +33,12 @@ from clipit_lightning.data.schema import (
     key_problems,
     read_arrays,
     required,
-    storage_problems,
 )
 from clipit_lightning.data.video import Video
 
 _FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
-_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)  # what h5py raises
+DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
+"""What libraries raise for a damaged file."""
 
 Content = tuple[Sequence[Video] | Sequence[QueryVideo], dict[str, str]]
 """Videos and attributes of a store."""
@@ -53,15 +53,15 @@ class Store:
     @property
     def attributes(self) -> dict[str, str]:
         """The file's attributes: ``dataset``, ``features``, ``data``."""
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             try:
                 return {name: str(value) for name, value in file.attrs.items()}
-            except _DAMAGED as error:
+            except DAMAGED as error:
                 raise UserError(f"{self.path}: its attributes cannot be read ({error}); import it again") from error
 
     def video_keys(self) -> list[str]:
         """Keys of the videos, in natural order (``video_2`` before ``video_10``)."""
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             return natural_order(file)
 
     def read(self, keys: Iterable[str] | None = None) -> list[Video]:
@@ -70,7 +70,7 @@ class Store:
         Raises:
             UserError: The file or a group cannot be read; ``check`` says more.
         """
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             keys = natural_order(file) if keys is None else keys
             return [Video(dataset=self.path.stem, key=key, **_read(file, key, "annotated")) for key in keys]
 
@@ -80,7 +80,7 @@ class Store:
         Raises:
             UserError: The file is another store, or a group cannot be read; ``check`` says more.
         """
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             if _kind(file) != "queries":
                 raise UserError(f"{self.path}: its videos have no queries; import it again")
             dataset = _dataset(file)
@@ -90,7 +90,7 @@ class Store:
         """What is wrong in plain words, a line each; nothing where all is well. By default its name is its file's."""
         name = self.path.stem if name is None else name
         try:
-            with _open(self.path) as file:
+            with open_store(self.path) as file:
                 keys = natural_order(file)
                 if not keys:
                     return ["the file holds no video"]
@@ -100,22 +100,22 @@ class Store:
                 return lines or [*_size_problems([file[key] for key in keys]), *_of_others(file, name)]
         except UserError as error:
             return [str(error)]
-        except _DAMAGED as error:
+        except DAMAGED as error:
             return [f"damaged: {first_line(error)}"]
 
     def all_have(self, array: str) -> bool:
         """Whether every annotated video has an array."""
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             try:
                 return all(array in group for group in file.values() if is_annotated(group))
-            except _DAMAGED as error:
+            except DAMAGED as error:
                 raise UserError(f"{self.path}: damaged ({first_line(error)}); run `clipit data check`") from error
 
     def notes(self) -> list[str]:
         """What a user should know of a valid store, a line each: shots that are not the official ones."""
         if not (others := self.with_other_shots()):
             return []
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             pattern = BENCHMARKS[_dataset(file)].annotations[0].pattern
             return [
                 f"{len(others)} of {len(file)} videos have other shots than the official ones, on which printed F1 "
@@ -124,7 +124,7 @@ class Store:
 
     def with_other_shots(self) -> list[str]:
         """Keys of videos whose shots are not the official ones; none where there are none, or data are not real."""
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             dataset = _dataset(file)
             if not has_official_shots(dataset) or str(file.attrs.get("data", "real")) != "real":
                 return []
@@ -132,7 +132,7 @@ class Store:
 
     def nbytes(self) -> int:
         """Memory that its arrays take when read."""
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             return sum(array.nbytes for group in file.values() for array in group.values())
 
     def annotations_hash(self) -> str:
@@ -142,7 +142,7 @@ class Store:
     def content_hash(self, only: Collection[str] = ()) -> str:
         """A short hash of every array of every video, however it was written, or of arrays of some names."""
         digest = hashlib.sha256()
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             for key in natural_order(file):
                 for name in sorted(name for name in file[key] if not only or name in only):
                     value = file[key][name][()]
@@ -157,36 +157,6 @@ def natural_order(file: Iterable[str]) -> list[str]:
     return sorted(file, key=lambda key: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", key)])
 
 
-def read_features(path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32] | None]]:
-    """Read only the features of the videos of a store, or of any HDF5 file of groups with ``features``.
-
-    Yields:
-        A video's key, features, (steps, features), and ``caption_features``, (captions, features), where it has them.
-
-    Raises:
-        UserError: The file cannot be read, or a member of it is no video with features.
-    """
-    with _open(path) as file:
-        keys = natural_order(file)
-        if not keys:
-            raise UserError(f"{path}: the file holds no video")
-        for key in keys:
-            linked = not isinstance(file.get(key, getlink=True), h5py.HardLink)
-            group: Any = None if linked else file[key]
-            there = [
-                name for name in ("features", "caption_features") if isinstance(group, h5py.Group) and name in group
-            ]
-            if problems := storage_problems(group, ["features"], there, [], only=there):
-                raise UserError(f"{path}: {key} {problems[0]}; name a file of groups with `features`")
-            try:
-                arrays = [np.asarray(group[name], dtype=np.float32) for name in there]
-            except _DAMAGED as error:
-                raise UserError(f"{path}: {key} cannot be read ({first_line(error)})") from error
-            if flat := [name for name, array in zip(there, arrays, strict=True) if array.ndim != 2]:
-                raise UserError(f"{path}: {key}: {flat[0]} is no table of (steps, features)")
-            yield key, arrays[0], arrays[1] if len(arrays) > 1 else None
-
-
 def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:
     """What one group of a store holds, as fields of ``Video`` or ``QueryVideo``."""
     if key not in file:
@@ -198,7 +168,7 @@ def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:
             raise KeyError(f"no {', '.join(missing)}")
         if not is_annotated(file[key]):
             arrays |= dict.fromkeys(IMPORTANCE, np.full(len(arrays["picks"]), np.nan, np.float32))
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise UserError(f"{file.filename}: {key} cannot be read ({error}); run `clipit data check`") from error
     return arrays
 
@@ -294,7 +264,8 @@ def _kind(file: h5py.File) -> Kind:
     return "queries" if str(file.attrs.get("layout", "")) == "queries" else "annotated"
 
 
-def _open(path: Path) -> h5py.File:
+def open_store(path: Path) -> h5py.File:
+    """Open a store to read it; a UserError where there is no file, or none of HDF5."""
     try:
         check_is_file(path)
         return h5py.File(path, "r")
