@@ -89,9 +89,8 @@ def read_features(path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArra
         for key in keys:
             linked = not isinstance(file.get(key, getlink=True), h5py.HardLink)
             group: Any = None if linked else file[key]
-            there = [
-                name for name in ("features", "caption_features") if isinstance(group, h5py.Group) and name in group
-            ]
+            names = set(group) if isinstance(group, h5py.Group) else set()
+            there = [name for name in ("features", "caption_features") if name in names]
             if problems := storage_problems(group, ["features"], there, [], only=there):
                 raise UserError(f"{path}: {key} {problems[0]}; name a file of groups with `features`")
             try:

@@ -200,7 +200,7 @@ def _shape_problems(arrays: Arrays, layout: Mapping[str, Array]) -> Iterator[str
     if "n_frames" in arrays and arrays["n_frames"].shape == ():
         n_frames = float(arrays["n_frames"])
         if not 1 <= n_frames <= _MOST_FRAMES:
-            yield f"has {n_frames:g} frames, expected 1 to {_MOST_FRAMES}"
+            yield f"n_frames is {n_frames:g}, expected 1 to {_MOST_FRAMES}"
             return
         sizes["frames"] = int(n_frames)
     for name, array in layout.items():
