@@ -71,7 +71,7 @@ def test_truncated_empty_and_foreign_files_are_named(store, tmp_path):
 def test_features_of_different_sizes_are_named(store):
     with h5py.File(store.path, "a") as file:
         damage(file["video_2"], "features", lambda array: array[:, :3])
-    assert "features differ in size between videos: [3, 8]" in store.check()
+    assert "features differ in size between videos: [3, 8], first in video_2" in store.check()
 
 
 def test_a_video_that_says_that_nobody_annotated_it_needs_no_importance(store):

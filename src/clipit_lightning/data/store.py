@@ -277,5 +277,6 @@ def open_store(path: Path) -> h5py.File:
 
 def _size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
     for name in ("features", "caption_features", "shot_caption_features", "query_features", "sentence_features"):
-        if len(sizes := {group[name].shape[-1] for group in groups if name in group}) > 1:
-            yield f"{name} differ in size between videos: {sorted(sizes)}"
+        sizes = {group.name.strip("/"): group[name].shape[-1] for group in groups if name in group}
+        if others := [key for key, size in sizes.items() if size != next(iter(sizes.values()))]:
+            yield f"{name} differ in size between videos: {sorted(set(sizes.values()))}, first in {others[0]}"
