@@ -81,8 +81,8 @@ class AnnotationFile:
     """Of its path, as distributed."""
     read: Callable[[Path], Mapping[str, Annotation]]
     """Reads all videos, by key."""
-    is_one: Callable[[Path], bool]
-    """Whether a file under another name, of the same suffix, is one."""
+    is_one: Callable[[Path], bool] | None = None
+    """Whether a file under another name, of the same suffix, is one; where that can be told."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class DistributedFiles:
         for file in files:  # under other names
             suffix = Path(file.pattern).suffix
             for path in reversed(self.paths):
-                if path.suffix.lower() == suffix and file.is_one(path):
+                if file.is_one is not None and path.suffix.lower() == suffix and file.is_one(path):
                     return file.read(path)
         return {}
 
