@@ -178,9 +178,9 @@ def with_number(array, position, number):
 
 def mutate(group, name, mutation):
     kind, how = mutation
-    dataset = group.get(name)
-    array = np.asarray(dataset[()]) if isinstance(dataset, h5py.Dataset) else np.zeros(2)
-    if isinstance(group.get(name, getlink=True), h5py.HardLink | h5py.SoftLink | h5py.ExternalLink):
+    array = np.zeros(2)
+    if name in set(group):
+        array = np.asarray(group[name]) if isinstance(group.get(name, getlink=True), h5py.HardLink) else array
         del group[name]
     if kind == "place":
         group[name] = how if how != "a group" else h5py.SoftLink("/video_2")

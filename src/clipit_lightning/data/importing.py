@@ -234,8 +234,8 @@ def _join(name: str, path: Path, files: DistributedFiles, embed: Embed | None) -
     data = _attribute(path, "data", "real")
     videos: dict[str, Video] = {}
     replaced, transposed = 0, set[str]()
+    annotations = files.annotations(name)
     try:
-        annotations = files.annotations(name)
         with h5py.File(path, "r") as file:
             if problems := key_problems(file):
                 raise UserError(problems[0])

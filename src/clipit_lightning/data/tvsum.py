@@ -50,10 +50,11 @@ def _follow(file: h5py.File, reference: h5py.Reference) -> NDArray[np.generic]:
 
 def is_mat(path: Path) -> bool:
     """Whether a file is TVSum's in MATLAB's form, whatever its name."""
-    if not h5py.is_hdf5(path):
+    try:
+        with h5py.File(path, "r") as file:
+            return "tvsum50" in set(file)
+    except (OSError, RuntimeError):  # not of HDF5
         return False
-    with h5py.File(path, "r") as file:
-        return "tvsum50" in set(file)
 
 
 def is_tsv(path: Path) -> bool:
