@@ -20,7 +20,7 @@ QUICK ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train sweep benchmark bench test test-quick test-distributed lint data leaderboard docs clean
+.PHONY: help setup lock train sweep benchmark bench test test-quick test-distributed lint data leaderboard docs clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 20
@@ -42,6 +42,14 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 setup: $(STAMP) ## make .venv with the pinned, tested versions
+
+LINE := '{metadata[name]}=={metadata[version]} --hash=sha256:{download_info[archive_info][hashes][sha256]}'
+lock: $(STAMP) ## write requirements-linux-cpu.txt: the pinned versions and all that they bring, with checksums
+	$(BIN)/python -m pip install -qq --dry-run --ignore-installed --constraint constraints.txt --report $(VENV)/lock.json '.[dev,docs,offline]'
+	@{ grep '^#' requirements-linux-cpu.txt; $(BIN)/python -c "import json; \
+	  files = json.load(open('$(VENV)/lock.json'))['install']; \
+	  print(*sorted($(LINE).format(**file) for file in files if 'archive_info' in file['download_info']), sep='\n')"; } >$(VENV)/lock.txt
+	mv $(VENV)/lock.txt requirements-linux-cpu.txt
 
 train: $(STAMP) ## train and evaluate: DATASET, SETTING, DATA (store folder), DEVICES, WITH (overlays), ARGS (key=value)
 	$(BIN)/clipit train $(DATASET) $(WITH) $(if $(SETTING),data.setting=$(SETTING)) $(if $(DATA),data.root='$(DATA)') $(if $(DEVICES),trainer.devices=$(DEVICES)) $(ARGS)

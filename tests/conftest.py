@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from multiprocessing.pool import Pool
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import clipit_lightning  # noqa: F401 - repairs a torchvision without operators, before anything imports it
@@ -15,6 +16,9 @@ import clipit_lightning  # noqa: F401 - repairs a torchvision without operators,
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded: the models are tiny, and the machine may be shared
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job, whose children ignore Ctrl-C too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)  # the same draws each time
+hypothesis.settings.load_profile("same")
 
 HOSTILE_CASES = 250
 

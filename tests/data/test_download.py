@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import BENCHMARKS, download, find_source
+from clipit_lightning.data import BENCHMARKS, download, find_source, sources
 from clipit_lightning.data.benchmark import Benchmark, RemoteFile, Source
 from clipit_lightning.data.download import fetch, unpack
 
@@ -257,6 +257,13 @@ def test_a_source_without_files_says_where_to_get_it(tmp_path, caplog):
     assert fetch("qfvs", tmp_path / "data") == []
     assert "https://www.aidean-sharghi.com/cvpr2017" in " ".join(caplog.messages)
     assert not (tmp_path / "data").exists()
+
+
+def test_every_file_comes_by_https_and_has_a_checksum_where_one_is_published():
+    files = [file for source in sources().values() for file in source.files]
+    assert all(file.url.startswith("https://") for file in files)
+    # The authors publish none of these; `clipit data fetch` logs the one that came.
+    assert {file.name for file in files if not file.sha256} == {"SumMe.zip", "tvsum50_ver_1_1.tgz"}
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():

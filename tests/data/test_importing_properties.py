@@ -20,7 +20,7 @@ from clipit_lightning.data.store import Store
 from tests.support import synthetic
 
 FILE, LAYOUT = "eccv16_dataset_summe_x.h5", LAYOUTS["annotated"]
-SLOW = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": list(HealthCheck)}
+SLOW = {"suppress_health_check": list(HealthCheck)}
 MUTATIONS = 300 if os.environ.get("HOSTILE") == "all" else 60
 
 words = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)

@@ -122,10 +122,13 @@ def test_damaged_features_are_made_again(damage, source, tmp_path):
 
 def test_lines_say_how_long_a_video_takes_where_there_is_no_terminal(caplog, monkeypatch):
     monkeypatch.setattr("clipit_lightning.pipelines.progress.PAUSE", 0.0)
-    with Progress({0: 1}) as progress:
-        progress.at("holiday.mp4", 65.0, 130.0)
-    (line,) = caplog.messages
-    assert line.startswith("[1/1] holiday.mp4: at 1:05 of 2:10; about")
+    clock = iter([0.0, 40.0, 60.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    progress = Progress({0: 1})
+    progress.at("holiday.mp4", 10.0, 130.0)  # the first batch, of which nobody knows when it began
+    progress.at("holiday.mp4", 70.0, 130.0)
+    first = "[1/1] holiday.mp4: at 0:10 of 2:10"
+    assert caplog.messages == [first, "[1/1] holiday.mp4: at 1:10 of 2:10; about 20 s left"]
 
 
 def test_the_json_is_the_same_from_kept_features(source, tmp_path):

@@ -119,7 +119,9 @@ TVSUM = Benchmark(
             how_to_get="unpack ydata-tvsum50-video.zip inside it; the videos are named by their YouTube ids",
             files=(
                 RemoteFile(
-                    url="https://people.csail.mit.edu/yalesong/tvsum/tvsum50_ver_1_1.tgz", name="tvsum50_ver_1_1.tgz"
+                    url="https://people.csail.mit.edu/yalesong/tvsum/tvsum50_ver_1_1.tgz",
+                    name="tvsum50_ver_1_1.tgz",
+                    size=671_779_858,  # as its server answers
                 ),
             ),
         ),

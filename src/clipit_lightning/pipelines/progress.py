@@ -25,7 +25,8 @@ class Progress:
     def __init__(self, sizes: Mapping[int, int], prefix: str = "") -> None:
         self._left, self._prefix = dict(sizes), prefix
         self._total, self._done, self._started = len(sizes), 0, time.monotonic()
-        self._name, self._begun, self._logged = "", self._started, self._started  # of the video that is read now
+        self._name, self._logged = "", self._started  # of the video that is read now
+        self._first = self._started, 0.0  # when it was first shown, and how far it was
         self._counts = sys.stderr.isatty() and not prefix
         # Lines go to standard output, which may be a file: nothing of it is redirected through the display.
         self._live = Live(console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
@@ -43,11 +44,13 @@ class Progress:
         """
         now = time.monotonic()
         if name != self._name:
-            self._name, self._begun = name, now
+            self._name, self._first = name, (now, seconds)
         line = f"[{self._total - len(self._left) + 1}/{self._total}] {printable(name)}: at {_clock(seconds)}"
         if duration and seconds:
-            left = (now - self._begun) * max(0.0, duration - seconds) / seconds
-            line += f" of {_clock(max(duration, seconds))}; about {rough(left)} left"
+            line += f" of {_clock(max(duration, seconds))}"
+            begun, start = self._first
+            if seconds > start:
+                line += f"; about {rough((now - begun) * max(0.0, duration - seconds) / (seconds - start))} left"
         if self._counts:
             self._live.start()
             self._live.update(Text(line + ("" if duration else self._time_left()), no_wrap=True, overflow="ellipsis"))
