@@ -179,7 +179,7 @@ def _is_store(path: Path) -> bool:
     if path.suffix != STORE or path.stem not in BENCHMARKS or not h5py.is_hdf5(path):
         return False
     with h5py.File(path, "r") as file:
-        return "dataset" in file.attrs  # which no file of the field has
+        return bool("dataset" in file.attrs)  # which no file of the field has
 
 
 def _field_name(path: Path) -> re.Match[str] | None:

@@ -177,7 +177,8 @@ def _texts(group: h5py.Group, name: str) -> list[str]:
     """A row of texts of a group or file; a ValueError where it is none."""
     if (texts := read_member(group, name, text=True)).ndim != 1:
         raise ValueError(f"{name} has shape {texts.shape}, expected a row of texts")
-    return texts.tolist()
+    names: list[str] = texts.tolist()
+    return names
 
 
 def _read_captions(path: Path, key: str) -> tuple[tuple[str, ...], Floats | None]:
