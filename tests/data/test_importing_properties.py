@@ -20,7 +20,7 @@ from clipit_lightning.data.store import Store
 from tests.support import synthetic
 
 FILE, LAYOUT = "eccv16_dataset_summe_x.h5", LAYOUTS["annotated"]
-SLOW = {"suppress_health_check": list(HealthCheck)}
+SLOW = list(HealthCheck)
 MUTATIONS = 300 if os.environ.get("HOSTILE") == "all" else 60
 
 words = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)
@@ -76,7 +76,7 @@ def read(path, key, name):
         return np.asarray(dataset.asstr()[()] if LAYOUT[name].dtype is str else dataset)
 
 
-@settings(max_examples=40, **SLOW)
+@settings(max_examples=40, suppress_health_check=SLOW)
 @given(st.dictionaries(words.filter(lambda word: not {"/", "."} & set(word)), groups(), min_size=1, max_size=2))
 def test_a_valid_group_is_read_as_it_is(videos):
     with tempfile.TemporaryDirectory() as folder:
@@ -93,7 +93,7 @@ def test_a_valid_group_is_read_as_it_is(videos):
                 np.testing.assert_array_equal(read(Path(folder, "to/summe.h5"), key, name), as_stored(name, array))
 
 
-@settings(max_examples=15, **SLOW)
+@settings(max_examples=15, suppress_health_check=SLOW)
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 80), min_size=1, max_size=3), st.sampled_from(["u1", "f4", "f8"]))
 def test_valid_annotations_are_read_as_they_are(seed, frames, dtype):
     rng = np.random.default_rng(seed)
@@ -216,7 +216,7 @@ def attempt(folder):
 
 
 @pytest.mark.filterwarnings("ignore:Casting complex")
-@settings(max_examples=MUTATIONS, **SLOW)
+@settings(max_examples=MUTATIONS, suppress_health_check=SLOW)
 @given(st.lists(st.tuples(names, mutations()), min_size=1, max_size=2), st.booleans())
 def test_a_mutated_group_is_read_or_refused_and_never_changed(changes, second):
     with tempfile.TemporaryDirectory() as folder:

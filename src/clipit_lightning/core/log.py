@@ -15,9 +15,9 @@ def printable(text: str) -> str:
     )
 
 
-def show(text: str, error: bool = False) -> None:
+def show(text: object, error: bool = False) -> None:
     """Print a text that may hold names, keys and attributes of files, on standard output or standard error."""
-    print(printable(text), file=sys.stderr if error else sys.stdout)
+    print(printable(str(text)), file=sys.stderr if error else sys.stdout)
 
 
 def _escape(record: logging.LogRecord) -> bool:
