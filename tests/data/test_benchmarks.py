@@ -4,7 +4,7 @@ import pytest
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS, check_names
 from clipit_lightning.data.annotated import AnnotatedDataModule
-from clipit_lightning.data.benchmark import Benchmark, Ratings
+from clipit_lightning.data.benchmark import AnnotationFile, Benchmark, Ratings
 from clipit_lightning.data.importing import import_distributed
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.evaluate import baseline_tables
@@ -33,7 +33,7 @@ def test_a_benchmark_of_ones_own_is_a_reader_and_a_line(tmp_path, monkeypatch):
         n_videos=10,
         how_to_get="ask me",
         correlation="per-annotator",
-        annotations=(("ratings.npz", read),),
+        annotations=(AnnotationFile("ratings.npz", read),),
     )
     monkeypatch.setitem(BENCHMARKS, "mine", mine)
     features = synthetic.write_field_file(tmp_path / "mine_clip.h5")

@@ -42,7 +42,10 @@ def test_the_tsv_form_gives_the_same_ratings(distributed_files, tmp_path):
 def test_summe_ground_truth_is_joined_by_name_though_the_field_writes_underscores(tmp_path):
     names = ["Zoo walk", "Air_Force"]  # not in the keys' order: the name decides
     path = synthetic.write_field_file(
-        tmp_path / "eccv16_dataset_summe_google_pool5.h5", 2, names=[name.replace(" ", "_") for name in names]
+        tmp_path / "eccv16_dataset_summe_google_pool5.h5",
+        2,
+        names=[name.replace(" ", "_") for name in names],
+        data="synthetic",
     )
     rng = np.random.default_rng(1)
     with h5py.File(path) as file:
@@ -148,7 +151,7 @@ def test_without_ratings_a_file_keeps_its_shots_and_says_what_is_needed(tvsum_vi
         ({"ratings": False}, f"has no n_frames, and there is no annotation to take it from; put {RATINGS} or"),
         ({"ratings": False, "n_frames": FRAMES}, "has no gtscore, and there is no annotation to take it from"),
         ({"n_frames": FRAMES - 1}, "frames, but its annotation"),
-        ({"picks": np.arange(222) * 20}, "picks run to 4420, out of the video's 3327 frames"),
+        ({"picks": np.arange(222) * 20}, "picks run from 0 to 4420, out of the video's 3327 frames"),
         ({"group": "someone"}, "someone: the annotations have 5 videos, none of this key or name"),
     ],
 )
@@ -183,7 +186,7 @@ def test_several_feature_files_need_a_choice(distributed_files, tmp_path):
     source = tmp_path / "source"
     source.mkdir()
     shutil.copy(distributed_files / "eccv16_dataset_summe_google_pool5.h5", source)
-    synthetic.write_field_file(source / "eccv16_dataset_summe_clip.h5", features=5)
+    synthetic.write_field_file(source / "eccv16_dataset_summe_clip.h5", features=5, data="synthetic")
     with pytest.raises(UserError, match=r"summe: several feature files: .*--features NAME"):
         table([source], tmp_path / "to")
     assert table([source], tmp_path / "to", features="clip")["summe"].features == "clip (5)"
@@ -200,7 +203,9 @@ def rate_otherwise(folder):
 
 def rate_longer_videos(folder):
     ratings = synthetic.tvsum_ratings(folder / FEATURES)
-    synthetic.write_tvsum_mat(folder / RATINGS, {key: np.pad(rows, ((0, 0), (0, 3))) for key, rows in ratings.items()})
+    synthetic.write_tvsum_mat(
+        folder / RATINGS, {key: np.pad(rows, ((0, 0), (0, 3)), "edge") for key, rows in ratings.items()}
+    )
 
 
 @pytest.mark.parametrize(

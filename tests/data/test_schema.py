@@ -32,7 +32,7 @@ DAMAGES = [
     ("picks", lambda array: array[::-1], "picks do not increase"),
     ("picks", lambda array: array + 100_000, "out of the video's"),
     ("picks", lambda array: array[:0], "picks have shape (0,)"),
-    ("n_frames", lambda array: np.int64(0), "has 0 frames, expected 1 to"),
+    ("n_frames", lambda array: np.int64(0), "n_frames is 0, expected 1 to"),
     ("change_points", lambda array: array[:-1], "shots cover frames 0 to"),
     ("change_points", lambda array: array + np.array([[0, 1]]), "overlap"),
     ("change_points", lambda array: np.delete(array, 1, axis=0), "there is a gap between shots 0 and 1"),
@@ -71,7 +71,7 @@ def test_truncated_empty_and_foreign_files_are_named(store, tmp_path):
 def test_features_of_different_sizes_are_named(store):
     with h5py.File(store.path, "a") as file:
         damage(file["video_2"], "features", lambda array: array[:, :3])
-    assert "features differ in size between videos: [3, 8]" in store.check()
+    assert "features differ in size between videos: [3, 8], first in video_2" in store.check()
 
 
 def test_a_video_that_says_that_nobody_annotated_it_needs_no_importance(store):

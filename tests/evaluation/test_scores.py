@@ -37,10 +37,11 @@ def test_json_npz_and_hdf5_give_the_same_scores(scores, tmp_path):
     with h5py.File(tmp_path / "s.h5", "w") as file:
         for name, row in scores.items():
             file[name] = row
-    with h5py.File(tmp_path / "g.h5", "w") as file:
-        for name, row in scores.items():
-            file[f"{name}/scores"] = row
-    for name in ("s.json", "s.npz", "s.h5", "g.h5"):
+    for form, array in (("g", "scores"), ("dsn", "score")):  # the latter as DR-DSN's code writes it
+        with h5py.File(tmp_path / f"{form}.h5", "w") as file:
+            for name, row in scores.items():
+                file[f"{name}/{array}"] = row
+    for name in ("s.json", "s.npz", "s.h5", "g.h5", "dsn.h5"):
         read = read_scores(tmp_path / name)
         assert set(read) == set(scores)
         np.testing.assert_array_equal(read["video_1"], scores["video_1"])

@@ -6,6 +6,7 @@ from typing import Literal
 import typer
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import show
 
 ROOT = typer.Option(Path("data"), help="Folder of the stores.")
 
@@ -30,7 +31,7 @@ def fetch(
         find_source(name)  # a wrong name is an error before anything is downloaded
     for name in names or ():
         for path in fetch(name, to):
-            print(f"{name}: {path}; next: clipit data import {to}")
+            show(f"{name}: {path}; next: clipit data import {to}")
 
 
 @app.command("import")
@@ -62,9 +63,9 @@ def check(root: Path = ROOT) -> None:
     for path in paths:
         problems = Store(path).check()
         invalid += bool(problems)
-        print(f"{path}: {f'{len(problems)} problems' if problems else 'valid'}")
+        show(f"{path}: {f'{len(problems)} problems' if problems else 'valid'}")
         for line in problems or [f"note: {note}" for note in Store(path).notes()]:
-            print(f"  {line}")
+            show(f"  {line}")
     if invalid:
         raise UserError(f"{invalid} of {len(paths)} stores under {root} have problems; import or copy them again")
 
@@ -87,7 +88,7 @@ def folds(
         raise UserError(f"--dataset: {dataset} is unknown; there are {', '.join(known)}")
     store = Store(root / f"{dataset}.h5")
     names = {video.name: video.key for video in store.read() if video.name} if store.path.exists() else {}
-    print(convert_fold_file(file, dataset, setting, name, names, to))
+    show(convert_fold_file(file, dataset, setting, name, names, to))
 
 
 @app.command()
@@ -95,10 +96,10 @@ def mini(to: Path = typer.Option(Path("data/mini"), help="Folder of the stores."
     """Make the miniature benchmarks."""
     from clipit_lightning.data.mini import ensure_mini
 
-    print(f"miniature benchmarks under {ensure_mini(to)}: synthetic, seeded, labelled data=mini")
+    show(f"miniature benchmarks under {ensure_mini(to)}: synthetic, seeded, labelled data=mini")
 
 
 def _print_table(rows: list[dict[str, str]]) -> None:
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
     for row in [{name: name for name in rows[0]}, *rows]:
-        print("  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip())
+        show("  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip())

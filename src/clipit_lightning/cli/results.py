@@ -7,6 +7,7 @@ from typing import Literal
 import typer
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.log import show
 
 
 def _locate(dataset: str, root: Path) -> tuple[str, Path]:
@@ -45,7 +46,7 @@ def score(
         print(json.dumps(scores))
     else:
         write_json(to, scores)
-        print(f"{to}: scores of {len(scores)} videos")
+        show(f"{to}: scores of {len(scores)} videos")
 
 
 def _check_written(path: Path, suffix: str) -> None:
@@ -90,7 +91,7 @@ def evaluate(
     if as_json:
         print(json.dumps(results[0] if has_queries(dataset) else results, indent=2))
     else:
-        print("\n\n".join(format_evaluation(result, per_video) for result in results))
+        show("\n\n".join(format_evaluation(result, per_video) for result in results))
 
 
 def baselines(
@@ -108,7 +109,7 @@ def baselines(
     if as_json:
         print(json.dumps({rule: table.to_dict("records") for rule, table in tables.items()}, indent=2))
     else:
-        print(format_baselines(tables, draws, dataset, best_by_folds(dataset, root)))
+        show(format_baselines(tables, draws, dataset, best_by_folds(dataset, root)))
 
 
 def compare(
@@ -123,7 +124,7 @@ def compare(
 
     left, right = ([Path(folder) for folder in folders.split(",")] for folders in (one, other))
     table = compare_runs(left, right, [name.strip() for name in across.split(",") if name.strip()])
-    print(json.dumps(table.to_dict("records"), indent=2) if as_json else format_comparison(table))
+    show(json.dumps(table.to_dict("records"), indent=2) if as_json else format_comparison(table))
 
 
 def leaderboard(
@@ -161,9 +162,9 @@ def leaderboard(
     if keep is not None:
         keep_runs([run for run, _ in find_runs(folders or result_folders())], keep)
     shown = board[board.groupby(GROUP)["kind"].transform(lambda kinds: "ours" in set(kinds))] if ours else board
-    print(format_board(shown, layout))
+    show(format_board(shown, layout))
     if layout == "table":
-        print(f"{len(board)} rows in {to}")
+        show(f"{len(board)} rows in {to}")
 
 
 def report(
@@ -177,4 +178,4 @@ def report(
 
     if to is not None:
         _check_written(to, ".html")
-    print(write_page(run, to, videos, root))
+    show(write_page(run, to, videos, root))

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.log import log
+from clipit_lightning.core.log import log, show
 from clipit_lightning.core.shipped import CONFIGS, HOME, shipped_files
 
 
@@ -69,7 +69,7 @@ def train(
         folder = Path(config.output) if config.output else RUNS / result.run
         if result.measured and lies_in_runs(folder):
             update_board()
-        print(f"\n{end_of_run(result, folder, min(100, shutil.get_terminal_size((100, 24)).columns))}")
+        show(f"\n{end_of_run(result, folder, min(100, shutil.get_terminal_size((100, 24)).columns))}")
 
 
 def _note_defaults(files: Sequence[str], dataset: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Literal
 
 import typer
+
+from clipit_lightning.core.log import show
 
 _ENCODERS = """\
 \b
@@ -134,11 +135,11 @@ def prepare(
     )
     if prepared is None:  # another process has the result
         return 0
-    print(f"{prepared.path}: {prepared.n_videos} videos{', valid' if prepared.valid else ''}")
+    show(f"{prepared.path}: {prepared.n_videos} videos{', valid' if prepared.valid else ''}")
     if prepared.skipped:
         lines = [f"{len(prepared.skipped)} videos were skipped; fix them, and the same command adds them:"]
         lines += [f"  {name}: {reason}" for name, reason in prepared.skipped.items()]
-        print("\n".join(lines), file=sys.stderr)
+        show("\n".join(lines), error=True)
     return 1 if prepared.skipped else 0
 
 

@@ -1,14 +1,27 @@
 """Lines of progress and notes: one logger, whose lines the ``clipit`` command prints plainly."""
 
 import logging
+import sys
+from unicodedata import category
 
 log = logging.getLogger("clipit_lightning")
 log.setLevel(logging.INFO)
 
 
+def printable(text: str) -> str:
+    """A text whose control characters, which a terminal obeys, and bytes that are no text are shown as escapes."""
+    return "".join(
+        repr(letter)[1:-1] if category(letter)[0] == "C" and letter not in "\n\t" else letter for letter in text
+    )
+
+
+def show(text: object, error: bool = False) -> None:
+    """Print a text that may hold names, keys and attributes of files, on standard output or standard error."""
+    print(printable(str(text)), file=sys.stderr if error else sys.stdout)
+
+
 def _escape(record: logging.LogRecord) -> bool:
-    """Names of files may hold bytes that are no text, which could not be printed; they are shown as escapes."""
-    record.msg, record.args = record.getMessage().encode("utf-8", "backslashreplace").decode("utf-8"), None
+    record.msg, record.args = printable(record.getMessage()), None
     return True
 
 

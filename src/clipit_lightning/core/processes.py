@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Self
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.log import log, print_log
+from clipit_lightning.core.log import log, print_log, show
 
 _PATIENCE = 10  # seconds for a process to end by itself
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -215,7 +215,7 @@ def _call(function: Callable[..., object], arguments: Sequence[object]) -> int:
     try:
         function(*arguments)
     except UserError as error:
-        print(f"clipit: {error}", file=sys.stderr)
+        show(f"clipit: {error}", error=True)
         return 2
     except KeyboardInterrupt:
         return 130

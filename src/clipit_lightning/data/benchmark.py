@@ -74,6 +74,18 @@ Annotation = Ratings | Summaries
 
 
 @dataclass(frozen=True)
+class AnnotationFile:
+    """A form in which annotations are distributed."""
+
+    pattern: str
+    """Of its path, as distributed."""
+    read: Callable[[Path], Mapping[str, Annotation]]
+    """Reads all videos, by key."""
+    is_one: Callable[[Path], bool] | None = None
+    """Whether a file under another name, of the same suffix, is one; where that can be told."""
+
+
+@dataclass(frozen=True)
 class QueryImport:
     """What lies there of a benchmark with queries."""
 
@@ -111,8 +123,8 @@ class Benchmark:
     """Annotated: what its rank correlations compare, a name in `evaluation.rules.CORRELATION_RULES`."""
     numbers: frozenset[int] = frozenset()
     """Annotated: which ``video_N`` there are in the field's file; by default 1 to ``n_videos``."""
-    annotations: tuple[tuple[str, Callable[[Path], Mapping[str, Annotation]]], ...] = ()
-    """Annotated: patterns of its annotation files, the best form first, with the reader of all videos by key."""
+    annotations: tuple[AnnotationFile, ...] = ()
+    """Annotated: its annotation files, the best form first."""
     raw_files: str = ""
     """Annotated: what the folder of its videos holds, for `clipit prepare`; empty where it has none."""
 

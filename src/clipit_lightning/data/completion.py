@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +11,8 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Annotation, Ratings, Summaries
 from clipit_lightning.data.official_shots import find_official, plain_name
-from clipit_lightning.data.schema import IMPORTANCE
-from clipit_lightning.data.store import group_arrays
+from clipit_lightning.data.schema import IMPORTANCE, array_problems
+from clipit_lightning.data.store import as_fields
 from clipit_lightning.data.video import Video
 from clipit_lightning.summary.key_shots import select_shots
 from clipit_lightning.summary.shots import change_points
@@ -23,9 +22,9 @@ _STRIDE = 15
 
 
 def complete_video(
-    group: h5py.Group, dataset: str, key: str, annotations: Mapping[str, Annotation], real: bool = True
+    stored: Mapping[str, NDArray[Any]], dataset: str, key: str, annotations: Mapping[str, Annotation], real: bool = True
 ) -> Video:
-    """Read a group in the field's layout, join its annotation, and fill what the file lacks.
+    """Check the arrays of a group as they are stored, join its annotation, and fill what the file lacks.
 
     ``features`` alone are enough where there is an annotation: the number of frames is the annotation's, and ``picks``
     are every 15th frame where there are as many features. A ``real`` video with official shots gets these, and its key
@@ -35,22 +34,20 @@ def complete_video(
     knapsack's summaries are made anew; without ratings to make them from, the file keeps its shots.
 
     Raises:
-        UserError: The annotation has another length or contradicts the file, or something is missing that cannot be
-            made; the message starts with the key.
+        UserError: An array is not what the table asks for, the annotation has another length or contradicts the file,
+            or something is missing that cannot be made; the message starts with the key.
     """
-    arrays = group_arrays(group)
-    if "features" not in arrays:
-        raise UserError(f"{key}: has no features")
-    name = arrays.setdefault("name", "")
+    name = str(stored.get("video_name", ""))
     annotation = _annotation_of(name, key, annotations)
-    if annotation is not None:
-        arrays.setdefault("n_frames", _frames_of(annotation).shape[1])
-    if "n_frames" not in arrays:
+    if annotation is not None and "n_frames" not in stored:
+        stored = {**stored, "n_frames": np.array(_frames_of(annotation).shape[1])}
+    if "n_frames" not in stored:
         raise _missing("n_frames", key, dataset)
+    if problems := array_problems(stored, "annotated"):
+        raise UserError(f"{key}: {problems[0]}; correct the file or get it again")
+    arrays = {"name": name, **as_fields(stored, "annotated")}
     if "picks" not in arrays:
         arrays["picks"] = _every_15th(key, len(arrays["features"]), arrays["n_frames"])
-    if arrays["picks"].max() >= arrays["n_frames"]:
-        raise UserError(f"{key}: picks run to {arrays['picks'].max()}, out of the video's {arrays['n_frames']} frames")
     official = find_official(dataset, arrays["n_frames"], name, key) if real else None
     if official is not None:
         key, arrays["name"] = official.key, name or official.name
@@ -73,8 +70,17 @@ def _annotation_of(name: str, key: str, annotations: Mapping[str, Annotation]) -
     if name and plain_name(name) not in by_name:
         raise UserError(f"{key}: {name} is not among the annotations")
     if annotation := by_name.get(plain_name(name or key)) or annotations.get(key):
+        _check(annotation, key)
         return annotation
     raise UserError(f"{key}: the annotations have {len(annotations)} videos, none of this key or name")
+
+
+def _check(annotation: Annotation, key: str) -> None:
+    rows, what = _frames_of(annotation), f"{key}: its annotation ({annotation.name})"
+    if rows.ndim != 2 or not rows.size:
+        raise UserError(f"{what} has shape {rows.shape}, expected (annotators, frames); get its file again")
+    if isinstance(annotation, Ratings) and not (rows.min() >= 1 and rows.max() <= 5):  # NaN fails, too
+        raise UserError(f"{what} has ratings from {rows.min()} to {rows.max()}, expected 1 to 5; get its file again")
 
 
 def _frames_of(annotation: Annotation) -> NDArray[np.generic]:
@@ -83,7 +89,7 @@ def _frames_of(annotation: Annotation) -> NDArray[np.generic]:
 
 
 def _missing(array: str, key: str, dataset: str) -> UserError:
-    patterns = " or ".join(pattern for pattern, _ in BENCHMARKS[dataset].annotations)
+    patterns = " or ".join(file.pattern for file in BENCHMARKS[dataset].annotations)
     advice = f"; put {patterns} beside the file" if patterns else ""
     return UserError(f"{key}: has no {array}, and there is no annotation to take it from{advice}")
 

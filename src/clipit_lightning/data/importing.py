@@ -8,15 +8,20 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, first_line
+from clipit_lightning.core.files import STORE
 from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.benchmark import Annotation, QueryImport
 from clipit_lightning.data.completion import complete_video
+from clipit_lightning.data.field_layout import read_field_group
 from clipit_lightning.data.official_shots import has_official_shots
-from clipit_lightning.data.query_video import QueryVideo
+from clipit_lightning.data.schema import key_problems
 from clipit_lightning.data.shot_captions import Embed, describe_shot_captions, with_shot_captions
-from clipit_lightning.data.store import Store, natural_order, write_store
+from clipit_lightning.data.store import DAMAGED, Content, Store, natural_order, write_checked
 from clipit_lightning.data.video import Video
+
+LONGEST_NAME = 100
+"""Letters of a name in an attribute."""
 
 
 @dataclass
@@ -29,9 +34,16 @@ class DistributedFiles:
 
     def annotations(self, dataset: str) -> Mapping[str, Annotation]:
         """The annotations of a benchmark by key, of the best of its files; empty where there is none."""
-        for pattern, read in BENCHMARKS[dataset].annotations:
-            if matching := [path for path in self.paths if path.match(pattern)]:
-                return read(matching[-1])
+        files = BENCHMARKS[dataset].annotations
+        named = [(file, path) for file in files for path in reversed(self.paths) if path.match(file.pattern)]
+        if named:
+            file, path = named[0]
+            return file.read(path)
+        for file in files:  # under other names
+            suffix = Path(file.pattern).suffix
+            for path in reversed(self.paths):
+                if file.is_one is not None and path.suffix.lower() == suffix and file.is_one(path):
+                    return file.read(path)
         return {}
 
 
@@ -48,6 +60,19 @@ class ImportRow:
     result: str = "-"
 
 
+@dataclass(frozen=True)
+class Joined:
+    """What goes into a store of annotated videos."""
+
+    videos: list[Video]
+    attributes: dict[str, str]
+    """Of the store's file."""
+    replaced: int
+    """How many shots of the file gave way to the official ones."""
+    notices: list[str]
+    """What the user should know."""
+
+
 def find_distributed(sources: Sequence[Path]) -> DistributedFiles:
     """Search files and folders, to any depth, for the distributions that we know.
 
@@ -58,8 +83,7 @@ def find_distributed(sources: Sequence[Path]) -> DistributedFiles:
     for source in sources:
         if not source.exists():
             raise UserError(f"{source}: no such file or folder; name the folder that holds the downloaded files")
-        # Names with a dot: macOS adds such copies.
-        files.paths += sorted([source] if source.is_file() else source.rglob("[!.]*"))
+        files.paths += [source] if source.is_file() else _distributed_below(source)
     for path in files.paths:
         if path.suffix.lower() in (".h5", ".hdf5") and (name := _benchmark_of(path)) is not None:
             files.features.setdefault(name, []).append(path)
@@ -81,41 +105,45 @@ def import_distributed(
     files = find_distributed(sources)
     chosen_files = {name: _choose(name, paths, features) for name, paths in files.features.items()}
     annotated = {name: _join(name, path, files, embed) for name, path in chosen_files.items()}
-    readers = {name: benchmark.read_queries for name, benchmark in BENCHMARKS.items() if benchmark.read_queries}
-    queries = {name: read(files.paths, features) for name, read in readers.items()}
+    queries = {name: _read_queries(name, files, features) for name in benchmark_names("queries")}
     if not annotated and not any(read.features for read in queries.values()):
         raise UserError(
             f"{', '.join(map(str, sources))}: no features found (eccv16_dataset_<data set>_<features>.h5, "
-            "qfvs_<features>.h5); they are what scorers read"
+            "qfvs_<features>.h5); they are what scorers read, and stores that were imported have them already"
         )
-    chosen = {name: attributes["features"] for name, (_, attributes, _) in annotated.items()}
-    chosen |= {name: read.features for name, read in queries.items() if read.videos}
-    for name, its_features in chosen.items() if not force else ():
-        path = to / f"{name}.h5"
-        if path.exists() and (there := Store(path).attributes.get("features", "unnamed")) != its_features:
+    stores: dict[Path, Content] = {
+        to / f"{name}.h5": (join.videos, join.attributes) for name, join in annotated.items()
+    }
+    for name, read in queries.items():
+        if read.videos:
+            attributes = {"dataset": name, "features": read.features, "data": "real"}
+            stores[to / f"{name}.h5"] = (read.videos, attributes)
+    for path, (_, attributes) in stores.items() if not force else ():
+        if path.exists() and (there := Store(path).attributes.get("features", "unnamed")) != attributes["features"]:
             way_out = "give another folder with --to, or --force"
-            raise UserError(f"{path} holds other features ({there}, not {its_features}); {way_out}")
+            raise UserError(f"{path} holds other features ({there}, not {attributes['features']}); {way_out}")
+    write_checked(stores)
     rows = [
-        _write(name, *annotated[name], to / f"{name}.h5")
+        _row(name, annotated[name], to / f"{name}.h5")
         if name in annotated
         else ImportRow(name, result=f"missing: {BENCHMARKS[name].how_to_get}")
         for name in benchmark_names("annotated")
     ]
-    return [*rows, *(_write_queries(name, read, to / f"{name}.h5") for name, read in queries.items())]
+    return [*rows, *(_query_row(name, read, to / f"{name}.h5") for name, read in queries.items())]
 
 
-def _write(name: str, videos: list[Video], attributes: dict[str, str], replaced: int, path: Path) -> ImportRow:
+def _row(name: str, join: Joined, path: Path) -> ImportRow:
+    videos, attributes = join.videos, join.attributes
     expected = BENCHMARKS[name].n_videos
     annotations = f"summaries {_count(video.user_summary is not None for video in videos)}"
     if BENCHMARKS[name].has_ratings:
         annotations += f", ratings {_count(video.user_scores is not None for video in videos)}"
-    result = _written(path, videos, attributes)
     shots = str(sum(len(video.change_points) for video in videos))
     if attributes["data"] == "real" and has_official_shots(name):
         official = len(videos) - len(Store(path).with_other_shots())
         shots += ", official" if official else ", not official"
         shots += f" in {official} of {len(videos)} videos" if 0 < official < len(videos) else ""
-        shots += f" in place of {replaced} others" if replaced else ""
+        shots += f" in place of {join.replaced} others" if join.replaced else ""
     return ImportRow(
         dataset=name,
         videos=f"{len(videos)}" if len(videos) == expected else f"{len(videos)} of {expected}",
@@ -123,31 +151,35 @@ def _write(name: str, videos: list[Video], attributes: dict[str, str], replaced:
         shots=shots,
         annotations=annotations,
         captions=_count(video.caption_features is not None for video in videos) + describe_shot_captions(videos),
-        result=result,
+        result="; ".join([f"{path}, valid", *Store(path).notes(), *join.notices]),
     )
 
 
-def _write_queries(name: str, read: QueryImport, path: Path) -> ImportRow:
+def _query_row(name: str, read: QueryImport, path: Path) -> ImportRow:
     if not read.videos:
         return ImportRow(name, result=f"missing ({read.missing}): {BENCHMARKS[name].how_to_get}")
-    valid = _written(path, read.videos, {"dataset": name, "features": read.features, "data": "real"})
     return ImportRow(
         dataset=name,
         videos=str(len(read.videos)),
         features=f"{read.features} ({read.videos[0].features.shape[1]})",
         shots=str(sum(video.n_steps for video in read.videos)),
         annotations=f"oracle summaries of {sum(len(video.queries) for video in read.videos)} queries",
-        result="; ".join([valid, *read.notices]),
+        result="; ".join([f"{path}, valid", *Store(path).notes(), *read.notices]),
     )
 
 
-def _written(path: Path, videos: list[Video] | list[QueryVideo], attributes: dict[str, str]) -> str:
-    """Write a store, and tell whether it is valid."""
-    write_store(path, videos, attributes)
-    problems = Store(path).check()
-    if problems:
-        return f"{path}, {len(problems)} problems: run `clipit data check`"
-    return "; ".join([f"{path}, valid", *Store(path).notes()])
+def _distributed_below(folder: Path) -> list[Path]:
+    """Files below a folder, but for copies that macOS adds, what is hidden, and stores that we wrote."""
+    inside = {path: path.relative_to(folder).parts for path in sorted(folder.rglob("[!.]*")) if path.is_file()}
+    hidden = [path for path, names in inside.items() if any(name[0] == "." or name == "__MACOSX" for name in names)]
+    return [path for path in inside if path not in hidden and not _is_store(path)]
+
+
+def _is_store(path: Path) -> bool:
+    if path.suffix != STORE or path.stem not in BENCHMARKS or not h5py.is_hdf5(path):
+        return False
+    with h5py.File(path, "r") as file:
+        return bool("dataset" in file.attrs)  # which no file of the field has
 
 
 def _field_name(path: Path) -> re.Match[str] | None:
@@ -161,17 +193,29 @@ def _benchmark_of(path: Path) -> str | None:
         return None
     try:
         with h5py.File(path, "r") as file:
-            first = next(iter(file.values()), None)
-            return match[1].lower() if isinstance(first, h5py.Group) and "features" in first else None
-    except OSError as error:
+            videos = [file[key] for key in file if isinstance(file.get(key, getlink=True), h5py.HardLink)]
+            is_one = any(isinstance(video, h5py.Group) and "features" in set(video) for video in videos)
+            return match[1].lower() if is_one else None
+    except DAMAGED as error:
         raise UserError(f"{path}: not a readable HDF5 file, perhaps cut short; download it again") from error
 
 
 def _features_name(path: Path) -> str:
     """Name of the features in a file: what follows the benchmark's name in the field's file names."""
     match = _field_name(path)
-    with h5py.File(path, "r") as file:
-        return str(file.attrs.get("features", "")) or (match[2] if match else "") or "unnamed"
+    return _attribute(path, "features", "") or (match[2] if match else "") or "unnamed"
+
+
+def _attribute(path: Path, name: str, default: str) -> str:
+    """An attribute of a file; a UserError where it is no short text that can be printed."""
+    try:
+        with h5py.File(path, "r") as file:
+            text = str(file.attrs.get(name, default))
+    except DAMAGED as error:
+        raise UserError(f"{path}: its attribute {name} cannot be read; get the file again") from error
+    if len(text) > LONGEST_NAME or not text.isprintable():
+        raise UserError(f"{path}: its attribute {name} is {text[:LONGEST_NAME]!r}, which is no name; correct the file")
+    return text
 
 
 def _choose(name: str, paths: list[Path], features: str | None) -> Path:
@@ -185,30 +229,46 @@ def _choose(name: str, paths: list[Path], features: str | None) -> Path:
     raise UserError(f"{name}: no features called {features}; found {have}")
 
 
-def _join(
-    name: str, path: Path, files: DistributedFiles, embed: Embed | None
-) -> tuple[list[Video], dict[str, str], int]:
-    """The videos of a file with their annotations, the store's attributes, and how many of its shots were replaced."""
-    annotations = files.annotations(name)
+def _join(name: str, path: Path, files: DistributedFiles, embed: Embed | None) -> Joined:
+    """The videos of a file with their annotations."""
+    data = _attribute(path, "data", "real")
     videos: dict[str, Video] = {}
-    replaced = 0
+    replaced, transposed = 0, set[str]()
+    annotations = files.annotations(name)
     try:
         with h5py.File(path, "r") as file:
-            data = str(file.attrs.get("data", "real"))
-            for key, group in file.items():
-                video = complete_video(group, name, key, annotations, data == "real")
+            if problems := key_problems(file):
+                raise UserError(problems[0])
+            for key in file:
+                try:
+                    arrays, turned = read_field_group(file[key])
+                except UserError as error:
+                    raise UserError(f"{key}: {error}") from error
+                video = complete_video(arrays, name, key, annotations, data == "real")
                 if video.key in videos:
                     raise UserError(f"{key}: is {video.key} ({video.name}), which the file holds already")
                 videos[video.key] = video
-                brought = group["change_points"][()] if "change_points" in group else video.change_points
+                brought = arrays.get("change_points", video.change_points)
                 replaced += 0 if np.array_equal(brought, video.change_points) else len(brought)
+                transposed.update(turned)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); download it again") from error
+    except DAMAGED as error:
+        raise UserError(f"{path}: cannot be read ({first_line(error)}); download it again") from error
     attributes = {"dataset": name, "features": _features_name(path), "data": data}
     in_order = [videos[key] for key in natural_order(videos)]
-    return with_shot_captions(in_order, files.paths, embed), attributes, replaced
+    notices = [f"transposed: {', '.join(sorted(transposed))}"] if transposed else []
+    return Joined(with_shot_captions(in_order, files.paths, embed), attributes, replaced, notices)
+
+
+def _read_queries(name: str, files: DistributedFiles, features: str | None) -> QueryImport:
+    read = BENCHMARKS[name].read_queries
+    if read is None:
+        return QueryImport()
+    try:
+        return read(files.paths, features)
+    except DAMAGED as error:
+        raise UserError(f"{name}: its files cannot be read ({first_line(error)}); get them again") from error
 
 
 def _count(flags: Iterable[bool]) -> str:

@@ -24,6 +24,7 @@ from clipit_lightning.data import qfvs_annotations as distributed
 from clipit_lightning.data.benchmark import Benchmark, QueryImport, Source
 from clipit_lightning.data.qfvs_annotations import CONCEPTS, VIDEOS
 from clipit_lightning.data.query_video import QueryVideo
+from clipit_lightning.data.schema import open_group, read_member
 
 _OURS = re.compile(r"qfvs_?(.*)", re.IGNORECASE)
 _SEGMENTS = re.compile(rf"({'|'.join(VIDEOS)})_?(.*)")
@@ -156,12 +157,28 @@ def _read_shots(path: Path, key: str) -> Floats:
     shots.
     """
     with h5py.File(path, "r") as file:
-        if key in file:
-            return np.asarray(file[key]["features"], np.float32)
-        segments, lengths = np.asarray(file["features"], np.float32), np.asarray(file["seg_len"]).astype(int)
+        if key in set(file):
+            return _rows(open_group(file, key), "features")
+        segments, lengths = (read_member(file, name) for name in ("features", "seg_len"))
+    segments, lengths = segments.astype(np.float32), lengths.astype(int)
     if segments.ndim != 3 or lengths.shape != segments.shape[:1] or lengths.max() > segments.shape[1]:
         raise ValueError(f"features {segments.shape} do not fit seg_len {lengths.shape}")
     return np.concatenate([segment[:length] for segment, length in zip(segments, lengths, strict=True)])
+
+
+def _rows(group: h5py.Group, name: str) -> Floats:
+    """A table of features of a group or file; a ValueError where it is none."""
+    if (rows := read_member(group, name).astype(np.float32)).ndim != 2:
+        raise ValueError(f"{name} has shape {rows.shape}, expected a table")
+    return rows
+
+
+def _texts(group: h5py.Group, name: str) -> list[str]:
+    """A row of texts of a group or file; a ValueError where it is none."""
+    if (texts := read_member(group, name, text=True)).ndim != 1:
+        raise ValueError(f"{name} has shape {texts.shape}, expected a row of texts")
+    names: list[str] = texts.tolist()
+    return names
 
 
 def _read_captions(path: Path, key: str) -> tuple[tuple[str, ...], Floats | None]:
@@ -172,12 +189,12 @@ def _read_captions(path: Path, key: str) -> tuple[tuple[str, ...], Floats | None
     video.
     """
     with h5py.File(path, "r") as file:
-        group = file.get(key, {})
-        if "captions" not in group:
+        group = open_group(file, key) if key in set(file) else file
+        if group is file or "captions" not in set(group):
             return (), None
-        captions = group["captions"].asstr(errors="replace")[()]
-        own = "caption_features" in group
-        rows = np.asarray(group["caption_features" if own else "features"], np.float32)
+        captions = np.array(_texts(group, "captions"), object)
+        own = "caption_features" in set(group)
+        rows = _rows(group, "caption_features" if own else "features")
     if not own:
         _, first, again = np.unique(captions, return_index=True, return_inverse=True)
         repeats = len(first) < len(captions) == len(rows)
@@ -196,8 +213,8 @@ def _read_concepts(source: Path, paths: list[Path]) -> Floats:
             "the text side of the same encoder, into this file or into a file qfvs_<name>.h5 beside it"
         )
     with h5py.File(source if source in paths else paths[0], "r") as file:
-        names = [distributed.concept(name) for name in file["concepts"].asstr(errors="replace")[()]]
-        rows = np.asarray(file["concept_features"], np.float32)  # (concepts, features)
+        names = [distributed.concept(name) for name in _texts(file, "concepts")]
+        rows = _rows(file, "concept_features")  # (concepts, features)
     if sorted(names) != sorted(CONCEPTS) or len(rows) != len(names):
         raise ValueError(f"concepts has {len(names)} names, concept_features {len(rows)} rows, expected the 48")
     return rows[[names.index(name) for name in CONCEPTS]]
@@ -207,9 +224,9 @@ def _read_sentence_features(paths: list[Path]) -> dict[str, Floats]:
     """Embeddings of sentences by the sentence, from ``sentences`` and ``sentence_features`` at the top of a file."""
     for path in paths:
         with h5py.File(path, "r") as file:
-            if "sentences" in file and "sentence_features" in file:
-                rows = np.asarray(file["sentence_features"], np.float32)  # (sentences, features)
-                return dict(zip(file["sentences"].asstr(errors="replace")[()], rows, strict=True))
+            if {"sentences", "sentence_features"} <= set(file):
+                rows = _rows(file, "sentence_features")  # (sentences, features)
+                return dict(zip(_texts(file, "sentences"), rows, strict=True))
     return {}
 
 

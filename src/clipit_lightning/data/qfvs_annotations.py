@@ -45,7 +45,7 @@ def read_dense_tags(path: Path) -> NDArray[np.uint8]:
     Raises:
         UserError: A line names something that is no concept, or the file holds no shot.
     """
-    lines = path.read_text(encoding="utf-8-sig").rstrip("\n").splitlines()
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").rstrip("\n").splitlines()
     tags = np.zeros((len(lines), len(CONCEPTS)), dtype=np.uint8)
     for number, line in enumerate(lines):
         try:
@@ -104,7 +104,7 @@ def read_oracle(path: Path, n_shots: int) -> NDArray[np.uint8]:
         UserError: A line is no number, a number is out of range or stands twice, or the file is empty.
     """
     oracle = np.zeros(n_shots, dtype=np.uint8)
-    for line, text in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for line, text in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
         if not (word := text.strip()):
             continue
         shot = int(word) if word.removeprefix("-").isdecimal() else None

@@ -1,7 +1,9 @@
 """The arrays of a video's group in a store, one table for each kind of benchmark, and what can be wrong with them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 import numpy as np
@@ -67,11 +69,12 @@ ANNOTATIONS = (
 
 _ANNOTATORS = ("user_summary", "user_scores")
 _FREE = ("size", "annotators")
-_MOST_FRAMES = 10**8  # three weeks at 60 frames a second: more is damage, and would be allocated
-# Bytes that a stored byte may stand for (deflate reaches 1032), and bytes that may stand for nothing stored.
-_PACKED, _SMALL = 2000, 10**8
+_MOST_FRAMES = 10**7  # four days at 30 frames a second: more is damage, and would be allocated
+# Bytes that a stored byte may stand for (deflate reaches 1032, which no features do), and bytes that may stand for
+# nothing stored: summaries of annotators are nearly empty.
+_PACKED, _SMALL = 100, 5 * 10**7
 
-Arrays = Mapping[str, NDArray[np.generic]]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 def is_annotated(group: h5py.Group) -> bool:
@@ -83,6 +86,14 @@ def required(group: h5py.Group, kind: Kind) -> list[str]:
     """What this group has to hold."""
     importance = IMPORTANCE if kind == "annotated" and is_annotated(group) else ()
     return [*(name for name, array in LAYOUTS[kind].items() if array.required), *importance]
+
+
+def key_problems(file: h5py.File) -> list[str]:
+    """Why the videos of a file must not even be opened: a name that cannot be printed, a link."""
+    if names := [key for key in file if not key.isprintable()]:
+        return [f"a video has the name {names[0][:40]!r}, which cannot be printed"]
+    links = [key for key in file if not isinstance(file.get(key, getlink=True), h5py.HardLink)]
+    return [f"{key}: is a link, not a video in its place" for key in links]
 
 
 def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
@@ -99,16 +110,50 @@ def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
     if not is_annotated(group) and (there := [name for name in (*IMPORTANCE, *_ANNOTATORS) if name in group]):
         return [f"is marked as not annotated (annotations=none), but has {', '.join(there)}"]
     try:
-        if problems := list(_shape_problems(group, layout)):
-            return problems
-        arrays = {name: np.asarray(group[name]) for name in numbers if name in group}
-        if problems := [line for name, array in arrays.items() for line in _value_problems(name, array, layout[name])]:
-            return problems
-        if kind == "annotated":
-            return list(_video_problems(arrays))
-        return list(_query_problems(arrays, group["concepts"].asstr(errors="replace")[()].tolist()))
+        return array_problems(read_arrays(group, kind), kind)
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         return [f"cannot be read: {error}"]
+
+
+def open_group(file: h5py.Group, key: str) -> h5py.Group:
+    """A group in its place; a ValueError where there is none, or it is a link."""
+    if not isinstance(file.get(key, getlink=True), h5py.HardLink) or not isinstance(file[key], h5py.Group):
+        raise ValueError(f"{key} is not a group in its place")
+    return file[key]
+
+
+def read_arrays(group: h5py.Group, kind: Kind, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+    """What a group holds of the table, or of some of its names, as it is stored, before any cast; texts as objects."""
+    known = LAYOUTS[kind].items()
+    there = {name: array for name, array in known if name in group and (names is None or name in names)}
+    return {name: _read(group[name], array.dtype is str) for name, array in there.items()}
+
+
+def read_member(group: h5py.Group, name: str, text: bool = False) -> NDArray[Any]:
+    """Read one array of a group or file as it is stored, after a look at its place and size.
+
+    Raises:
+        ValueError: It is missing, elsewhere, of another kind, or larger than its file.
+    """
+    numbers, texts = ([], [name]) if text else ([name], [])
+    if problems := storage_problems(group, [name], numbers, texts, only=[name]):
+        raise ValueError(problems[0])
+    return _read(group[name], text)
+
+
+def _read(dataset: h5py.Dataset, text: bool) -> NDArray[Any]:
+    return np.asarray(dataset.asstr(errors="replace")[()] if text else dataset)
+
+
+def array_problems(arrays: Arrays, kind: Kind) -> list[str]:
+    """List every fault of the arrays of a group as they are stored, in plain words; empty where they are valid."""
+    layout = LAYOUTS[kind]
+    if problems := list(_shape_problems(arrays, layout)):
+        return problems
+    numbers = {name: array for name, array in arrays.items() if layout[name].dtype is not str}
+    if problems := [line for name, array in numbers.items() for line in _value_problems(name, array, layout[name])]:
+        return problems
+    return list(_video_problems(arrays) if kind == "annotated" else _query_problems(arrays))
 
 
 def storage_problems(
@@ -125,8 +170,8 @@ def storage_problems(
     """
     if not isinstance(group, h5py.Group):
         return ["is an array, not the group of a video"]
-    if missing := [name for name in required if name not in group]:
-        return [f"has no {', '.join(missing)}"]
+    if missing := set(required) - set(group):  # `in` would open the file that a link leads to
+        return [f"has no {', '.join(name for name in required if name in missing)}"]
     return [line for name in (group if only is None else only) for line in _array_problems(group, name, numbers, texts)]
 
 
@@ -137,28 +182,31 @@ def _array_problems(group: h5py.Group, name: str, numbers: Collection[str], text
     array = group[name]
     if not isinstance(array, h5py.Dataset) or array.shape is None:
         yield f"{name} is not an array"
-    elif array.is_virtual or array.external:
+        return
+    # A chunk, which is read as a whole, may be larger than the array.
+    nbytes = max(array.nbytes, math.prod(array.chunks or ()) * array.dtype.itemsize)
+    if array.is_virtual or array.external:
         yield f"{name} has its values in another file"
-    elif array.nbytes > _SMALL + _PACKED * array.id.get_storage_size():
-        yield f"{name} has shape {array.shape}, {array.nbytes} bytes, of which the file holds next to none"
+    elif nbytes > _SMALL + _PACKED * array.id.get_storage_size():
+        yield f"{name} has shape {array.shape}, {nbytes} bytes, of which the file holds next to none"
     elif name in numbers and array.dtype.kind not in "iufb":
         yield f"{name} has type {array.dtype}, expected numbers"
     elif name in texts and h5py.check_string_dtype(array.dtype) is None:
         yield f"{name} has type {array.dtype}, expected text"
 
 
-def _shape_problems(group: h5py.Group, layout: Mapping[str, Array]) -> Iterator[str]:
+def _shape_problems(arrays: Arrays, layout: Mapping[str, Array]) -> Iterator[str]:
     sizes: dict[str | int, int] = {}
-    if "n_frames" in group and group["n_frames"].shape == ():
-        n_frames = float(group["n_frames"][()])
+    if "n_frames" in arrays and arrays["n_frames"].shape == ():
+        n_frames = float(arrays["n_frames"])
         if not 1 <= n_frames <= _MOST_FRAMES:
-            yield f"has {n_frames:g} frames, expected 1 to {_MOST_FRAMES}"
+            yield f"n_frames is {n_frames:g}, expected 1 to {_MOST_FRAMES}"
             return
         sizes["frames"] = int(n_frames)
     for name, array in layout.items():
-        if name not in group:
+        if name not in arrays:
             continue
-        shape = group[name].shape
+        shape = arrays[name].shape
         expected = [sizes.get(dimension, dimension) for dimension in array.shape]
         wanted = [
             size if isinstance(size, int) else max(length, 1) for size, length in zip(expected, shape, strict=False)
@@ -174,24 +222,33 @@ def _have(name: str) -> str:
     return f"{name} have" if name.endswith("s") else f"{name} has"
 
 
-def _value_problems(name: str, array: NDArray[np.generic], layout: Array) -> Iterator[str]:
-    if not (finite := np.isfinite(np.atleast_1d(array))).all():
+def _value_problems(name: str, array: NDArray[Any], layout: Array) -> Iterator[str]:
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite in it
+        values = np.atleast_1d(array.astype(np.float32) if layout.dtype is np.float32 else array)
+    if not (finite := np.isfinite(values)).all():
         yield f"{_have(name)} NaN or infinite values, first in row {np.argwhere(~finite)[0][0]}"
-    elif layout.binary and not np.isin(array, (0, 1)).all():
-        yield f"{_have(name)} values other than 0 and 1"
-    elif layout.dtype is np.int64:  # some files write whole numbers as floats
-        values = array.astype(np.float64)
-        if (values != np.floor(values)).any() or (np.abs(values) >= 2**53).any():
-            yield f"{_have(name)} values that are no whole numbers, or too large"
+    elif layout.binary and (others := np.unique(array[(array != 0) & (array != 1)])).size:
+        yield f"{_have(name)} values other than 0 and 1: {', '.join(f'{value:.6g}' for value in others[:3])}"
+    elif layout.dtype is np.int64:  # some files write whole numbers as floats, which hold them up to a limit
+        largest = 2.0 ** min(53, np.finfo(array.dtype).nmant + 1) if array.dtype.kind == "f" else 2.0**53
+        values = values.astype(np.float64)
+        if (values != np.floor(values)).any() or (np.abs(values) >= largest).any():
+            yield f"{_have(name)} values that are no whole numbers, or too large for {array.dtype}"
 
 
 def _video_problems(arrays: Arrays) -> Iterator[str]:
-    n_frames, picks = int(arrays["n_frames"]), arrays["picks"].astype(np.int64)
-    if (np.diff(picks) <= 0).any():
-        yield "picks do not increase"
-    if picks.min() < 0 or picks.max() >= n_frames:
-        yield f"picks run from {picks.min()} to {picks.max()}, out of the video's {n_frames} frames"
-    yield from _shot_problems(arrays["change_points"].astype(np.int64), n_frames)
+    """What is wrong with a video of sound shapes; picks and shots may lack where they are made."""
+    n_frames = int(arrays["n_frames"])
+    if not str(arrays.get("video_name", "")).isprintable():
+        yield "video_name cannot be printed"
+    if "picks" in arrays:
+        picks = arrays["picks"].astype(np.int64)
+        if (np.diff(picks) <= 0).any():
+            yield "picks do not increase"
+        if picks.min() < 0 or picks.max() >= n_frames:
+            yield f"picks run from {picks.min()} to {picks.max()}, out of the video's {n_frames} frames"
+    if "change_points" in arrays:
+        yield from _shot_problems(arrays["change_points"].astype(np.int64), n_frames)
     gtscore = arrays.get("gtscore", np.zeros(1))
     if gtscore.min() < -1e-6 or gtscore.max() > 1 + 1e-6:
         yield f"gtscore runs from {gtscore.min():.3g} to {gtscore.max():.3g}, expected values from 0 to 1"
@@ -210,7 +267,8 @@ def _shot_problems(shots: NDArray[np.int64], n_frames: int) -> Iterator[str]:
         yield f"shots cover frames {first[0]} to {last[-1]}, the video has 0 to {n_frames - 1}"
 
 
-def _query_problems(arrays: Arrays, concepts: Sequence[str]) -> Iterator[str]:
+def _query_problems(arrays: Arrays) -> Iterator[str]:
+    concepts = arrays["concepts"].tolist()
     # Concepts are parts of the queries' names, and these of ids, files and messages.
     if unfit := [name for name in concepts if not name or not name.isprintable() or "/" in name]:
         yield f"concepts hold a name that cannot be one: {unfit[0][:40]!r}"

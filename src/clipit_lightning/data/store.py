@@ -7,7 +7,8 @@ the video. The file's attributes name the benchmark (``dataset``), the features 
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.core.files import check_is_file
+from clipit_lightning.core.files import atomic_path, check_is_file
 from clipit_lightning.core.hdf5 import atomic_hdf5
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
@@ -30,13 +31,18 @@ from clipit_lightning.data.schema import (
     Array,
     group_problems,
     is_annotated,
+    key_problems,
+    read_arrays,
     required,
-    storage_problems,
 )
 from clipit_lightning.data.video import Video
 
 _FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
-_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)  # what h5py raises
+DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
+"""What libraries raise for a damaged file."""
+
+Content = tuple[Sequence[Video] | Sequence[QueryVideo], dict[str, str]]
+"""Videos and attributes of a store."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +54,15 @@ class Store:
     @property
     def attributes(self) -> dict[str, str]:
         """The file's attributes: ``dataset``, ``features``, ``data``."""
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             try:
                 return {name: str(value) for name, value in file.attrs.items()}
-            except _DAMAGED as error:
+            except DAMAGED as error:
                 raise UserError(f"{self.path}: its attributes cannot be read ({error}); import it again") from error
 
     def video_keys(self) -> list[str]:
         """Keys of the videos, in natural order (``video_2`` before ``video_10``)."""
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             return natural_order(file)
 
     def read(self, keys: Iterable[str] | None = None) -> list[Video]:
@@ -65,7 +71,7 @@ class Store:
         Raises:
             UserError: The file or a group cannot be read; ``check`` says more.
         """
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             keys = natural_order(file) if keys is None else keys
             return [Video(dataset=self.path.stem, key=key, **_read(file, key, "annotated")) for key in keys]
 
@@ -75,61 +81,43 @@ class Store:
         Raises:
             UserError: The file is another store, or a group cannot be read; ``check`` says more.
         """
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             if _kind(file) != "queries":
                 raise UserError(f"{self.path}: its videos have no queries; import it again")
             dataset = _dataset(file)
             return [QueryVideo(dataset=dataset, key=key, **_read(file, key, "queries")) for key in natural_order(file)]
 
-    def check(self) -> list[str]:
-        """What is wrong in plain words, a line each; nothing where all is well."""
+    def check(self, name: str | None = None) -> list[str]:
+        """What is wrong in plain words, a line each; nothing where all is well. By default its name is its file's."""
+        name = self.path.stem if name is None else name
         try:
-            with _open(self.path) as file:
+            with open_store(self.path) as file:
                 keys = natural_order(file)
                 if not keys:
                     return ["the file holds no video"]
-                if problems := self._file_problems(file, keys):
+                if problems := _file_problems(file, name):
                     return problems
                 lines = [f"{key}: {problem}" for key in keys for problem in group_problems(file[key], _kind(file))]
-                return lines or [*_size_problems([file[key] for key in keys]), *self._of_others(file)]
+                return lines or [*_size_problems([file[key] for key in keys]), *_of_others(file, name)]
         except UserError as error:
             return [str(error)]
-        except _DAMAGED as error:
+        except DAMAGED as error:
             return [f"damaged: {first_line(error)}"]
-
-    def _file_problems(self, file: h5py.File, keys: Sequence[str]) -> list[str]:
-        """What is wrong with the file as a whole: names and links of videos, and another benchmark's store."""
-        if names := [key for key in keys if not key.isprintable()]:
-            return [f"a video has the name {names[0][:40]!r}, which cannot be printed"]
-        if links := [key for key in keys if not isinstance(file.get(key, getlink=True), h5py.HardLink)]:
-            return [f"{key}: is a link, not a video in its place" for key in links]
-        dataset, name = _dataset(file), self.path.stem
-        if dataset != name and name in BENCHMARKS:
-            return [f"it says that it is the store of {dataset[:40]!r}, its name says {name}"]
-        return []
-
-    def _of_others(self, file: h5py.File) -> list[str]:
-        """What is wrong where a real store is called as a benchmark whose videos it does not hold."""
-        name = self.path.stem
-        if str(file.attrs.get("data", "real")) != "real" or not (others := of_others(file, name)):
-            return []
-        what = f"{len(others)} of its {len(file)} videos are not {BENCHMARKS[name].title}'s, such as {others[0]}"
-        return [f"is called {name}, but {what}; give the file a name of its own, such as mine.h5"]
 
     def all_have(self, array: str) -> bool:
         """Whether every annotated video has an array."""
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             try:
                 return all(array in group for group in file.values() if is_annotated(group))
-            except _DAMAGED as error:
+            except DAMAGED as error:
                 raise UserError(f"{self.path}: damaged ({first_line(error)}); run `clipit data check`") from error
 
     def notes(self) -> list[str]:
         """What a user should know of a valid store, a line each: shots that are not the official ones."""
         if not (others := self.with_other_shots()):
             return []
-        with _open(self.path) as file:
-            pattern, _ = BENCHMARKS[_dataset(file)].annotations[0]
+        with open_store(self.path) as file:
+            pattern = BENCHMARKS[_dataset(file)].annotations[0].pattern
             return [
                 f"{len(others)} of {len(file)} videos have other shots than the official ones, on which printed F1 "
                 f"rests; import it again with {pattern} beside it"
@@ -137,7 +125,7 @@ class Store:
 
     def with_other_shots(self) -> list[str]:
         """Keys of videos whose shots are not the official ones; none where there are none, or data are not real."""
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             dataset = _dataset(file)
             if not has_official_shots(dataset) or str(file.attrs.get("data", "real")) != "real":
                 return []
@@ -145,7 +133,7 @@ class Store:
 
     def nbytes(self) -> int:
         """Memory that its arrays take when read."""
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             return sum(array.nbytes for group in file.values() for array in group.values())
 
     def annotations_hash(self) -> str:
@@ -155,7 +143,7 @@ class Store:
     def content_hash(self, only: Collection[str] = ()) -> str:
         """A short hash of every array of every video, however it was written, or of arrays of some names."""
         digest = hashlib.sha256()
-        with _open(self.path) as file:
+        with open_store(self.path) as file:
             for key in natural_order(file):
                 for name in sorted(name for name in file[key] if not only or name in only):
                     value = file[key][name][()]
@@ -170,36 +158,6 @@ def natural_order(file: Iterable[str]) -> list[str]:
     return sorted(file, key=lambda key: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", key)])
 
 
-def read_features(path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32] | None]]:
-    """Read only the features of the videos of a store, or of any HDF5 file of groups with ``features``.
-
-    Yields:
-        A video's key, features, (steps, features), and ``caption_features``, (captions, features), where it has them.
-
-    Raises:
-        UserError: The file cannot be read, or a member of it is no video with features.
-    """
-    with _open(path) as file:
-        keys = natural_order(file)
-        if not keys:
-            raise UserError(f"{path}: the file holds no video")
-        for key in keys:
-            linked = not isinstance(file.get(key, getlink=True), h5py.HardLink)
-            group: Any = None if linked else file[key]
-            there = [
-                name for name in ("features", "caption_features") if isinstance(group, h5py.Group) and name in group
-            ]
-            if problems := storage_problems(group, ["features"], there, [], only=there):
-                raise UserError(f"{path}: {key} {problems[0]}; name a file of groups with `features`")
-            try:
-                arrays = [np.asarray(group[name], dtype=np.float32) for name in there]
-            except _DAMAGED as error:
-                raise UserError(f"{path}: {key} cannot be read ({first_line(error)})") from error
-            if flat := [name for name, array in zip(there, arrays, strict=True) if array.ndim != 2]:
-                raise UserError(f"{path}: {key}: {flat[0]} is no table of (steps, features)")
-            yield key, arrays[0], arrays[1] if len(arrays) > 1 else None
-
-
 def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:
     """What one group of a store holds, as fields of ``Video`` or ``QueryVideo``."""
     if key not in file:
@@ -211,22 +169,42 @@ def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:
             raise KeyError(f"no {', '.join(missing)}")
         if not is_annotated(file[key]):
             arrays |= dict.fromkeys(IMPORTANCE, np.full(len(arrays["picks"]), np.nan, np.float32))
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise UserError(f"{file.filename}: {key} cannot be read ({error}); run `clipit data check`") from error
     return arrays
 
 
+def _file_problems(file: h5py.File, name: str) -> list[str]:
+    """What is wrong with the file as a whole: names and links of videos, and another benchmark's store."""
+    if problems := key_problems(file):
+        return problems
+    if (dataset := _dataset(file)) != name and name in BENCHMARKS:
+        return [f"it says that it is the store of {dataset[:40]!r}, its name says {name}"]
+    return []
+
+
+def _of_others(file: h5py.File, name: str) -> list[str]:
+    """What is wrong where a real store is called as a benchmark whose videos it does not hold."""
+    if str(file.attrs.get("data", "real")) != "real" or not (others := of_others(file, name)):
+        return []
+    what = f"{len(others)} of its {len(file)} videos are not {BENCHMARKS[name].title}'s, such as {others[0]}"
+    return [f"is called {name}, but {what}; give the file a name of its own, such as mine.h5"]
+
+
 def group_arrays(group: h5py.Group, kind: Kind = "annotated") -> dict[str, Any]:
     """What a group holds, as the fields of ``Video`` or ``QueryVideo``; what it lacks is omitted."""
-    layout = LAYOUTS[kind].items()
-    return {_FIELDS.get(name, name): _value(group[name], array) for name, array in layout if name in group}
+    return as_fields(read_arrays(group, kind), kind)
 
 
-def _value(dataset: h5py.Dataset, array: Array) -> Any:  # noqa: ANN401 - as the field of the video
+def as_fields(arrays: Mapping[str, NDArray[Any]], kind: Kind) -> dict[str, Any]:
+    """Arrays of a group as they are stored, as the fields of ``Video`` or ``QueryVideo``."""
+    return {_FIELDS.get(name, name): _value(array, LAYOUTS[kind][name]) for name, array in arrays.items()}
+
+
+def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the field of the video
     if array.dtype is str:
-        texts = dataset.asstr(errors="replace")[()]
-        return tuple(texts) if array.shape else str(texts)
-    values = np.asarray(dataset, dtype=array.dtype)
+        return tuple(values.tolist()) if array.shape else str(values)
+    values = values.astype(array.dtype, copy=False)
     return values if array.shape else values.item()
 
 
@@ -242,6 +220,20 @@ def write_store(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attr
                 group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
             else:
                 file.attrs["layout"] = "queries"
+
+
+def write_checked(stores: Mapping[Path, Content]) -> None:
+    """Write stores as `write_store` does, of videos and attributes by path: all of them, or none if one is unsound.
+
+    Raises:
+        UserError: A store has a fault; the message has the first.
+    """
+    with ExitStack() as stack:
+        for path, (videos, attributes) in stores.items():
+            temporary = stack.enter_context(atomic_path(path))
+            write_store(temporary, videos, attributes)
+            if problems := Store(temporary).check(path.stem):
+                raise UserError(f"{path}: {problems[0]} (nothing was written)")
 
 
 def _write(group: h5py.Group, video: Video | QueryVideo) -> None:
@@ -268,7 +260,8 @@ def _kind(file: h5py.File) -> Kind:
     return "queries" if str(file.attrs.get("layout", "")) == "queries" else "annotated"
 
 
-def _open(path: Path) -> h5py.File:
+def open_store(path: Path) -> h5py.File:
+    """Open a store to read it; a UserError where there is no file, or none of HDF5."""
     try:
         check_is_file(path)
         return h5py.File(path, "r")
@@ -280,5 +273,6 @@ def _open(path: Path) -> h5py.File:
 
 def _size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
     for name in ("features", "caption_features", "shot_caption_features", "query_features", "sentence_features"):
-        if len(sizes := {group[name].shape[-1] for group in groups if name in group}) > 1:
-            yield f"{name} differ in size between videos: {sorted(sizes)}"
+        sizes = {group.name.strip("/"): group[name].shape[-1] for group in groups if name in group}
+        if others := [key for key, size in sizes.items() if size != next(iter(sizes.values()))]:
+            yield f"{name} differ in size between videos: {sorted(set(sizes.values()))}, first in {others[0]}"

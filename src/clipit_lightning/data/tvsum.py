@@ -7,13 +7,15 @@ ratings of all frames separated by commas). Videos under CC BY 3.0. ``video_N`` 
 of the ``.mat``.
 """
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.benchmark import Benchmark, Ratings, RemoteFile, Source
+from clipit_lightning.data.benchmark import AnnotationFile, Benchmark, Ratings, RemoteFile, Source
+from clipit_lightning.data.schema import open_group, read_member, storage_problems
 
 MAT_NAME = "ydata-tvsum50.mat"
 TSV_NAME = "ydata-tvsum50-anno.tsv"
@@ -25,19 +27,41 @@ def read_mat(path: Path) -> dict[str, Ratings]:
     Raises:
         UserError: The file is damaged or is not TVSum's.
     """
-    import h5py
-
     try:
-        with h5py.File(path) as file:
-            group = file["tvsum50"]
+        with h5py.File(path, "r") as file:
+            group = open_group(file, "tvsum50")
+            if problems := storage_problems(group, ["video", "user_anno"], [], [], only=["video", "user_anno"]):
+                raise ValueError(problems[0])
             ratings = {}
             for index in range(len(group["video"])):
-                name = "".join(map(chr, file[group["video"][index, 0]][()].ravel()))
-                rows = np.asarray(file[group["user_anno"][index, 0]], dtype=np.float32)  # (annotators, frames)
-                ratings[f"video_{index + 1}"] = Ratings(name, rows)
-    except (OSError, KeyError, ValueError, IndexError) as error:
+                name, rows = (_follow(file, group[what][index, 0]) for what in ("video", "user_anno"))
+                text = "".join(map(chr, name.ravel()))
+                ratings[f"video_{index + 1}"] = Ratings(text, rows.astype(np.float32))  # (annotators, frames)
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"{path}: not TVSum's annotations or damaged ({error}); download it again") from error
     return ratings
+
+
+def _follow(file: h5py.File, reference: h5py.Reference) -> NDArray[np.generic]:
+    """Numbers that a reference of MATLAB leads to."""
+    array = file[reference]
+    return read_member(array.parent, PurePosixPath(array.name).name)
+
+
+def is_mat(path: Path) -> bool:
+    """Whether a file is TVSum's in MATLAB's form, whatever its name."""
+    try:
+        with h5py.File(path, "r") as file:
+            return "tvsum50" in set(file)
+    except (OSError, RuntimeError):  # not of HDF5
+        return False
+
+
+def is_tsv(path: Path) -> bool:
+    """Whether a file is TVSum's in its other form: its first line is id, category, and numbers with commas."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        fields = file.readline(10**6).rstrip("\n").split("\t")
+    return len(fields) == 3 and "," in fields[2] and not fields[2].strip("0123456789.,")
 
 
 def read_tsv(path: Path) -> dict[str, Ratings]:
@@ -47,7 +71,7 @@ def read_tsv(path: Path) -> dict[str, Ratings]:
         UserError: A line is not id, category and comma-separated ratings, or the annotators' lengths differ.
     """
     lines: dict[str, list[NDArray[np.float32]]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         try:
             name, _, ratings = line.split("\t")
             lines.setdefault(name, []).append(np.array(ratings.split(","), dtype=np.float32))
@@ -68,7 +92,7 @@ TVSUM = Benchmark(
     n_videos=50,
     f1_convention="mean",
     correlation="per-annotator",
-    annotations=((MAT_NAME, read_mat), (TSV_NAME, read_tsv)),
+    annotations=(AnnotationFile(MAT_NAME, read_mat, is_mat), AnnotationFile(TSV_NAME, read_tsv, is_tsv)),
     raw_files=f"video/*.mp4 and {MAT_NAME} or {TSV_NAME}",
     how_to_get="ydata-tvsum50.mat from https://github.com/yalesong/tvsum, "
     "features from the field's eccv16_dataset_tvsum_*.h5, or your own as tvsum_NAME.h5",

@@ -35,7 +35,7 @@ class Matched(NamedTuple):
 
 
 def read_scores(source: Path | Mapping[str, ArrayLike | Mapping[str, float]]) -> dict[str, Scores | ShotScores]:
-    """Read scores of videos from JSON (an object), NPZ or HDF5 (datasets, or groups with a dataset ``scores``).
+    """Read scores of videos from JSON (an object), NPZ or HDF5 (datasets, or groups with ``scores`` or ``score``).
 
     In JSON a video's scores are a list, or an object of shot number, counted from 0, to score.
 
@@ -90,11 +90,13 @@ def _read_hdf5(path: Path) -> dict[str, Any]:
 
 
 def _read_member(file: h5py.File, name: str) -> NDArray[Any]:
-    """The scores of a video: an array, or the array ``scores`` of a group."""
+    """The scores of a video: an array, or the array ``scores`` of a group, or ``score``, as DR-DSN's code writes it."""
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is a link, not scores in their place")
     nested = isinstance(file[name], h5py.Group)
     group, array = (file[name], "scores") if nested else (file, name)
+    if nested and "scores" not in (there := set(group)) and "score" in there:
+        array = "score"
     if problems := storage_problems(group, [array], [array], [], only=[array]):
         raise ValueError(f"{name}: {problems[0]}")
     return np.asarray(group[array])

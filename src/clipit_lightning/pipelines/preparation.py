@@ -21,6 +21,7 @@ from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.data.completion import complete_video
 from clipit_lightning.data.official_shots import has_official_shots
+from clipit_lightning.data.schema import read_arrays
 from clipit_lightning.data.store import Store, group_arrays, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.pipelines.arguments import check_one_of, require_encoder
@@ -289,7 +290,8 @@ def _video(collection: Collection, cache: FeatureCache, source: Source) -> Video
     with h5py.File(cache.path(source), "r") as file:
         annotation = collection.annotate(source, file["frame_times"][()], float(file["duration"][()]))
         if annotation is not None:
-            return complete_video(file, collection.dataset, source.key, {source.key: annotation})
+            stored = read_arrays(file, "annotated")
+            return complete_video(stored, collection.dataset, source.key, {source.key: annotation})
         unknown = np.full(len(file["picks"]), np.nan, np.float32)  # nobody annotated it
         return Video(
             dataset=collection.dataset, key=source.key, gtscore=unknown, gtsummary=unknown, **group_arrays(file)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from clipit_lightning.core.log import log
+from clipit_lightning.core.log import log, printable
 
 PAUSE = 20.0
 """Seconds between two lines on one video where the output is no terminal."""
@@ -45,7 +45,7 @@ class Progress:
         now = time.monotonic()
         if name != self._name:
             self._name, self._first = name, (now, seconds)
-        line = f"[{self._total - len(self._left) + 1}/{self._total}] {name}: at {_clock(seconds)}"
+        line = f"[{self._total - len(self._left) + 1}/{self._total}] {printable(name)}: at {_clock(seconds)}"
         if duration and seconds:
             line += f" of {_clock(max(duration, seconds))}"
             begun, start = self._first

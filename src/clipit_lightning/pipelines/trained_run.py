@@ -22,8 +22,9 @@ from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data import has_queries
 from clipit_lightning.data.batches import caption_tokens, query_tokens
+from clipit_lightning.data.field_layout import read_features
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
-from clipit_lightning.data.store import Store, read_features
+from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.models.scorer import Scorer
 from clipit_lightning.models.zero_shot import phrases
