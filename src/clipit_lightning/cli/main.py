@@ -53,8 +53,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 when all went well; 2, after one line on standard error, for an error that the user can fix; 130 when
-        interrupted, also by SIGTERM.
+        0 when all went well; 2, after one line on standard error, for an error that the user can fix; 1 where a
+        process of several that train together died; 130 when interrupted, also by SIGTERM.
     """
     print_log()
     signal.signal(signal.SIGTERM, interrupt)
@@ -72,7 +72,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except ArgumentError as error:
         return _fail(error.option)
     except UserError as error:
-        return _fail(str(error))
+        return _fail(str(error), error.status)
     except KeyboardInterrupt:
         if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":
             _fail("interrupted; the same command continues where it stopped")
@@ -85,11 +85,11 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fail(f"{where}{error.strerror or error}; nothing finished is lost, fix it and repeat")
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, status: int = 2) -> int:
     """Print one line. Names from files may hold line ends and escapes of terminals; they are shown, not obeyed."""
     shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
     print(f"clipit: {shown if len(shown) <= 900 else f'{shown[:450]} ... {shown[-400:]}'}", file=sys.stderr)
-    return 2
+    return status
 
 
 if __name__ == "__main__":

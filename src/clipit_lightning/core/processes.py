@@ -1,7 +1,6 @@
 """Several processes at once: GPUs shared out among them, a log file for each, and all of them ended together.
 
-Folds, runs of a grid and workers of a sweep are started here. Processes that train one model together are started by
-Lightning or torchrun (`training/ranks`).
+Folds, runs of a grid, workers of a sweep, and the processes that train one model together are started here.
 """
 
 import ctypes
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log, print_log
@@ -64,12 +63,12 @@ class Pool:
         """How many processes run, or ended since the last `wait`."""
         return len(self._running)
 
-    def call(self, name: str, function: Callable[..., object], *arguments: object) -> None:
+    def call(self, name: str, function: Callable[..., object], *arguments: object, **options: Any) -> None:
         """Call an importable function in a new process, with arguments that can be pickled.
 
-        Its exit status is 2 after a `UserError`, whose line is the last of the log, and 130 when it was interrupted.
+        ``options`` are those of `start`. Its exit status is 2 after a `UserError`, whose line is the last of the log, and 130 when it was interrupted.
         """
-        self.start(name, [sys.executable, "-m", __name__], pickle.dumps((function, arguments)))
+        self.start(name, [sys.executable, "-m", __name__], pickle.dumps((function, arguments)), **options)
 
     def fork(self, name: str, function: Callable[..., object], *arguments: object) -> None:
         """Call a function in a copy of this process, which imports nothing anew and shares what lies in memory.
@@ -104,7 +103,7 @@ class Pool:
                 stderr=None if log is None else subprocess.STDOUT,
                 env=variables,
                 start_new_session=True,
-                preexec_fn=None if _LIBC is None else _end_with_parent,
+                preexec_fn=None if _LIBC is None else end_with_parent,
             )
         self._running[name] = (number, process)
         if process.stdin is not None:
@@ -167,7 +166,7 @@ class _Copy:
 def _call_in_copy(path: Path, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
     """What a process of `Pool.fork` does: all that it prints or logs goes into its log alone."""
     os.setsid()
-    _end_with_parent()
+    end_with_parent()
     log.handlers.clear()
     log.propagate = False
     with path.open("a", 1, "utf-8", "backslashreplace") as file, redirect_stdout(file), redirect_stderr(file):
@@ -185,10 +184,10 @@ def _shared_gpus(size: int) -> list[str | None]:
     return [gpus[index % len(gpus)] if size > 1 and len(gpus) > 1 else None for index in range(size)]
 
 
-def _end_with_parent() -> None:
-    """Let Linux end this process when its parent is killed; elsewhere it goes on to its end."""
+def end_with_parent(number: int = signal.SIGTERM) -> None:
+    """Let Linux send this process a signal when its parent is killed; elsewhere it goes on to its end."""
     if _LIBC is not None:
-        _LIBC.prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+        _LIBC.prctl(_PARENT_DEATH_SIGNAL, number)
 
 
 def keep_memory() -> None:

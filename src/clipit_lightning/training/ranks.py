@@ -1,20 +1,30 @@
 """One process or several that train together: which one this is, and what only the first may do.
 
-The processes are started by Lightning (``trainer.devices``), by torchrun, or by SLURM; they form a process group before
-anything is read or written, so that an error of the first is everybody's, and nobody waits for one who stopped.
+The processes are started by `launch` (``trainer.devices``), by torchrun, or by SLURM; they form a process group before
+anything is read or written, so that an error of the first is everybody's. Who started them ends all where one died.
 """
 
 import os
+import pickle
 import signal
-from collections.abc import Callable, Mapping
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar, cast
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
+from lightning.fabric.strategies import DDPStrategy
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from clipit_lightning.core.config import TrainerConfig
-from clipit_lightning.core.errors import LoggedElsewhereError, UserError, first_line, require
+from clipit_lightning.core.config import Config, TrainerConfig
+from clipit_lightning.core.errors import LoggedElsewhereError, RankError, UserError, first_line, require
+from clipit_lightning.core.files import write_bytes
+from clipit_lightning.core.processes import Ended, Pool, end_with_parent
+from clipit_lightning.training.result import RunResult
 
 T = TypeVar("T")
 
@@ -47,13 +57,6 @@ class Processes:
             raise UserError(problem) if self.rank == 0 else LoggedElsewhereError(problem)
         return cast(T, value)
 
-    def stop(self) -> None:
-        """End the processes that this one started, where it stops before its time."""
-        launcher = None if self._fabric is None else self._fabric.strategy.launcher
-        kill = getattr(launcher, "kill", None)  # where torchrun or SLURM started them, they end them
-        if kill is not None and self.rank == 0:
-            kill(signal.SIGKILL)
-
 
 def check_accelerator(config: TrainerConfig) -> None:
     """Check that torch sees what ``trainer.accelerator`` names."""
@@ -61,10 +64,17 @@ def check_accelerator(config: TrainerConfig) -> None:
     there = {"gpu": mps or torch.cuda.is_available(), "mps": mps}
     problem = f"{config.accelerator} is asked for, and torch sees none here; say cpu, or auto for what there is"
     require(there.get(config.accelerator, True), "trainer.accelerator", problem)
+    gpus = torch.cuda.device_count()
+    if config.parallel == "batch" and config.accelerator in ("auto", "gpu") and 0 < gpus < config.processes:
+        problem = f"{config.processes} are asked for, and torch sees {gpus} GPU{'s' if gpus > 1 else ''}"
+        raise UserError(f"trainer.devices: {problem}; give {gpus}, or trainer.accelerator=cpu")
 
 
-def start(config: TrainerConfig) -> Processes:
-    """Start, or meet, the processes of a run that shares batches; torchrun must have started as many as configured."""
+def start(config: TrainerConfig) -> Processes | None:
+    """Meet the other processes of a run that shares batches; None where they are still to be launched.
+
+    torchrun must have started as many as configured.
+    """
     _check_number(config, os.environ)
     if config.processes * config.num_nodes == 1 or config.parallel == "folds":
         return Processes()
@@ -74,11 +84,63 @@ def start(config: TrainerConfig) -> Processes:
         fabric = L.Fabric(
             accelerator=config.accelerator, devices=config.processes, num_nodes=config.num_nodes, strategy="ddp"
         )
+        if not cast(DDPStrategy, fabric.strategy).cluster_environment.creates_processes_externally:
+            return None
         fabric.launch()
-    except (RuntimeError, ValueError) as error:
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
         problem = f"the processes cannot be started ({first_line(error)})"
         raise UserError(f"trainer.devices={config.processes}: {problem}") from error
     return Processes(fabric)
+
+
+def launch(train: Callable[[Config], RunResult], config: Config) -> RunResult:
+    """Train by the processes of this machine; an importable function trains in each, of which the first gives a result.
+
+    Raises:
+        UserError, OSError: As the first process that failed raised it; the others are ended.
+        RankError: A process was killed, or failed otherwise; the others are ended.
+    """
+    port = os.environ.get("MASTER_PORT", str(find_free_network_port()))
+    with tempfile.TemporaryDirectory() as folder, Pool(config.trainer.processes, None, None) as pool:
+        answers = {f"rank {rank}": Path(folder, str(rank)) for rank in range(config.trainer.processes)}
+        for name, answer in answers.items():
+            environment = {"LOCAL_RANK": answer.name, "MASTER_PORT": port}
+            pool.call(name, _train_as_rank, train, config, answer, all_gpus=True, environment=environment)
+        while pool.running:
+            if failed := [ended for ended in pool.wait() if ended.status]:
+                failed += [ended for ended in pool.wait(1) if ended.status]  # of two the other may have been the first
+                raise _first_error(failed, answers)
+        return cast(RunResult, pickle.loads(answers["rank 0"].read_bytes()))
+
+
+def _first_error(failed: Sequence[Ended], answers: Mapping[str, Path]) -> Exception:
+    """Of the processes that failed the error of the first: who is killed gives no answer, others find it gone."""
+    times = [answers[ended.name].stat().st_mtime if answers[ended.name].exists() else 0.0 for ended in failed]
+    ended = failed[times.index(min(times))]
+    error = pickle.loads(answers[ended.name].read_bytes()) if min(times) else ended.reason
+    if isinstance(error, Exception):
+        return error
+    return RankError(f"{ended.name}: {error}; the others were ended, the same command continues")
+
+
+def _train_as_rank(train: Callable[[Config], RunResult], config: Config, answer: Path) -> None:
+    """What a process of `launch` does: it writes its result, or what went wrong, for the one that started it."""
+    end_with_parent(signal.SIGKILL)  # where it waits for others it would not hear anything else
+    error: Exception | str
+    try:
+        write_bytes(answer, pickle.dumps(train(config)))
+        return
+    except UserError as problem:
+        error = UserError(str(problem))  # as any of its kinds can be read back
+    except OSError as problem:
+        error = problem
+    except Exception as problem:
+        handle, log = tempfile.mkstemp(prefix=f"clipit-rank-{answer.name}-", suffix=".txt")
+        with open(handle, "w", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+        error = f"{type(problem).__name__}: {first_line(problem)}, see {log}"
+    write_bytes(answer, pickle.dumps(error))
+    os._exit(2)  # the usual way out waits for the others
 
 
 def _check_number(config: TrainerConfig, environment: Mapping[str, str]) -> None:
