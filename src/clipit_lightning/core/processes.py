@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Self
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log, print_log
@@ -63,12 +63,12 @@ class Pool:
         """How many processes run, or ended since the last `wait`."""
         return len(self._running)
 
-    def call(self, name: str, function: Callable[..., object], *arguments: object, **options: Any) -> None:
+    def call(self, name: str, function: Callable[..., object], *arguments: object, all_gpus: bool = False) -> None:
         """Call an importable function in a new process, with arguments that can be pickled.
 
-        ``options`` are those of `start`. Its exit status is 2 after a `UserError`, whose line is the last of the log, and 130 when it was interrupted.
+        Its exit status is 2 after a `UserError`, whose line is the last of the log, and 130 when it was interrupted.
         """
-        self.start(name, [sys.executable, "-m", __name__], pickle.dumps((function, arguments)), **options)
+        self.start(name, [sys.executable, "-m", __name__], pickle.dumps((function, arguments)), all_gpus)
 
     def fork(self, name: str, function: Callable[..., object], *arguments: object) -> None:
         """Call a function in a copy of this process, which imports nothing anew and shares what lies in memory.
@@ -76,7 +76,7 @@ class Pool:
         Ends as `call` does. Only where `CAN_FORK` is true, this process uses no GPU, and torch one thread: the threads
         of others are not copied, and the copy would wait for them for ever.
         """
-        self._running[name] = (self._number(), _Copy(self._log(name), function, arguments))
+        self._running[name] = (self._number(), _Copy(self.logs and self._log(name), function, arguments))
 
     def start(
         self,
@@ -154,7 +154,7 @@ class Pool:
 class _Copy:
     """A copy of this process that calls a function, with what a pool needs of `subprocess.Popen`."""
 
-    def __init__(self, log: Path, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    def __init__(self, log: Path | None, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
         self._process = get_context("fork").Process(target=_call_in_copy, args=(log, function, arguments))
         self._process.start()
         self.terminate, self.kill, self.wait = self._process.terminate, self._process.kill, self._process.join
@@ -163,10 +163,12 @@ class _Copy:
         return self._process.exitcode
 
 
-def _call_in_copy(path: Path, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
-    """What a process of `Pool.fork` does: all that it prints or logs goes into its log alone."""
+def _call_in_copy(path: Path | None, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    """What a process of `Pool.fork` does: all that it prints or logs goes into its log alone, if it has one."""
     os.setsid()
     end_with_parent()
+    if path is None:
+        sys.exit(_call(function, arguments))
     log.handlers.clear()
     log.propagate = False
     with path.open("a", 1, "utf-8", "backslashreplace") as file, redirect_stdout(file), redirect_stderr(file):

@@ -11,6 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -22,11 +23,12 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from clipit_lightning.core.config import Config, TrainerConfig
 from clipit_lightning.core.errors import LoggedElsewhereError, RankError, UserError, first_line, require
-from clipit_lightning.core.files import write_bytes
-from clipit_lightning.core.processes import Ended, Pool, end_with_parent
+from clipit_lightning.core.files import write_bytes, write_text
+from clipit_lightning.core.processes import CAN_FORK, Ended, Pool, end_with_parent
 from clipit_lightning.training.result import RunResult
 
 T = TypeVar("T")
+_WAY_OUT = "the others were ended, the same command continues"
 
 
 class Processes:
@@ -56,6 +58,12 @@ class Processes:
         if problem:
             raise UserError(problem) if self.rank == 0 else LoggedElsewhereError(problem)
         return cast(T, value)
+
+
+def uses_gpu(config: TrainerConfig) -> bool:
+    """Whether a run, or its folds, are trained on a GPU."""
+    there = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return there if config.accelerator == "auto" else config.accelerator != "cpu"
 
 
 def check_accelerator(config: TrainerConfig) -> None:
@@ -100,12 +108,13 @@ def launch(train: Callable[[Config], RunResult], config: Config) -> RunResult:
         UserError, OSError: As the first process that failed raised it; the others are ended.
         RankError: A process was killed, or failed otherwise; the others are ended.
     """
-    port = os.environ.get("MASTER_PORT", str(find_free_network_port()))
+    meeting = {"MASTER_PORT": os.environ.get("MASTER_PORT", str(find_free_network_port()))}
+    copies = CAN_FORK and torch.get_num_threads() == 1 and not uses_gpu(config.trainer)
     with tempfile.TemporaryDirectory() as folder, Pool(config.trainer.processes, None, None) as pool:
         answers = {f"rank {rank}": Path(folder, str(rank)) for rank in range(config.trainer.processes)}
+        begin = pool.fork if copies else partial(pool.call, all_gpus=True)
         for name, answer in answers.items():
-            environment = {"LOCAL_RANK": answer.name, "MASTER_PORT": port}
-            pool.call(name, _train_as_rank, train, config, answer, all_gpus=True, environment=environment)
+            begin(name, _train_as_rank, train, config, answer, meeting | {"LOCAL_RANK": answer.name})
         while pool.running:
             if failed := [ended for ended in pool.wait() if ended.status]:
                 failed += [ended for ended in pool.wait(1) if ended.status]  # of two the other may have been the first
@@ -115,18 +124,29 @@ def launch(train: Callable[[Config], RunResult], config: Config) -> RunResult:
 
 def _first_error(failed: Sequence[Ended], answers: Mapping[str, Path]) -> Exception:
     """Of the processes that failed the error of the first: who is killed gives no answer, others find it gone."""
-    times = [answers[ended.name].stat().st_mtime if answers[ended.name].exists() else 0.0 for ended in failed]
-    ended = failed[times.index(min(times))]
-    error = pickle.loads(answers[ended.name].read_bytes()) if min(times) else ended.reason
+    answered = [ended for ended in failed if answers[ended.name].exists()]
+    killed = [ended for ended in failed if ended not in answered]
+    if killed:
+        return RankError(f"{killed[0].name}: {killed[0].reason}; {_WAY_OUT}")
+    first = min(answered, key=lambda ended: answers[ended.name].stat().st_mtime_ns)
+    error = pickle.loads(answers[first.name].read_bytes())
     if isinstance(error, Exception):
         return error
-    return RankError(f"{ended.name}: {error}; the others were ended, the same command continues")
+    reason = first.reason
+    if isinstance(error, list):  # a traceback
+        log = Path(tempfile.mkdtemp(prefix="clipit-"), f"{first.name}.txt".replace(" ", "-"))
+        write_text(log, "".join(error))
+        reason = f"{error[-1].splitlines()[0]}, see {log}"
+    return RankError(f"{first.name}: {reason}; {_WAY_OUT}")
 
 
-def _train_as_rank(train: Callable[[Config], RunResult], config: Config, answer: Path) -> None:
+def _train_as_rank(
+    train: Callable[[Config], RunResult], config: Config, answer: Path, environment: Mapping[str, str]
+) -> None:
     """What a process of `launch` does: it writes its result, or what went wrong, for the one that started it."""
+    os.environ.update(environment)
     end_with_parent(signal.SIGKILL)  # where it waits for others it would not hear anything else
-    error: Exception | str
+    error: Exception | list[str]
     try:
         write_bytes(answer, pickle.dumps(train(config)))
         return
@@ -135,10 +155,7 @@ def _train_as_rank(train: Callable[[Config], RunResult], config: Config, answer:
     except OSError as problem:
         error = problem
     except Exception as problem:
-        handle, log = tempfile.mkstemp(prefix=f"clipit-rank-{answer.name}-", suffix=".txt")
-        with open(handle, "w", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
-        error = f"{type(problem).__name__}: {first_line(problem)}, see {log}"
+        error = traceback.format_exception(problem)
     write_bytes(answer, pickle.dumps(error))
     os._exit(2)  # the usual way out waits for the others
 
