@@ -13,7 +13,7 @@ from clipit_lightning import __version__
 from clipit_lightning.cli import data, results, studies, video
 from clipit_lightning.cli.train import KeyHelp, train
 from clipit_lightning.core.errors import ArgumentError, LoggedElsewhereError, UserError
-from clipit_lightning.core.log import print_log
+from clipit_lightning.core.log import print_error, print_log
 from clipit_lightning.core.processes import interrupt
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,9 +86,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, status: int = 2) -> int:
-    """Print one line. Names from files may hold line ends and escapes of terminals; they are shown, not obeyed."""
-    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
-    print(f"clipit: {shown if len(shown) <= 900 else f'{shown[:450]} ... {shown[-400:]}'}", file=sys.stderr)
+    print_error(message)
     return status
 
 

@@ -1,6 +1,7 @@
 """Lines of progress and notes: one logger, whose lines the ``clipit`` command prints plainly."""
 
 import logging
+import sys
 
 log = logging.getLogger("clipit_lightning")
 log.setLevel(logging.INFO)
@@ -28,3 +29,9 @@ def print_log() -> None:
     """Print the log, once however often it is asked for."""
     if not any(isinstance(handler, PlainHandler) for handler in log.handlers):
         log.addHandler(PlainHandler())
+
+
+def print_error(message: str) -> None:
+    """Print one line on standard error, where names from files show their line ends and escapes of terminals."""
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
+    print(f"clipit: {shown if len(shown) <= 900 else f'{shown[:450]} ... {shown[-400:]}'}", file=sys.stderr)
