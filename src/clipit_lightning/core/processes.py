@@ -9,15 +9,17 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log, print_log
@@ -206,7 +208,18 @@ def keep_memory() -> None:
 def interrupt(number: int, frame: FrameType | None) -> None:
     """A signal handler that raises what Ctrl-C raises, once: another signal must not disturb the way out."""
     signal.signal(number, signal.SIG_IGN)
+    sys.unraisablehook = partial(_interrupt_again, number, sys.unraisablehook)
     raise KeyboardInterrupt
+
+
+def _interrupt_again(number: int, hook: Callable[[Any], object], ignored: Any) -> None:  # noqa: ANN401 - not exported
+    """Send a signal again whose exception Python ignored, as it does where a weak reference calls back."""
+    if ignored.exc_type is KeyboardInterrupt:
+        sys.unraisablehook = hook
+        signal.signal(number, interrupt)
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()  # not from here, where it would be ignored, too
+    else:
+        hook(ignored)
 
 
 def _call(function: Callable[..., object], arguments: Sequence[object]) -> int:
