@@ -16,6 +16,8 @@ from clipit_lightning.core.errors import ArgumentError, LoggedElsewhereError, Us
 from clipit_lightning.core.log import print_error, print_log
 from clipit_lightning.core.processes import interrupt
 
+# Before torch is imported: of a rank that dies the others would print pages.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 app.command(cls=KeyHelp)(train)
 app.command()(studies.sweep)
