@@ -169,7 +169,7 @@ def test_a_rank_that_is_killed_ends_the_others_at_once_with_one_line(stores, tmp
     kills = 10 if os.environ.get("CRASH") == "all" else 1
     words = ["train", *QUICK, "optim.epochs=500", f"data.root={stores}"]
     command = [sys.executable, "-c", RANK_KILLED, str(tmp_path), str(kills), str(ranks), *words]
-    subprocess.run(command, env=environment(), check=True, timeout=PATIENCE)
+    subprocess.run(command, env=environment(), check=True, timeout=kills * PATIENCE)
     killed = json.loads((tmp_path / "killed.json").read_text())
     assert len(killed) == kills
     for status, seconds, left, said in killed:
