@@ -92,7 +92,8 @@ def start(config: TrainerConfig) -> Processes | None:
         fabric = L.Fabric(
             accelerator=config.accelerator, devices=config.processes, num_nodes=config.num_nodes, strategy="ddp"
         )
-        if not cast(DDPStrategy, fabric.strategy).cluster_environment.creates_processes_externally:
+        environment = cast(DDPStrategy, fabric.strategy).cluster_environment
+        if environment is not None and not environment.creates_processes_externally:
             return None
         fabric.launch()
     except (MisconfigurationException, RuntimeError, ValueError) as error:
@@ -112,7 +113,7 @@ def launch(train: Callable[[Config], RunResult], config: Config) -> RunResult:
     copies = CAN_FORK and torch.get_num_threads() == 1 and not uses_gpu(config.trainer)
     with tempfile.TemporaryDirectory() as folder, Pool(config.trainer.processes, None, None) as pool:
         answers = {f"rank {rank}": Path(folder, str(rank)) for rank in range(config.trainer.processes)}
-        begin = pool.fork if copies else partial(pool.call, all_gpus=True)
+        begin: Callable[..., None] = pool.fork if copies else partial(pool.call, all_gpus=True)
         for name, answer in answers.items():
             begin(name, _train_as_rank, train, config, answer, meeting | {"LOCAL_RANK": answer.name})
         while pool.running:
