@@ -88,8 +88,7 @@ def evaluate_scores(
 
         - with annotators ``preset``, ``about``, ``folds``, ``videos`` (their number), ``per_video``,
           `shots_without_score`, ``odd`` (`count_odd`);
-        - with queries ``queries`` (their number), ``per_query``, and ``other_lengths``: how many predictions have
-          another number of shots than the rules choose.
+        - with queries ``queries`` (their number), ``per_query``, ``other_lengths`` (predictions of other lengths).
 
     Raises:
         UserError: Anything is wrong with scores, store or folds.
