@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.processes import CAN_FORK, Pool
+from clipit_lightning.core.processes import CAN_FORK, Pool, interrupt
 
 pytestmark = pytest.mark.slow
 
@@ -127,6 +128,22 @@ def test_none_is_left_behind(tmp_path, problem, begin):
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_an_interrupt_that_python_ignores_comes_again(capfd):
+    class Kept:
+        pass
+
+    kept, before = Kept(), signal.signal(signal.SIGTERM, interrupt)
+    reference = weakref.ref(kept, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        del kept
+        assert reference() is None
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(60)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not capfd.readouterr().err
 
 
 @pytest.mark.distributed

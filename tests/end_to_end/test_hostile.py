@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -321,22 +322,35 @@ def again(clipit, stores):
 BOARD = ["--published", "published.csv", "--floors", "floors"]
 
 
+@pytest.fixture
+def omits(clipit):
+    """The leaderboard names the damaged run, and has the other."""
+
+    def call(runs):
+        status, said = clipit("leaderboard", "runs", *BOARD)
+        assert status == 0
+        assert re.fullmatch(r"clipit: omitted: .*\bruns/run\W.*\n", said), said
+        assert ",ours," in (runs / "leaderboard.csv").read_text()
+
+    return call
+
+
 @pytest.mark.parametrize("name", hostile.RESULTS)
-def test_damaged_results(name, refuses, again, runs):
+def test_damaged_results(name, refuses, omits, again, runs):
     damage_json(runs / "run/result.json", name, hostile.RESULTS)
     if list(hostile.RESULTS).index(name) % 3 == 0:
         assert again()[0] == 2
-    refuses("leaderboard", "runs", *BOARD)
+    omits(runs)
     refuses("compare", "runs/beside", "runs/run")
 
 
 @pytest.mark.parametrize("name", ["result.json", "protocol.json"])
 @pytest.mark.parametrize("content", hostile.some(hostile.JSONS, 3))
-def test_json_of_a_run(name, content, refuses, again, runs):
+def test_json_of_a_run(name, content, refuses, omits, again, runs):
     (runs / "run" / name).write_bytes(hostile.JSONS[content])
     assert again()[0] == 2
     if name == "result.json":
-        refuses("leaderboard", "runs", *BOARD)
+        omits(runs)
         refuses("compare", "runs/run", "runs/beside")
 
 

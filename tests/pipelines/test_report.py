@@ -21,6 +21,7 @@ from clipit_lightning.pipelines.annotated_report import BY_CHANCE, annotated_pag
 from clipit_lightning.pipelines.query_report import query_pages
 from clipit_lightning.pipelines.report import LOSS_TITLES, report
 from clipit_lightning.training.finished_run import read_finished_run
+from clipit_lightning.training.run import Run
 from clipit_lightning.training.train import run
 from tests.support.browser import browser, needs_browser
 from tests.support.synthetic import change_points
@@ -172,6 +173,18 @@ def test_the_command_writes_the_page_and_says_where(copy, capsys, tmp_path):
 def test_a_report_names_synthetic_data(asked, tested):
     assert "MINI" in report(asked).read_text()
     assert "MINI" not in report(tested, asked.parent / "real.html").read_text()
+
+
+def test_what_is_odd_of_a_runs_numbers_is_counted_in_its_result_on_the_terminal_and_in_the_report(
+    named, tmp_path, capsys
+):
+    words = ["model.name=random", "data.fold=1", "protocol.budget=0.001", f"data.root={named}"]
+    assert main(["train", *words, f"output={tmp_path / 'run'}"]) == 0
+    result = Run(tmp_path / "run").result()
+    assert result.odd == {"no_shot_fits": result.folds[0].videos}
+    note = f"NOTE: {result.folds[0].videos} videos have no shot that fits the budget"
+    assert note in capsys.readouterr().out
+    assert note in report(tmp_path / "run").read_text()
 
 
 def test_of_the_closed_form_the_selected_strength_is_shown(named, tmp_path):

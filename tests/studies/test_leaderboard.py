@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from clipit_lightning.cli.main import main
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.fold_files import load_family
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
@@ -122,6 +123,32 @@ def test_what_cannot_be_read_is_named_and_omitted_where_a_run_ends(save, tmp_pat
     assert "runs/bad/result.json: not a result of clipit train" in caplog.text
     with pytest.raises(UserError, match=r"runs/bad/result\.json"):
         make_board(result_folders())
+
+
+def test_a_damaged_table_costs_its_own_rows_alone_but_is_never_replaced(save, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    save("good", run="good")
+    Path("kept").mkdir()
+    Path("kept/runs.csv").write_text("run\n1,2\n")
+    assert main(["leaderboard", "runs", "kept", "--ours"]) == 0
+    assert re.fullmatch(r"clipit: omitted: kept/runs\.csv: not a table of runs .*\n", capfd.readouterr().err)
+    assert "good" in pd.read_csv("runs/leaderboard.csv")["run"].tolist()
+    assert main(["leaderboard", "runs", "kept", "--keep", "kept"]) == 2
+    assert Path("kept/runs.csv").read_text() == "run\n1,2\n"
+
+
+def test_a_thousand_runs_take_seconds_and_little_memory(save, tmp_path):
+    """Bounds for a busy machine; alone it takes 3 s."""
+    for number in range(1000):
+        save(f"run-{number}", seed=number % 5, config_hash=str(number // 5))
+    command = [sys.executable, "-m", "clipit_lightning", "leaderboard"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert pd.read_csv(tmp_path / "runs/leaderboard.csv")["kind"].eq("ours").sum() == 200
+    assert used.ru_utime + used.ru_stime < 15
+    assert used.ru_maxrss < 400 * (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def test_of_a_run_that_lies_twice_the_first_counts_and_other_seeds_and_configurations_are_other_runs(save, tmp_path):

@@ -261,6 +261,20 @@ def test_a_trial_that_a_full_disk_stops_ends_the_search_and_runs_again(search, t
     assert outcome(asked) == outcome(whole)
 
 
+def test_a_trial_that_another_worker_took_while_it_ended_does_not_end_this_worker(search, train):
+    asked = search(wanted=2)
+
+    def taken(config, watch):
+        reached = fake_run(config, watch)
+        if config.output.endswith("/0"):
+            open_study(asked).tell(0, state=TrialState.FAIL)  # as another does after the grace period
+        return reached
+
+    train.run = taken
+    work(asked)
+    assert [state for state, _, _ in outcome(asked)] == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+
+
 @pytest.mark.distributed
 def test_workers_that_are_killed_count_no_trial_twice_and_lose_none(search):
     asked = replace(search(wanted=5), grace=10)  # of a busy machine, whose live trials report late

@@ -2,8 +2,11 @@
 
 import json
 import os
+import pkgutil
 import random
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +18,7 @@ import pytest
 
 from clipit_lightning.cli.main import main
 from clipit_lightning.core.config_files import load_config
+from clipit_lightning.core.processes import CAN_FORK
 from clipit_lightning.training.train import run
 from tests.support.commands import PATIENCE, QUICK, environment, start, train_here
 
@@ -44,6 +48,36 @@ while killed < len(moments):
     run += status == 0
 """
 """Trains again and again in processes that the system kills after so many seconds of their own computing."""
+RANK_KILLED = """
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+from clipit_lightning.cli.main import main
+from clipit_lightning.training import train  # once for all processes
+
+folder, kills, ranks, words = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
+draw, killed = random.Random(ranks), []
+for kill in range(kills):
+    command, errors = os.fork(), folder / f"{kill}.txt"
+    if command == 0:
+        os.dup2(os.open(errors, os.O_CREAT | os.O_WRONLY), 2)
+        os._exit(main([*words, f"output={folder / str(kill)}", f"trainer.devices={ranks}"]))
+    children = []
+    while len(children) < ranks:
+        children = [int(child) for child in Path(f"/proc/{command}/task/{command}/children").read_text().split()]
+    time.sleep(draw.uniform(0, 4))
+    os.kill(draw.choice(children), signal.SIGKILL)
+    began = time.monotonic()
+    status = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
+    left = [child for child in children if Path(f"/proc/{child}").exists()]
+    killed.append([status, time.monotonic() - began, left, errors.read_text()])
+Path(folder, "killed.json").write_text(json.dumps(killed))
+"""
+"""Trains again and again by several ranks, one of which is killed at a drawn moment, and writes down how that ends."""
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +164,47 @@ def test_a_fold_whose_process_is_killed_ends_the_others_and_the_run_continues(un
     assert compared(tmp_path / "run") == compared(undisturbed)
 
 
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_a_rank_that_is_killed_ends_the_others_at_once_with_one_line(stores, tmp_path, ranks):
+    kills = 10 if os.environ.get("CRASH") == "all" else 1
+    words = ["train", *QUICK, "optim.epochs=500", f"data.root={stores}"]
+    command = [sys.executable, "-c", RANK_KILLED, str(tmp_path), str(kills), str(ranks), *words]
+    subprocess.run(command, env=environment(), check=True, timeout=kills * PATIENCE)
+    killed = json.loads((tmp_path / "killed.json").read_text())
+    assert len(killed) == kills
+    for status, seconds, left, said in killed:
+        assert (status, left) == (1, [])
+        assert seconds < 20
+        assert re.fullmatch(r"clipit: rank \d: killed by signal 9 .*the same command continues\n", said), said
+
+
+@pytest.mark.skipif(not CAN_FORK, reason="what is patched is patched in copies alone")
+@pytest.mark.parametrize(
+    "moment",
+    ["train.check_scorer", "task.SummarizationTask.training_step", "fold.fold_line"],
+    ids=["start", "epoch", "end"],
+)
+def test_an_error_of_one_rank_ends_the_others_with_one_line(stores, tmp_path, monkeypatch, capfd, moment):
+    name = f"clipit_lightning.training.{moment}"
+    function = pkgutil.resolve_name(name)
+
+    def fail(*given):
+        if os.environ.get("LOCAL_RANK") == "1":
+            raise ValueError("a bug")
+        return function(*given)
+
+    monkeypatch.setattr(name, fail)
+    words = [*QUICK, "trainer.devices=2", "data.fold=0", f"data.root={stores}", f"output={tmp_path / 'run'}"]
+    began = time.monotonic()
+    assert main(["train", *words]) == 1
+    assert time.monotonic() - began < 60
+    said = capfd.readouterr().err
+    log = re.fullmatch(r"clipit: rank 1: ValueError: a bug, see (\S+); .*the same command continues\n", said)
+    assert log, said
+    assert ", in fail" in Path(log[1]).read_text()
+    shutil.rmtree(Path(log[1]).parent)
+
+
 def test_a_disk_that_fills_up_is_one_line_and_the_run_continues_when_there_is_room(
     undisturbed, stores, tmp_path, begin
 ):
@@ -171,5 +246,6 @@ def test_a_group_that_is_told_to_stop_leaves_nobody_behind(stores, tmp_path, beg
     process = begin("train", *words, start_new_session=True)
     wait_for_an_epoch(tmp_path / "run", process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=PATIENCE)  # ends only when all who hold the pipes have ended
-    assert process.returncode != 0
+    _, said = process.communicate(timeout=PATIENCE)  # ends only when all who hold the pipes have ended
+    assert process.returncode == 130
+    assert said == "clipit: interrupted; the same command continues where it stopped\n"

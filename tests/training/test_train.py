@@ -108,6 +108,15 @@ def test_an_accelerator_that_is_not_there_is_one_line_before_data_are_read(train
         train(f"trainer.accelerator={name}", "data.root=nowhere")
 
 
+def test_more_gpus_than_there_are_is_one_line_before_anything_is_written(train, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for accelerator in ("gpu", "auto"):
+        with pytest.raises(UserError, match=r"^trainer\.devices: 2 are asked for, and torch sees 1 GPU; give 1, or "):
+            train(f"trainer.accelerator={accelerator}", "trainer.devices=2")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("stop", "moves"), [(1, False), (2, True)])
 def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(train, tmp_path, stop, moves):
     """Here the first epoch is the best: a checkpoint of the last that does not know it would let a later one win."""

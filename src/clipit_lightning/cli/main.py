@@ -13,9 +13,11 @@ from clipit_lightning import __version__
 from clipit_lightning.cli import data, results, studies, video
 from clipit_lightning.cli.train import KeyHelp, train
 from clipit_lightning.core.errors import ArgumentError, LoggedElsewhereError, UserError
-from clipit_lightning.core.log import print_log
+from clipit_lightning.core.log import print_error, print_log
 from clipit_lightning.core.processes import interrupt
 
+# Before torch is imported: of a rank that dies the others would print pages.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 app.command(cls=KeyHelp)(train)
 app.command()(studies.sweep)
@@ -53,8 +55,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 when all went well; 2, after one line on standard error, for an error that the user can fix; 130 when
-        interrupted, also by SIGTERM.
+        0 when all went well; 2, after one line on standard error, for an error that the user can fix; 1 where a
+        process of several that train together died; 130 when interrupted, also by SIGTERM.
     """
     print_log()
     signal.signal(signal.SIGTERM, interrupt)
@@ -72,7 +74,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except ArgumentError as error:
         return _fail(error.option)
     except UserError as error:
-        return _fail(str(error))
+        return _fail(str(error), error.status)
     except KeyboardInterrupt:
         if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":
             _fail("interrupted; the same command continues where it stopped")
@@ -85,11 +87,9 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fail(f"{where}{error.strerror or error}; nothing finished is lost, fix it and repeat")
 
 
-def _fail(message: str) -> int:
-    """Print one line. Names from files may hold line ends and escapes of terminals; they are shown, not obeyed."""
-    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
-    print(f"clipit: {shown if len(shown) <= 900 else f'{shown[:450]} ... {shown[-400:]}'}", file=sys.stderr)
-    return 2
+def _fail(message: str, status: int = 2) -> int:
+    print_error(message)
+    return status
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Literal
 import typer
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.log import show
+from clipit_lightning.core.log import print_error, show
 
 
 def _locate(dataset: str, root: Path) -> tuple[str, Path]:
@@ -140,7 +140,8 @@ def leaderboard(
 
     By default the folders are runs, and the folders of grids in it but for those of --quick; the rows of results that
     come with the package stand beside, as kept. The first folder counts where two hold the same run. Tables that --keep
-    wrote are such a folder, too: name theirs last to add runs to them.
+    wrote are such a folder, too: name theirs last to add runs to them. A result that cannot be read is named and
+    omitted; --keep needs all.
     """
     from clipit_lightning.studies.kept import keep_runs
     from clipit_lightning.studies.leaderboard import (
@@ -157,7 +158,10 @@ def leaderboard(
 
     _check_written(to, ".csv")
     kept = None if folders else BOARD
-    board = make_board(folders or result_folders(), published or PUBLISHED, floors or FLOORS, kept)
+    damaged: list[str] = []
+    board = make_board(folders or result_folders(), published or PUBLISHED, floors or FLOORS, kept, damaged)
+    for line in damaged:
+        print_error(f"omitted: {line}")
     write_board(board, to)
     if keep is not None:
         keep_runs([run for run, _ in find_runs(folders or result_folders())], keep)

@@ -6,6 +6,9 @@ from collections.abc import Collection
 class UserError(Exception):
     """Something the user can fix. The message is one line: what is wrong, and what to do."""
 
+    status = 2
+    """The exit status of the command."""
+
 
 class ArgumentError(UserError, ValueError):
     """A wrong argument of a public function: its name, and what to do; the command line calls it as its option."""
@@ -14,6 +17,12 @@ class ArgumentError(UserError, ValueError):
         super().__init__(f"{name}: {message}")
         self.option = f"--{name.replace('_', '-')}: {message}"
         """The message with the name as it is typed on the command line."""
+
+
+class RankError(UserError):
+    """A process of those that train together died, by its own fault or not."""
+
+    status = 1
 
 
 class LoggedElsewhereError(UserError):

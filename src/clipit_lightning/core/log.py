@@ -41,3 +41,9 @@ def print_log() -> None:
     """Print the log, once however often it is asked for."""
     if not any(isinstance(handler, PlainHandler) for handler in log.handlers):
         log.addHandler(PlainHandler())
+
+
+def print_error(message: str) -> None:
+    """Print one line on standard error, where names from files show their line ends and escapes of terminals."""
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
+    print(f"clipit: {shown if len(shown) <= 900 else f'{shown[:450]} ... {shown[-400:]}'}", file=sys.stderr)

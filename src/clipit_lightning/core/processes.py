@@ -1,7 +1,6 @@
 """Several processes at once: GPUs shared out among them, a log file for each, and all of them ended together.
 
-Folds, runs of a grid and workers of a sweep are started here. Processes that train one model together are started by
-Lightning or torchrun (`training/ranks`).
+Folds, runs of a grid, workers of a sweep, and the processes that train one model together are started here.
 """
 
 import ctypes
@@ -10,18 +9,20 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.log import log, print_log, show
+from clipit_lightning.core.log import log, print_error, print_log
 
 _PATIENCE = 10  # seconds for a process to end by itself
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -64,12 +65,12 @@ class Pool:
         """How many processes run, or ended since the last `wait`."""
         return len(self._running)
 
-    def call(self, name: str, function: Callable[..., object], *arguments: object) -> None:
+    def call(self, name: str, function: Callable[..., object], *arguments: object, all_gpus: bool = False) -> None:
         """Call an importable function in a new process, with arguments that can be pickled.
 
         Its exit status is 2 after a `UserError`, whose line is the last of the log, and 130 when it was interrupted.
         """
-        self.start(name, [sys.executable, "-m", __name__], pickle.dumps((function, arguments)))
+        self.start(name, [sys.executable, "-m", __name__], pickle.dumps((function, arguments)), all_gpus)
 
     def fork(self, name: str, function: Callable[..., object], *arguments: object) -> None:
         """Call a function in a copy of this process, which imports nothing anew and shares what lies in memory.
@@ -77,7 +78,7 @@ class Pool:
         Ends as `call` does. Only where `CAN_FORK` is true, this process uses no GPU, and torch one thread: the threads
         of others are not copied, and the copy would wait for them for ever.
         """
-        self._running[name] = (self._number(), _Copy(self._log(name), function, arguments))
+        self._running[name] = (self._number(), _Copy(self.logs and self._log(name), function, arguments))
 
     def start(
         self,
@@ -104,7 +105,7 @@ class Pool:
                 stderr=None if log is None else subprocess.STDOUT,
                 env=variables,
                 start_new_session=True,
-                preexec_fn=None if _LIBC is None else _end_with_parent,
+                preexec_fn=None if _LIBC is None else end_with_parent,
             )
         self._running[name] = (number, process)
         if process.stdin is not None:
@@ -155,7 +156,7 @@ class Pool:
 class _Copy:
     """A copy of this process that calls a function, with what a pool needs of `subprocess.Popen`."""
 
-    def __init__(self, log: Path, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    def __init__(self, log: Path | None, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
         self._process = get_context("fork").Process(target=_call_in_copy, args=(log, function, arguments))
         self._process.start()
         self.terminate, self.kill, self.wait = self._process.terminate, self._process.kill, self._process.join
@@ -164,10 +165,12 @@ class _Copy:
         return self._process.exitcode
 
 
-def _call_in_copy(path: Path, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
-    """What a process of `Pool.fork` does: all that it prints or logs goes into its log alone."""
+def _call_in_copy(path: Path | None, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    """What a process of `Pool.fork` does: all that it prints or logs goes into its log alone, if it has one."""
     os.setsid()
-    _end_with_parent()
+    end_with_parent()
+    if path is None:
+        sys.exit(_call(function, arguments))
     log.handlers.clear()
     log.propagate = False
     with path.open("a", 1, "utf-8", "backslashreplace") as file, redirect_stdout(file), redirect_stderr(file):
@@ -185,10 +188,10 @@ def _shared_gpus(size: int) -> list[str | None]:
     return [gpus[index % len(gpus)] if size > 1 and len(gpus) > 1 else None for index in range(size)]
 
 
-def _end_with_parent() -> None:
-    """Let Linux end this process when its parent is killed; elsewhere it goes on to its end."""
+def end_with_parent(number: int = signal.SIGTERM) -> None:
+    """Let Linux send this process a signal when its parent is killed; elsewhere it goes on to its end."""
     if _LIBC is not None:
-        _LIBC.prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+        _LIBC.prctl(_PARENT_DEATH_SIGNAL, number)
 
 
 def keep_memory() -> None:
@@ -205,7 +208,18 @@ def keep_memory() -> None:
 def interrupt(number: int, frame: FrameType | None) -> None:
     """A signal handler that raises what Ctrl-C raises, once: another signal must not disturb the way out."""
     signal.signal(number, signal.SIG_IGN)
+    sys.unraisablehook = partial(_interrupt_again, number, sys.unraisablehook)
     raise KeyboardInterrupt
+
+
+def _interrupt_again(number: int, hook: Callable[[Any], object], ignored: Any) -> None:  # noqa: ANN401 - not exported
+    """Send a signal again whose exception Python ignored, as it does where a weak reference calls back."""
+    if ignored.exc_type is KeyboardInterrupt:
+        sys.unraisablehook = hook
+        signal.signal(number, interrupt)
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()  # not from here, where it would be ignored, too
+    else:
+        hook(ignored)
 
 
 def _call(function: Callable[..., object], arguments: Sequence[object]) -> int:
@@ -215,7 +229,7 @@ def _call(function: Callable[..., object], arguments: Sequence[object]) -> int:
     try:
         function(*arguments)
     except UserError as error:
-        show(f"clipit: {error}", error=True)
+        print_error(str(error))
         return 2
     except KeyboardInterrupt:
         return 130

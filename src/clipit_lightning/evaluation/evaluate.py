@@ -21,6 +21,7 @@ from clipit_lightning.evaluation.baselines import as_rows, best_f1, floors, meas
 from clipit_lightning.evaluation.best_possible import ceiling
 from clipit_lightning.evaluation.matching import measure_query, query_drops
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, METRICS, QUERY_METRICS, printed
+from clipit_lightning.evaluation.odd import count_odd, odd_lines
 from clipit_lightning.evaluation.presets import PRESETS
 from clipit_lightning.evaluation.protocol import query_rules_of, rules_of
 from clipit_lightning.evaluation.rules import CORRELATION_RULES
@@ -86,9 +87,8 @@ def evaluate_scores(
         ``dataset``, ``rules``, ``draws``, ``rows`` (a dictionary for each scorer, the scores first), and
 
         - with annotators ``preset``, ``about``, ``folds``, ``videos`` (their number), ``per_video``,
-          `shots_without_score`;
-        - with queries ``queries`` (their number), ``per_query``, and ``other_lengths``: how many predictions have
-          another number of shots than the rules choose.
+          `shots_without_score`, ``odd`` (`count_odd`);
+        - with queries ``queries`` (their number), ``per_query``, ``other_lengths`` (predictions of other lengths).
 
     Raises:
         UserError: Anything is wrong with scores, store or folds.
@@ -123,6 +123,7 @@ def evaluate_scores(
         "rows": [_our_row(name, rows), *as_rows(floors(as_tested, rules, draws))],
         "per_video": rows.to_dict("records"),
         "shots_without_score": shots_without_score(predictions),
+        "odd": count_odd(((video, row) for video, row, _ in predictions), rules),
     }
 
 
@@ -182,7 +183,8 @@ def format_evaluation(evaluation: dict[str, Any], details: bool = False) -> str:
         note += _uniform_note(evaluation["dataset"])
         if (number := evaluation["shots_without_score"]) is not None:
             note += f"\nNOTE: scores of shots; those without one get the lowest of their video ({number} shots)"
-    return "\n".join([head, _table(evaluation["rows"]), note, *([_details(evaluation)] if details else [])])
+    odd = odd_lines(evaluation.get("odd", {}))
+    return "\n".join([head, _table(evaluation["rows"]), note, *odd, *([_details(evaluation)] if details else [])])
 
 
 def _details(evaluation: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.data import has_queries
 from clipit_lightning.evaluation.names import METRICS, SHOWN, printed
+from clipit_lightning.evaluation.odd import odd_lines
 from clipit_lightning.pipelines.annotated_report import annotated_pages
 from clipit_lightning.pipelines.page import Line, LineChart, Metric, Page, Table, VideoPage, write_page
 from clipit_lightning.pipelines.query_report import query_pages
@@ -49,7 +50,7 @@ def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
     return Page(
         title=f"{scorer.title or scorer.__name__} on {run.benchmark.title}",
         subtitle=f"{run.run.path.resolve().name}: {protocol.setting}, {_selected(run)} by {protocol.selection}",
-        notice=mini if protocol.data == "mini" else None,
+        notice=" ".join([*([mini] if protocol.data == "mini" else []), *odd_lines(run.result.odd)]) or None,
         metrics=_head(run.result.measured),
         facts=_facts(run),
         videos=videos,

@@ -3,9 +3,10 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from clipit_lightning.studies.reference_rows import (
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import RUNS, Run
 
+T = TypeVar("T")
 _NAMES = ("method", "dataset", "setting", "supervision", "features", "data")
 COLUMNS = (
     "method",
@@ -71,17 +73,22 @@ def find_runs(folders: Iterable[Path], damaged: list[str] | None = None) -> list
     """
     runs: dict[tuple[str, ...], tuple[Run | KeptRun, RunResult]] = {}
     for folder in folders:
-        for run in runs_in(folder):
-            try:
-                result = run.result()
-            except UserError as error:
-                if damaged is None:
-                    raise
-                damaged.append(str(error))
-                continue
-            if result.metrics:
+        for run in _readable(folder, partial(runs_in, folder), damaged) or ():
+            result = _readable(run.path, run.result, damaged)
+            if result is not None and result.metrics:
                 runs.setdefault((*_trained(result), str(result.seed)), (run, result))
     return list(runs.values())
+
+
+def _readable(path: Path, read: Callable[[], T], damaged: list[str] | None) -> T | None:
+    """What a function reads of a path; None where it cannot, with the reason added to ``damaged`` if that is given."""
+    try:
+        return read()
+    except (OSError, UserError) as error:
+        if damaged is None:
+            raise
+        damaged.append(str(error) if isinstance(error, UserError) else f"{path}: {error.strerror or error}")
+        return None
 
 
 def _trained(result: RunResult) -> tuple[str, ...]:
@@ -143,7 +150,8 @@ def row_of(results: Sequence[RunResult]) -> dict[str, Any]:
         row[f"{name}_std"] = round(spread(folds, metric.factor)[1], 4)
     for video in VIDEOS:
         key = f"{first.dataset}/{video}"
-        f1 = [fold.per_video[key]["f1"] for result in results for fold in result.folds if key in fold.per_video]
+        per_fold = [fold.per_video.get(key, {}) for result in results for fold in result.folds]
+        f1 = [values["f1"] for values in per_fold if "f1" in values]
         row[video] = round(spread(f1, METRICS["f1"].factor)[0], 4)
     return row | {
         "folds": len(first.folds),

@@ -17,6 +17,7 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.baselines import as_rows, floors, query_floors
 from clipit_lightning.evaluation.matching import QueryRules
 from clipit_lightning.evaluation.names import METRICS, metric_name, printed
+from clipit_lightning.evaluation.odd import odd_lines
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.studies.leaderboard import BOARD, COLUMNS, GROUP, USER_BOARD, lies_in_runs, read_board, row_of
@@ -147,7 +148,8 @@ def end_of_run(result: RunResult, folder: Path, width: int = 100) -> str:
         lines["rows"] = f"{USER_BOARD} has all your runs (`clipit leaderboard`)"
     lines["next"] = f"clipit report {path}"
     board = with_own_floors(_shipped_board(), result, Run(folder))
-    return "\n".join([run_table(result, board, width), "", *_aligned(lines)])
+    notes = [row for line in odd_lines(result.odd) for row in textwrap.wrap(line, width)]
+    return "\n".join([run_table(result, board, width), *notes, "", *_aligned(lines)])
 
 
 def with_own_floors(board: pd.DataFrame, result: RunResult, run: Run) -> pd.DataFrame:

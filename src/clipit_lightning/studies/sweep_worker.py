@@ -111,8 +111,13 @@ def work(search: Search) -> None:
                     study.sampler = _sampler(search, _next_number(shown_trials(study)))
                     try:
                         study.optimize(partial(_run_trial, search, turn), n_trials=1, catch=(_FailedError,))
-                    except (ValueError, UpdateFinishedTrialError) as error:  # it was silent, and another worker took it
-                        log.info(f"the trial is not this worker's any more: {error}")
+                    except (AssertionError, ValueError, UpdateFinishedTrialError) as error:
+                        # Where a trial ended well, Optuna hides the reason behind an assertion that fails.
+                        reason = error.__context__ if isinstance(error, AssertionError) else error
+                        if not isinstance(reason, ValueError | UpdateFinishedTrialError):
+                            raise reason or error from None
+                        # It was silent, and another worker took it.
+                        log.info(f"the trial is not this worker's any more: {reason}")
                     _check_failures(shown_trials(study))
                     continue
             time.sleep(_POLL)

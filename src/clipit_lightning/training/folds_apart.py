@@ -15,7 +15,7 @@ from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.training import build
 from clipit_lightning.training.fold import fold_line, run_fold
-from clipit_lightning.training.ranks import Processes
+from clipit_lightning.training.ranks import Processes, uses_gpu
 from clipit_lightning.training.result import FoldResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.trainer import quiet_lightning
@@ -32,12 +32,6 @@ def folds_at_once(config: TrainerConfig, folds: int) -> int:
     # A trial of a sweep is one run of wandb, which processes cannot share.
     alone = cores == 1 or config.num_nodes > 1 or config.strategy != "auto" or "WANDB_SWEEP_ID" in os.environ
     return 1 if alone or uses_gpu(config) else min(folds, _MOST * cores)
-
-
-def uses_gpu(config: TrainerConfig) -> bool:
-    """Whether folds are trained on a GPU."""
-    there = torch.cuda.is_available() or torch.backends.mps.is_available()
-    return there if config.accelerator == "auto" else config.accelerator != "cpu"
 
 
 @contextmanager

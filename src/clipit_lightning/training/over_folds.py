@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import numpy as np
@@ -12,7 +12,10 @@ import torch
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.config_files import config_hash
 from clipit_lightning.data.datamodule import SummarizationDataModule
+from clipit_lightning.data.video import Video
+from clipit_lightning.evaluation.metrics import AnnotatorMeasures, Measures
 from clipit_lightning.evaluation.names import METRICS
+from clipit_lightning.evaluation.odd import count_odd
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.training import build
@@ -64,6 +67,7 @@ def run_result(
         parameters=sum(tensor.numel() for tensor in fitted),
         wall_seconds=round(seconds, 1),
         variant=" ".join(variant(config)),
+        odd=_odd(measures, datamodule, protocol, folds),
         versions={
             "clipit_lightning": versions,
             "python": platform.python_version(),
@@ -72,6 +76,16 @@ def run_result(
             "numpy": np.__version__,
         },
     )
+
+
+def _odd(
+    measures: Measures, datamodule: SummarizationDataModule, protocol: Protocol, folds: Sequence[FoldResult]
+) -> dict[str, int]:
+    if not isinstance(measures, AnnotatorMeasures):
+        return {}
+    scores = {id: np.asarray(row) for fold in folds for id, row in fold.scores.items()}  # (steps,) each
+    videos = (cast(Video, datamodule.item(number)) for number in datamodule.numbers(list(scores)))
+    return count_odd(zip(videos, scores.values(), strict=True), measures.rules(protocol.dataset))
 
 
 def _over_folds(values: Sequence[float]) -> OverFolds | None:

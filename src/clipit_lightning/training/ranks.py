@@ -1,22 +1,34 @@
 """One process or several that train together: which one this is, and what only the first may do.
 
-The processes are started by Lightning (``trainer.devices``), by torchrun, or by SLURM; they form a process group before
-anything is read or written, so that an error of the first is everybody's, and nobody waits for one who stopped.
+The processes are started by `launch` (``trainer.devices``), by torchrun, or by SLURM; they form a process group before
+anything is read or written, so that an error of the first is everybody's. Who started them ends all where one died.
 """
 
 import os
+import pickle
 import signal
-from collections.abc import Callable, Mapping
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import TypeVar, cast
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import find_free_network_port
+from lightning.fabric.strategies import DDPStrategy
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from clipit_lightning.core.config import TrainerConfig
-from clipit_lightning.core.errors import LoggedElsewhereError, UserError, first_line, require
+from clipit_lightning.core.config import Config, TrainerConfig
+from clipit_lightning.core.errors import LoggedElsewhereError, RankError, UserError, first_line, require
+from clipit_lightning.core.files import write_bytes, write_text
+from clipit_lightning.core.processes import CAN_FORK, Ended, Pool, end_with_parent
+from clipit_lightning.training.result import RunResult
 
 T = TypeVar("T")
+_WAY_OUT = "the others were ended, the same command continues"
 
 
 class Processes:
@@ -47,12 +59,11 @@ class Processes:
             raise UserError(problem) if self.rank == 0 else LoggedElsewhereError(problem)
         return cast(T, value)
 
-    def stop(self) -> None:
-        """End the processes that this one started, where it stops before its time."""
-        launcher = None if self._fabric is None else self._fabric.strategy.launcher
-        kill = getattr(launcher, "kill", None)  # where torchrun or SLURM started them, they end them
-        if kill is not None and self.rank == 0:
-            kill(signal.SIGKILL)
+
+def uses_gpu(config: TrainerConfig) -> bool:
+    """Whether a run, or its folds, are trained on a GPU."""
+    there = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return there if config.accelerator == "auto" else config.accelerator != "cpu"
 
 
 def check_accelerator(config: TrainerConfig) -> None:
@@ -61,10 +72,17 @@ def check_accelerator(config: TrainerConfig) -> None:
     there = {"gpu": mps or torch.cuda.is_available(), "mps": mps}
     problem = f"{config.accelerator} is asked for, and torch sees none here; say cpu, or auto for what there is"
     require(there.get(config.accelerator, True), "trainer.accelerator", problem)
+    gpus = torch.cuda.device_count()
+    if config.parallel == "batch" and config.accelerator in ("auto", "gpu") and 0 < gpus < config.processes:
+        problem = f"{config.processes} are asked for, and torch sees {gpus} GPU{'s' if gpus > 1 else ''}"
+        raise UserError(f"trainer.devices: {problem}; give {gpus}, or trainer.accelerator=cpu")
 
 
-def start(config: TrainerConfig) -> Processes:
-    """Start, or meet, the processes of a run that shares batches; torchrun must have started as many as configured."""
+def start(config: TrainerConfig) -> Processes | None:
+    """Meet the other processes of a run that shares batches; None where they are still to be launched.
+
+    torchrun must have started as many as configured.
+    """
     _check_number(config, os.environ)
     if config.processes * config.num_nodes == 1 or config.parallel == "folds":
         return Processes()
@@ -74,11 +92,73 @@ def start(config: TrainerConfig) -> Processes:
         fabric = L.Fabric(
             accelerator=config.accelerator, devices=config.processes, num_nodes=config.num_nodes, strategy="ddp"
         )
+        environment = cast(DDPStrategy, fabric.strategy).cluster_environment
+        if environment is not None and not environment.creates_processes_externally:
+            return None
         fabric.launch()
-    except (RuntimeError, ValueError) as error:
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
         problem = f"the processes cannot be started ({first_line(error)})"
         raise UserError(f"trainer.devices={config.processes}: {problem}") from error
     return Processes(fabric)
+
+
+def launch(train: Callable[[Config], RunResult], config: Config) -> RunResult:
+    """Train by the processes of this machine; an importable function trains in each, of which the first gives a result.
+
+    Raises:
+        UserError, OSError: As the first process that failed raised it; the others are ended.
+        RankError: A process was killed, or failed otherwise; the others are ended.
+    """
+    meeting = {"MASTER_PORT": os.environ.get("MASTER_PORT", str(find_free_network_port()))}
+    copies = CAN_FORK and torch.get_num_threads() == 1 and not uses_gpu(config.trainer)
+    with tempfile.TemporaryDirectory() as folder, Pool(config.trainer.processes, None, None) as pool:
+        answers = {f"rank {rank}": Path(folder, str(rank)) for rank in range(config.trainer.processes)}
+        begin: Callable[..., None] = pool.fork if copies else partial(pool.call, all_gpus=True)
+        for name, answer in answers.items():
+            begin(name, _train_as_rank, train, config, answer, meeting | {"LOCAL_RANK": answer.name})
+        while pool.running:
+            if failed := [ended for ended in pool.wait() if ended.status]:
+                failed += [ended for ended in pool.wait(1) if ended.status]  # of two the other may have been the first
+                raise _first_error(failed, answers)
+        return cast(RunResult, pickle.loads(answers["rank 0"].read_bytes()))
+
+
+def _first_error(failed: Sequence[Ended], answers: Mapping[str, Path]) -> Exception:
+    """Of the processes that failed the error of the first: who is killed gives no answer, others find it gone."""
+    answered = [ended for ended in failed if answers[ended.name].exists()]
+    killed = [ended for ended in failed if ended not in answered]
+    if killed:
+        return RankError(f"{killed[0].name}: {killed[0].reason}; {_WAY_OUT}")
+    first = min(answered, key=lambda ended: answers[ended.name].stat().st_mtime_ns)
+    error = pickle.loads(answers[first.name].read_bytes())
+    if isinstance(error, Exception):
+        return error
+    reason = first.reason
+    if isinstance(error, list):  # a traceback
+        log = Path(tempfile.mkdtemp(prefix="clipit-"), f"{first.name}.txt".replace(" ", "-"))
+        write_text(log, "".join(error))
+        reason = f"{error[-1].splitlines()[0]}, see {log}"
+    return RankError(f"{first.name}: {reason}; {_WAY_OUT}")
+
+
+def _train_as_rank(
+    train: Callable[[Config], RunResult], config: Config, answer: Path, environment: Mapping[str, str]
+) -> None:
+    """What a process of `launch` does: it writes its result, or what went wrong, for the one that started it."""
+    os.environ.update(environment)
+    end_with_parent(signal.SIGKILL)  # where it waits for others it would not hear anything else
+    error: Exception | list[str]
+    try:
+        write_bytes(answer, pickle.dumps(train(config)))
+        return
+    except UserError as problem:
+        error = UserError(str(problem))  # as any of its kinds can be read back
+    except OSError as problem:
+        error = problem
+    except Exception as problem:
+        error = traceback.format_exception(problem)
+    write_bytes(answer, pickle.dumps(error))
+    os._exit(2)  # the usual way out waits for the others
 
 
 def _check_number(config: TrainerConfig, environment: Mapping[str, str]) -> None:

@@ -113,6 +113,8 @@ class RunResult(_Saved):
     wall_seconds: float
     variant: str = ""
     """What differs from the configurations shipped for data set and scorer, in words (`names.variant`)."""
+    odd: dict[str, int] = {}
+    """Where its numbers are odd by definition, over the tested videos (`evaluation.odd`)."""
     versions: dict[str, str]
 
     @property

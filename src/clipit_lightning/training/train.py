@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clipit_lightning import __version__
 from clipit_lightning.core.config import Config
-from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.errors import UserError, require
 from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.core.processes import interrupt, keep_memory
@@ -22,7 +22,7 @@ from clipit_lightning.training.fold import run_fold
 from clipit_lightning.training.folds_apart import folds_at_once, threads_of_a_fold, train_apart
 from clipit_lightning.training.names import run_folder
 from clipit_lightning.training.over_folds import run_result
-from clipit_lightning.training.ranks import Processes, check_accelerator, start
+from clipit_lightning.training.ranks import Processes, check_accelerator, launch, start
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import check_scorer, scorer_class
@@ -31,6 +31,8 @@ from clipit_lightning.training.trainer import Watch, handle_sigterm, quiet_light
 
 def run(config: Config, watch: Watch | None = None) -> RunResult:
     """Train and test all folds of a configuration, resuming where an interrupted run stopped.
+
+    ``watch`` is called in this process, which therefore must be the only one.
 
     Raises:
         UserError: Data are missing or invalid, the output folder holds another run or is in use, or training failed in
@@ -41,9 +43,12 @@ def run(config: Config, watch: Watch | None = None) -> RunResult:
     check_contradictions(config)
     check_scorer(config)
     check_accelerator(config.trainer)
-    config = apply_preset(config)
     processes = start(config.trainer)
-    with _stopping(processes):
+    if processes is None:
+        require(watch is None, "trainer.devices", "a run that is watched is one process; use 1")
+        return launch(run, config)
+    with _logging(processes):
+        config = apply_preset(config)
         config = replace(config, data=replace(config.data, root=build.resolve_root(config)))
         datamodule = build.datamodule(config)
         datamodule.setup()
@@ -98,16 +103,13 @@ def _run(
 
 
 @contextmanager
-def _stopping(processes: Processes) -> Iterator[None]:
-    """Log on the first process alone, stop on SIGTERM, and leave no process behind that waits for one that stopped."""
+def _logging(processes: Processes) -> Iterator[None]:
+    """Log on the first process alone, and stop on SIGTERM."""
     level, handler = log.level, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
     log.setLevel(logging.INFO if processes.rank == 0 else logging.ERROR)
     handle_sigterm(interrupt)
     try:
         yield
-    except BaseException:
-        processes.stop()
-        raise
     finally:
         log.setLevel(level)
         handle_sigterm(handler)
