@@ -35,7 +35,7 @@ def read_mat(path: Path) -> dict[str, Ratings]:
             ratings = {}
             for index in range(len(group["video"])):
                 name, rows = (_follow(file, group[what][index, 0]) for what in ("video", "user_anno"))
-                text = "".join(map(chr, name.ravel()))
+                text = "".join(map(chr, name.ravel().astype(int)))
                 ratings[f"video_{index + 1}"] = Ratings(text, rows.astype(np.float32))  # (annotators, frames)
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"{path}: not TVSum's annotations or damaged ({error}); download it again") from error

@@ -18,7 +18,7 @@ from typing import TypeVar, cast
 import lightning as L
 import torch
 from lightning.fabric.plugins.environments.lightning import find_free_network_port
-from lightning.fabric.strategies import DDPStrategy
+from lightning.fabric.strategies.ddp import DDPStrategy
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from clipit_lightning.core.config import Config, TrainerConfig
