@@ -18,7 +18,18 @@ def atomic_hdf5(path: Path) -> Iterator[h5py.File]:
     Raises:
         UserError: The file cannot be written.
     """
-    with atomic_path(path) as temporary, _Disk(temporary, "w+") as disk:
+    with atomic_path(path) as temporary, new_hdf5(temporary) as file:
+        yield file
+
+
+@contextmanager
+def new_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Yield an HDF5 file that is made anew, whose writes do not fail unheard.
+
+    Raises:
+        OSError: A write failed; where the block ends.
+    """
+    with _Disk(path, "w+") as disk:
         try:
             with h5py.File(disk, "w") as file:
                 yield file

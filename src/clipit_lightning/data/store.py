@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import atomic_path, check_is_file
-from clipit_lightning.core.hdf5 import atomic_hdf5
+from clipit_lightning.core.hdf5 import new_hdf5
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
 from clipit_lightning.data.official_shots import has_official_shots, of_others, official_shots_are_in
@@ -210,16 +210,8 @@ def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the 
 
 def write_store(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attributes: dict[str, str]) -> None:
     """Write a store atomically: a reader never sees a part of it. Equal content gives an equal file."""
-    with atomic_hdf5(path) as file:
-        file.attrs.update(attributes)
-        for video in videos:
-            group = file.create_group(video.key)
-            _write(group, video)
-            if isinstance(video, Video):
-                group["n_steps"] = video.n_steps
-                group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
-            else:
-                file.attrs["layout"] = "queries"
+    with atomic_path(path) as temporary:
+        _write_file(temporary, videos, attributes)
 
 
 def write_checked(stores: Mapping[Path, Content]) -> None:
@@ -231,9 +223,22 @@ def write_checked(stores: Mapping[Path, Content]) -> None:
     with ExitStack() as stack:
         for path, (videos, attributes) in stores.items():
             temporary = stack.enter_context(atomic_path(path))
-            write_store(temporary, videos, attributes)
+            _write_file(temporary, videos, attributes)
             if problems := Store(temporary).check(path.stem):
                 raise UserError(f"{path}: {problems[0]} (nothing was written)")
+
+
+def _write_file(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attributes: dict[str, str]) -> None:
+    with new_hdf5(path) as file:
+        file.attrs.update(attributes)
+        for video in videos:
+            group = file.create_group(video.key)
+            _write(group, video)
+            if isinstance(video, Video):
+                group["n_steps"] = video.n_steps
+                group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
+            else:
+                file.attrs["layout"] = "queries"
 
 
 def _write(group: h5py.Group, video: Video | QueryVideo) -> None:
