@@ -245,6 +245,23 @@ def test_a_trial_that_died_before_it_was_drawn_is_not_lost(search):
     assert sorted(outcome(asked), key=str) == sorted(outcome(whole), key=str)
 
 
+def test_an_interrupt_before_training_begins_loses_no_trial(search, monkeypatch):
+    asked, whole = search("a", wanted=2), search("b", wanted=2)
+    work(whole)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("clipit_lightning.studies.sweep_worker.trial_config", interrupted)
+        work(asked)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("clipit_lightning.studies.sweep_worker.draw_values", interrupted)
+        work(asked)
+    work(asked)
+    assert outcome(asked) == outcome(whole)
+
+
 def test_a_trial_that_a_full_disk_stops_ends_the_search_and_runs_again(search, train):
     asked, whole = search("a", wanted=2), search("b", wanted=2)
     work(whole)

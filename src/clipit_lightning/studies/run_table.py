@@ -77,6 +77,7 @@ def _chosen(ranked: pd.DataFrame, elsewhere: pd.DataFrame, by: str) -> tuple[pd.
     none = ranked.iloc[:0]
     chance, ours, published = (kinds.get(kind, none) for kind in ("floor or ceiling", "ours", "published"))
     room = _ROWS - 1 - len(chance)
+    ours = ours.sort_values("variant", key=lambda names: names.fillna("") != "", kind="stable")  # ablations last
     ours = ours.head(room - min(_PUBLISHED, len(published) + len(elsewhere)))
     published = published.head(room - len(ours))
     others = _sorted(elsewhere, by).head(max(0, room - len(ours) - len(published) - 1))  # a line for their heading

@@ -169,27 +169,36 @@ def _sampler(search: Search, number: int) -> BaseSampler:
 
 def _run_trial(search: Search, turn: ExitStack, trial: optuna.Trial) -> float:
     """Draw a trial, give the turn to others, and train."""
-    number = first_number(trial.study.get_trials(deepcopy=False)[trial.number])
-    values = draw_values(search.sweep, trial)
-    trial.set_user_attr("values", values)
-    turn.close()
-    handler = logging.FileHandler(search.folder / "logs" / f"trial-{number}.txt", encoding="utf-8")
+    with ExitStack() as logged:
+        try:
+            number = first_number(trial.study.get_trials(deepcopy=False)[trial.number])
+            values = draw_values(search.sweep, trial)
+            trial.set_user_attr("values", values)
+            turn.close()
+            logged.enter_context(_logged_to(search.folder / "logs" / f"trial-{number}.txt"))
+            return _objective(search, trial, values, search.folder / "trials" / str(number))
+        except optuna.TrialPruned:
+            raise
+        except (KeyboardInterrupt, Exception) as error:
+            of_disk = isinstance(error.__cause__, OSError) and not isinstance(error, HeldError)
+            if of_disk or isinstance(error, _NOT_OF_THE_TRIAL):
+                _queue_again(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])
+                raise
+            # It may run out of memory, diverge, or be an impossible combination.
+            log.info(f"failed: {error!r}")
+            line = (str(error).splitlines() or [""])[0] if isinstance(error, UserError) else f"{error!r}"[:200]
+            trial.set_user_attr("error", line)
+            raise _FailedError from error
+
+
+@contextmanager
+def _logged_to(file: Path) -> Iterator[None]:
+    """Write the log to a file, too."""
+    handler = logging.FileHandler(file, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     log.addHandler(handler)
     try:
-        return _objective(search, trial, values, search.folder / "trials" / str(number))
-    except optuna.TrialPruned:
-        raise
-    except (KeyboardInterrupt, Exception) as error:
-        of_disk = isinstance(error.__cause__, OSError) and not isinstance(error, HeldError)
-        if of_disk or isinstance(error, _NOT_OF_THE_TRIAL):
-            _queue_again(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])
-            raise
-        # It may run out of memory, diverge, or be an impossible combination.
-        log.info(f"failed: {error!r}")
-        line = (str(error).splitlines() or [""])[0] if isinstance(error, UserError) else f"{error!r}"[:200]
-        trial.set_user_attr("error", line)
-        raise _FailedError from error
+        yield
     finally:
         log.removeHandler(handler)
         handler.close()
