@@ -1,4 +1,5 @@
 import copy
+import io
 import json
 import os
 import re
@@ -133,8 +134,21 @@ def test_a_damaged_table_costs_its_own_rows_alone_but_is_never_replaced(save, tm
     assert main(["leaderboard", "runs", "kept", "--ours"]) == 0
     assert re.fullmatch(r"clipit: omitted: kept/runs\.csv: not a table of runs .*\n", capfd.readouterr().err)
     assert "good" in pd.read_csv("runs/leaderboard.csv")["run"].tolist()
+    Path("runs/leaderboard.csv").unlink()
     assert main(["leaderboard", "runs", "kept", "--keep", "kept"]) == 2
+    assert re.fullmatch(r"clipit: kept/runs\.csv: not a table of runs .*\n", capfd.readouterr().err)
     assert Path("kept/runs.csv").read_text() == "run\n1,2\n"
+    assert not Path("runs/leaderboard.csv").exists()
+
+
+def test_an_output_that_knows_ascii_alone_shows_other_letters_as_escapes(save, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save("good", run="good")
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    assert main(["leaderboard", "--ours"]) == 0
+    output.seek(0)
+    assert "\\xb1: sample standard deviation" in output.read()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

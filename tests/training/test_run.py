@@ -53,3 +53,9 @@ def test_a_damaged_result_is_one_line_that_names_the_value(tmp_path, changes, me
     with pytest.raises(UserError, match=rf"result.json: not a result of clipit train \({message}.*restore it") as error:
         Run(tmp_path).result()
     assert "\n" not in str(error.value)
+
+
+def test_a_result_that_an_earlier_version_wrote_without_later_keys_is_read(tmp_path):
+    content = {key: value for key, value in CONTENT.items() if key not in ("odd", "versions")}
+    (tmp_path / "result.json").write_text(json.dumps(content))
+    assert (Run(tmp_path).result().odd, Run(tmp_path).result().version) == ({}, "unknown")

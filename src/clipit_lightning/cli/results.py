@@ -158,9 +158,9 @@ def leaderboard(
 
     _check_written(to, ".csv")
     kept = None if folders else BOARD
-    damaged: list[str] = []
+    damaged: list[str] | None = [] if keep is None else None
     board = make_board(folders or result_folders(), published or PUBLISHED, floors or FLOORS, kept, damaged)
-    for line in damaged:
+    for line in damaged or ():
         print_error(f"omitted: {line}")
     write_board(board, to)
     if keep is not None:

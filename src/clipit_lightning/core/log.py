@@ -1,5 +1,6 @@
 """Lines of progress and notes: one logger, whose lines the ``clipit`` command prints plainly."""
 
+import io
 import logging
 import sys
 from unicodedata import category
@@ -38,7 +39,10 @@ class PlainHandler(logging.Handler):
 
 
 def print_log() -> None:
-    """Print the log, once however often it is asked for."""
+    """Print the log, once however often it is asked for; letters that an output does not know are shown as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if not any(isinstance(handler, PlainHandler) for handler in log.handlers):
         log.addHandler(PlainHandler())
 

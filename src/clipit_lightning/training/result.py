@@ -115,7 +115,7 @@ class RunResult(_Saved):
     """What differs from the configurations shipped for data set and scorer, in words (`names.variant`)."""
     odd: dict[str, int] = {}
     """Where its numbers are odd by definition, over the tested videos (`evaluation.odd`)."""
-    versions: dict[str, str]
+    versions: dict[str, str] = {}
 
     @property
     def version(self) -> str:
