@@ -32,7 +32,8 @@ def diversity_reward(chosen: Tensor, features: Tensor, reach: int = REACH) -> Te
     """
     steps = normalize(features, dim=-1)  # (..., steps, features)
     index = torch.arange(steps.shape[-2], device=steps.device)  # (steps,)
-    sums, start = [], 0
+    sums = []
+    start = 0
     for alike in likeness(steps, steps, 1.0):  # (..., rows, steps)
         rows = index[start : start + alike.shape[-2]]  # (rows,)
         start += len(rows)
@@ -92,7 +93,7 @@ def policy_loss(logits: Tensor, features: Tensor, draws: Tensor, reach: int = RE
     episodes = len(draws)
     if episodes < 2:
         raise ValueError(f"episodes ({episodes}) must be at least 2")
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(logits.device.type, enabled=False):  # rewards differ by hundredths
         chosen = (draws < torch.sigmoid(logits.float())).float()  # (episodes, ..., steps)
         rewards = summary_reward(chosen, features, reach)  # (episodes, ...)
         others = (rewards.sum(0) - rewards) / (episodes - 1)  # (episodes, ...)
