@@ -4,7 +4,7 @@ import torch
 
 from clipit_lightning.core.arrays import spread
 from clipit_lightning.data.annotated import TVSumDataModule
-from clipit_lightning.data.batches import Part, caption_tokens, collate, random_window
+from clipit_lightning.data.batches import Part, caption_tokens, collate, episode_draws, random_window
 from clipit_lightning.data.queries import QFVSDataModule
 
 
@@ -58,6 +58,18 @@ def test_windows_move_over_longer_videos_and_cut_all_that_is_of_a_step(module):
     starts = {random_window(longest, 13, 0, epoch).start for epoch in range(300)}
     assert starts == set(range(longest.n_steps - 12))
     assert random_window(longest, 0, 0, 0) == random_window(longest, longest.n_steps, 0, 0) == slice(None)
+
+
+def test_draws_follow_from_the_seed_the_epoch_and_the_item_whatever_stands_beside_it(stores):
+    module = QFVSDataModule(stores)
+    module.setup()
+    (together,) = module.batch(Part([0, 1, 2])).stacks
+    (alone,) = module.batch(Part([1])).stacks
+    draws = episode_draws(together, 4, seed=1, epoch=2)  # (episodes, items, steps)
+    assert draws.shape == (4, *together.importance.shape)
+    assert torch.equal(episode_draws(alone, 4, seed=1, epoch=2), draws[:, 1:2])
+    others = [draws[:, 2:], episode_draws(alone, 4, seed=2, epoch=2), episode_draws(alone, 4, seed=1, epoch=3)]
+    assert not any(torch.equal(draws[:, 1:2], other) for other in others)
 
 
 def test_queries_of_one_video_share_the_window_and_features_stand_once(stores):

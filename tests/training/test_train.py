@@ -120,7 +120,7 @@ def test_more_gpus_than_there_are_is_one_line_before_anything_is_written(train, 
 @pytest.mark.parametrize(("stop", "moves"), [(1, False), (2, True)])
 def test_a_run_stopped_before_an_epoch_is_kept_still_knows_the_best_one(train, tmp_path, stop, moves):
     """Here the first epoch is the best: a checkpoint of the last that does not know it would let a later one win."""
-    words = ("data.fold=0", "optim.epochs=4", "model.dropout=0.5")
+    words = ("data.fold=0", "optim.epochs=4", "model.dropout=0.5", "loss.policy=1")
     undisturbed, one = train(*words, output="one")
 
     def watch(fold, epoch, validation):
@@ -329,9 +329,10 @@ def test_ten_thousand_steps_pass_training_and_scoring(train, tmp_path):
     assert result["metrics"]["kendall_tau"]["mean"] < 1
 
 
-def test_unsupervised_training_never_reads_annotations(stores):
+@pytest.mark.parametrize("name", ["unsupervised", "dr-dsn"])
+def test_unsupervised_training_never_reads_annotations(stores, name):
     """With every target NaN, losses and gradients are those of the real targets."""
-    config = load_config([CONFIGS / "unsupervised.yaml"], [*QUICK, f"data.root={stores}", "model.dropout=0"])
+    config = load_config([CONFIGS / f"{name}.yaml"], [*QUICK, f"data.root={stores}", "model.dropout=0"])
     module = build.datamodule(config)
     module.setup()
     batch = next(iter(module.train_dataloader()))

@@ -159,10 +159,15 @@ class LossConfig(Section):
     """Distance of the scores from equal scores; the two above need it, or one step takes all (ours)."""
     sharpness: float = bounded(10.0, least=0)
     """How near features must be, in `rarity` and `language`, to count as the same; 0 tells none apart."""
+    policy: float = bounded(0.0, least=0)
+    """Minus the reward of summaries that the scores draw, diverse and representative (DR-DSN, without labels)."""
+    episodes: int = bounded(5, least=2, most=10_000)
+    """Summaries that `policy` draws of each video; the reward of one is compared with those of the others."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        weights = [value for name, value in vars(self).items() if name not in ("length_target", "sharpness")]
+        no_weights = ("length_target", "sharpness", "episodes")
+        weights = [value for name, value in vars(self).items() if name not in no_weights]
         require(any(weights), "loss", "all weights are 0; give at least one term a weight")
         alone = not self.spread and (self.rarity or self.language)
         require(not alone, "loss.spread", "is 0: one step takes all that loss.rarity and loss.language reward")
@@ -281,7 +286,7 @@ class Config(Section):
     test: bool = True
     """Test the selected epoch. Searches say false, so that they never see a test fold."""
     seed: int = bounded(0, least=0, most=2**32 - 1)
-    """Seed of the weights, of the order of batches and of dropout."""
+    """Seed of the weights, of the order of batches, of dropout and of drawn summaries."""
     output: str | None = None
     """Folder of the run; by default a folder under `runs` whose name says what it is."""
     overwrite: bool = False

@@ -123,6 +123,17 @@ def random_window(item: Item, steps: int, seed: int, epoch: int) -> slice:
     return slice(start, start + steps)
 
 
+def episode_draws(stack: Stack, episodes: int, seed: int, epoch: int) -> Tensor:
+    """Uniform numbers by which summaries are drawn of the items of a stack, 0 to 1, (episodes, items, steps).
+
+    Chance follows from the seed, the epoch and the item alone, as that of ``random_window``.
+    """
+    shape = stack.importance.shape  # (items, steps), or (steps,)
+    chance = [np.random.default_rng((seed, epoch, number)) for number in stack.number.reshape(-1).tolist()]
+    draws = [one.random((episodes, shape[-1]), np.float32) for one in chance]  # of each item (episodes, steps)
+    return torch.from_numpy(np.stack(draws, axis=1)).view(episodes, *shape).to(stack.importance.device)
+
+
 def cut(numbers: list[int], size: int) -> list[list[int]]:
     """Batches of consecutive numbers; the last may be smaller."""
     return [numbers[at : at + size] for at in range(0, len(numbers), size)]

@@ -2,7 +2,7 @@
 
 Every function treats each video by itself and returns the mean over the leading axes, so that a long video weighs as
 much as a short one. Work and memory grow linearly with the steps. Equations are those of CLIP-It (arXiv 2107.00650),
-section 3.2; `losses_without_labels` adds what ranks steps without labels.
+section 3.2; `losses_without_labels` and `policy_gradient` add what ranks steps without labels.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from torch.linalg import vector_norm
 from torch.nn import functional
 
 from clipit_lightning.models.losses_without_labels import language_loss, rarity_loss, spread_loss
+from clipit_lightning.models.policy_gradient import policy_loss
 from clipit_lightning.models.scorer import ScorerOutput
 
 
@@ -143,6 +144,8 @@ class SummaryLoss(nn.Module):
         language: float = 0.0,
         spread: float = 0.0,
         sharpness: float = 10.0,
+        policy: float = 0.0,
+        episodes: int = 5,
     ) -> None:
         super().__init__()
         self.weights = {
@@ -154,11 +157,20 @@ class SummaryLoss(nn.Module):
             "rarity": rarity,
             "language": language,
             "spread": spread,
+            "policy": policy,
         }
         self.length_target, self.sharpness = length_target, sharpness
+        self.episodes = episodes if policy else 0
+        """Summaries that are drawn of each video."""
 
     def forward(
-        self, output: ScorerOutput, features: Tensor, text: Tensor, keyframes: Tensor, importance: Tensor
+        self,
+        output: ScorerOutput,
+        features: Tensor,
+        text: Tensor,
+        keyframes: Tensor,
+        importance: Tensor,
+        draws: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compute the terms that have a weight, and their weighted sum.
 
@@ -168,6 +180,7 @@ class SummaryLoss(nn.Module):
             text: Features of the text tokens, (items, tokens, features), which `language` reads.
             keyframes: 1 where a step belongs to the summary, else 0, (items, steps).
             importance: Mean importance over annotators, 0 to 1, (items, steps).
+            draws: Uniform numbers by which `policy` draws summaries, (episodes, items, steps); by default torch's own.
 
         Returns:
             Each term by its name, before its weight, and `total`, the weighted sum; all ().
@@ -177,12 +190,15 @@ class SummaryLoss(nn.Module):
         """
         logits, reconstruction = output
         scores = torch.sigmoid(logits)  # (items, steps)
+        if draws is None:
+            draws = torch.rand(self.episodes, *logits.shape, device=logits.device)  # (episodes, items, steps)
         possible: dict[str, Callable[[], Tensor]] = {
             "keyframe": lambda: keyframe_loss(logits, keyframes),
             "correlation": lambda: correlation_loss(logits, importance),
             "length": lambda: length_loss(scores, self.length_target),
             "rarity": lambda: rarity_loss(logits, features, self.sharpness),
             "spread": lambda: spread_loss(logits),
+            "policy": lambda: policy_loss(logits, features, draws),
         }
         if reconstruction is not None:
             possible["diversity"] = lambda: diversity_loss(reconstruction, scores)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from clipit_lightning.core.errors import LoggedElsewhereError, UserError
-from clipit_lightning.data.batches import Batch, Stack
+from clipit_lightning.data.batches import Batch, Stack, episode_draws
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
 from clipit_lightning.evaluation.metrics import Measures
 from clipit_lightning.evaluation.rules import Rules
@@ -143,7 +143,8 @@ class SummarizationTask(L.LightningModule):
             share = len(stack.number) / batch.n_items
             if len(stack.number) == 1:  # without the axis of items PyTorch calls a tenth fewer operations
                 stack = Stack(*(values[0] for values in stack))
-            terms = self.loss(self(stack), stack.features, stack.text, stack.keyframes, stack.importance)
+            draws = episode_draws(stack, self.loss.episodes, self.seed, self.current_epoch)
+            terms = self.loss(self(stack), stack.features, stack.text, stack.keyframes, stack.importance, draws)
             rows.append(torch.stack(list(terms.values())) * share)  # (terms,)
         return dict(zip(terms, torch.stack(rows).sum(0), strict=True))
 
