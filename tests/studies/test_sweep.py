@@ -252,12 +252,11 @@ def test_an_interrupt_before_training_begins_loses_no_trial(search, monkeypatch)
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("clipit_lightning.studies.sweep_worker.trial_config", interrupted)
-        work(asked)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("clipit_lightning.studies.sweep_worker.draw_values", interrupted)
-        work(asked)
+    for name in ("trial_config", "draw_values"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"clipit_lightning.studies.sweep_worker.{name}", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                work(asked)
     work(asked)
     assert outcome(asked) == outcome(whole)
 

@@ -74,7 +74,7 @@ class SummarizationTask(L.LightningModule):
         *,
         feature_dim: int,
         text_dim: int | None = None,
-        loss: Mapping[str, float] | None = None,
+        loss: Mapping[str, Any] | None = None,
         optimizer: str = "adamw",
         lr: float = 2e-3,
         weight_decay: float = 1e-2,
