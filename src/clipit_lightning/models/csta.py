@@ -20,12 +20,13 @@ class CstaScorer(Scorer):
     over the features, weigh the values; neighbouring rows are averaged in pairs, which leaves one for each step, and
     two layers give its logit. Features are taken as distributed. Text is not read; time grows linearly with the steps.
 
-    Their CNN is GoogLeNet with weights from ImageNet. Ours has `cnn_layers` convolutions of 3 x 3, stride 2 and `width`
-    channels, each with norm and ReLU; 5 shrink the image 32 times, as GoogLeNet does. Its norms are over a whole video
-    (theirs are of batches, by running means at inference), so that no video changes another's scores. One channel
-    stands for their three copies of the image, and one `dropout` for 0.6 of the maps and 0.5 of the hidden layer.
+    Their CNN is GoogLeNet with weights from ImageNet. Ours has `cnn_layers` convolutions (3 x 3, stride 2), with norm
+    and ReLU, whose channels double up to `width`; 5 shrink each side of the image 32 times, as GoogLeNet does.
+    All norms are over a video (theirs are batch norms, with running means at inference), so that no video changes
+    another's scores. One channel stands for their three copies of the image, and one `dropout` for 0.6 of the maps and
+    0.5 of the hidden layer.
 
-    With the defaults 617,730 parameters for 384 features, 3,367,490 for 1,024.
+    With the defaults 494,782 parameters for 384 features, 3,244,222 for 1,024, of which the CNN has 24,764.
     """
 
     title = "CSTA"
