@@ -204,6 +204,39 @@ def pglsum(scorer, features, text):
     return regress(scorer.regressor, attended(scorer.overall, features) + local + features)
 
 
+def csta(scorer, features, text):
+    def normed(values):
+        return (values - values.mean()) / (values.var(correction=0) + 1e-5) ** 0.5
+
+    def convolved(convolution, image):
+        """Of (channels, rows, columns): every second entry with its eight neighbours."""
+        padded = torch.nn.functional.pad(image, (1, 1, 1, 1))
+        corners = [[(i, j) for j in range(0, image.shape[2], 2)] for i in range(0, image.shape[1], 2)]
+        seen = [
+            [(convolution.weight * padded[:, i : i + 3, j : j + 3]).sum((1, 2, 3)) for i, j in row] for row in corners
+        ]
+        return torch.stack([torch.stack(row, 1) for row in seen], 1)
+
+    image = torch.cat([scorer.first_row, features])
+    rows, width = image.shape
+    key = scorer.key(image)
+    seen = key.unsqueeze(0)
+    for convolution, norm, _ in scorer.cnn:
+        scaled = normed(convolved(convolution, seen)) * norm.weight[:, None, None] + norm.bias[:, None, None]
+        seen = scaled.clamp_min(0)
+    share = seen.shape[1] / rows  # rows that the CNN left for each of the image
+    near = [seen[:, math.floor(r * share + 1e-9) : math.ceil((r + 1) * share - 1e-9)].mean((1, 2)) for r in range(rows)]
+    half = (width + 1) // 2
+    angles = [[r / 10_000 ** (i / half) for i in range(half)] for r in range(rows)]
+    waves = [[math.sin(angle) for angle in row] + [math.cos(angle) for angle in row] for row in angles]
+    energies = scorer.energy_scale * normed(key + scorer.merge(torch.stack(near)))
+    energies = energies + torch.tensor(waves)[:, :width].to(energies)
+    weighed = scorer.value(image) * (softmax(energies.T).T + softmax(energies))
+    pairs = torch.stack([(weighed[r] + weighed[r + 1]) / 2 for r in range(rows - 1)])
+    hidden, _, _, norm, head = scorer.regressor
+    return head(norm(hidden(pairs).clamp_min(0)))[:, 0], None
+
+
 SCORERS = {
     "clip-it+": clip_it_plus,
     "clip-it": clip_it,
@@ -213,4 +246,5 @@ SCORERS = {
     "bilstm": bilstm,
     "vasnet": vasnet,
     "pglsum": pglsum,
+    "csta": csta,
 }

@@ -10,7 +10,15 @@ from clipit_lightning.models import SCORERS, scorer_class
 from tests.models import reference
 from tests.support.batches import BATCHES, FEATURES, alone, make_stack
 
-SMALL = {"width": 8, "heads": 2, "dropout": 0.0, "input_dropout": 0.0, "windows": (3, 5), "global_heads": 2}
+SMALL = {
+    "width": 8,
+    "heads": 2,
+    "dropout": 0.0,
+    "input_dropout": 0.0,
+    "windows": (3, 5),
+    "global_heads": 2,
+    "cnn_layers": 3,
+}
 EVERY = {
     "linear_path": True,
     "encoder_layers": 2,
@@ -24,6 +32,7 @@ EVERY = {
     "score_window": 3,
     "peak_window": 3,
     "local_heads": 3,
+    "cnn_layers": 2,
 }
 OTHER_TEXT = 3
 

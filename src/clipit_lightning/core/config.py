@@ -86,9 +86,9 @@ class ModelConfig(Section):
 
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
-    mlp, bilstm, vasnet, pglsum, random), or package.module:Class, a class of your own."""
+    mlp, bilstm, vasnet, pglsum, csta, random), or package.module:Class, a class of your own."""
     width: int = bounded(64, least=1, most=65_536)
-    """Features of a step inside the scorer; vasnet and pglsum are as wide as the features."""
+    """Features of a step inside the scorer; vasnet and pglsum are as wide as the features, csta's CNN ends with it."""
     heads: int = bounded(4, least=1)
     """Attention heads of clip-it, clip-it+ and transformer; they divide the width."""
     language_heads: int | None = bounded(None, least=1)
@@ -121,6 +121,8 @@ class ModelConfig(Section):
     """Size in steps, odd, of the surroundings over which logits are averaged; 1 for none; of linear, too."""
     peak_window: int = bounded(1, least=1, most=1_000_000, odd=True)
     """A step that is not the best of this many around it ranks behind all that are; odd, 1 to leave the order alone."""
+    cnn_layers: int = bounded(5, least=1, most=30)
+    """Layers of csta's CNN, each of which halves the image of the features."""
     exact: bool = False
     """Compare all steps of videos beyond 4,096 steps, in quadratic time (of clip-it, clip-it+ and transformer)."""
     alphas: list[float] = field(
@@ -207,8 +209,7 @@ class ProtocolConfig(Section):
     preset: Literal["default", "pglsum", "vasnet", "dsnet", "csta", "msva", "clip-it"] = "default"
     """A published protocol; fills family, selection and correlation where they are at their default."""
     budget: float | None = bounded(None, above=0, most=1)
-    """Largest share of a video that its summary may take; by default the benchmark's (0.15 of the frames; on qfvs 0.02
-    of the shots)."""
+    """Largest share of a video that its summary may take; by default 0.15 of the frames, on qfvs 0.02 of the shots."""
     rounding: Literal["floor", "round", "ceil"] = "floor"
     """How the budget becomes whole frames."""
     shot_value: Literal["mean", "sum"] = "mean"
@@ -281,8 +282,7 @@ class Config(Section):
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     selection: Literal["val", "last", "best-on-test"] = "val"
-    """Which epoch is tested: the best on validation (by tau; on qfvs by F1), the last, or, for comparison only, the
-    best on test."""
+    """Which epoch is tested: the best on validation (tau; on qfvs F1), the last, or, to compare, the best on test."""
     test: bool = True
     """Test the selected epoch. Searches say false, so that they never see a test fold."""
     seed: int = bounded(0, least=0, most=2**32 - 1)

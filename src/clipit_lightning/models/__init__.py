@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.bilstm import BiLstmScorer
     from clipit_lightning.models.clip_it import ClipItScorer
     from clipit_lightning.models.clip_it_plus import ClipItPlusScorer, TransformerScorer
+    from clipit_lightning.models.csta import CstaScorer
     from clipit_lightning.models.losses import SummaryLoss
     from clipit_lightning.models.mlp import MlpScorer
     from clipit_lightning.models.pglsum import PglSumScorer
@@ -26,6 +27,7 @@ __all__ = [
     "BiLstmScorer",
     "ClipItPlusScorer",
     "ClipItScorer",
+    "CstaScorer",
     "MlpScorer",
     "PglSumScorer",
     "RandomScorer",
@@ -48,6 +50,7 @@ SCORERS = {
     "bilstm": "clipit_lightning.models.bilstm:BiLstmScorer",
     "vasnet": "clipit_lightning.models.vasnet:VasNetScorer",
     "pglsum": "clipit_lightning.models.pglsum:PglSumScorer",
+    "csta": "clipit_lightning.models.csta:CstaScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }
 """Name to ``module:Class`` of every scorer; a module is imported when its scorer is asked for."""
