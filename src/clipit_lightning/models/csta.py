@@ -58,8 +58,9 @@ class CstaScorer(Scorer):
         key = self.key(image)  # (..., 1 + steps, features)
         energies = key + self.merge(self._seen(key))
         energies = self.energy_scale * functional.layer_norm(energies, energies.shape[-2:])
-        energies = energies + sinusoidal_positions(*energies.shape[-2:], energies.device)
-        maps = sum(self.map_dropout(energies.softmax(dim=axis)) for axis in (-2, -1))  # (..., 1 + steps, features)
+        energies = energies + sinusoidal_positions(energies.shape[-2], energies.shape[-1], energies.device)
+        by_step, by_feature = (self.map_dropout(energies.softmax(dim=axis)) for axis in (-2, -1))
+        maps = by_step + by_feature  # (..., 1 + steps, features)
         weighed = self.value(image) * maps
         pairs = (weighed[..., :-1, :] + weighed[..., 1:, :]) / 2  # (..., steps, features)
         return ScorerOutput(self.regressor(pairs).squeeze(-1))
@@ -72,7 +73,7 @@ class CstaScorer(Scorer):
         # deterministic on a GPU.
         rows, count = torch.arange(image.shape[-2], device=image.device), image.shape[-2]
         start, last = rows * few.shape[-2] // count, ((rows + 1) * few.shape[-2] - 1) // count  # (rows,)
-        spread = (few[:, start] + few[:, last]) / 2  # (items, rows, width)
+        spread: Tensor = (few[:, start] + few[:, last]) / 2  # (items, rows, width)
         return spread.reshape(*image.shape[:-1], -1)
 
 
