@@ -20,7 +20,7 @@ LOSS_TITLES = {
     "keyframe": "Loss: key frames",
     **{
         name: f"Loss: {name}"
-        for name in ("correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread")
+        for name in ("correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread", "policy")
     },
 }
 """Every term of the loss, and their sum, as they are called on a page."""
