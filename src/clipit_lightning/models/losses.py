@@ -190,15 +190,13 @@ class SummaryLoss(nn.Module):
         """
         logits, reconstruction = output
         scores = torch.sigmoid(logits)  # (items, steps)
-        if draws is None:
-            draws = torch.rand(self.episodes, *logits.shape, device=logits.device)  # (episodes, items, steps)
         possible: dict[str, Callable[[], Tensor]] = {
             "keyframe": lambda: keyframe_loss(logits, keyframes),
             "correlation": lambda: correlation_loss(logits, importance),
             "length": lambda: length_loss(scores, self.length_target),
             "rarity": lambda: rarity_loss(logits, features, self.sharpness),
             "spread": lambda: spread_loss(logits),
-            "policy": lambda: policy_loss(logits, features, draws),
+            "policy": lambda: policy_loss(logits, features, self._draws(logits) if draws is None else draws),
         }
         if reconstruction is not None:
             possible["diversity"] = lambda: diversity_loss(reconstruction, scores)
@@ -213,3 +211,6 @@ class SummaryLoss(nn.Module):
             )
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return terms | {"total": total}
+
+    def _draws(self, logits: Tensor) -> Tensor:
+        return torch.rand(self.episodes, *logits.shape, device=logits.device)  # (episodes, items, steps)

@@ -138,12 +138,12 @@ class SummarizationTask(L.LightningModule):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses of a batch by name, with ``total``, each the mean over its items, ()."""
         check_batch(batch)
-        rows = []
+        rows, episodes = [], self.loss.episodes
         for stack in batch.stacks:
             share = len(stack.number) / batch.n_items
             if len(stack.number) == 1:  # without the axis of items PyTorch calls a tenth fewer operations
                 stack = Stack(*(values[0] for values in stack))
-            draws = episode_draws(stack, self.loss.episodes, self.seed, self.current_epoch)
+            draws = episode_draws(stack, episodes, self.seed, self.current_epoch) if episodes else None
             terms = self.loss(self(stack), stack.features, stack.text, stack.keyframes, stack.importance, draws)
             rows.append(torch.stack(list(terms.values())) * share)  # (terms,)
         return dict(zip(terms, torch.stack(rows).sum(0), strict=True))
