@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.data.schema import LAYOUTS, Array, read_arrays, storage_problems
-from clipit_lightning.data.store import DAMAGED, natural_order, open_store
+from clipit_lightning.data.schema import DAMAGED, LAYOUTS, Array, is_in_place, read_arrays, storage_problems
+from clipit_lightning.data.store import natural_order, open_store
 
 _LAYOUT = LAYOUTS["annotated"]
 _NUMBERS = [name for name, array in _LAYOUT.items() if array.dtype is not str]
@@ -87,8 +87,7 @@ def read_features(path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArra
         if not keys:
             raise UserError(f"{path}: the file holds no video")
         for key in keys:
-            linked = not isinstance(file.get(key, getlink=True), h5py.HardLink)
-            group: Any = None if linked else file[key]
+            group: Any = file[key] if is_in_place(file, key) else None
             names = set(group) if isinstance(group, h5py.Group) else set()
             there = [name for name in ("features", "caption_features") if name in names]
             if problems := storage_problems(group, ["features"], there, [], only=there):

@@ -15,9 +15,9 @@ from clipit_lightning.data.benchmark import Annotation, QueryImport
 from clipit_lightning.data.completion import complete_video
 from clipit_lightning.data.field_layout import read_field_group
 from clipit_lightning.data.official_shots import has_official_shots
-from clipit_lightning.data.schema import key_problems
+from clipit_lightning.data.schema import DAMAGED, is_in_place, key_problems
 from clipit_lightning.data.shot_captions import Embed, describe_shot_captions, with_shot_captions
-from clipit_lightning.data.store import DAMAGED, Content, Store, natural_order, write_checked
+from clipit_lightning.data.store import Content, Store, natural_order, write_checked
 from clipit_lightning.data.video import Video
 
 LONGEST_NAME = 100
@@ -193,7 +193,7 @@ def _benchmark_of(path: Path) -> str | None:
         return None
     try:
         with h5py.File(path, "r") as file:
-            videos = [file[key] for key in file if isinstance(file.get(key, getlink=True), h5py.HardLink)]
+            videos = [file[key] for key in file if is_in_place(file, key)]
             is_one = any(isinstance(video, h5py.Group) and "features" in set(video) for video in videos)
             return match[1].lower() if is_one else None
     except DAMAGED as error:

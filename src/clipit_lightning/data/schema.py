@@ -74,6 +74,9 @@ _MOST_FRAMES = 10**7  # four days at 30 frames a second: more is damage, and wou
 # nothing stored: summaries of annotators are nearly empty.
 _PACKED, _SMALL = 100, 5 * 10**7
 
+DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
+"""What libraries raise for a damaged file."""
+
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -88,11 +91,16 @@ def required(group: h5py.Group, kind: Kind) -> list[str]:
     return [*(name for name, array in LAYOUTS[kind].items() if array.required), *importance]
 
 
+def is_in_place(group: h5py.Group, name: str) -> bool:
+    """Whether a member lies in the group itself, where no link leads elsewhere; opens nothing."""
+    return isinstance(group.get(name, getlink=True), h5py.HardLink)
+
+
 def key_problems(file: h5py.File) -> list[str]:
     """Why the videos of a file must not even be opened: a name that cannot be printed, a link."""
     if names := [key for key in file if not key.isprintable()]:
         return [f"a video has the name {names[0][:40]!r}, which cannot be printed"]
-    links = [key for key in file if not isinstance(file.get(key, getlink=True), h5py.HardLink)]
+    links = [key for key in file if not is_in_place(file, key)]
     return [f"{key}: is a link, not a video in its place" for key in links]
 
 
@@ -117,7 +125,7 @@ def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
 
 def open_group(file: h5py.Group, key: str) -> h5py.Group:
     """A group in its place; a ValueError where there is none, or it is a link."""
-    if not isinstance(file.get(key, getlink=True), h5py.HardLink) or not isinstance(file[key], h5py.Group):
+    if not is_in_place(file, key) or not isinstance(file[key], h5py.Group):
         raise ValueError(f"{key} is not a group in its place")
     return file[key]
 
@@ -176,7 +184,7 @@ def storage_problems(
 
 
 def _array_problems(group: h5py.Group, name: str, numbers: Collection[str], texts: Collection[str]) -> Iterator[str]:
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+    if not is_in_place(group, name):
         yield f"{name} is a link, not an array in its place"
         return
     array = group[name]

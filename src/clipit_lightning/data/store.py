@@ -26,6 +26,7 @@ from clipit_lightning.data.official_shots import has_official_shots, of_others, 
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import (
     ANNOTATIONS,
+    DAMAGED,
     IMPORTANCE,
     LAYOUTS,
     Array,
@@ -38,8 +39,6 @@ from clipit_lightning.data.schema import (
 from clipit_lightning.data.video import Video
 
 _FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
-DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
-"""What libraries raise for a damaged file."""
 
 Content = tuple[Sequence[Video] | Sequence[QueryVideo], dict[str, str]]
 """Videos and attributes of a store."""

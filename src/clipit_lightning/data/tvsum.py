@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.benchmark import AnnotationFile, Benchmark, Ratings, RemoteFile, Source
-from clipit_lightning.data.schema import open_group, read_member, storage_problems
+from clipit_lightning.data.schema import DAMAGED, open_group, read_member, storage_problems
 
 MAT_NAME = "ydata-tvsum50.mat"
 TSV_NAME = "ydata-tvsum50-anno.tsv"
@@ -37,7 +37,7 @@ def read_mat(path: Path) -> dict[str, Ratings]:
                 name, rows = (_follow(file, group[what][index, 0]) for what in ("video", "user_anno"))
                 text = "".join(map(chr, name.ravel().astype(int)))
                 ratings[f"video_{index + 1}"] = Ratings(text, rows.astype(np.float32))  # (annotators, frames)
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
+    except DAMAGED as error:
         raise UserError(f"{path}: not TVSum's annotations or damaged ({error}); download it again") from error
     return ratings
 

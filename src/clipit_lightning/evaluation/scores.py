@@ -14,7 +14,7 @@ from clipit_lightning.core.arrays import as_array
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import check_is_file, named_once, read_json
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
-from clipit_lightning.data.schema import storage_problems
+from clipit_lightning.data.schema import is_in_place, storage_problems
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.matching import QueryRules, Shots
 from clipit_lightning.evaluation.shot_scores import ShotScores, shot_numbers, spread_over_frames
@@ -91,7 +91,7 @@ def _read_hdf5(path: Path) -> dict[str, Any]:
 
 def _read_member(file: h5py.File, name: str) -> NDArray[Any]:
     """The scores of a video: an array, or the array ``scores`` of a group, or ``score``, as DR-DSN's code writes it."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+    if not is_in_place(file, name):
         raise ValueError(f"{name} is a link, not scores in their place")
     nested = isinstance(file[name], h5py.Group)
     group, array = (file[name], "scores") if nested else (file, name)

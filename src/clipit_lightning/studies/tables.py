@@ -41,12 +41,12 @@ def legend(rows: pd.DataFrame) -> list[str]:
     """What the signs mean that stand in a table of these rows."""
     marks = {mark for text in rows["mark"] for mark in text.split("; ")}
     signs = [f"{sign} {text}" for text, sign in _SIGNS.items() if text in marks]
-    parts = ["a part of the folds stands below, not ranked"] if is_part(rows).any() else []
+    unranked = ["a part of the folds stands below, not ranked"] if is_part(rows).any() else []
     has_spread = rows[[f"{name}_std" for name in METRICS]].notna().any(axis=None)
     spread = (
         ["±: sample standard deviation over all folds of all seeds, of [random] over its draws"] if has_spread else []
     )
-    return [*spread, *signs, *parts]
+    return [*spread, *signs, *unranked]
 
 
 def is_part(rows: pd.DataFrame) -> "pd.Series[bool]":

@@ -14,6 +14,7 @@ from clipit_lightning.data.annotated import AnnotatedDataModule
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.mini import ensure_mini
 from clipit_lightning.data.queries import QueryDataModule
+from clipit_lightning.data.schema import DAMAGED
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.metrics import Measures
 from clipit_lightning.evaluation.protocol import Protocol, make_protocol
@@ -113,7 +114,7 @@ def data_hash(stores: Mapping[str, Store], content_hash: Callable[[Store], str] 
     """
     try:
         content = "".join(f"{name}:{content_hash(store)};" for name, store in stores.items())
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # what h5py raises
+    except DAMAGED as error:
         paths = ", ".join(str(store.path) for store in stores.values())
         raise UserError(f"{paths}: cannot be read ({first_line(error)}); run `clipit data check`") from error
     return hashlib.sha256(content.encode()).hexdigest()[:12]
