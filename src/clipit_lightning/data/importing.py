@@ -10,6 +10,7 @@ import numpy as np
 
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import STORE
+from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.benchmark import Annotation, QueryImport
 from clipit_lightning.data.completion import complete_video
@@ -178,7 +179,7 @@ def _distributed_below(folder: Path) -> list[Path]:
 def _is_store(path: Path) -> bool:
     if path.suffix != STORE or path.stem not in BENCHMARKS or not h5py.is_hdf5(path):
         return False
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         return bool("dataset" in file.attrs)  # which no file of the field has
 
 
@@ -192,7 +193,7 @@ def _benchmark_of(path: Path) -> str | None:
     if not (match := _field_name(path)):
         return None
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             videos = [file[key] for key in file if is_in_place(file, key)]
             is_one = any(isinstance(video, h5py.Group) and "features" in set(video) for video in videos)
             return match[1].lower() if is_one else None
@@ -209,7 +210,7 @@ def _features_name(path: Path) -> str:
 def _attribute(path: Path, name: str, default: str) -> str:
     """An attribute of a file; a UserError where it is no short text that can be printed."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             text = str(file.attrs.get(name, default))
     except DAMAGED as error:
         raise UserError(f"{path}: its attribute {name} cannot be read; get the file again") from error
@@ -236,7 +237,7 @@ def _join(name: str, path: Path, files: DistributedFiles, embed: Embed | None) -
     replaced, transposed = 0, set[str]()
     annotations = files.annotations(name)
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             if problems := key_problems(file):
                 raise UserError(problems[0])
             for key in file:

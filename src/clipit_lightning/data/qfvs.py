@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.data import qfvs_annotations as distributed
 from clipit_lightning.data.benchmark import Benchmark, QueryImport, Source
 from clipit_lightning.data.qfvs_annotations import CONCEPTS, VIDEOS
@@ -43,7 +44,7 @@ def _find_features(paths: Sequence[Path]) -> tuple[dict[str, dict[str, Path]], l
     for path in (path for path in paths if path.suffix.lower() in (".h5", ".hdf5")):
         if match := _OURS.fullmatch(path.stem):
             try:
-                with h5py.File(path, "r") as file:
+                with open_hdf5(path) as file:
                     held = set(file)
             except OSError as error:
                 raise UserError(f"{path}: not a readable HDF5 file, perhaps cut short; download it again") from error
@@ -156,7 +157,7 @@ def _read_shots(path: Path, key: str) -> Floats:
     The latter is in the layout of UniVTG's release: (segments, shots, size), of which each segment has ``seg_len`` real
     shots.
     """
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         if key in set(file):
             return _rows(open_group(file, key), "features")
         segments, lengths = (read_member(file, name) for name in ("features", "seg_len"))
@@ -188,7 +189,7 @@ def _read_captions(path: Path, key: str) -> tuple[tuple[str, ...], Floats | None
     captions are always equal: then the features were made of the captions, of which some are kept, spread over the
     video.
     """
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         group = open_group(file, key) if key in set(file) else file
         if group is file or "captions" not in set(group):
             return (), None
@@ -212,7 +213,7 @@ def _read_concepts(source: Path, paths: list[Path]) -> Floats:
             f"{source}: no embeddings of the concepts; put `concepts` (48,) and `concept_features` (48, size), made by "
             "the text side of the same encoder, into this file or into a file qfvs_<name>.h5 beside it"
         )
-    with h5py.File(source if source in paths else paths[0], "r") as file:
+    with open_hdf5(source if source in paths else paths[0]) as file:
         names = [distributed.concept(name) for name in _texts(file, "concepts")]
         rows = _rows(file, "concept_features")  # (concepts, features)
     if sorted(names) != sorted(CONCEPTS) or len(rows) != len(names):
@@ -223,7 +224,7 @@ def _read_concepts(source: Path, paths: list[Path]) -> Floats:
 def _read_sentence_features(paths: list[Path]) -> dict[str, Floats]:
     """Embeddings of sentences by the sentence, from ``sentences`` and ``sentence_features`` at the top of a file."""
     for path in paths:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             if {"sentences", "sentence_features"} <= set(file):
                 rows = _rows(file, "sentence_features")  # (sentences, features)
                 return dict(zip(_texts(file, "sentences"), rows, strict=True))

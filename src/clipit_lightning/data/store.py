@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import atomic_path, check_is_file
-from clipit_lightning.core.hdf5 import new_hdf5
+from clipit_lightning.core.hdf5 import new_hdf5, open_hdf5
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
 from clipit_lightning.data.official_shots import has_official_shots, of_others, official_shots_are_in
@@ -268,7 +268,7 @@ def open_store(path: Path) -> h5py.File:
     """Open a store to read it; a UserError where there is no file, or none of HDF5."""
     try:
         check_is_file(path)
-        return h5py.File(path, "r")
+        return open_hdf5(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such store; make it with `clipit data import FOLDER`") from error
     except (OSError, ValueError) as error:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.data.benchmark import AnnotationFile, Benchmark, Ratings, RemoteFile, Source
 from clipit_lightning.data.schema import DAMAGED, open_group, read_member, storage_problems
 
@@ -28,7 +29,7 @@ def read_mat(path: Path) -> dict[str, Ratings]:
         UserError: The file is damaged or is not TVSum's.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             group = open_group(file, "tvsum50")
             if problems := storage_problems(group, ["video", "user_anno"], [], [], only=["video", "user_anno"]):
                 raise ValueError(problems[0])
@@ -51,7 +52,7 @@ def _follow(file: h5py.File, reference: h5py.Reference) -> NDArray[np.generic]:
 def is_mat(path: Path) -> bool:
     """Whether a file is TVSum's in MATLAB's form, whatever its name."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return "tvsum50" in set(file)
     except (OSError, RuntimeError):  # not of HDF5
         return False

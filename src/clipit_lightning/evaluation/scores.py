@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from clipit_lightning.core.arrays import as_array
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import check_is_file, named_once, read_json
+from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.data.schema import is_in_place, storage_problems
 from clipit_lightning.data.video import Video
@@ -85,7 +86,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
 
 
 def _read_hdf5(path: Path) -> dict[str, Any]:
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         return {name: _read_member(file, name) for name in file}
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import write_json
-from clipit_lightning.core.hdf5 import atomic_hdf5
+from clipit_lightning.core.hdf5 import atomic_hdf5, open_hdf5
 from clipit_lightning.pipelines.collect import Source
 from clipit_lightning.video.extract import VideoFeatures
 
@@ -44,7 +44,7 @@ class FeatureCache:
     def is_done(self, source: Source) -> bool:
         """Whether all of the video, as it is now, is there."""
         try:
-            with h5py.File(self.path(source), "r") as file:
+            with open_hdf5(self.path(source)) as file:
                 return "frame_times" in file
         except (OSError, UserError):
             return False

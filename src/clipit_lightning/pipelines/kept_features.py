@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from clipit_lightning.core.hdf5 import atomic_hdf5
+from clipit_lightning.core.hdf5 import atomic_hdf5, open_hdf5
 from clipit_lightning.core.log import log
 from clipit_lightning.video.extract import VideoFeatures
 from clipit_lightning.video.reader import VideoInfo
@@ -43,7 +43,7 @@ def kept_features(folder: Path, video: Path, settings: str, extract: Callable[[]
 
 
 def _read(path: Path, video: Path, settings: str) -> VideoFeatures | None:
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         facts: dict[str, Any] = json.loads(file["facts"].asstr()[()])
         if facts["settings"] != settings:
             return None

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from clipit_lightning.core.errors import ArgumentError, UserError
+from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.data.completion import complete_video
@@ -222,7 +222,7 @@ def _check_replaceable(to: Path, present: dict[str, str], wanted: dict[str, str]
         has, gets = (attributes.get(name, "not recorded") for attributes in (present, wanted))
         if has != gets:
             raise UserError(f"{to}: holds other features ({name} is {has}, not {gets}); {way_out}")
-    with h5py.File(to, "r") as file:
+    with open_hdf5(to) as file:
         names = {group_arrays(group).get("name", key) for key, group in file.items()}
     if lost := sorted(names - {source.name for source in collection.sources}):
         raise UserError(f"{to}: holds {lost[0]}, which is not among these videos; name all of the store, {way_out}")
@@ -287,7 +287,7 @@ def _assemble(collection: Collection, cache: FeatureCache, to: Path, attributes:
 
 
 def _video(collection: Collection, cache: FeatureCache, source: Source) -> Video:
-    with h5py.File(cache.path(source), "r") as file:
+    with open_hdf5(cache.path(source)) as file:
         annotation = collection.annotate(source, file["frame_times"][()], float(file["duration"][()]))
         if annotation is not None:
             stored = read_arrays(file, "annotated")
