@@ -27,7 +27,8 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clipit_lightning.core.config import Config, ModelConfig
+from clipit_lightning.core.config import Config
+from clipit_lightning.core.config_model import ModelConfig
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.rules import ratings_or_summaries, user_summaries

@@ -4,7 +4,7 @@ from inspect import signature
 
 import pytest
 
-from clipit_lightning.core.config import LossConfig, ModelConfig
+from clipit_lightning.core.config_model import LossConfig, ModelConfig
 from clipit_lightning.models.clip_it import ClipItScorer
 from clipit_lightning.models.clip_it_plus import ClipItPlusScorer
 from clipit_lightning.models.losses import SummaryLoss

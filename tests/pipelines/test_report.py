@@ -10,8 +10,8 @@ import yaml
 from scipy.stats import rankdata
 
 from clipit_lightning.cli.main import main
-from clipit_lightning.core.config import LossConfig
 from clipit_lightning.core.config_files import load_config
+from clipit_lightning.core.config_model import LossConfig
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.mini import make_query_videos
 from clipit_lightning.data.store import Store, write_store

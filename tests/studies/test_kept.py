@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from clipit_lightning.cli.main import main
-from clipit_lightning.core.config import Config, ModelConfig, OptimConfig
+from clipit_lightning.core.config import Config, OptimConfig
 from clipit_lightning.core.config_files import load_config, save_config
+from clipit_lightning.core.config_model import ModelConfig
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.studies.compare import compare_runs
 from clipit_lightning.studies.kept import KEPT, keep_runs, open_run, runs_in, words_of

@@ -4,7 +4,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from clipit_lightning.core.config import Config, DataConfig
+from clipit_lightning.core.config import Config
+from clipit_lightning.core.config_data import DataConfig
 from clipit_lightning.core.config_files import save_config
 from clipit_lightning.data.store import Store
 from clipit_lightning.studies.leaderboard import BOARD, COLUMNS, read_board

@@ -1,0 +1,107 @@
+"""``ModelConfig`` and ``LossConfig``: the sections `model` and `loss` of the configuration."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from clipit_lightning.core.errors import require
+from clipit_lightning.core.schema import Section, bounded, limits
+
+
+@dataclass(frozen=True)
+class ModelConfig(Section):
+    """The scorer."""
+
+    name: str = "clip-it+"
+    """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
+    mlp, bilstm, vasnet, pglsum, csta, random), or package.module:Class, a class of your own."""
+    width: int = bounded(64, least=1, most=65_536)
+    """Features of a step inside the scorer; vasnet and pglsum are as wide as the features, csta's CNN ends with it."""
+    heads: int = bounded(4, least=1)
+    """Attention heads of clip-it, clip-it+ and transformer; they divide the width."""
+    language_heads: int | None = bounded(None, least=1)
+    """Heads of the language-guided attention of clip-it and clip-it+, which divide the width; by default `heads`."""
+    encoder_layers: int = bounded(1, least=0, most=1000)
+    """Layers of the frame-scoring transformer's encoder (the same three)."""
+    decoder_layers: int = bounded(1, least=0, most=1000)
+    """Layers of its decoder."""
+    feedforward: int | None = bounded(None, least=1, most=65_536)
+    """Features of the hidden layer in each of its feed-forward parts; by default twice the width."""
+    activation: Literal["gelu", "relu"] = "gelu"
+    """Activation of that layer."""
+    dropout: float = bounded(0.5, least=0, below=1)
+    """Dropout inside the scorer, in clip-it and clip-it+ of what each part adds."""
+    input_dropout: float = bounded(0.5, least=0, below=1)
+    """Dropout of the input features (here and below: of clip-it+ and transformer, unless said)."""
+    feature_gain: float = bounded(1.0, least=0)
+    """What features are multiplied with beside the few cues of a step; below 1 the cues are learned first."""
+    windows: list[int] = field(default_factory=lambda: [5, 21], metadata=limits(least=1, most=1_000_000, odd=True))
+    """Sizes in steps, odd, of the surroundings that the input shows beside the step itself; of linear, too."""
+    linear_path: bool = False
+    """Whether a linear layer on the inputs adds to the logit."""
+    transformer_gain: float = bounded(1.0, least=0)
+    """What the transformer's logit is multiplied with; below 1 the linear path learns first."""
+    alike_gain: float = bounded(3.0, least=0)
+    """How sharply steps that look alike share a logit when it does not train, see `alike_mean`; 0 for not at all."""
+    alike_window: int = bounded(9, least=1, most=1_000_000, odd=True)
+    """Size in steps, odd, of the surroundings by whose mean features steps are compared for it."""
+    score_window: int = bounded(9, least=1, most=1_000_000, odd=True)
+    """Size in steps, odd, of the surroundings over which logits are averaged; 1 for none; of linear, too."""
+    peak_window: int = bounded(1, least=1, most=1_000_000, odd=True)
+    """A step that is not the best of this many around it ranks behind all that are; odd, 1 to leave the order alone."""
+    cnn_layers: int = bounded(5, least=1, most=30)
+    """Layers of csta's CNN, each of which halves the image of the features."""
+    exact: bool = False
+    """Compare all steps of videos beyond 4,096 steps, in quadratic time (of clip-it, clip-it+ and transformer)."""
+    alphas: list[float] = field(
+        default_factory=lambda: [30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000], metadata=limits(above=0)
+    )
+    """Strengths of the linear baseline's ridge; the best on validation is kept, the middle one with selection=last."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, heads in (("heads", self.heads), ("language_heads", self.language_heads or self.heads)):
+            require(self.width % heads == 0, f"model.{name}", f"is {heads}; it must divide model.width={self.width}")
+        require(bool(self.alphas), "model.alphas", "is empty; at least one number above 0 is needed")
+
+
+@dataclass(frozen=True)
+class LossConfig(Section):
+    """Weights of the loss terms; a weight of 0 leaves the term out. Without the first two, training uses no labels."""
+
+    keyframe: float = bounded(1.0, least=0)
+    """Weighted binary cross-entropy on key frames (the paper's alpha)."""
+    correlation: float = bounded(1.0, least=0)
+    """One minus the correlation with the mean annotator's importance (ours)."""
+    diversity: float = bounded(0.01, least=0)
+    """Similarity of the selected steps' rebuilt features (the paper's beta)."""
+    reconstruction: float = bounded(0.01, least=0)
+    """Squared error of the rebuilt features of selected steps (the paper's lambda)."""
+    length: float = bounded(0.01, least=0)
+    """Distance of the mean score from `length_target` (ours; see the docstring of the losses)."""
+    length_target: float = bounded(0.15, above=0, below=1)
+    """Mean score wanted: the share of a video that a summary takes."""
+    rarity: float = bounded(0.0, least=0)
+    """How common the selected steps are in their video (ours, for training without labels)."""
+    language: float = bounded(0.0, least=0)
+    """How little the text tells of the selected steps (ours, likewise)."""
+    spread: float = bounded(0.0, least=0)
+    """Distance of the scores from equal scores; the two above need it, or one step takes all (ours)."""
+    sharpness: float = bounded(10.0, least=0)
+    """How near features must be, in `rarity` and `language`, to count as the same; 0 tells none apart."""
+    policy: float = bounded(0.0, least=0)
+    """Minus the reward of summaries that the scores draw, diverse and representative (DR-DSN, without labels)."""
+    episodes: int = bounded(5, least=2, most=10_000)
+    """Summaries that `policy` draws of each video; the reward of one is compared with those of the others."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        no_weights = ("length_target", "sharpness", "episodes")
+        weights = [value for name, value in vars(self).items() if name not in no_weights]
+        require(any(weights), "loss", "all weights are 0; give at least one term a weight")
+        alone = not self.spread and (self.rarity or self.language)
+        require(not alone, "loss.spread", "is 0: one step takes all that loss.rarity and loss.language reward")
+
+    @property
+    def supervision(self) -> Literal["supervised", "unsupervised"]:
+        """Whether any term reads annotations."""
+        return "supervised" if self.keyframe or self.correlation else "unsupervised"
