@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.importing import import_distributed
-from clipit_lightning.data.schema import LAYOUTS
+from clipit_lightning.data.layouts import LAYOUTS
 from clipit_lightning.data.store import Store
 from tests.support import synthetic
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Annotation, Ratings, Summaries
+from clipit_lightning.data.layouts import IMPORTANCE
 from clipit_lightning.data.official_shots import find_official, plain_name
-from clipit_lightning.data.schema import IMPORTANCE, array_problems
+from clipit_lightning.data.schema import array_problems
 from clipit_lightning.data.store import as_fields
 from clipit_lightning.data.video import Video
 from clipit_lightning.summary.key_shots import select_shots

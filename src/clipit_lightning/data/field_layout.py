@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.data.schema import DAMAGED, LAYOUTS, Array, is_in_place, read_arrays, storage_problems
+from clipit_lightning.data.layouts import LAYOUTS, Array
+from clipit_lightning.data.schema import DAMAGED, is_in_place, read_arrays, storage_problems
 from clipit_lightning.data.store import natural_order, open_store
 
 _LAYOUT = LAYOUTS["annotated"]

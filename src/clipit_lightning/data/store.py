@@ -1,8 +1,8 @@
 """The store: one HDF5 file a benchmark, one group a video, in the field's layout with our additions.
 
-``schema.LAYOUTS`` lists what a group holds. The attribute ``annotations`` of a group is ``none`` where nobody annotated
-the video. The file's attributes name the benchmark (``dataset``), the features (``features``) and where they come from
-(``data``: ``real`` or ``mini``); ``layout`` is ``queries`` for videos with queries.
+``layouts.LAYOUTS`` lists what a group holds. The attribute ``annotations`` of a group is ``none`` where nobody
+annotated the video. The file's attributes name the benchmark (``dataset``), the features (``features``) and where they
+come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` for videos with queries.
 """
 
 import hashlib
@@ -22,14 +22,11 @@ from clipit_lightning.core.files import atomic_path, check_is_file
 from clipit_lightning.core.hdf5 import new_hdf5, open_hdf5
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
+from clipit_lightning.data.layouts import ANNOTATIONS, IMPORTANCE, LAYOUTS, Array
 from clipit_lightning.data.official_shots import has_official_shots, of_others, official_shots_are_in
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import (
-    ANNOTATIONS,
     DAMAGED,
-    IMPORTANCE,
-    LAYOUTS,
-    Array,
     group_problems,
     is_annotated,
     key_problems,
