@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from torch import Tensor
 
 from clipit_lightning.core.errors import LoggedElsewhereError, UserError
 from clipit_lightning.data.batches import Batch, Stack, episode_draws
-from clipit_lightning.data.datamodule import check_choice
+from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
+from clipit_lightning.data.streams import VISUAL, format_streams
 from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.models import make_scorer, scorer_name
 from clipit_lightning.models.losses import SummaryLoss
-from clipit_lightning.models.scorer import Scorer, ScorerOutput
+from clipit_lightning.models.scorer import Scorer, ScorerOutput, output_of
 from clipit_lightning.training.checkpoints import plain
 from clipit_lightning.training.loaders import check_batch
 from clipit_lightning.training.measures import protocol_of
@@ -35,6 +37,8 @@ class SummarizationTask(MeasuringTask):
             name; where a class cannot be found by it, give ``load_from_checkpoint`` the class as `scorer`.
         feature_dim: Features of a step, `feature_dim` of the datamodule.
         text_dim: Features of a text token, `text_dim` of the datamodule; by default as many as of a step.
+        streams: Parts of a step's features with their widths, `streams` of the datamodule, for a scorer that reads them
+            apart; by default all of them are ``visual``.
         loss: Weights of the terms, as ``SummaryLoss`` takes them; those that are not named keep their default.
         optimizer: ``adamw``, or ``adam``, whose weight decay is added to the gradient.
         lr: Peak learning rate.
@@ -63,6 +67,7 @@ class SummarizationTask(MeasuringTask):
         *,
         feature_dim: int,
         text_dim: int | None = None,
+        streams: Mapping[str, int] | None = None,
         loss: Mapping[str, Any] | None = None,
         optimizer: str = "adamw",
         lr: float = 2e-3,
@@ -75,7 +80,10 @@ class SummarizationTask(MeasuringTask):
     ) -> None:
         super().__init__()
         sizes = {"feature_dim": feature_dim, "text_dim": feature_dim if text_dim is None else text_dim}
-        self.scorer = make_scorer(scorer, seed, **sizes, **options)
+        self.streams = dict(streams or {VISUAL: feature_dim})
+        if sum(self.streams.values()) != feature_dim:
+            raise ValueError(f"streams ({format_streams(self.streams)}) are not the {feature_dim} features of a step")
+        self.scorer = make_scorer(scorer, seed, self.streams, **sizes, **options)
         self.loss = SummaryLoss(**(loss or {}))
         self.protocol = protocol_of(rules)
         check_choice("optimizer", optimizer, OPTIMIZERS)
@@ -86,6 +94,7 @@ class SummarizationTask(MeasuringTask):
         given = {
             "scorer": scorer_name(scorer),
             **sizes,
+            "streams": self.streams,
             "loss": loss,
             **learning,
             "schedule": schedule,
@@ -94,6 +103,14 @@ class SummarizationTask(MeasuringTask):
             **options,
         }
         self.save_hyperparameters({name: plain(value, name) for name, value in given.items()})
+
+    def setup(self, stage: str) -> None:
+        """Check that a scorer that reads streams was made for those of the data; a ValueError of one line."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]  # lightning does not declare it
+        reads_streams = "streams" in signature(type(self.scorer)).parameters
+        if reads_streams and isinstance(data, SummarizationDataModule) and data.streams != self.streams:
+            made, given = format_streams(self.streams), format_streams(data.streams)
+            raise ValueError(f"streams are {made}, and the batches have {given}; give the task streams=data.streams")
 
     def forward(self, stack: Stack) -> ScorerOutput:
         """Score the steps of a stack; logits have the shape of its importance, also of a scorer that reads no text.
@@ -104,7 +121,7 @@ class SummarizationTask(MeasuringTask):
             UserError: The scorer gives another number of logits than there are steps.
         """
         self._check_sizes(stack)
-        output = self.scorer(stack.features, stack.text)
+        output = output_of(self.scorer, stack.features, stack.text, stack.spans)
         if not isinstance(output, ScorerOutput):
             name, kind = type(self.scorer).__name__, type(output).__name__
             raise TypeError(f"{name} returns a {kind}; wrap its logits, (..., steps): ScorerOutput(logits)")
