@@ -29,6 +29,7 @@ from clipit_lightning.pipelines.collect import Collection, Source, make_collecti
 from clipit_lightning.pipelines.extraction import Process, memory_checked, own_device, this_process, work_through
 from clipit_lightning.pipelines.feature_cache import FeatureCache, mark_if_readable
 from clipit_lightning.pipelines.progress import Progress
+from clipit_lightning.pipelines.settings import Settings
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.encoders import Encoder, make_encoder
 from clipit_lightning.video.extract import N_CAPTIONS, extract_features, provenance
@@ -37,23 +38,6 @@ from clipit_lightning.video.pretrained import Precision
 
 _SAME = ("encoder", "weights_sha256", "sampling", "captions", "caption_model")
 """Attributes in which a store may not differ from what takes its place."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How videos are extracted; encoder and captioner by their names."""
-
-    encoder: str
-    stride: int | None = None
-    """Take every frame whose number it divides, instead of ``rate`` frames per second."""
-    rate: float = RATE
-    captioner: str | None = None
-    n_captions: int = N_CAPTIONS
-    device: str = "auto"
-    precision: Precision = "fp32"
-    batch_size: int = 32
-    caption_cache: Path | None = None
-    """Folder that keeps a model's captions; by default the working folder."""
 
 
 @dataclass(frozen=True)
