@@ -21,5 +21,7 @@ class Settings:
     device: str = "auto"
     precision: Precision = "fp32"
     batch_size: int = 32
+    streams: tuple[str, ...] = ()
+    """What is made beside the features of the encoder: ``audio``, ``motion``."""
     caption_cache: Path | None = None
     """Folder that keeps a model's captions; by default the working folder."""
