@@ -214,7 +214,8 @@ class TrainedRun:
         if not isinstance(features, Path | str):
             return chosen._scores(features, text, spans)
         if text is not None or spans is not None:
-            raise ValueError("text and spans are for an array of features; a file brings its own")
+            name = "spans" if text is None else "text"
+            raise ValueError(f"{name} is for an array of features; a file brings its own")
         scores, path = {}, Path(features)
         for name, *inputs in chosen._items(path):
             try:
