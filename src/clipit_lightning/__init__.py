@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Scorer,
         ScorerOutput,
         SummaryLoss,
+        TextMotionScorer,
         TransformerScorer,
         VasNetScorer,
     )
@@ -41,6 +42,7 @@ __all__ = [
     "SummarizationTask",
     "SummaryLoss",
     "TVSumDataModule",
+    "TextMotionScorer",
     "TransformerScorer",
     "VasNetScorer",
     "load_run",

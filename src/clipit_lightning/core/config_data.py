@@ -39,6 +39,8 @@ class DataConfig(Section):
     or those of its shots, on stores that have them."""
     shot_captions: bool = False
     """Give each step the caption of its shot as features beside its own, on stores that have them."""
+    memorability: float = bounded(0.0, least=0, most=1)
+    """How much importance counts by how memorable its step is, in training, on stores that say so; 0 leaves it."""
     query_captions: int = bounded(0, least=0, most=10_000)
     """On qfvs: number of the video's captions, spread over it, that are text tokens beside the query's, where the store
     has some."""

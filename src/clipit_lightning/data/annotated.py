@@ -14,6 +14,7 @@ from clipit_lightning.data.batches import Item, caption_tokens, cut
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice, check_least
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
+from clipit_lightning.data.memorability import check_memorability, weighed_targets
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
 from clipit_lightning.data.spans import caption_spans
 from clipit_lightning.data.video import Video
@@ -40,6 +41,8 @@ class AnnotatedDataModule(SummarizationDataModule):
             its benchmark, always the same one, or its own as one token: ``fused`` to their mean, or ``concat``, one
             behind the other, of which the scorer's first layer learns a token; or those of its ``shots``.
         shot_captions: Whether the caption of its shot stands beside a step's features.
+        memorability: How much the importance from which videos train counts by how memorable its step is, 0 to 1; see
+            ``data/memorability.py``. What is measured stays as it is.
         batch_size: Videos a training batch; by default `default_batch_size`.
         crop: Steps of the random window of each video that trains, 0 for whole videos; by default `default_crop`.
         workers: Processes that read batches.
@@ -66,6 +69,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         captions: int = 7,
         caption_source: CaptionSource = "own",
         shot_captions: bool = False,
+        memorability: float = 0.0,
         batch_size: int | None = None,
         crop: int | None = None,
         workers: int = 0,
@@ -83,6 +87,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         check_choice("caption_source", caption_source, get_args(CaptionSource))
         check_least("folds", folds, 2)
         check_least("captions", captions, 0)
+        if not 0 <= memorability <= 1:
+            raise ValueError(f"memorability is {memorability}; it must be from 0 to 1")
         for source in sources or ():
             check_choice("sources", source, [name for name in annotated if name != target])
         others = [name for name in annotated if name in (shipped if sources is None else sources) and name != target]
@@ -91,9 +97,13 @@ class AnnotatedDataModule(SummarizationDataModule):
         self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
         self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation
         self.caption_source, self.shot_captions = caption_source, shot_captions
+        self.memorability = memorability
+        self._weighed: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         self._videos: dict[int, Video] = {}
 
     def _read(self) -> None:
+        if self.memorability:
+            check_memorability(self.stores.values())
         if reads_shot_captions(self.caption_source, self.shot_captions):
             self._caption_size = shot_caption_size(self.stores[self.target])
         ids = {name: [f"{name}/{key}" for key in store.video_keys()] for name, store in self.stores.items()}
@@ -142,6 +152,14 @@ class AnnotatedDataModule(SummarizationDataModule):
         if not reads_shot_captions(self.caption_source, self.shot_captions):
             return video
         return with_captions_read(video, self.caption_source, self.shot_captions, self._caption_size)
+
+    def targets(self, item: Item) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Importance and key frames from which a video trains, weighed by its memorability where that is asked for."""
+        if not self.memorability or not isinstance(item, Video):
+            return super().targets(item)
+        if item.id not in self._weighed:
+            self._weighed[item.id] = weighed_targets(item, self.memorability)
+        return self._weighed[item.id]
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The video's captions, (captions, features)."""

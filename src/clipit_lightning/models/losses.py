@@ -2,7 +2,8 @@
 
 Every function treats each video by itself and returns the mean over the leading axes, so that a long video weighs as
 much as a short one. Work and memory grow linearly with the steps. Equations are those of CLIP-It (arXiv 2107.00650),
-section 3.2; `losses_without_labels` and `policy_gradient` add what ranks steps without labels.
+section 3.2; `losses_without_labels` and `policy_gradient` add what ranks steps without labels. `contrast` alone
+compares the items of a batch.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 from torch.nn import functional
 
+from clipit_lightning.models.contrast import contrast_loss
 from clipit_lightning.models.losses_without_labels import language_loss, rarity_loss, spread_loss
 from clipit_lightning.models.policy_gradient import policy_loss
 from clipit_lightning.models.scorer import ScorerOutput
@@ -129,7 +131,8 @@ class SummaryLoss(nn.Module):
     So the unsupervised loss (`keyframe=0, correlation=0`) never reads an annotation, and gives the same
     result and gradient whatever stands there. `diversity` and `reconstruction` are omitted for a scorer that
     reconstructs nothing, `language` where there is no text or another encoder made it. In the paper the weights of
-    `keyframe`, `diversity` and `reconstruction` are alpha, beta and lambda; the other terms are ours.
+    `keyframe`, `diversity` and `reconstruction` are alpha, beta and lambda; the other terms are ours. `contrast` is
+    of a whole batch, and ranks no steps by itself.
     """
 
     def __init__(
@@ -146,6 +149,8 @@ class SummaryLoss(nn.Module):
         sharpness: float = 10.0,
         policy: float = 0.0,
         episodes: int = 5,
+        contrast: float = 0.0,
+        alike: float = 0.95,
     ) -> None:
         super().__init__()
         self.weights = {
@@ -158,8 +163,9 @@ class SummaryLoss(nn.Module):
             "language": language,
             "spread": spread,
             "policy": policy,
+            "contrast": contrast,
         }
-        self.length_target, self.sharpness = length_target, sharpness
+        self.length_target, self.sharpness, self.alike = length_target, sharpness, alike
         self.episodes = episodes if policy else 0
         """Summaries that are drawn of each video."""
 
@@ -172,7 +178,7 @@ class SummaryLoss(nn.Module):
         importance: Tensor,
         draws: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Compute the terms that have a weight, and their weighted sum.
+        """Compute the terms that have a weight, and their weighted sum; `contrast` is added of a whole batch.
 
         Args:
             output: What the scorer returned: logits, (items, steps).
@@ -188,7 +194,7 @@ class SummaryLoss(nn.Module):
         Raises:
             ValueError: The only terms with a weight need a reconstruction or text, and there is none.
         """
-        logits, reconstruction = output
+        logits, reconstruction = output.logits, output.reconstruction
         scores = torch.sigmoid(logits)  # (items, steps)
         possible: dict[str, Callable[[], Tensor]] = {
             "keyframe": lambda: keyframe_loss(logits, keyframes),
@@ -211,6 +217,20 @@ class SummaryLoss(nn.Module):
             )
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return terms | {"total": total}
+
+    def with_contrast(self, terms: dict[str, Tensor], pairs: Tensor, text: Tensor) -> dict[str, Tensor]:
+        """Add the contrast of a whole batch to its other terms; see ``contrast_loss``.
+
+        Args:
+            terms: Of the batch, with `total`, each ().
+            pairs: Unit vectors of motion and of text, (pairs, 2, width).
+            text: Features of the texts, (pairs, features).
+
+        Returns:
+            Each term by its name, before its weight, and `total`; all ().
+        """
+        contrast = contrast_loss(pairs, text, self.alike, self.sharpness)
+        return terms | {"contrast": contrast, "total": terms["total"] + self.weights["contrast"] * contrast}
 
     def _draws(self, logits: Tensor) -> Tensor:
         return torch.rand(self.episodes, *logits.shape, device=logits.device)  # (episodes, items, steps)

@@ -15,6 +15,9 @@ class ScorerOutput(NamedTuple):
     reconstruction: Tensor | None = None
     """The features of each step in the units of the input, (..., steps, features), from a scorer that reconstructs
     them, while it trains."""
+    pairs: Tensor | None = None
+    """Of each text token the unit vectors of the motion while it is told and of itself, which ``loss.contrast``
+    compares, (..., tokens, 2, width); 0 instead of a motion that is not known."""
 
     @property
     def scores(self) -> Tensor:
@@ -43,6 +46,8 @@ class Scorer(nn.Module, ABC):
     """Whether its scores depend on text."""
     reads_spans: ClassVar[bool] = False
     """Whether `forward` takes `spans` too: when each text token holds."""
+    contrasts: bool = False
+    """Whether it returns pairs of motion and text; of a scorer that needs a stream for it, whether it has that."""
 
     @abstractmethod
     def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:

@@ -22,6 +22,7 @@ LOSS_TITLES = {
         name: f"Loss: {name}"
         for name in ("correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread", "policy")
     },
+    "contrast": "Loss: contrast of motion and text",
 }
 """Every term of the loss, and their sum, as they are called on a page."""
 

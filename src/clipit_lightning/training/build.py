@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clipit_lightning.core.config import Config
-from clipit_lightning.core.errors import UserError, first_line
+from clipit_lightning.core.errors import UserError, first_line, require
 from clipit_lightning.core.log import log
 from clipit_lightning.data import BENCHMARKS, DEFAULT_ROOT, has_queries
 from clipit_lightning.data.annotated import AnnotatedDataModule
@@ -56,10 +56,11 @@ def datamodule(config: Config) -> SummarizationDataModule:
         **{name: getattr(data, name) for name in ("family", "batch_size", "crop", "workers")},
     }
     if has_queries(data.dataset):
+        require(not data.memorability, "data.memorability", f"{data.dataset} has no importance to weigh; keep it 0")
         own: dict[str, Any] = {name: getattr(data, name) for name in ("sentence", "query_captions", "oracle_captions")}
         return QueryDataModule(target=data.dataset, language=data.captions > 0, **own, **common)
     names = ("setting", "sources", "folds", "fold_seed", "validation", "captions", "caption_source", "preload_mb")
-    options = {name: getattr(data, name) for name in (*names, "shot_captions")}
+    options = {name: getattr(data, name) for name in (*names, "shot_captions", "memorability")}
     return AnnotatedDataModule(target=data.dataset, **common, **options)
 
 

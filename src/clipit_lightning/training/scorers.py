@@ -24,6 +24,8 @@ def scorer_class(name: str) -> type[Scorer]:
 def check_scorer(config: Config) -> None:
     """Check that the scorer exists and can be trained as configured, before any data are read."""
     name, chosen = config.model.name, config.selection
+    way_out = "compares no motion with text; take model.name=text-motion, or loss.contrast=0"
+    require(scorer_class(name).contrasts or not config.loss.contrast, "loss.contrast", f"{name} {way_out}")
     if supervision_of(config) == "unsupervised":
         way_out = "is fitted to annotations; give loss.keyframe or loss.correlation a weight"
         require(scorer_class(name).fit != "closed form", "model.name", f"{name} {way_out}")
