@@ -103,6 +103,13 @@ def test_a_sentence_has_several_shots_where_they_fit_and_show_it():
     assert spans_of(cut) == {(0, 20, 39), (0, 40, 59)}  # the first one shows it less than the video on average
 
 
+@pytest.mark.parametrize("order", ["time", "free"])
+def test_a_short_shot_that_shows_a_sentence_well_wins_over_a_long_one_that_half_does(order):
+    scores = np.array([[0.75] * 8 + [0.9] * 4])
+    cut = choose_for_script(scores, **vars(video((40, 20))), rooms=np.array([45]), order=order)
+    assert spans_of(cut) == {(0, 40, 59)}
+
+
 def test_of_a_long_shot_the_best_part_is_shown_and_the_shots_cover_the_video():
     scores = SCORES.copy()
     scores[0, 5] = 1.0

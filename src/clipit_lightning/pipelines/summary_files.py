@@ -112,7 +112,7 @@ def view_of(made: "Summary", page: Path, key_frames: bool = True) -> VideoPage:
     size = f"{info.width} x {info.height}, {info.n_frames} frames, {info.fps:.2f} per second"
     encoder, steps = video.provenance["encoder"], video.provenance["sampling"]
     facts = {"Scores": made.scorer, "Encoder": encoder, "Steps": steps, "Budget": str(made.budget), "Video": size}
-    if video.names:
+    if video.names and made.script is None:
         facts["Names"] = f"below a key frame, what {encoder} sees in it"
     facts["Cut lists"] = str(made.timebase)
     if made.script is not None:

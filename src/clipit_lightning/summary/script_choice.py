@@ -104,8 +104,9 @@ def choose_for_script(
 ) -> Cut:
     """Choose the shots that show each sentence of a script, none for two.
 
-    A shot is worth the sum of its frames' scores above 0.5, and below it less than nothing: one that shows a sentence
-    no better than the video does on average only takes part where the sentence would have none. Of a shot that is
+    A frame is worth the square of its score above 0.5, and as much less than nothing below, a shot the sum of these:
+    a short one that shows a sentence well is worth more than a long one that half does, and one that shows it no
+    better than the video on average only takes part where the sentence would have none. Of a shot that is
     longer than the room of a sentence its best part counts. A shot weighs its seconds in mean frame durations,
     rounded up, and at least its frames.
 
@@ -132,7 +133,7 @@ def choose_for_script(
     values = np.zeros(spans.shape[:2])  # (sentences, shots)
     for sentence, room in enumerate(rooms):
         above = frame_scores(scores[sentence], picks, len(begins)) - 0.5
-        sums = np.append(0.0, above.cumsum())  # (frames + 1,)
+        sums = np.append(0.0, (above * np.abs(above)).cumsum())  # (frames + 1,)
         fits = frames_that_fit(begins, ends, int(room), frame, int(room))
         for number in np.flatnonzero(fits[shots[:, 0]] < shots[:, 1]):
             first, last = shots[number]
