@@ -42,11 +42,11 @@ def test_an_order_that_there_is_not_is_an_error():
 
 def test_written_lengths_are_taken_out_of_the_budget_and_the_rest_is_shared():
     script = parse_script("A.\n[2 s] B.\nC.")
-    assert script.rooms(100, 0.1, Budget(seconds=10.0)) == [40, 20, 40]
-    with pytest.raises(UserError, match=r"lengths add up to 2 s, more than 1 s; raise --budget"):
-        script.rooms(10, 0.1, Budget(seconds=1.0))
-    with pytest.raises(UserError, match=r"less than a frame of 2.1 s; raise --budget"):
-        script.rooms(21, 0.1, Budget(seconds=2.1))
+    assert script.rooms(100, 0.1) == [40, 20, 40]
+    with pytest.raises(UserError, match="lengths add up to 2 s, more than the 1 s of the summary; raise --budget"):
+        script.rooms(10, 0.1)
+    with pytest.raises(UserError, match="room for less than a frame; raise --budget"):
+        script.rooms(21, 0.1)
 
 
 def test_without_a_budget_written_lengths_count_beside_shares_of_the_default():

@@ -127,7 +127,7 @@ def test_a_shot_that_is_omitted_shows_nothing_and_too_few_are_one_line():
     omitted = np.array([False, True, False])
     cut = choose_for_script(SCORES, **vars(video()), rooms=np.array([20, 20]), order="free", omitted=omitted)
     assert spans_of(cut) == {(0, 40, 59), (1, 0, 19)}
-    with pytest.raises(UserError, match=r"3 sentences, but the video only 2 shots.*--max-shot"):
+    with pytest.raises(UserError, match=r"3 sentences, but the video fewer shots that do not repeat, 2.*--max-shot"):
         choose_for_script(np.vstack([SCORES, SCORES[:1]]), **vars(video()), rooms=np.full(3, 5), omitted=omitted)
 
 

@@ -154,7 +154,7 @@ def _choose_for_script(
     info, times = video.info, video.frame_times
     shots, repeats = _shots(video, options)
     frame, room = frame_and_room(times, info.duration, budget)
-    rooms = np.array(script.rooms(room, frame, budget))  # (sentences,)
+    rooms = np.array(script.rooms(room, frame))  # (sentences,)
 
     def choose_of(borders: NDArray[np.int64]) -> Cut:
         return choose_for_script(scores, video.picks, borders, times, info.duration, rooms, script.order, repeats)

@@ -51,13 +51,12 @@ class Script:
         seconds = default.seconds if default.seconds is not None else (default.share or 0) * duration
         return Budget(seconds=sum(own) + seconds * (1 - len(own) / len(self.sentences)))
 
-    def rooms(self, room: int, frame: float, budget: Budget) -> list[int]:
+    def rooms(self, room: int, frame: float) -> list[int]:
         """Frames that each sentence may take: where its length is written that, the others an equal share of the rest.
 
         Args:
             room: Frames of the whole summary.
             frame: How long one lasts, in seconds.
-            budget: What the room comes from, for messages.
 
         Raises:
             UserError: The written lengths are more than the budget, or less than a frame is left for a sentence.
@@ -66,10 +65,11 @@ class Script:
         left = room - sum(frames or 0 for frames in own)
         if left < 0:
             seconds = sum(sentence.seconds or 0 for sentence in self.sentences)
-            raise UserError(f"{self.name}: its lengths add up to {seconds:g} s, more than {budget}; raise --budget")
+            most = f"the {room * frame:.3g} s of the summary"
+            raise UserError(f"{self.name}: its lengths add up to {seconds:g} s, more than {most}; raise --budget")
         rooms = [left // own.count(None) if frames is None else frames for frames in own]
         if min(rooms) < 1:
-            raise UserError(f"{self.name}: a sentence has less than a frame of {budget}; raise --budget")
+            raise UserError(f"{self.name}: a sentence has room for less than a frame; raise --budget")
         return rooms
 
 

@@ -127,7 +127,7 @@ def choose_for_script(
     frame = float(ends[-1] - begins[0]) / len(begins)
     shots = change_points if omitted is None else change_points[~omitted]
     if len(shots) < len(scores):
-        reason = f"the script has {len(scores)} sentences, but the video only {len(shots)} shots that do not repeat"
+        reason = f"the script has {len(scores)} sentences, but the video fewer shots that do not repeat, {len(shots)}"
         raise UserError(f"{reason}; divide them (--max-shot SECONDS) or shorten the script")
     spans = np.repeat(shots[None], len(scores), axis=0)  # (sentences, shots, 2)
     values = np.zeros(spans.shape[:2])  # (sentences, shots)
