@@ -1,8 +1,8 @@
 """Which shots show the sentences of a script: exactly in order of time, or in any order.
 
-REGen (Xu et al., NeurIPS 2025, arXiv 2505.18880, read as text) fills the places for quotes in a script with the clips
-whose embeddings have the largest cosine with the text's; its narration is matched to pictures stretch by stretch. Here
-every sentence is such a place, has a length, and no shot is used twice. Both functions are ours.
+REGen (Xu et al., NeurIPS 2025, arXiv 2505.18880, read as text without its formulas) fills each place for a quote in a
+script with the clip whose embedding has the largest cosine with that of the text. Here every sentence is such a place,
+and has a length; no shot is used twice. Both ways to choose are ours.
 """
 
 import numpy as np
