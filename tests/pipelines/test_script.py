@@ -122,7 +122,7 @@ def test_the_page_shows_each_sentence_beside_its_clip(made):
 
 
 def test_in_free_order_the_summary_follows_the_script(source, tmp_path):
-    story = tmp_path / "story.md"
+    story = tmp_path / "story.txt"
     story.write_text("At last 8.\nAt first 1.\n")
     made = made_by(source, story, tmp_path / "free", "free", "2s")
     shown = np.array(frames_of(made.folder / "summary.mp4")) // FPS
@@ -232,7 +232,7 @@ def test_an_order_without_a_script_and_a_file_that_is_none_are_one_line(source, 
     (tmp_path / "latin.txt").write_bytes("Ein Vogel fällt.".encode("latin-1"))
     (tmp_path / "wide.txt").write_bytes("Ein Vogel fällt.".encode("utf-16"))
     assert read_script(tmp_path / "latin.txt").texts == read_script(tmp_path / "wide.txt").texts == ["Ein Vogel fällt."]
-    with pytest.raises(UserError, match=r"scripts are read from \.txt, \.md, not from \.pdf"):
+    with pytest.raises(UserError, match=r"scripts are read from \.txt, not from \.pdf"):
         read_script(tmp_path / "story.pdf")
 
 

@@ -58,7 +58,7 @@ scores:
 Shots that show again what was shown are omitted.
 
 \b
-script (--script), .txt or .md, a sentence a line or several; [5 s] at a line's start makes it one sentence of at most
+script (--script), a .txt, a sentence a line or several; [5 s] at a line's start makes it one sentence of at most
 that length, and the others share the rest of the budget:
   A boy throws a ball.
   [4 s] A dog runs after it.

@@ -14,12 +14,10 @@ from clipit_lightning.video.captions import read_text
 if TYPE_CHECKING:
     from clipit_lightning.pipelines.summary import Summary
 
-KINDS = (".txt", ".md")
-
 
 def read_script(path: Path, order: Order = "time") -> Script:
-    """Read a script, ``.txt`` or ``.md``, as other texts are read; a UserError where it is none."""
-    return parse_script(read_text(path, "scripts", KINDS), str(path), order)
+    """Read a script, ``.txt``, as other texts are read; a UserError where it is none."""
+    return parse_script(read_text(path, "scripts", (".txt",)), str(path), order)
 
 
 @dataclass(frozen=True)

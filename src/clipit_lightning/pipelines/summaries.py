@@ -39,7 +39,7 @@ class SummaryOptions(TypedDict, total=False):
     query: str | None
     """What to look for, such as ``a dog, a red car``; it needs an encoder with language."""
     script: Script | Path | str | None
-    """What the summary tells: a file of sentences, ``.txt`` or ``.md``, each shown by shots of its own; ``[5 s]`` at
+    """What the summary tells: a ``.txt`` of sentences, each shown by shots of its own; ``[5 s]`` at
     the beginning of a line says how long. It needs an encoder with language."""
     order: Order | None
     """Of a script's shots: as in the video, ``time``, the default, or ``free``."""
