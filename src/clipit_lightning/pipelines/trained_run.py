@@ -145,8 +145,8 @@ class TrainedRun:
             return [whole, *several]
         return (several or [whole]) + ([whole] if self.config.data.sentence and several else [])
 
-    def check(self, encoder: Encoder, query: str | None) -> None:
-        """Raise a UserError where an encoder or a query, or none, does not fit what it was trained on."""
+    def check(self, encoder: Encoder, query: str | None, has_script: bool = False) -> None:
+        """Raise a UserError where an encoder, or a query or a script, or none, does not fit what it was trained on."""
         if reads_shot_captions(self.config.data.caption_source, self.config.data.shot_captions):
             raise UserError(
                 f"{self.path}: was trained on captions of shots, which a raw video lacks; choose another run"
@@ -168,9 +168,10 @@ class TrainedRun:
                 f"NOTE: {self.path} was trained on features {named!r}, and its store does not say which encoder made "
                 f"them; if that was not {encoder.name}, the scores mean nothing"
             )
-        if query is not None and not self.has_language:
-            raise UserError(f"{self.path}: was trained without language, so that a query has no effect; omit it")
-        if query is None and self.wants_query:
+        if (query is not None or has_script) and not self.has_language:
+            what = "script" if has_script else "query"
+            raise UserError(f"{self.path}: was trained without language, so that a {what} has no effect; omit it")
+        if query is None and not has_script and self.wants_query:
             raise UserError(f"{self.path}: was trained to summarize by a query; give one with --query")
 
     @overload
