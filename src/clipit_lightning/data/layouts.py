@@ -39,6 +39,8 @@ LAYOUTS: dict[Kind, dict[str, Array]] = {
         "caption_features": Array(np.float32, ("captions", "size"), packed=True),
         "shot_captions": Array(str, ("shots",)),
         "shot_caption_features": Array(np.float32, ("shots", "size"), packed=True),
+        "judges": Array(str, ("judges",)),
+        "shot_scores": Array(np.float32, ("judges", "shots")),
     },
     "queries": {
         "features": Array(np.float32, ("shots", "size"), required=True),

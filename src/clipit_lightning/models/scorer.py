@@ -38,6 +38,8 @@ class Scorer(nn.Module, ABC):
     """What validation selects: an epoch, or one of the strengths ``model.alphas``."""
     reads_language: bool = False
     """Whether its scores depend on text."""
+    reads_judge: ClassVar[bool] = False
+    """Whether the last two features of a step are the number of its shot and a judge's score of that."""
 
     @abstractmethod
     def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
