@@ -4,6 +4,7 @@ Closed form; nothing is trained.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -179,7 +180,7 @@ def _k_means(rows: Row, first: list[int]) -> tuple[NDArray[np.int64], float]:
 def _runs(shots: Row) -> Iterator[slice]:
     """Where neighbouring steps have one number."""
     starts = [0, *(np.flatnonzero(np.diff(shots)) + 1).tolist(), len(shots)]
-    return (slice(start, stop) for start, stop in zip(starts[:-1], starts[1:], strict=True))
+    return (slice(start, stop) for start, stop in pairwise(starts))
 
 
 def _whole(scores: Row) -> Row:
