@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ScorerOutput,
         SummaryLoss,
         TransformerScorer,
+        TripssScorer,
         VasNetScorer,
     )
     from clipit_lightning.pipelines import load_run, prepare, summarize
@@ -42,6 +43,7 @@ __all__ = [
     "SummaryLoss",
     "TVSumDataModule",
     "TransformerScorer",
+    "TripssScorer",
     "VasNetScorer",
     "load_run",
     "prepare",
