@@ -9,7 +9,7 @@ import typer
 
 from clipit_lightning.core.log import show
 
-_ENCODERS = """\
+ENCODERS = """\
 \b
 encoders:
   open_clip:MODEL/PRETRAINED      open_clip's weights by name, as open_clip:ViT-B-32/laion2b_s34b_b79k
@@ -28,7 +28,7 @@ examples:
   clipit prepare --dataset summe ~/SumMe --stride 15 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k
   torchrun --nproc-per-node 4 $(which clipit) prepare ...     several processes, on several machines with --nnodes
 
-{_ENCODERS}
+{ENCODERS}
 \b
 labels (--labels), CSV with a header, a line a part; JSON is a list of objects with the same names:
   video,annotator,start,end,score
@@ -56,7 +56,7 @@ scores:
                      0.11 on TVSum and 0.08 on SumMe (on features of captions, see docs/own-videos.md)
 Shots that show again what was shown are omitted.
 
-{_ENCODERS}
+{ENCODERS}
 \b
 written into the folder, where files of these names are replaced and others stay:
   summary.mp4    the chosen shots with their sound, never longer than the budget; where not a single shot is that

@@ -21,7 +21,7 @@ from clipit_lightning.video.captions import Captions, frames_to_caption
 from clipit_lightning.video.encoders import Encoder, HsvEncoder, NamingEncoder
 from clipit_lightning.video.frames import RATE, Sample, sample_frames, sampling_name, whole_frames
 from clipit_lightning.video.pretrained import library_versions
-from clipit_lightning.video.reader import VideoInfo, VideoReader
+from clipit_lightning.video.reader import Frame, VideoInfo, VideoReader
 
 N_CAPTIONS = 7
 """Frames that a captioner is given; the number in the implementations of CLIP-It known to us."""
@@ -64,19 +64,21 @@ def extract_features(
     texts: Captions | None = None,
     batch_size: int = 32,
     progress: Callable[[float], None] | None = None,
+    watch: Callable[[Frame], None] | None = None,
 ) -> VideoFeatures:
     """Decode, encode, cut into shots and caption one video. The same input gives the same result.
 
     Shots are cut by kernel temporal segmentation of the features, ceil(n_frames / 150) of them. Captions are ``texts``,
     the user's own, or the captioner's of ``n_captions`` frames, spread over the video by its shots; the encoder embeds
-    them where it has language. ``progress`` takes the seconds of the video that are encoded, after each batch.
+    them where it has language. ``progress`` takes the seconds of the video that are encoded, after each batch;
+    ``watch`` each sampled frame as decoded, in the thread that decodes.
 
     Raises:
         UserError: The file cannot be read as a video, the sampling makes no sense, or the captions are of another one.
     """
     reader = VideoReader(path)
     numbers, features, pictures, names = list[int](), [], [], list[tuple[str, ...]]()
-    for batch in ahead(_batches(sample_frames(reader, encoder.preprocessing, stride, rate), batch_size)):
+    for batch in ahead(_batches(sample_frames(reader, encoder.preprocessing, stride, rate, watch), batch_size)):
         frames = np.stack([sample.image for sample in batch])
         encoded, named = _encoded(encoder, frames)
         features.append(encoded)

@@ -25,15 +25,16 @@ _LINEAR = np.where(  # of a value 0 to 255 of sRGB
     np.arange(256) <= 0.04045 * 255,
     np.arange(256) / 255 / 12.92,
     ((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4,
-)
+).astype(np.float32)
 
 
-def cielab(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+def cielab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """CIELAB of an sRGB image (height, width, 3): L 0 to 100, a and b about -128 to 127, by the white of D65."""
-    xyz = _LINEAR[image] @ (_TO_XYZ / _WHITE[:, None]).T  # (height, width, 3)
+    xyz = _LINEAR[image] @ (_TO_XYZ / _WHITE[:, None]).T.astype(np.float32)  # (height, width, 3)
     curve = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
     x, y, z = np.moveaxis(curve, -1, 0)
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    lab: NDArray[np.float32] = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    return lab
 
 
 def color_statistics(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -43,7 +44,7 @@ def color_statistics(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     colourfulness, the deviation of a and b and 0.3 of their mean. Channels are scaled to 0 to 255 as OpenCV has them in
     8 bits; for colourfulness a and b count from grey.
     """
-    lab = cielab(image).reshape(-1, 3) * [2.55, 1, 1] + [0, 128, 128]  # (pixels, 3)
+    lab = cielab(image).reshape(-1, 3) * [2.55, 1, 1] + [0, 128, 128]  # (pixels, 3), 64-bit for the sums
     whole = lab.round().clip(0, BINS - 1).astype(np.int64)
     histograms = [np.bincount(channel, minlength=BINS) / len(whole) for channel in whole.T]
     means, deviations = lab.mean(axis=0), lab.std(axis=0)  # (3,)
