@@ -5,6 +5,7 @@ Cakmak, Agarwal, Poudel, MA-LLM 2025, arXiv 2506.05395. Read were its abstract a
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -51,7 +52,8 @@ def key_steps(
         good: Whether a step may be chosen, (steps,).
         alike: Whether two steps are near duplicates; without it none are.
         count: So many key steps: the largest clusters', and where those are fewer, one after another the step that is
-            farthest from all chosen ones (ours). Fewer where no good step is left that looks different.
+            least like all chosen ones, first of those that stand apart from them (ours). Fewer where no good step is
+            left that looks different.
         components: Principal components that are kept.
 
     Raises:
@@ -187,21 +189,31 @@ def _stretches(steps: int) -> Iterator[slice]:
     """Equal parts of so many steps, none longer than ``LONGEST``."""
     count = -(-steps // LONGEST)
     borders = [number * steps // count for number in range(count + 1)]
-    return (slice(start, stop) for start, stop in zip(borders, borders[1:], strict=False))
+    return (slice(start, stop) for start, stop in pairwise(borders))
 
 
 def _add_farthest(
     chosen: list[int], fused: Rows, usable: NDArray[np.bool_], is_new: Callable[[int], bool], count: int
 ) -> None:
-    """Add steps until there are ``count`` or none is left: always the farthest from those chosen."""
-    left = usable.copy()
-    left[chosen] = False
+    """Add steps until there are ``count`` or none is left: always the farthest from those chosen.
+
+    Steps within a quarter of an even spread around a chosen one wait until no others are left.
+    """
+    left, waits, around = usable.copy(), np.zeros(len(fused), np.bool_), len(fused) // (4 * count)
     near = np.full(len(fused), np.inf)  # distance to the nearest chosen step
-    for step in chosen:
+
+    def take(step: int) -> None:
+        nonlocal near
         near = np.minimum(near, np.linalg.norm(fused - fused[step], axis=1))
+        waits[max(0, step - around) : step + around + 1] = True
+
+    for step in chosen:
+        left[step] = False
+        take(step)
     while len(chosen) < count and left.any():
-        step = int(np.where(left, near, -np.inf).argmax())
+        allowed = left & ~waits if (left & ~waits).any() else left
+        step = int(np.where(allowed, near, -np.inf).argmax())
         left[step] = False
         if is_new(step):
             chosen.append(step)
-            near = np.minimum(near, np.linalg.norm(fused - fused[step], axis=1))
+            take(step)
