@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ScorerOutput,
         SummaryLoss,
         TransformerScorer,
+        TripssScorer,
         VasNetScorer,
     )
     from clipit_lightning.pipelines import load_run, prepare, summarize
@@ -44,6 +45,7 @@ __all__ = [
     "SummaryLoss",
     "TVSumDataModule",
     "TransformerScorer",
+    "TripssScorer",
     "VasNetScorer",
     "load_run",
     "prepare",

@@ -13,7 +13,7 @@ class ModelConfig(Section):
 
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
-    mlp, bilstm, vasnet, pglsum, csta, prompts-to-summaries, random), or package.module:Class, a class of your
+    mlp, bilstm, vasnet, pglsum, csta, prompts-to-summaries, tripss, random), or package.module:Class, a class of your
     own."""
     width: int = bounded(64, least=1, most=65_536)
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features, csta's CNN ends with it."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.random import RandomScorer
     from clipit_lightning.models.ridge import RidgeScorer
     from clipit_lightning.models.scorer import Scorer, ScorerOutput
+    from clipit_lightning.models.tripss import TripssScorer
     from clipit_lightning.models.vasnet import VasNetScorer
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "ScorerOutput",
     "SummaryLoss",
     "TransformerScorer",
+    "TripssScorer",
     "VasNetScorer",
     "make_scorer",
     "scorer_class",
@@ -55,6 +57,7 @@ SCORERS = {
     "pglsum": "clipit_lightning.models.pglsum:PglSumScorer",
     "csta": "clipit_lightning.models.csta:CstaScorer",
     "prompts-to-summaries": "clipit_lightning.models.prompts_to_summaries:PromptsToSummariesScorer",
+    "tripss": "clipit_lightning.models.tripss:TripssScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }
 """Name to ``module:Class`` of every scorer; a module is imported when its scorer is asked for."""
