@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from clipit_lightning.models import SCORERS, scorer_class
+from clipit_lightning.models.scorer import ScorerOutput
 from tests.models import reference
 from tests.support.batches import BATCHES, FEATURES, alone, make_stack
 
@@ -81,7 +82,7 @@ def test_values_and_gradients_are_those_of_the_equations(scorer, name, text_dim,
     for shapes in BATCHES[batch]:
         features, text = (values.double() for values in make_stack(shapes, text_dim))
         output = scorer(features, text)
-        items = [reference.SCORERS[name](copied, *item) for item in alone(features, text)]
+        items = [ScorerOutput(*reference.SCORERS[name](copied, *item)) for item in alone(features, text)]
         for values, expected in zip(output, zip(*items, strict=True), strict=True):
             if values is not None:
                 pair = values.expand(len(items), *values.shape[-expected[0].dim() :]), torch.stack(expected)

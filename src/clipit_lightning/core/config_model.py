@@ -13,11 +13,11 @@ class ModelConfig(Section):
 
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
-    mlp, bilstm, vasnet, pglsum, csta, random), or package.module:Class, a class of your own."""
+    mlp, bilstm, vasnet, pglsum, csta, dsnet-af, random), or package.module:Class, a class of your own."""
     width: int = bounded(64, least=1, most=65_536)
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features, csta's CNN ends with it."""
     heads: int = bounded(4, least=1)
-    """Attention heads of clip-it, clip-it+ and transformer; they divide the width."""
+    """Attention heads of clip-it, clip-it+, transformer and dsnet-af; they divide the width."""
     language_heads: int | None = bounded(None, least=1)
     """Heads of the language-guided attention of clip-it and clip-it+, which divide the width; by default `heads`."""
     encoder_layers: int = bounded(1, least=0, most=1000)
@@ -50,6 +50,8 @@ class ModelConfig(Section):
     """A step that is not the best of this many around it ranks behind all that are; odd, 1 to leave the order alone."""
     cnn_layers: int = bounded(5, least=1, most=30)
     """Layers of csta's CNN, each of which halves the image of the features."""
+    nms_threshold: float = bounded(0.4, above=0, most=1)
+    """Overlap (intersection over union) with a better segment from which dsnet-af drops a segment."""
     exact: bool = False
     """Compare all steps of videos beyond 4,096 steps, in quadratic time (of clip-it, clip-it+ and transformer)."""
     alphas: list[float] = field(
@@ -66,7 +68,7 @@ class ModelConfig(Section):
 
 @dataclass(frozen=True)
 class LossConfig(Section):
-    """Weights of the loss terms; a weight of 0 leaves the term out. Without the first two, training uses no labels."""
+    """Weights of the loss terms; 0 leaves a term out. Without the first two and `segments`, training uses no labels."""
 
     keyframe: float = bounded(1.0, least=0)
     """Weighted binary cross-entropy on key frames (the paper's alpha)."""
@@ -92,6 +94,8 @@ class LossConfig(Section):
     """Minus the reward of summaries that the scores draw, diverse and representative (DR-DSN, without labels)."""
     episodes: int = bounded(5, least=2, most=10_000)
     """Summaries that `policy` draws of each video; the reward of one is compared with those of the others."""
+    segments: float = bounded(0.0, least=0)
+    """Focal, IoU and centre-ness loss of the runs of key frames, for a scorer that proposes segments (DSNet)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,4 +108,4 @@ class LossConfig(Section):
     @property
     def supervision(self) -> Literal["supervised", "unsupervised"]:
         """Whether any term reads annotations."""
-        return "supervised" if self.keyframe or self.correlation else "unsupervised"
+        return "supervised" if self.keyframe or self.correlation or self.segments else "unsupervised"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.clip_it import ClipItScorer
     from clipit_lightning.models.clip_it_plus import ClipItPlusScorer, TransformerScorer
     from clipit_lightning.models.csta import CstaScorer
+    from clipit_lightning.models.dsnet_af import DsNetAfScorer
     from clipit_lightning.models.losses import SummaryLoss
     from clipit_lightning.models.mlp import MlpScorer
     from clipit_lightning.models.pglsum import PglSumScorer
@@ -28,6 +29,7 @@ __all__ = [
     "ClipItPlusScorer",
     "ClipItScorer",
     "CstaScorer",
+    "DsNetAfScorer",
     "MlpScorer",
     "PglSumScorer",
     "RandomScorer",
@@ -51,6 +53,7 @@ SCORERS = {
     "vasnet": "clipit_lightning.models.vasnet:VasNetScorer",
     "pglsum": "clipit_lightning.models.pglsum:PglSumScorer",
     "csta": "clipit_lightning.models.csta:CstaScorer",
+    "dsnet-af": "clipit_lightning.models.dsnet_af:DsNetAfScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }
 """Name to ``module:Class`` of every scorer; a module is imported when its scorer is asked for."""
