@@ -279,6 +279,41 @@ def dsnet_af(scorer, features, text):
     return propose(scorer.heads, scorer.norm(attend(scorer.attention, features, features) + features))
 
 
+def mf2summ(scorer, features, text):
+    def fed(parts, steps):
+        norm, first, activation, _, second, _ = parts
+        return steps + second(activation(first(norm(steps))))
+
+    def placed(steps):
+        half, width = steps.shape[1] // 2, steps.shape[1]
+        angles = [[t / 10_000 ** (i / half) for i in range(half)] for t in range(len(steps))]
+        waves = [[math.sin(angle) for angle in row] + [math.cos(angle) for angle in row] for row in angles]
+        return steps * width**0.5 + torch.tensor(waves).to(steps)
+
+    def crossed(crossing, steps, others):
+        for layer, norm, parts in zip(
+            crossing.attentions, crossing.attention_norms, crossing.feedforwards, strict=True
+        ):
+            steps = fed(parts, steps + attend(layer, norm(steps), norm(others)))
+        return crossing.norm(steps)
+
+    count, (of_visual, of_audio) = len(features), scorer.slices
+    visual = features[:, of_visual] + attend(scorer.attention, features[:, of_visual], features[:, of_visual])
+    seen, heard = placed(scorer.projections[0](visual)), placed(scorer.projections[1](features[:, of_audio]))
+    before = [crossed(scorer.crossing[0], seen, heard), crossed(scorer.crossing[1], heard, seen)]
+    rows = range(2 * count)
+    visible = [[i // count == j // count or i % count == j % count for j in rows] for i in rows]
+    energies = torch.tensor([[0.0 if sees else -math.inf for sees in row] for row in visible]).to(features)
+    joined = torch.cat(before)
+    for layer in scorer.aligned:
+        normed = layer.norm(joined)
+        joined = joined + attend(layer.attention, normed, normed, None, energies)
+        joined = torch.cat([fed(layer.feedforwards[0], joined[:count]), fed(layer.feedforwards[1], joined[count:])])
+    after = [joined[:count], joined[count:]]
+    both = [norm(one + other) for norm, one, other in zip(scorer.norms, before, after, strict=True)]
+    return propose(scorer.heads, torch.cat(both, 1))
+
+
 SCORERS = {
     "clip-it+": clip_it_plus,
     "clip-it": clip_it,
@@ -290,4 +325,5 @@ SCORERS = {
     "pglsum": pglsum,
     "csta": csta,
     "dsnet-af": dsnet_af,
+    "mf2summ": mf2summ,
 }

@@ -19,6 +19,7 @@ SMALL = {
     "windows": (3, 5),
     "global_heads": 2,
     "cnn_layers": 3,
+    "streams": {"visual": 3, "audio": 2},
 }
 EVERY = {
     "linear_path": True,

@@ -13,17 +13,17 @@ class ModelConfig(Section):
 
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
-    mlp, bilstm, vasnet, pglsum, csta, dsnet-af, random), or package.module:Class, a class of your own."""
+    mlp, bilstm, vasnet, pglsum, csta, dsnet-af, mf2summ, random), or package.module:Class, a class of your own."""
     width: int = bounded(64, least=1, most=65_536)
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features, csta's CNN ends with it."""
     heads: int = bounded(4, least=1)
-    """Attention heads of clip-it, clip-it+, transformer and dsnet-af; they divide the width."""
+    """Attention heads of clip-it, clip-it+, transformer, dsnet-af and mf2summ; they divide the width."""
     language_heads: int | None = bounded(None, least=1)
     """Heads of the language-guided attention of clip-it and clip-it+, which divide the width; by default `heads`."""
     encoder_layers: int = bounded(1, least=0, most=1000)
-    """Layers of the frame-scoring transformer's encoder (the same three)."""
+    """Layers of the frame-scoring transformer's encoder (the same three); of mf2summ, across its streams."""
     decoder_layers: int = bounded(1, least=0, most=1000)
-    """Layers of its decoder."""
+    """Layers of its decoder; of mf2summ, over both streams with times aligned."""
     feedforward: int | None = bounded(None, least=1, most=65_536)
     """Features of the hidden layer in each of its feed-forward parts; by default twice the width."""
     activation: Literal["gelu", "relu"] = "gelu"
@@ -51,7 +51,7 @@ class ModelConfig(Section):
     cnn_layers: int = bounded(5, least=1, most=30)
     """Layers of csta's CNN, each of which halves the image of the features."""
     nms_threshold: float = bounded(0.4, above=0, most=1)
-    """Overlap (intersection over union) with a better segment from which dsnet-af drops a segment."""
+    """Overlap (intersection over union) with a better segment from which dsnet-af and mf2summ drop a segment."""
     exact: bool = False
     """Compare all steps of videos beyond 4,096 steps, in quadratic time (of clip-it, clip-it+ and transformer)."""
     alphas: list[float] = field(

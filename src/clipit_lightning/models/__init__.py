@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.csta import CstaScorer
     from clipit_lightning.models.dsnet_af import DsNetAfScorer
     from clipit_lightning.models.losses import SummaryLoss
+    from clipit_lightning.models.mf2summ import Mf2SummScorer
     from clipit_lightning.models.mlp import MlpScorer
     from clipit_lightning.models.pglsum import PglSumScorer
     from clipit_lightning.models.random import RandomScorer
@@ -30,6 +31,7 @@ __all__ = [
     "ClipItScorer",
     "CstaScorer",
     "DsNetAfScorer",
+    "Mf2SummScorer",
     "MlpScorer",
     "PglSumScorer",
     "RandomScorer",
@@ -54,6 +56,7 @@ SCORERS = {
     "pglsum": "clipit_lightning.models.pglsum:PglSumScorer",
     "csta": "clipit_lightning.models.csta:CstaScorer",
     "dsnet-af": "clipit_lightning.models.dsnet_af:DsNetAfScorer",
+    "mf2summ": "clipit_lightning.models.mf2summ:Mf2SummScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }
 """Name to ``module:Class`` of every scorer; a module is imported when its scorer is asked for."""
