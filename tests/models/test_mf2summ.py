@@ -1,6 +1,5 @@
 """MF2Summ: its sizes, which stream it reads from where, and what it refuses."""
 
-import pytest
 import torch
 
 from clipit_lightning.models import make_scorer
@@ -41,14 +40,8 @@ def test_a_step_sees_all_of_its_stream_and_its_own_time_of_the_other():
     assert seen.int().tolist() == rows
 
 
-@pytest.mark.parametrize(
-    ("streams", "problem"),
-    [
-        ({"visual": 5}, "audio is missing, there is visual"),
-        ({"audio": 5, "motion": 2}, "visual is missing, there is audio, motion"),
-        ({}, "visual is missing, there is none"),
-    ],
-)
-def test_without_both_streams_it_is_refused_in_one_line(streams, problem):
-    with pytest.raises(ValueError, match=f"mf2summ reads the streams visual and audio; {problem}"):
-        make(streams)
+def test_where_no_stream_is_named_audio_no_video_has_sound():
+    features = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
+    deaf, silent = make({"visual": 4}).eval(), make({"visual": 4, "audio": 1}).eval()  # of the same weights
+    without_sound = torch.cat([features, torch.zeros(12, 1)], 1)
+    torch.testing.assert_close(deaf(features, TEXT).logits, silent(without_sound, TEXT).logits)

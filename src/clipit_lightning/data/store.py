@@ -2,7 +2,8 @@
 
 ``layouts.LAYOUTS`` lists what a group holds. The attribute ``annotations`` of a group is ``none`` where nobody
 annotated the video. The file's attributes name the benchmark (``dataset``), the features (``features``) and where they
-come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` for videos with queries.
+come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` for videos with queries, and ``streams`` names the
+parts of the features (``streams.py``).
 """
 
 import hashlib
@@ -33,6 +34,7 @@ from clipit_lightning.data.schema import (
     read_arrays,
     required,
 )
+from clipit_lightning.data.streams import parse_streams, stream_problems
 from clipit_lightning.data.video import Video
 
 _FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
@@ -55,6 +57,14 @@ class Store:
                 return {name: str(value) for name, value in file.attrs.items()}
             except DAMAGED as error:
                 raise UserError(f"{self.path}: its attributes cannot be read ({error}); import it again") from error
+
+    @property
+    def streams(self) -> dict[str, int]:
+        """The parts of a step's features that it names, with their widths, in order; empty where it names none."""
+        try:
+            return parse_streams(self.attributes.get("streams", ""))
+        except ValueError as error:
+            raise UserError(f"{self.path}: its attribute {error}; run `clipit data check`") from error
 
     def video_keys(self) -> list[str]:
         """Keys of the videos, in natural order (``video_2`` before ``video_10``)."""
@@ -94,7 +104,9 @@ class Store:
                 if problems := _file_problems(file, name):
                     return problems
                 lines = [f"{key}: {problem}" for key in keys for problem in group_problems(file[key], _kind(file))]
-                return lines or [*_size_problems([file[key] for key in keys]), *_of_others(file, name)]
+                groups = [file[key] for key in keys]
+                lines = lines or [*_size_problems(groups), *_of_others(file, name)]
+                return lines or list(stream_problems(str(file.attrs.get("streams", "")), groups))
         except UserError as error:
             return [str(error)]
         except DAMAGED as error:

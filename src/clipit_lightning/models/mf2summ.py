@@ -31,11 +31,9 @@ class Mf2SummScorer(Scorer):
     these layers and a norm, are concatenated for the heads. Dropout is on what each part adds, and in the attention
     over the visual stream, as DSNet has it, on the weights too.
 
-    A video without sound is zeros, and the audio's mask column says so to the projection. A store without a stream
-    `audio` is refused. With 8 heads and a width of 128, 1,409,412 parameters for 384 visual and 64 audio features.
-
-    Raises:
-        ValueError: There is no stream `visual` or `audio`; one line.
+    A video without sound is zeros, and the audio's mask column says so to the projection; with a store that names no
+    stream `audio` all videos are such, and the scorer sees alone. With 8 heads and a width of 128, 1,409,412 parameters
+    for 384 visual and 64 audio features.
     """
 
     title = "MF2Summ"
@@ -53,16 +51,13 @@ class Mf2SummScorer(Scorer):
         nms_threshold: float = 0.4,
     ) -> None:
         super().__init__()
-        if missing := [name for name in STREAMS if name not in streams]:
-            there = ", ".join(streams) or "none"
-            raise ValueError(f"mf2summ reads the streams visual and audio; {missing[0]} is missing, there is {there}")
         ends = dict(zip(streams, accumulate(streams.values()), strict=True))
-        self.slices = [slice(ends[name] - streams[name], ends[name]) for name in STREAMS]
-        visual = streams["visual"]
+        self.slices = [slice(ends[name] - streams[name], ends[name]) for name in STREAMS if name in streams]
+        visual, audio = streams["visual"], streams.get("audio", 1)  # at least the mask column
         self.attention = MultiHeadAttention(visual, heads, -(-visual // heads), bias=False, dropout=dropout)
         self.dropout = Dropout(dropout)
         self.projections = nn.ModuleList(
-            nn.Sequential(nn.Linear(streams[name], width), nn.LayerNorm(width)) for name in STREAMS
+            nn.Sequential(nn.Linear(size, width), nn.LayerNorm(width)) for size in (visual, audio)
         )
         self.crossing = nn.ModuleList(_Crossing(width, heads, encoder_layers, dropout) for _ in STREAMS)
         self.aligned = nn.ModuleList(_AlignedLayer(width, heads, dropout) for _ in range(decoder_layers))
@@ -71,11 +66,12 @@ class Mf2SummScorer(Scorer):
 
     def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
         """Score every step by the segments that steps propose after they have seen and heard."""
-        visual, audio = (features[..., part] for part in self.slices)  # (..., steps, features of the stream)
+        visual, *heard = (features[..., part] for part in self.slices)  # (..., steps, features of the stream)
+        audio = heard[0] if heard else torch.zeros_like(features[..., :1])
         visual = visual + self.dropout(self.attention(visual, visual))
         projected = [project(stream) for project, stream in zip(self.projections, (visual, audio), strict=True)]
-        seen, heard = (_placed(stream) for stream in projected)  # (..., steps, width)
-        crossed = [self.crossing[0](seen, heard), self.crossing[1](heard, seen)]  # of (..., steps, width)
+        one, other = (_placed(stream) for stream in projected)  # (..., steps, width)
+        crossed = [self.crossing[0](one, other), self.crossing[1](other, one)]  # of (..., steps, width)
         joined = torch.cat(crossed, dim=-2)  # (..., 2 * steps, width)
         energies = alignment(features.shape[-2], joined)
         for layer in self.aligned:

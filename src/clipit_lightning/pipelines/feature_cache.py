@@ -59,8 +59,10 @@ class FeatureCache:
             file["change_points"] = features.change_points
             file["video_name"] = source.name
             file["duration"] = features.info.duration
+            file["fps"] = features.info.fps
             if features.captions:
                 file.create_dataset("captions", data=list(features.captions), dtype=h5py.string_dtype())
+                file["text_spans"] = features.text_spans
             if features.caption_features is not None:
                 file["caption_features"] = features.caption_features
             file.create_dataset("frame_times", data=np.asarray(features.frame_times), compression="gzip")

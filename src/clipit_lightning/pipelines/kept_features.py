@@ -20,7 +20,7 @@ from clipit_lightning.video.reader import VideoInfo
 
 NAME = "features.h5"
 """The file in the folder of a summary."""
-_ARRAYS = ("frame_times", "picks", "features", "change_points", "caption_times", "pictures")
+_ARRAYS = ("frame_times", "picks", "features", "change_points", "caption_times", "text_spans", "pictures")
 
 
 def kept_features(folder: Path, video: Path, settings: str, extract: Callable[[], VideoFeatures]) -> VideoFeatures:

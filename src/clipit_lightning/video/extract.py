@@ -7,7 +7,7 @@ decoded in a second pass, because the shots that they are spread by are known on
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,9 @@ class VideoFeatures:
     """Small pictures of the steps, RGB, (steps, 16, 16, 3)."""
     names: tuple[tuple[str, ...], ...] = ()
     """What is seen in each step, (steps,); empty where the encoder does not name it."""
+    text_spans: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    """First second and end of each caption by the clock on which frame i is shown at i / ``info.fps``: a user's own as
+    they say, a model's for the shot of its frame, (captions, 2)."""
 
 
 def extract_features(
@@ -88,7 +91,7 @@ def extract_features(
     info, joined = reader.info(), np.concatenate(features)  # (steps, features)
     picks = np.array(numbers, dtype=np.int64)
     shots = change_points(joined, picks, info.n_frames).astype(np.int64)  # (shots, 2)
-    captions, starts = _captions(info, shots, picks, captioner, n_captions, texts)
+    captions, starts, spans = _captions(reader, shots, picks, captioner, n_captions, texts)
     speaks = bool(captions) and not isinstance(encoder, HsvEncoder)
     return VideoFeatures(
         info=info,
@@ -102,6 +105,7 @@ def extract_features(
         provenance=provenance(encoder, stride, rate, captioner, n_captions, texts is not None),
         pictures=np.concatenate(pictures),
         names=tuple(names),
+        text_spans=spans / info.fps,
     )
 
 
@@ -163,17 +167,21 @@ def ahead(batches: Iterator[list[Sample]]) -> Iterator[list[Sample]]:
 
 
 def _captions(
-    info: VideoInfo,
+    reader: VideoReader,
     shots: NDArray[np.int64],
     picks: NDArray[np.int64],
     captioner: Captioner | None,
     n_captions: int,
     texts: Captions | None,
-) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Captions and the seconds at which they start, in time order."""
-    timed: list[tuple[str, float]] = []
+) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.float64]]:
+    """Captions in time order, the seconds at which they start, and their first frames and ends, (captions, 2)."""
+    info, spans = reader.info(), np.empty((0, 2))
+    timed: list[tuple[str, float, int]] = []  # text, second, frame
     if texts is not None:
-        timed = [(text, start) for text, start in zip(texts.texts, texts.starts, strict=True) if start < info.duration]
+        cues = [cue for cue in zip(texts.starts, texts.ends, texts.texts, strict=True) if cue[0] < info.duration]
+        timed = [(text, start, 0) for start, _, text in cues]
+        borders = np.append(reader.times, info.duration)  # (frames + 1,)
+        spans = np.interp([cue[:2] for cue in cues], borders, np.arange(len(borders))) if cues else spans
         if not timed:
             raise UserError(
                 f"{info.path}: its captions start at {texts.starts[0]:.1f} s, after its end at {info.duration:.1f} s; "
@@ -183,6 +191,8 @@ def _captions(
         frames = whole_frames(info.path, picks[frames_to_caption(shots, picks, n_captions)].tolist())
         for batch in _batches(frames, captioner.batch_size):
             texts_of_batch = captioner.caption(np.stack([sample.image for sample in batch]))
-            timed += zip(texts_of_batch, (sample.time for sample in batch), strict=True)
-        timed = [(text, time) for text, time in timed if text]  # where the model writes nothing there is no caption
-    return tuple(text for text, _ in timed), np.array([start for _, start in timed], dtype=np.float64)
+            samples = zip(texts_of_batch, batch, strict=True)  # where the model writes nothing there is no caption
+            timed += [(text, sample.time, sample.number) for text, sample in samples if text]
+        shot = np.searchsorted(shots[:, 1], [number for *_, number in timed])  # (captions,)
+        spans = shots[shot] + [0.0, 1.0]
+    return tuple(text for text, *_ in timed), np.array([start for _, start, _ in timed], dtype=np.float64), spans
