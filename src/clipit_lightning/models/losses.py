@@ -125,6 +125,10 @@ def _shares(scores: Tensor) -> Tensor:
     return scores / scores.sum(-1, keepdim=True).clamp_min(1e-12)
 
 
+class NoTermError(ValueError):
+    """No term has both a weight and what it needs; the message is one line."""
+
+
 class SummaryLoss(nn.Module):
     """Weighted sum of the terms; a term with weight 0 is not computed.
 
@@ -191,7 +195,7 @@ class SummaryLoss(nn.Module):
             Each term by its name, before its weight, and `total`, the weighted sum; all ().
 
         Raises:
-            ValueError: The only terms with a weight need a reconstruction or text, and there is none.
+            NoTermError: The only terms with a weight need a reconstruction, segments or text, and there is none.
         """
         logits, reconstruction, segments = output
         scores = torch.sigmoid(logits)  # (items, steps)
@@ -212,7 +216,7 @@ class SummaryLoss(nn.Module):
             possible["language"] = lambda: language_loss(logits, features, text, self.sharpness)
         terms = {name: term() for name, term in possible.items() if self.weights[name]}
         if not terms:
-            raise ValueError(
+            raise NoTermError(
                 "no loss is left: diversity and reconstruction need a scorer that reconstructs features, segments "
                 "one that proposes them, language text of the same encoder; give keyframe, correlation, rarity or "
                 "length a weight"
