@@ -116,7 +116,7 @@ def test_every_parameter_learns(scorer, text_dim, tokens):
     for name, parameter in scorer.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-        of_language = name.startswith(("language.attention", "text_projection"))
+        of_language = name.startswith(("language.", "text_projection")) and not name.startswith("language.norm")
         constant = name.endswith("key.bias")  # the same is added to all energies of a query: a softmax drops it
         assert parameter.grad.any() or constant or (of_language and not tokens), name
 
@@ -125,7 +125,7 @@ def test_text_matters_to_a_scorer_that_reads_language_and_its_order_to_none(scor
     features, text = make_stack(((12,), (3,)), text_dim)
     logits = scorer.eval()(features, text).logits
     difference = (scorer(features, -text).logits - logits).abs().max()
-    assert difference > 1e-2 if scorer.reads_language else difference == 0
+    assert difference > 1e-3 if scorer.reads_language else difference == 0
     torch.testing.assert_close(scorer(features, text.flip(0)).logits, logits, rtol=1e-4, atol=1e-5)
 
 

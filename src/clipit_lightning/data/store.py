@@ -2,12 +2,12 @@
 
 ``layouts.LAYOUTS`` lists what a group holds. The attribute ``annotations`` of a group is ``none`` where nobody
 annotated the video. The file's attributes name the benchmark (``dataset``), the features (``features``) and where they
-come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` for videos with queries.
+come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` or ``scripts`` for videos with these.
 """
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +32,16 @@ from clipit_lightning.data.schema import (
     key_problems,
     read_arrays,
     required,
+    size_problems,
 )
+from clipit_lightning.data.script_video import ScriptVideo
 from clipit_lightning.data.video import Video
 
 _FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
 
-Content = tuple[Sequence[Video] | Sequence[QueryVideo], dict[str, str]]
+Videos = Iterable[Video] | Iterable[QueryVideo] | Iterable[ScriptVideo]
+"""What a store holds."""
+Content = tuple[Videos, dict[str, str]]
 """Videos and attributes of a store."""
 
 
@@ -83,6 +87,19 @@ class Store:
             dataset = _dataset(file)
             return [QueryVideo(dataset=dataset, key=key, **_read(file, key, "queries")) for key in natural_order(file)]
 
+    def read_scripts(self, keys: Iterable[str] | None = None) -> list[ScriptVideo]:
+        """Read videos, by default all, of a store of videos with scripts.
+
+        Raises:
+            UserError: The file is another store, or a group cannot be read; ``check`` says more.
+        """
+        with open_store(self.path) as file:
+            if _kind(file) != "scripts":
+                raise UserError(f"{self.path}: its videos have no scripts; import it again")
+            keys = natural_order(file) if keys is None else keys
+            dataset = _dataset(file)
+            return [ScriptVideo(dataset=dataset, key=key, **_read(file, key, "scripts")) for key in keys]
+
     def check(self, name: str | None = None) -> list[str]:
         """What is wrong in plain words, a line each; nothing where all is well. By default its name is its file's."""
         name = self.path.stem if name is None else name
@@ -94,7 +111,7 @@ class Store:
                 if problems := _file_problems(file, name):
                     return problems
                 lines = [f"{key}: {problem}" for key in keys for problem in group_problems(file[key], _kind(file))]
-                return lines or [*_size_problems([file[key] for key in keys]), *_of_others(file, name)]
+                return lines or [*size_problems([file[key] for key in keys]), *_of_others(file, name)]
         except UserError as error:
             return [str(error)]
         except DAMAGED as error:
@@ -204,7 +221,7 @@ def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the 
     return values if array.shape else values.item()
 
 
-def write_store(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attributes: dict[str, str]) -> None:
+def write_store(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
     """Write a store atomically: a reader never sees a part of it. Equal content gives an equal file."""
     with atomic_path(path) as temporary:
         _write_file(temporary, videos, attributes)
@@ -224,7 +241,7 @@ def write_checked(stores: Mapping[Path, Content]) -> None:
                 raise UserError(f"{path}: {problems[0]} (nothing was written)")
 
 
-def _write_file(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attributes: dict[str, str]) -> None:
+def _write_file(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
     with new_hdf5(path) as file:
         file.attrs.update(attributes)
         for video in videos:
@@ -234,14 +251,14 @@ def _write_file(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attr
                 group["n_steps"] = video.n_steps
                 group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
             else:
-                file.attrs["layout"] = "queries"
+                file.attrs["layout"] = _kind_of(video)
 
 
-def _write(group: h5py.Group, video: Video | QueryVideo) -> None:
-    skipped = () if isinstance(video, QueryVideo) or video.is_annotated else IMPORTANCE
+def _write(group: h5py.Group, video: Video | QueryVideo | ScriptVideo) -> None:
+    skipped = IMPORTANCE if isinstance(video, Video) and not video.is_annotated else ()
     if skipped:
         group.attrs["annotations"] = "none"
-    for name, array in LAYOUTS["annotated" if isinstance(video, Video) else "queries"].items():
+    for name, array in LAYOUTS[_kind_of(video)].items():
         value = getattr(video, _FIELDS.get(name, name))
         if value is None or (array.shape and not len(value)) or name in skipped:
             continue
@@ -258,7 +275,14 @@ def _dataset(file: h5py.File) -> str:
 
 
 def _kind(file: h5py.File) -> Kind:
-    return "queries" if str(file.attrs.get("layout", "")) == "queries" else "annotated"
+    layout = str(file.attrs.get("layout", ""))
+    return layout if layout in LAYOUTS else "annotated"
+
+
+def _kind_of(video: Video | QueryVideo | ScriptVideo) -> Kind:
+    if isinstance(video, Video):
+        return "annotated"
+    return "scripts" if isinstance(video, ScriptVideo) else "queries"
 
 
 def open_store(path: Path) -> h5py.File:
@@ -270,10 +294,3 @@ def open_store(path: Path) -> h5py.File:
         raise UserError(f"{path}: no such store; make it with `clipit data import FOLDER`") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable HDF5 file ({first_line(error)}); import or copy it again") from error
-
-
-def _size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
-    for name in ("features", "caption_features", "shot_caption_features", "query_features", "sentence_features"):
-        sizes = {group.name.strip("/"): group[name].shape[-1] for group in groups if name in group}
-        if others := [key for key, size in sizes.items() if size != next(iter(sizes.values()))]:
-            yield f"{name} differ in size between videos: {sorted(set(sizes.values()))}, first in {others[0]}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.random import RandomScorer
     from clipit_lightning.models.ridge import RidgeScorer
     from clipit_lightning.models.scorer import Scorer, ScorerOutput
+    from clipit_lightning.models.sd_vsum import SdVsumScorer
     from clipit_lightning.models.vasnet import VasNetScorer
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "RidgeScorer",
     "Scorer",
     "ScorerOutput",
+    "SdVsumScorer",
     "SummaryLoss",
     "TransformerScorer",
     "VasNetScorer",
@@ -51,6 +53,7 @@ SCORERS = {
     "vasnet": "clipit_lightning.models.vasnet:VasNetScorer",
     "pglsum": "clipit_lightning.models.pglsum:PglSumScorer",
     "csta": "clipit_lightning.models.csta:CstaScorer",
+    "sd-vsum": "clipit_lightning.models.sd_vsum:SdVsumScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }
 """Name to ``module:Class`` of every scorer; a module is imported when its scorer is asked for."""

@@ -20,7 +20,7 @@ from clipit_lightning.core.arrays import as_array
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
-from clipit_lightning.data import has_queries
+from clipit_lightning.data import has_queries, has_scripts
 from clipit_lightning.data.batches import caption_tokens, query_tokens
 from clipit_lightning.data.field_layout import read_features
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
@@ -117,8 +117,9 @@ class TrainedRun:
 
     @property
     def wants_query(self) -> bool:
-        """Whether it was trained with a query for each summary."""
-        return self.has_language and has_queries(self.config.data.dataset)
+        """Whether it was trained with a query, or a script, for each summary."""
+        dataset = self.config.data.dataset
+        return self.has_language and (has_queries(dataset) or has_scripts(dataset))
 
     @property
     def sampling(self) -> dict[str, int | float]:
@@ -130,7 +131,12 @@ class TrainedRun:
         return {"rate": float(rate[1])} if rate else {}
 
     def texts(self, query: str) -> list[str]:
-        """The text tokens of a query, as it was trained with: of a benchmark with queries their phrases alone."""
+        """The text tokens of a query, as it was trained with: of a benchmark with queries their phrases alone.
+
+        Of one with scripts they are sentences.
+        """
+        if has_scripts(self.config.data.dataset):
+            return re.split(r"(?<=[.!?])\s+", query.strip())
         whole, *several = phrases(query)
         if not self.wants_query:
             return [whole, *several]
@@ -206,10 +212,17 @@ class TrainedRun:
 
     def _items(self, path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32] | None]]:
         """Name, features and text of whatever in a file has scores of its own, as in training."""
+        data = self.config.data
+        if has_scripts(data.dataset):
+            if data.caption_source == "another":
+                raise UserError(f"{self.path}: was trained on scripts of other videos; choose another run")
+            for script in (item for video in Store(path).read_scripts() for item in video.items()):
+                tokens = script.text()
+                yield script.id, script.features, caption_tokens(tokens, len(tokens), data.caption_source)
+            return
         if self.wants_query:
             for video in Store(path).read_queries():
                 for item in video.items():
-                    data = self.config.data
                     tokens = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
                     yield item.id, item.features, tokens
             return
