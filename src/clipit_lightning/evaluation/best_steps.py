@@ -81,7 +81,7 @@ def script_drops(items: Sequence[ScriptItem], chosen: Mapping[str, Shots]) -> di
     return drops
 
 
-def tested_scripts(videos: Iterable[ScriptVideo]) -> list[ScriptItem]:
+def items_of_test_part(videos: Iterable[ScriptVideo]) -> list[ScriptItem]:
     """The items of the test part, or of all videos where these are in no part."""
     return [item for video in videos if video.split in ("", "test") for item in video.items()]
 

@@ -19,7 +19,7 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.baselines import as_rows, best_f1, floors, measure_quietly, query_floors
 from clipit_lightning.evaluation.best_possible import ceiling
-from clipit_lightning.evaluation.best_steps import script_floors, tested_scripts
+from clipit_lightning.evaluation.best_steps import items_of_test_part, script_floors
 from clipit_lightning.evaluation.evaluate_scripts import evaluate_scripts
 from clipit_lightning.evaluation.matching import measure_query, query_drops
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, METRICS, QUERY_METRICS, printed
@@ -239,7 +239,7 @@ def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | Non
     benchmark = find_benchmark(dataset, root)
     if benchmark.kind == "scripts":
         f1, rules_of_scripts = "best-steps", script_rules_of(ProtocolConfig(), dataset)
-        tables = {"none": script_floors(tested_scripts(store.read_scripts()), rules_of_scripts, draws)}
+        tables = {"none": script_floors(items_of_test_part(store.read_scripts()), rules_of_scripts, draws)}
     elif benchmark.kind == "queries":
         f1 = "semantic-matching"
         tables = {"none": query_floors(store.read_queries(), query_rules_of(ProtocolConfig(), dataset), draws)}

@@ -13,7 +13,7 @@ from clipit_lightning.core.files import read_json
 from clipit_lightning.data.script_video import ScriptItem
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.baselines import as_rows
-from clipit_lightning.evaluation.best_steps import measure_script, script_drops, script_floors, tested_scripts
+from clipit_lightning.evaluation.best_steps import items_of_test_part, measure_script, script_drops, script_floors
 from clipit_lightning.evaluation.names import QUERY_METRICS
 from clipit_lightning.evaluation.protocol import script_rules_of
 from clipit_lightning.evaluation.scores import IN_MEMORY, Scores, numbers
@@ -31,7 +31,7 @@ def evaluate_scripts(name: str, scores: Path | Mapping[str, Any], store: Store, 
     Raises:
         UserError: Scores cannot be read or do not fit the store.
     """
-    items = tested_scripts(store.read_scripts())
+    items = items_of_test_part(store.read_scripts())
     rules = script_rules_of(ProtocolConfig(), items[0].dataset)
     given = _read(scores, items)
     chosen = {id: rules.choose(row) for id, row in given.items()}

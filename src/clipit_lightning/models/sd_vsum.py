@@ -82,9 +82,8 @@ class SdVsumScorer(Scorer):
     def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
         """Score every step by what it finds in the text."""
         attended = self.language(self.feature_gain * features, self.feature_gain * text)  # (..., steps, width)
-        positions = script_positions(attended.shape[-2], attended.shape[-1], attended.device).to(
-            attended
-        )  # (steps, width)
+        count, width = attended.shape[-2:]
+        positions = script_positions(count, width, attended.device).to(attended)  # (steps, width)
         steps = self.norm(self.dropout(attended + positions))  # (..., steps, width)
         steps = steps.reshape(-1, *steps.shape[-2:]).transpose(0, 1)  # (steps, items, width), as PyTorch takes them
         memory = steps if self.encoder is None else self.encoder(steps)

@@ -15,7 +15,7 @@ from clipit_lightning.core.log import log
 from clipit_lightning.data import BENCHMARKS, has_queries, has_scripts
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.baselines import as_rows, floors, query_floors
-from clipit_lightning.evaluation.best_steps import ScriptRules, script_floors, tested_scripts
+from clipit_lightning.evaluation.best_steps import ScriptRules, items_of_test_part, script_floors
 from clipit_lightning.evaluation.matching import QueryRules
 from clipit_lightning.evaluation.names import METRICS, metric_name, printed
 from clipit_lightning.evaluation.odd import odd_lines
@@ -186,7 +186,7 @@ def _floors(store: Store, protocol: Protocol) -> pd.DataFrame:
     if isinstance(rules, QueryRules):
         return query_floors(store.read_queries(), rules, _DRAWS)
     if isinstance(rules, ScriptRules):
-        return script_floors(tested_scripts(store.read_scripts()), rules, _DRAWS)
+        return script_floors(items_of_test_part(store.read_scripts()), rules, _DRAWS)
     return floors(store.read(), rules, _DRAWS)
 
 
