@@ -11,7 +11,7 @@ import pandas as pd
 from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError, check_known
 from clipit_lightning.core.files import write_json
-from clipit_lightning.data import benchmark_names, has_queries, has_ratings, has_scripts, own_names
+from clipit_lightning.data import benchmark_names, has_ratings, has_scripts, own_names
 from clipit_lightning.data.fold_files import families, load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, make_folds
 from clipit_lightning.data.own import find_benchmark, locate
@@ -90,8 +90,7 @@ def evaluate_scores(
 
         - with annotators ``preset``, ``about``, ``folds``, ``videos`` (their number), ``per_video``,
           `shots_without_score`, ``odd`` (`count_odd`);
-        - with scripts ``queries`` (their number), ``per_query``;
-        - with queries ``queries`` (their number), ``per_query``, ``other_lengths`` (predictions of other lengths).
+        - with queries or scripts ``queries`` (their number), ``per_query``, of queries ``other_lengths``, too.
 
     Raises:
         UserError: Anything is wrong with scores, store or folds.
@@ -102,10 +101,8 @@ def evaluate_scores(
     check_known("preset", preset, PRESETS)
     given = Path(scores) if isinstance(scores, str | Path) else scores
     name = given.stem if isinstance(given, Path) else IN_MEMORY
-    if has_queries(dataset):
-        return _evaluate_queries(name, given, open_store(dataset, root), draws or 20)
-    if has_scripts(dataset):
-        return evaluate_scripts(name, given, open_store(dataset, root), draws or 20)
+    if (measure := _OF_TEXTS.get(find_benchmark(dataset, root).kind)) is not None:
+        return measure(name, given, open_store(dataset, root), draws or 20)
     videos = open_store(dataset, root).read()
     family = folds or ("all" if preset == "default" else PRESETS[preset].family)
     tested = tested_folds(videos, family)
@@ -162,6 +159,10 @@ def _evaluate_queries(name: str, scores: Path | Mapping[str, Any], store: Store,
         "rows": [ours, *as_rows(query_floors(videos, rules, draws))],
         "per_query": rows,
     }
+
+
+_OF_TEXTS = {"queries": _evaluate_queries, "scripts": evaluate_scripts}
+"""What measures scores of videos with texts, by the kind of the benchmark."""
 
 
 def format_evaluation(evaluation: dict[str, Any], details: bool = False) -> str:
