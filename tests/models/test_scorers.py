@@ -6,9 +6,10 @@ from inspect import signature
 import pytest
 import torch
 
-from clipit_lightning.models import SCORERS, scorer_class
+from clipit_lightning.models import SCORERS, make_scorer, scorer_class
+from clipit_lightning.models.scorer import output_of
 from tests.models import reference
-from tests.support.batches import BATCHES, FEATURES, alone, make_stack
+from tests.support.batches import BATCHES, FEATURES, STREAMS, alone, make_stack, timed_stack
 
 SMALL = {
     "width": 8,
@@ -35,6 +36,13 @@ EVERY = {
     "cnn_layers": 2,
 }
 OTHER_TEXT = 3
+TIMED = "tests.support.batches:TimedScorer"
+"""Reads streams and spans."""
+
+
+def reads_streams(scorer):
+    """Whether its constructor names them."""
+    return "streams" in signature(scorer).parameters
 
 
 @pytest.fixture(params=[EVERY, {}], ids=["every option", "text of another width"])
@@ -47,7 +55,7 @@ def text_dim(options):
     return FEATURES if "linear_path" in options else OTHER_TEXT
 
 
-@pytest.fixture(params=SCORERS)
+@pytest.fixture(params=[*SCORERS, TIMED])
 def name(request):
     return request.param
 
@@ -58,11 +66,20 @@ def scorer(name, options, text_dim):
     torch.manual_seed(0)
     made = scorer_class(name)
     known = signature(made).parameters
-    scorer = made(FEATURES, text_dim, **{option: value for option, value in options.items() if option in known})
+    given = {"streams": STREAMS} | options
+    scorer = made(FEATURES, text_dim, **{option: value for option, value in given.items() if option in known})
     with torch.no_grad():
         for weights in (*scorer.parameters(), *scorer.buffers()):
             weights.normal_(std=0.5)
     return scorer
+
+
+def inputs(scorer, shapes, text_dim):
+    """Features, text and spans; no spans for a scorer that reads neither them nor streams."""
+    if scorer.reads_spans or reads_streams(type(scorer)):
+        return timed_stack(shapes, text_dim)
+    features, text = make_stack(shapes, text_dim)
+    return features, text, text.new_zeros(*text.shape[:-2], 0, 2)
 
 
 def weighed(values):
@@ -79,9 +96,9 @@ def test_values_and_gradients_are_those_of_the_equations(scorer, name, text_dim,
     copied = copy.deepcopy(scorer)
     loss = expected_loss = torch.zeros((), dtype=torch.float64)
     for shapes in BATCHES[batch]:
-        features, text = (values.double() for values in make_stack(shapes, text_dim))
-        output = scorer(features, text)
-        items = [reference.SCORERS[name](copied, *item) for item in alone(features, text)]
+        stack = [values.double() for values in inputs(scorer, shapes, text_dim)]
+        output, read = output_of(scorer, *stack), 3 if scorer.reads_spans else 2
+        items = [reference.SCORERS[name](copied, *item[:read]) for item in alone(*stack)]
         for values, expected in zip(output, zip(*items, strict=True), strict=True):
             if values is not None:
                 pair = values.expand(len(items), *values.shape[-expected[0].dim() :]), torch.stack(expected)
@@ -99,18 +116,17 @@ def test_values_and_gradients_are_those_of_the_equations(scorer, name, text_dim,
 def test_items_of_a_stack_are_as_each_alone(scorer, text_dim, batch):
     scorer.eval()
     for shapes in BATCHES[batch]:
-        features, text = make_stack(shapes, text_dim)
-        expected = torch.stack([scorer(*item).logits for item in alone(features, text)])
+        stack = inputs(scorer, shapes, text_dim)
+        expected = torch.stack([output_of(scorer, *item).logits for item in alone(*stack)])
+        logits = output_of(scorer, *stack).logits.expand_as(expected)
         tolerance = 0 if scorer.fit == "none" else 1e-5
-        torch.testing.assert_close(
-            scorer(features, text).logits.expand_as(expected), expected, rtol=tolerance, atol=tolerance
-        )
+        torch.testing.assert_close(logits, expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("tokens", [0, 3])
 def test_every_parameter_learns(scorer, text_dim, tokens):
     """Without text those of language have gradients of 0: a process of several waits for each."""
-    output = scorer(*make_stack(((16,), (tokens,)), text_dim))
+    output = output_of(scorer, *inputs(scorer, ((16,), (tokens,)), text_dim))
     if scorer.fit == "gradient":
         sum(values.square().sum() for values in output if values is not None).backward()
     for name, parameter in scorer.named_parameters():
@@ -122,23 +138,47 @@ def test_every_parameter_learns(scorer, text_dim, tokens):
 
 
 def test_text_matters_to_a_scorer_that_reads_language_and_its_order_to_none(scorer, text_dim):
-    features, text = make_stack(((12,), (3,)), text_dim)
-    logits = scorer.eval()(features, text).logits
-    difference = (scorer(features, -text).logits - logits).abs().max()
+    features, text, spans = inputs(scorer.eval(), ((12,), (3,)), text_dim)
+    logits = output_of(scorer, features, text, spans).logits
+    difference = (output_of(scorer, features, -text, spans).logits - logits).abs().max()
     assert difference > 1e-3 if scorer.reads_language else difference == 0
-    torch.testing.assert_close(scorer(features, text.flip(0)).logits, logits, rtol=1e-4, atol=1e-5)
+    turned = output_of(scorer, features, text.flip(0), spans.flip(0)).logits
+    torch.testing.assert_close(turned, logits, rtol=1e-4, atol=1e-5)
+
+
+def test_spans_matter_to_a_scorer_that_reads_them_and_may_lack(scorer, text_dim):
+    features, text, spans = inputs(scorer.eval(), ((12,), (3,)), text_dim)
+    whole = torch.tensor([[0.0, 12.0]]).expand(3, 2)
+    logits = [output_of(scorer, features, text, times).logits for times in (spans, whole, spans[:0])]
+    assert all(values.isfinite().all() for values in logits)
+    assert torch.equal(logits[0], logits[1]) != scorer.reads_spans
+
+
+@pytest.mark.parametrize("name", [name for name in (*SCORERS, TIMED) if reads_streams(scorer_class(name))])
+def test_a_scorer_that_names_streams_reads_what_is_seen_and_scores_without_the_others(scorer, name, options, text_dim):
+    features, text, spans = inputs(scorer.eval(), ((12,), (3,)), text_dim)
+    logits = output_of(scorer, features, text, spans).logits
+    seen, missing = features.clone(), features.clone()
+    seen[:, 0] += 1
+    missing[:, 1:] = 0
+    assert not torch.allclose(output_of(scorer, seen, text, spans).logits, logits, atol=1e-4)
+    assert output_of(scorer, missing, text, spans).logits.isfinite().all()
+    known = signature(type(scorer)).parameters
+    given = {option: value for option, value in options.items() if option in known}
+    visual = make_scorer(name, feature_dim=FEATURES, text_dim=text_dim, **given).eval()
+    assert output_of(visual, features, text, spans).logits.isfinite().all()
 
 
 def test_features_are_reconstructed_in_training_alone(scorer, name, text_dim):
-    stack = make_stack(((2, 6), (2, 3)), text_dim)
-    output = scorer.train()(*stack)
+    stack = inputs(scorer, ((2, 6), (2, 3)), text_dim)
+    output = output_of(scorer.train(), *stack)
     assert (output.reconstruction is not None) == (name in ("clip-it+", "clip-it", "transformer"))
-    assert scorer.eval()(*stack).reconstruction is None
+    assert output_of(scorer.eval(), *stack).reconstruction is None
 
 
 def test_16_bits_give_finite_logits_and_gradients(scorer, text_dim):
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        output = scorer(*make_stack(((2, 20), (2, 3)), text_dim))
+        output = output_of(scorer, *inputs(scorer, ((2, 20), (2, 3)), text_dim))
     assert output.logits.isfinite().all()
     if scorer.fit == "gradient":
         output.logits.float().square().sum().backward()

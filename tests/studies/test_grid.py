@@ -183,6 +183,17 @@ def test_the_grid_of_the_paper_has_the_papers_losses_and_windows():
     assert {each.data.crop for each in runs} == {256}
 
 
+def test_a_scorer_may_have_some_of_the_runs(grid_file):
+    scorers = {
+        "linear": {"set": {"model.name": "linear"}, "runs": ["other"]},
+        "random": {"set": {"model.name": "random"}},
+    }
+    grid = read_grid(grid_file(runs=[{}, {"name": "other"}], scorers=scorers, seeds=[0]))
+    assert [each.name for each in grid.runs] == [
+        *("random-tvsum-canonical-seed0", "linear-other-seed0", "random-other-seed0"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -196,6 +207,11 @@ def test_the_grid_of_the_paper_has_the_papers_losses_and_windows():
         ({"runs": [{}, {}]}, "two runs of this name"),
         ({"runs": [{"name": "../up"}]}, "runs.0.name: letters, digits"),
         ({"scorers": {"a": {}, "b": {}}, "candidate": "a"}, "scorers.b: is the same as a"),
+        (
+            {"scorers": {"a": {"runs": ["tv"]}}, "candidate": "a"},
+            "scorers.a.runs: there is no 'tv'; there are tvsum-can",
+        ),
+        ({"scorers": {"a": {"runs": ["tv", "tv"]}}, "candidate": "a"}, "scorers.a.runs: each value stands once"),
         ({"candidate": "best"}, "candidate: best is none of linear, random, late"),
         ({"runs": [{"supervision": ["weakly"]}]}, "runs.0.supervision.0: the value should be 'supervised' or"),
         ({"runs": [{"set": {"data.family": "2/1/1"}}]}, "runs.0, linear: data.family=2/1/1: is for benchmarks with"),

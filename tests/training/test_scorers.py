@@ -7,6 +7,7 @@ import torch
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.models import SCORERS
+from clipit_lightning.models.scorer import output_of
 from clipit_lightning.training import build
 from clipit_lightning.training.scorers import read_scorer
 from clipit_lightning.training.train import run
@@ -29,7 +30,8 @@ def test_a_checkpoint_has_the_scorer_that_was_tested(stores, tmp_path, name):
     tested = json.loads((tmp_path / "run/scores.json").read_text())
     for batch in module.test_dataloader():
         for stack in batch.stacks:
-            scores = scorer(stack.features[0], stack.text[0]).scores.detach()
+            item = stack.features[0], stack.text[0], stack.spans[0]
+            scores = output_of(scorer, *item).scores.detach()
             np.testing.assert_allclose(scores, tested[module.ids[int(stack.number)]], atol=2e-6)
 
 

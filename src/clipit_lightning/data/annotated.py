@@ -15,6 +15,7 @@ from clipit_lightning.data.datamodule import SummarizationDataModule, check_choi
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
+from clipit_lightning.data.spans import caption_spans
 from clipit_lightning.data.video import Video
 
 CaptionSource = Literal["own", "another", "fused", "concat", "shots"]
@@ -148,6 +149,14 @@ class AnnotatedDataModule(SummarizationDataModule):
             item = self.item(self._others[item.id])
         captions = item.caption_features if isinstance(item, Video) else None
         return None if captions is None else caption_tokens(captions, self.captions, self.caption_source)
+
+    def spans(self, item: Item) -> NDArray[np.float32] | None:
+        """When the video's captions hold, (captions, 2); another video's at the same share of the video."""
+        giver = self.item(self._others[item.id]) if self.caption_source == "another" else item
+        if not isinstance(giver, Video) or giver.caption_features is None:
+            return None
+        spans = caption_spans(giver.caption_spans, self.captions, self.caption_source, giver.n_steps)
+        return None if spans is None else spans * np.float32(item.n_steps / giver.n_steps)
 
     @cached_property
     def _others(self) -> dict[str, int]:

@@ -39,6 +39,10 @@ class Stack(NamedTuple):
     """Mean importance over annotators, or 1 at a query's oracle shots, 0 to 1, (items, steps)."""
     keyframes: Tensor
     """1 at key frames, or at a query's oracle shots, (items, steps)."""
+    spans: Tensor
+    """When each text token holds, first and end, in steps after the first one that stands here, where step i is the
+    time from i to i + 1, (items, tokens, 2); of a window they may lie before or after it. (items, 0, 2) where it is not
+    known."""
 
 
 class Batch(NamedTuple):
@@ -58,9 +62,9 @@ class Batch(NamedTuple):
 
 def collate(stacks: Sequence[Stack], share: float = 1.0) -> Batch:
     """Join stacks of equal size; ``share`` is that of the whole batch. What is alone in its size is not copied."""
-    by_size: dict[tuple[torch.Size, torch.Size], list[Stack]] = defaultdict(list)
+    by_size: dict[tuple[torch.Size, ...], list[Stack]] = defaultdict(list)
     for stack in stacks:
-        by_size[stack.features.shape[1:], stack.text.shape[1:]].append(stack)
+        by_size[stack.features.shape[1:], stack.text.shape[1:], stack.spans.shape[1:]].append(stack)
     return Batch([_joined(of_size) for of_size in by_size.values()], torch.tensor(share))
 
 

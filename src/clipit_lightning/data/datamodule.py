@@ -26,6 +26,7 @@ from clipit_lightning.data.batches import (
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.own import find_benchmark
 from clipit_lightning.data.store import Store
+from clipit_lightning.data.streams import VISUAL, format_streams
 
 Loader = DataLoader[Batch]
 
@@ -70,6 +71,9 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
     """Features of a text token."""
     has_text: bool
     """Whether items have text tokens."""
+    streams: dict[str, int]
+    """The parts of a step's features by name, in order, and their widths; all are ``visual`` where the store names no
+    parts."""
 
     def __init__(
         self,
@@ -117,8 +121,23 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
             if problems := store.check():
                 more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
                 raise UserError(f"{store.path}: {problems[0]}{more}; run `clipit data check --root {self.root}`")
+        named = self._named_streams()
         self._read()
+        self.streams = named or {VISUAL: self.feature_dim}
+        if sum(self.streams.values()) != self.feature_dim:
+            raise UserError(
+                f"data.shot_captions: the streams of {self.stores[self.target].path} ({format_streams(named)}) have no "
+                "room for features of captions; keep data.shot_captions=false"
+            )
         self._chosen_fold()
+
+    def _named_streams(self) -> dict[str, int]:
+        """The streams that the stores name, in which they must not differ; empty where they name none."""
+        named = {name: store.streams for name, store in self.stores.items()}
+        if len({tuple(streams.items()) for streams in named.values()}) > 1:
+            have = "; ".join(f"{name} {format_streams(streams) or 'none'}" for name, streams in named.items())
+            raise UserError(f"{self.root}: stores differ in streams: {have}; make all of them with the same streams")
+        return named[self.target]
 
     def ranks(self) -> tuple[int, int]:
         """Which rank this process is, and how many share batches: of the trainer, or of the processes that have met."""
@@ -144,6 +163,10 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The text tokens of an item, (tokens, features); None where it has none."""
 
+    def spans(self, item: Item) -> NDArray[np.float32] | None:
+        """When each text token of an item holds, in its steps, (tokens, 2); None where that is not known."""
+        return None
+
     @abstractmethod
     def _read(self) -> None:
         """Set ``ids``, ``folds``, ``feature_dim``, ``text_dim`` and ``has_text``; the stores are valid."""
@@ -163,13 +186,15 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
     def _stack(self, number: int, epoch: int | None) -> Stack:
         item = self.item(number)
         steps = slice(None) if epoch is None else random_window(item, self.crop, self.seed, epoch)
-        tokens = self.text(item)
+        tokens, spans = self.text(item), self.spans(item)
+        begin = np.float32(steps.start or 0)
         return Stack(
             number=torch.tensor([number]),
             features=torch.from_numpy(item.features[steps])[None],
             text=torch.zeros(1, 0, self.text_dim) if tokens is None else torch.from_numpy(tokens)[None],
             importance=torch.from_numpy(item.gtscore[steps])[None],
             keyframes=torch.from_numpy(item.gtsummary[steps])[None],
+            spans=torch.zeros(1, 0, 2) if spans is None else torch.from_numpy(spans - begin)[None],
         )
 
     def _chosen_fold(self) -> Fold:

@@ -5,7 +5,7 @@ Nothing is read before its place and size are checked, and nothing is cast here.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.data.layouts import LAYOUTS, Array
-from clipit_lightning.data.schema import DAMAGED, is_in_place, read_arrays, storage_problems
+from clipit_lightning.data.schema import DAMAGED, array_problems, is_in_place, read_arrays, storage_problems
+from clipit_lightning.data.spans import spans_in_steps
 from clipit_lightning.data.store import natural_order, open_store
 
 _LAYOUT = LAYOUTS["annotated"]
+_TIMED = ("picks", "n_frames", "text_spans", "fps")
 _NUMBERS = [name for name, array in _LAYOUT.items() if array.dtype is not str]
 
 
@@ -74,11 +76,20 @@ def _flat(array: NDArray[Any], dimensions: int) -> NDArray[Any]:
     return array.reshape(() if dimensions == 0 and array.size == 1 else -1)
 
 
-def read_features(path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32] | None]]:
-    """Read only the features of the videos of a store, or of any HDF5 file of groups with ``features``.
+class Features(NamedTuple):
+    """What a scorer reads of a video."""
 
-    Yields:
-        A video's key, features, (steps, features), and ``caption_features``, (captions, features), where it has them.
+    key: str
+    features: NDArray[np.float32]
+    """(steps, features)."""
+    captions: NDArray[np.float32] | None
+    """Features of captions, where it has them, (captions, features)."""
+    spans: NDArray[np.float32] | None
+    """When they hold, in steps, where that is known, (captions, 2)."""
+
+
+def read_features(path: Path) -> Iterator[Features]:
+    """Read only what a scorer reads of the videos of a store, or of any HDF5 file of groups with ``features``.
 
     Raises:
         UserError: The file cannot be read, or a member of it is no video with features.
@@ -91,12 +102,21 @@ def read_features(path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArra
             group: Any = file[key] if is_in_place(file, key) else None
             names = set(group) if isinstance(group, h5py.Group) else set()
             there = [name for name in ("features", "caption_features") if name in names]
+            there += _TIMED if names.issuperset(_TIMED) else ()
             if problems := storage_problems(group, ["features"], there, [], only=there):
                 raise UserError(f"{path}: {key} {problems[0]}; name a file of groups with `features`")
             try:
-                arrays = [np.asarray(group[name], dtype=np.float32) for name in there]
+                read = {name: np.asarray(group[name]) for name in there}
+                spans = _spans(read) if "text_spans" in read else None
+                arrays = [read[name].astype(np.float32, copy=False) for name in there if name not in _TIMED]
             except DAMAGED as error:
                 raise UserError(f"{path}: {key} cannot be read ({first_line(error)})") from error
-            if flat := [name for name, array in zip(there, arrays, strict=True) if array.ndim != 2]:
+            if flat := [name for name, array in zip(there, arrays, strict=False) if array.ndim != 2]:
                 raise UserError(f"{path}: {key}: {flat[0]} is no table of (steps, features)")
-            yield key, arrays[0], arrays[1] if len(arrays) > 1 else None
+            yield Features(key, arrays[0], arrays[1] if len(arrays) > 1 else None, spans)
+
+
+def _spans(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    if problems := array_problems(arrays, "annotated"):
+        raise ValueError(problems[0])
+    return spans_in_steps(arrays["text_spans"] * float(arrays["fps"]), arrays["picks"], int(arrays["n_frames"]))

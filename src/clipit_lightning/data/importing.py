@@ -216,14 +216,14 @@ def _features_name(path: Path) -> str:
     return _attribute(path, "features", "") or (match[2] if match else "") or "unnamed"
 
 
-def _attribute(path: Path, name: str, default: str) -> str:
+def _attribute(path: Path, name: str, default: str, longest: int = LONGEST_NAME) -> str:
     """An attribute of a file; a UserError where it is no short text that can be printed."""
     try:
         with open_hdf5(path) as file:
             text = str(file.attrs.get(name, default))
     except DAMAGED as error:
         raise UserError(f"{path}: its attribute {name} cannot be read; get the file again") from error
-    if len(text) > LONGEST_NAME or not text.isprintable():
+    if len(text) > longest or not text.isprintable():
         raise UserError(f"{path}: its attribute {name} is {text[:LONGEST_NAME]!r}, which is no name; correct the file")
     return text
 
@@ -266,6 +266,8 @@ def _join(name: str, path: Path, files: DistributedFiles, embed: Embed | None) -
     except DAMAGED as error:
         raise UserError(f"{path}: cannot be read ({first_line(error)}); download it again") from error
     attributes = {"dataset": name, "features": _features_name(path), "data": data}
+    if streams := _attribute(path, "streams", "", longest=1000):
+        attributes["streams"] = streams
     in_order = [videos[key] for key in natural_order(videos)]
     notices = [f"transposed: {', '.join(sorted(transposed))}"] if transposed else []
     return Joined(with_shot_captions(in_order, files.paths, embed), attributes, replaced, notices)

@@ -37,6 +37,8 @@ LAYOUTS: dict[Kind, dict[str, Array]] = {
         "user_scores": Array(np.float32, ("annotators", "steps"), packed=True),
         "captions": Array(str, ("captions",)),
         "caption_features": Array(np.float32, ("captions", "size"), packed=True),
+        "text_spans": Array(np.float64, ("captions", 2)),
+        "fps": Array(np.float64),
         "shot_captions": Array(str, ("shots",)),
         "shot_caption_features": Array(np.float32, ("shots", "size"), packed=True),
     },

@@ -14,6 +14,7 @@ from clipit_lightning.data.layouts import IMPORTANCE, LAYOUTS, Array
 _ANNOTATORS = ("user_summary", "user_scores")
 _FREE = ("size", "annotators")
 _MOST_FRAMES = 10**7  # four days at 30 frames a second: more is damage, and would be allocated
+_MOST_FPS = 10**6
 # Bytes that a stored byte may stand for (deflate reaches 1032, which no features do), and bytes that may stand for
 # nothing stored: summaries of annotators are nearly empty.
 _PACKED, _SMALL = 100, 5 * 10**7
@@ -202,6 +203,7 @@ def _video_problems(arrays: Arrays) -> Iterator[str]:
             yield f"picks run from {picks.min()} to {picks.max()}, out of the video's {n_frames} frames"
     if "change_points" in arrays:
         yield from _shot_problems(arrays["change_points"].astype(np.int64), n_frames)
+    yield from _span_problems(arrays, n_frames)
     gtscore = arrays.get("gtscore", np.zeros(1))
     if gtscore.min() < -1e-6 or gtscore.max() > 1 + 1e-6:
         yield f"gtscore runs from {gtscore.min():.3g} to {gtscore.max():.3g}, expected values from 0 to 1"
@@ -227,6 +229,25 @@ def _script_problems(arrays: Arrays) -> Iterator[str]:
         yield f"split is {split[:40]!r}, expected train, validation or test"
     if not arrays["script_features"].any():
         yield "no script has a sentence: script_features are 0"
+
+
+def _span_problems(arrays: Arrays, n_frames: int) -> Iterator[str]:
+    fps = float(arrays.get("fps", 1))
+    if not 0 < fps <= _MOST_FPS:
+        yield f"fps is {fps:g}, expected frames a second, above 0"
+        return
+    if "text_spans" not in arrays:
+        return
+    if "fps" not in arrays:
+        yield "has text_spans, but no fps, by which their seconds are frames"
+        return
+    starts, ends = arrays["text_spans"].T
+    if starts.min() < 0:
+        yield f"text_spans begin at {starts.min():g} s, expected seconds from 0"
+    for caption in np.flatnonzero(ends < starts)[:1]:
+        yield f"text_spans: caption {caption} ends before it starts"
+    if starts.max() >= n_frames / fps:
+        yield f"text_spans begin at {starts.max():g} s, after the video's end at {n_frames / fps:g} s"
 
 
 def _query_problems(arrays: Arrays) -> Iterator[str]:

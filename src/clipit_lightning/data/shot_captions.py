@@ -105,10 +105,14 @@ def with_captions_read(video: Video, caption_source: str, shot_captions: bool, s
 
 
 def _with_captions_as_text(video: Video) -> Video:
-    """A video whose dense captions are those of its shots that have one."""
+    """A video whose dense captions are those of its shots that have one, each for the time of its shot."""
     texts, features = tuple(filter(None, video.shot_captions)), video.shot_caption_features
-    told = None if features is None else features[features.any(axis=1)]  # (captions, features)
-    return replace(video, captions=texts, caption_features=told)
+    if features is None:
+        return replace(video, captions=texts, caption_features=None, text_spans=None)
+    told = features.any(axis=1)  # (shots,)
+    fps = video.fps or 1.0  # where it is not known, by a clock of a frame a second: spans are read in steps
+    spans = (video.change_points[told] + [0, 1]) / fps  # (captions, 2)
+    return replace(video, captions=texts, caption_features=features[told], text_spans=spans, fps=fps)
 
 
 def shot_caption_size(store: Store) -> int:

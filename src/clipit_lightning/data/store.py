@@ -2,16 +2,17 @@
 
 ``layouts.LAYOUTS`` lists what a group holds. The attribute ``annotations`` of a group is ``none`` where nobody
 annotated the video. The file's attributes name the benchmark (``dataset``), the features (``features``) and where they
-come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` or ``scripts`` for videos with these.
+come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` or ``scripts`` for videos with these, and
+``streams`` names the parts of the features (``streams.py``).
 """
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -35,10 +36,12 @@ from clipit_lightning.data.schema import (
     size_problems,
 )
 from clipit_lightning.data.script_video import ScriptVideo
+from clipit_lightning.data.streams import parse_streams, stream_problems
 from clipit_lightning.data.video import Video
 
 _FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
 
+T = TypeVar("T")
 Videos = Iterable[Video] | Iterable[QueryVideo] | Iterable[ScriptVideo]
 """What a store holds."""
 Content = tuple[Videos, dict[str, str]]
@@ -60,6 +63,14 @@ class Store:
             except DAMAGED as error:
                 raise UserError(f"{self.path}: its attributes cannot be read ({error}); import it again") from error
 
+    @property
+    def streams(self) -> dict[str, int]:
+        """The parts of a step's features that it names, with their widths, in order; empty where it names none."""
+        try:
+            return parse_streams(self.attributes.get("streams", ""))
+        except ValueError as error:
+            raise UserError(f"{self.path}: its attribute {error}; run `clipit data check`") from error
+
     def video_keys(self) -> list[str]:
         """Keys of the videos, in natural order (``video_2`` before ``video_10``)."""
         with open_store(self.path) as file:
@@ -76,29 +87,19 @@ class Store:
             return [Video(dataset=self.path.stem, key=key, **_read(file, key, "annotated")) for key in keys]
 
     def read_queries(self) -> list[QueryVideo]:
-        """Read all videos of a store of videos with queries.
-
-        Raises:
-            UserError: The file is another store, or a group cannot be read; ``check`` says more.
-        """
-        with open_store(self.path) as file:
-            if _kind(file) != "queries":
-                raise UserError(f"{self.path}: its videos have no queries; import it again")
-            dataset = _dataset(file)
-            return [QueryVideo(dataset=dataset, key=key, **_read(file, key, "queries")) for key in natural_order(file)]
+        """Read all videos of a store of videos with queries; a ``UserError`` as of ``read``, or of another store."""
+        return self._read_with_texts("queries", QueryVideo)
 
     def read_scripts(self, keys: Iterable[str] | None = None) -> list[ScriptVideo]:
-        """Read videos, by default all, of a store of videos with scripts.
+        """Read videos, by default all, of a store of videos with scripts; errors are those of ``read_queries``."""
+        return self._read_with_texts("scripts", ScriptVideo, keys)
 
-        Raises:
-            UserError: The file is another store, or a group cannot be read; ``check`` says more.
-        """
+    def _read_with_texts(self, kind: Kind, made: Callable[..., T], keys: Iterable[str] | None = None) -> list[T]:
         with open_store(self.path) as file:
-            if _kind(file) != "scripts":
-                raise UserError(f"{self.path}: its videos have no scripts; import it again")
-            keys = natural_order(file) if keys is None else keys
-            dataset = _dataset(file)
-            return [ScriptVideo(dataset=dataset, key=key, **_read(file, key, "scripts")) for key in keys]
+            if _kind(file) != kind:
+                raise UserError(f"{self.path}: its videos have no {kind}; import it again")
+            keys, dataset = natural_order(file) if keys is None else keys, _dataset(file)
+            return [made(dataset=dataset, key=key, **_read(file, key, kind)) for key in keys]
 
     def check(self, name: str | None = None) -> list[str]:
         """What is wrong in plain words, a line each; nothing where all is well. By default its name is its file's."""
@@ -111,7 +112,9 @@ class Store:
                 if problems := _file_problems(file, name):
                     return problems
                 lines = [f"{key}: {problem}" for key in keys for problem in group_problems(file[key], _kind(file))]
-                return lines or [*size_problems([file[key] for key in keys]), *_of_others(file, name)]
+                groups = [file[key] for key in keys]
+                lines = lines or [*size_problems(groups), *_of_others(file, name)]
+                return lines or list(stream_problems(str(file.attrs.get("streams", "")), groups))
         except UserError as error:
             return [str(error)]
         except DAMAGED as error:

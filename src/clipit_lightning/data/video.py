@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from clipit_lightning.data.spans import spans_in_steps
+
 
 @dataclass(frozen=True, eq=False)
 class Video:
@@ -34,6 +36,10 @@ class Video:
     """Dense captions in time order, (captions,)."""
     caption_features: NDArray[np.float32] | None = None
     """Their embeddings, (captions, features)."""
+    text_spans: NDArray[np.float64] | None = None
+    """First second and end of each caption, by the clock on which frame i is shown at i / `fps`, (captions, 2)."""
+    fps: float | None = None
+    """Frames a second, where known."""
     shot_captions: tuple[str, ...] = ()
     """A caption of each shot, empty where a shot has none, (shots,)."""
     shot_caption_features: NDArray[np.float32] | None = None
@@ -50,6 +56,13 @@ class Video:
     def is_annotated(self) -> bool:
         """Whether anybody annotated it; without, it serves training without labels, and to be summarized."""
         return not np.isnan(self.gtscore).all()
+
+    @property
+    def caption_spans(self) -> NDArray[np.float32] | None:
+        """When each caption holds, in steps, (captions, 2); None where that is not known. See ``data/spans.py``."""
+        if self.text_spans is None or self.fps is None:
+            return None
+        return spans_in_steps(self.text_spans * self.fps, self.picks, self.n_frames)
 
     @property
     def n_steps(self) -> int:

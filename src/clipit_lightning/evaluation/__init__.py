@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clipit_lightning.evaluation.baselines import floors as floors
     from clipit_lightning.evaluation.baselines import query_floors as query_floors
     from clipit_lightning.evaluation.evaluate import evaluate_scores as evaluate_scores
+    from clipit_lightning.evaluation.highlights import highlight_precision as highlight_precision
     from clipit_lightning.evaluation.matching import Match as Match
     from clipit_lightning.evaluation.matching import QueryRules as QueryRules
     from clipit_lightning.evaluation.matching import measure_query as measure_query
@@ -36,6 +37,7 @@ _MODULES = {
     "floors": "clipit_lightning.evaluation.baselines",
     "query_floors": "clipit_lightning.evaluation.baselines",
     "evaluate_scores": "clipit_lightning.evaluation.evaluate",
+    "highlight_precision": "clipit_lightning.evaluation.highlights",
     "Match": "clipit_lightning.evaluation.matching",
     "QueryRules": "clipit_lightning.evaluation.matching",
     "measure_query": "clipit_lightning.evaluation.matching",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -84,12 +85,19 @@ class OptionsError(TypeError):
     """The constructor of a scorer takes other options; the message is one line that lists those."""
 
 
-def make_scorer(scorer: str | type[Scorer], seed: int = 0, **options: Any) -> Scorer:  # noqa: ANN401 - of the scorer
+def make_scorer(
+    scorer: str | type[Scorer],
+    seed: int = 0,
+    streams: Mapping[str, int] | None = None,
+    **options: Any,  # noqa: ANN401 - of the scorer
+) -> Scorer:
     """Make a scorer with weights drawn from a seed, whatever was drawn before.
 
     Args:
         scorer: A name in ``SCORERS``, ``package.module:Class``, or a class.
         seed: Seed of its weights; its constructor gets it too where it names it.
+        streams: Parts of a step's features with their widths, for a constructor that names them; by default
+            ``{"visual": feature_dim}``.
         options: Of its constructor: `feature_dim`, `text_dim`, and its own.
 
     Raises:
@@ -100,7 +108,8 @@ def make_scorer(scorer: str | type[Scorer], seed: int = 0, **options: Any) -> Sc
 
     made = scorer_class(scorer)
     named = signature(made).parameters
-    options |= {"seed": seed} if "seed" in named else {}
+    offered = {"seed": seed, "streams": dict(streams or {"visual": options.get("feature_dim")})}
+    options |= {name: value for name, value in offered.items() if name in named}
     try:
         signature(made).bind(**options)
     except TypeError as error:

@@ -26,7 +26,10 @@ class Scorer(nn.Module, ABC):
     """Base class of all scorers, with what training, summaries and pages ask of one.
 
     The constructor takes `feature_dim` and `text_dim`, the numbers of features of a step and of a text token, and by
-    name any key of the configuration's section `model`, and `seed`.
+    name any key of the configuration's section `model`, and `seed`. One that names `streams` gets the widths of the
+    parts of a step's features, by name, as they follow one another: ``{"visual": 384, "audio": 64}``. All but
+    ``visual`` end with a mask column, 1 where a step has the part, which is else 0. Where a store names none, that is
+    ``{"visual": feature_dim}``.
     """
 
     title: ClassVar[str] = ""
@@ -38,6 +41,8 @@ class Scorer(nn.Module, ABC):
     """What validation selects: an epoch, or one of the strengths ``model.alphas``."""
     reads_language: bool = False
     """Whether its scores depend on text."""
+    reads_spans: ClassVar[bool] = False
+    """Whether `forward` takes `spans` too: when each text token holds."""
 
     @abstractmethod
     def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
@@ -47,6 +52,10 @@ class Scorer(nn.Module, ABC):
         texts, (items, tokens, features), of one video, (steps, features), are queries; features, (items, steps,
         features), are videos of one length. Code that counts axes from the last (``dim=-1``) serves them all.
 
+        With the class attribute ``reads_spans = True`` it is ``forward(features, text, spans)``: first and end of each
+        token in steps, where step i is the time from i to i + 1, (..., tokens, 2), with the leading axes of `text`; in
+        a window of a video they may lie outside of it. Where the data do not know them, spans are (..., 0, 2).
+
         Args:
             features: Features of the steps, (..., steps, features).
             text: Features of the text tokens, (..., tokens, features); `tokens` may be 0.
@@ -54,3 +63,9 @@ class Scorer(nn.Module, ABC):
         Returns:
             Logits with the leading axes of both, or of ``features`` alone where the scorer reads no text.
         """
+
+
+def output_of(scorer: Scorer, features: Tensor, text: Tensor, spans: Tensor) -> ScorerOutput:
+    """Call a scorer with what it reads: with `spans`, (..., tokens, 2), only where its ``reads_spans`` says so."""
+    output: ScorerOutput = scorer(features, text, spans) if scorer.reads_spans else scorer(features, text)
+    return output

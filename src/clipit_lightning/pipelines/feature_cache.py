@@ -53,14 +53,16 @@ class FeatureCache:
         """Keep a video's features, atomically, in the layout of a store's group."""
         path = self.path(source)
         with atomic_hdf5(path) as file:
-            file["features"] = features.features
+            file["features"] = features.all_features
             file["picks"] = features.picks
             file["n_frames"] = features.info.n_frames
             file["change_points"] = features.change_points
             file["video_name"] = source.name
             file["duration"] = features.info.duration
+            file["fps"] = features.info.fps
             if features.captions:
                 file.create_dataset("captions", data=list(features.captions), dtype=h5py.string_dtype())
+                file["text_spans"] = features.text_spans
             if features.caption_features is not None:
                 file["caption_features"] = features.caption_features
             file.create_dataset("frame_times", data=np.asarray(features.frame_times), compression="gzip")

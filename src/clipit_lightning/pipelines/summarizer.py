@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log
+from clipit_lightning.data.field_layout import Features
+from clipit_lightning.data.spans import spans_in_steps
 from clipit_lightning.models.zero_shot import generic_scores, phrases, query_scores
 from clipit_lightning.pipelines.collect import Source
 from clipit_lightning.pipelines.extraction import memory_checked
@@ -95,15 +97,15 @@ class Summarizer:
 
     def _features(self, video: Path, to: Path, texts: Captions | None) -> VideoFeatures:
         stride, rate, captioner = self.stride, self.rate, self.captioner
-        how = provenance(self.encoder, stride, rate, captioner, N_CAPTIONS, texts is not None)
+        streams = self.run.beside if self.run else ()
+        how = provenance(self.encoder, stride, rate, captioner, N_CAPTIONS, texts is not None, streams)
         settings = json.dumps([content_mark(Source("", video.name, video, texts)), how])
 
         def extract() -> VideoFeatures:
             with Progress({0: 1}) as progress, memory_checked(video):
                 show = partial(progress.at, video.name, duration=header_duration(video))
-                return extract_features(
-                    video, self.encoder, stride, rate, captioner, N_CAPTIONS, texts, self.batch_size, show
-                )
+                captions = captioner, N_CAPTIONS, texts
+                return extract_features(video, self.encoder, stride, rate, *captions, self.batch_size, show, streams)
 
         return kept_features(to, video, settings, extract)
 
@@ -152,16 +154,20 @@ def _scores(
         told = "" if video.caption_features is None else ", and what the captions tell of"
         scores = generic_scores(video.features, video.caption_features)
         return scores, f"zero-shot: what is rare in the video, less at its ends{told}"
+    spans = None
     if text is None and run.has_language:
-        from clipit_lightning.data.batches import caption_tokens  # imports torch, as the run does
-
-        if (captions := video.caption_features) is not None:
-            text = caption_tokens(captions, run.config.data.captions, run.config.data.caption_source)
-        else:
+        text, spans = run.caption_text(_as_stored(video))
+        if text is None:
             log.info(
                 f"NOTE: {run.path} was trained with captions; here it has none (--captions FILE, --captioner NAME)"
             )
     try:
-        return run.score(video.features, text), run.label
+        return run.score(video.all_features, text, spans=spans), run.label
     except ValueError as error:  # captions or a query of another size than those of its training
         raise UserError(f"{run.path}: {error}") from error
+
+
+def _as_stored(video: VideoFeatures) -> Features:
+    """A raw video as if it came from a store."""
+    spans = spans_in_steps(video.text_spans * video.info.fps, video.picks, video.info.n_frames)  # (captions, 2)
+    return Features(video.info.path.stem, video.features, video.caption_features, spans)

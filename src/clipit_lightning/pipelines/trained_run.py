@@ -22,16 +22,19 @@ from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data import has_queries, has_scripts
 from clipit_lightning.data.batches import caption_tokens, query_tokens
-from clipit_lightning.data.field_layout import read_features
+from clipit_lightning.data.field_layout import Features, read_features
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
+from clipit_lightning.data.spans import caption_spans
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.protocol import Protocol
-from clipit_lightning.models.scorer import Scorer
+from clipit_lightning.models.scorer import Scorer, output_of
 from clipit_lightning.models.zero_shot import phrases
+from clipit_lightning.pipelines.run_streams import streams_beside
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import read_scorer
 from clipit_lightning.video.encoders import Encoder
+from clipit_lightning.video.streams import WIDTHS
 
 _SAME = {"weights_sha256": "weights", "preprocessing": "preprocessing", "definition": "definition"}
 
@@ -83,6 +86,12 @@ class TrainedRun:
     def text_dim(self) -> int:
         """Features of a text token."""
         return int(next(iter(self._read.values()))[1]["text_dim"])
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Its streams beside what is seen, by name; a UserError where one cannot be made of a raw video."""
+        streams = next(iter(self._read.values()))[1].get("streams") or {}
+        return streams_beside(self.path, streams, self.result.store)
 
     @cached_property
     def _read(self) -> dict[int, tuple[Scorer, dict[str, Any]]]:
@@ -151,8 +160,9 @@ class TrainedRun:
         made, given = self.result.store, encoder.provenance()  # the store says how features were made, where it knows
         named = made.get("encoder") or self.result.features
         other = [word for key, word in _SAME.items() if "encoder" in made and made.get(key) != given.get(key)]
-        if other or encoder.feature_dim != self.feature_dim:
-            why = f"other {other[0]}" if other else f"{encoder.feature_dim} features, not {self.feature_dim}"
+        size = self.feature_dim - sum(WIDTHS[name] for name in self.beside)
+        if other or encoder.feature_dim != size:
+            why = f"other {other[0]}" if other else f"{encoder.feature_dim} features, not {size}"
             way_out = f"give --encoder {named}, with the weights of then"
             if "encoder" not in made:
                 way_out = "train on a store of `clipit prepare`, which says by which encoder it was made"
@@ -171,16 +181,24 @@ class TrainedRun:
 
     @overload
     def score(  # type: ignore[overload-overlap]  # numpy takes a text for an array, too
-        self, features: Path | str, text: None = None, fold: int | None = None
+        self, features: Path | str, text: None = None, fold: int | None = None, spans: None = None
     ) -> dict[str, NDArray[np.float32]]: ...
 
     @overload
     def score(
-        self, features: ArrayLike, text: ArrayLike | None = None, fold: int | None = None
+        self,
+        features: ArrayLike,
+        text: ArrayLike | None = None,
+        fold: int | None = None,
+        spans: ArrayLike | None = None,
     ) -> NDArray[np.float32]: ...
 
     def score(
-        self, features: ArrayLike | Path, text: ArrayLike | None = None, fold: int | None = None
+        self,
+        features: ArrayLike | Path,
+        text: ArrayLike | None = None,
+        fold: int | None = None,
+        spans: ArrayLike | None = None,
     ) -> NDArray[np.float32] | dict[str, NDArray[np.float32]]:
         """Score the steps of a video, or of every video of a file: the mean over the folds, or one ``fold``.
 
@@ -189,6 +207,7 @@ class TrainedRun:
                 another HDF5 file of groups with ``features`` and perhaps ``caption_features``.
             text: Features of captions, or of a query, (tokens, features). A file brings its own.
             fold: The fold that scores, where the others have been trained on the video.
+            spans: When the text holds, in steps, (tokens, 2), for a scorer that reads it; by default not known.
 
         Returns:
             0 to 1, (steps,); of a file by video, or by video and query.
@@ -199,41 +218,47 @@ class TrainedRun:
         """
         chosen = self if fold is None else replace(self, fold=fold)
         if not isinstance(features, Path | str):
-            return chosen._scores(features, text)
-        if text is not None:
-            raise ValueError("text is for an array of features; a file brings its own")
+            return chosen._scores(features, text, spans)
+        if text is not None or spans is not None:
+            name = "spans" if text is None else "text"
+            raise ValueError(f"{name} is for an array of features; a file brings its own")
         scores, path = {}, Path(features)
-        for name, steps, tokens in chosen._items(path):
+        for name, *inputs in chosen._items(path):
             try:
-                scores[name] = chosen._scores(steps, tokens)
+                scores[name] = chosen._scores(*inputs)
             except ValueError as error:
                 raise UserError(f"{path}: {name}: {error}; choose another run or file") from error
         return scores
 
-    def _items(self, path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32] | None]]:
-        """Name, features and text of whatever in a file has scores of its own, as in training."""
+    def _items(self, path: Path) -> Iterator[Features]:
+        """Whatever in a file has scores of its own, with the text that it is scored with, as in training."""
         data = self.config.data
         if has_scripts(data.dataset):
             if data.caption_source == "another":
                 raise UserError(f"{self.path}: was trained on scripts of other videos; choose another run")
             for script in (item for video in Store(path).read_scripts() for item in video.items()):
                 tokens = script.text()
-                yield script.id, script.features, caption_tokens(tokens, len(tokens), data.caption_source)
+                told = caption_tokens(tokens, len(tokens), data.caption_source)
+                yield Features(script.id, script.features, told, None)
             return
         if self.wants_query:
             for video in Store(path).read_queries():
                 for item in video.items():
                     tokens = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
-                    yield item.id, item.features, tokens
+                    yield Features(item.id, item.features, tokens, None)
             return
-        for key, features, captions in self._videos(path):
-            text = None
-            if captions is not None and self.has_language:
-                text = caption_tokens(captions, self.config.data.captions, self.config.data.caption_source)
-            yield key, features, text
+        for video in self._videos(path):
+            yield Features(video.key, video.features, *self.caption_text(video))
 
-    def _videos(self, path: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32] | None]]:
-        """Name, features and captions of every video of a file; captions of shots are in stores alone."""
+    def caption_text(self, video: Features) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """The text tokens of captions, (tokens, features), and when they hold, (tokens, 2), as in training."""
+        if video.captions is None or not self.has_language:
+            return None, None
+        chosen = self.config.data.captions, self.config.data.caption_source
+        return caption_tokens(video.captions, *chosen), caption_spans(video.spans, *chosen, len(video.features))
+
+    def _videos(self, path: Path) -> Iterator[Features]:
+        """Every video of a file, with all its captions; captions of shots are in stores alone."""
         chosen = self.config.data.caption_source, self.config.data.shot_captions
         if not reads_shot_captions(*chosen):
             yield from read_features(path)
@@ -242,11 +267,12 @@ class TrainedRun:
         size = shot_caption_size(store)
         for key in store.video_keys():
             video = with_captions_read(store.read([key])[0], *chosen, size)
-            yield key, video.features, video.caption_features
+            yield Features(key, video.features, video.caption_features, video.caption_spans)
 
-    def _scores(self, features: ArrayLike, text: ArrayLike | None) -> NDArray[np.float32]:
+    def _scores(self, features: ArrayLike, text: ArrayLike | None, spans: ArrayLike | None) -> NDArray[np.float32]:
         steps = np.array(as_array(features), dtype=np.float32)  # (steps, features)
         tokens = np.zeros((0, self.text_dim)) if text is None else as_array(text)  # (tokens, features)
+        times = np.zeros((0, 2)) if spans is None else as_array(spans)  # (tokens, 2)
         for what, values, size in (("features", steps, self.feature_dim), ("text features", tokens, self.text_dim)):
             if values.ndim != 2:
                 raise ValueError(f"{what} have shape {values.shape}, but (.., {size}) is needed")
@@ -258,9 +284,11 @@ class TrainedRun:
             raise ValueError("there is no step to score")
         if not len(tokens) and self.wants_query:
             raise ValueError("the run was trained to summarize by a query; give its text")
-        inputs = torch.from_numpy(steps), torch.from_numpy(tokens.astype(np.float32))
+        if len(times) and times.shape != (len(tokens), 2):
+            raise ValueError(f"spans have shape {times.shape}, but ({len(tokens)}, 2) is needed")
+        inputs = [torch.from_numpy(values.astype(np.float32)) for values in (steps, tokens, times)]
         with torch.inference_mode():
-            of_folds = [scorer(*inputs).scores.double().numpy() for scorer in self.scorers.values()]
+            of_folds = [output_of(scorer, *inputs).scores.double().numpy() for scorer in self.scorers.values()]
         scores: NDArray[np.float32] = np.mean(of_folds, axis=0).astype(np.float32)  # (steps,)
         if not np.isfinite(scores).all():
             raise UserError(f"{self.path}: gives scores that are not finite; train it anew")

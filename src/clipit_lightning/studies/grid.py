@@ -131,6 +131,7 @@ class _Entry(BaseModel, strict=True, extra="forbid"):
 
 class _Scorer(_Quick):
     files: list[str] = []
+    runs: Annotated[list[str], AfterValidator(_check_once)] | None = None
     supervision: _Supervision = ["supervised", "unsupervised"]
 
 
@@ -167,6 +168,7 @@ def _expand(file: _File, path: Path, quick: bool, words: Sequence[str]) -> Grid:
     candidate, short = file.candidate, file.quick if quick else _Quick()
     require(candidate in file.scorers, "candidate", f"{candidate} is none of {', '.join(file.scorers)}")
     runs: list[GridRun] = []
+    cells: set[str] = set()
     for (number, entry), supervision, (scorer, spec) in product(
         enumerate(file.runs), file.supervision, file.scorers.items()
     ):
@@ -174,9 +176,16 @@ def _expand(file: _File, path: Path, quick: bool, words: Sequence[str]) -> Grid:
             seeds = short.seeds or spec.seeds or file.seeds
             own = [*_words(entry.set), *_words(spec.set), *_words(short.set), *words, *_FIXED]
             try:
-                runs += _repetitions(entry, supervision, scorer, spec.files, own, seeds)
+                made = _repetitions(entry, supervision, scorer, spec.files, own, seeds)
             except UserError as error:
                 raise UserError(f"runs.{number}, {scorer}: {error}") from error
+            cells |= {run.cell[0] for run in made}
+            runs += [run for run in made if spec.runs is None or run.cell[0] in spec.runs]
+    for scorer, spec in file.scorers.items():
+        if unknown := sorted(set(spec.runs or ()) - cells):
+            raise UserError(
+                f"scorers.{scorer}.runs: there is no {unknown[0][:60]!r}; there are {', '.join(sorted(cells))}"
+            )
     if not 0 < len(runs) <= _MOST:
         raise UserError(f"makes {len(runs)} runs; 1 to {_MOST} are possible")
     _check_names_differ(runs)

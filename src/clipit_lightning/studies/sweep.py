@@ -27,7 +27,7 @@ from clipit_lightning.studies.sweep_report import (
     write_plots,
     write_results,
 )
-from clipit_lightning.studies.sweep_worker import Search, open_study, shown_url, storage_errors, work
+from clipit_lightning.studies.sweep_worker import Search, make_database, open_study, shown_url, storage_errors, work
 from clipit_lightning.training import build
 from clipit_lightning.training.scorers import check_scorer
 
@@ -67,6 +67,7 @@ def run_sweep(
     workers = min(workers, wanted)
     _make_folder(folder, sweep)
     with storage_errors(url):
+        make_database(search)
         study = open_study(search)
         # The database of a search on one machine lies in its folder, which may move.
         check_same_search(

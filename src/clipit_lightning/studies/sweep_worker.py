@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError, first_line
+from clipit_lightning.core.files import atomic_path
 from clipit_lightning.core.locks import HeldError, run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.studies.sweep_check import trial_config
@@ -67,28 +68,48 @@ class Search:
     """Seconds without a report after which a trial counts as dead."""
 
 
+def make_database(search: Search) -> None:
+    """Make the file of a search's database where there is none, whole or not at all.
+
+    In one that was made in part, names have no index, and Optuna makes the study once more beside the first.
+    """
+    url = make_url(search.url)
+    path = Path(url.database or "")
+    if url.get_backend_name() != "sqlite" or not path.parent.is_dir() or path.name.startswith((":", "file:")):
+        return
+    with run_lock(search.folder / "turn", patience=120):
+        if not path.exists():
+            with atomic_path(path) as temporary:
+                storage = _storage(replace(search, url=url.set(database=str(temporary)).render_as_string(False)))
+                storage.remove_session()
+                storage.engine.dispose()
+
+
 def open_study(search: Search) -> optuna.Study:
     """Open the study of a search, made where there is none."""
+    # wandb's hyperband has one bracket, which is successive halving. Optuna's HyperbandPruner has several, most of
+    # which stop no trial in a search of some tens.
+    halving = search.sweep.halving
+    return optuna.create_study(
+        storage=_storage(search),
+        study_name=search.name,
+        load_if_exists=True,
+        direction="maximize" if search.sweep.maximize else "minimize",
+        pruner=optuna.pruners.SuccessiveHalvingPruner(*halving) if halving else optuna.pruners.NopPruner(),
+    )
+
+
+def _storage(search: Search) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=ExperimentalWarning)
     warnings.filterwarnings("ignore", message="The reported value is ignored")  # of an epoch that is trained again
     waits = {"connect_args": {"timeout": 60}} if search.url.startswith("sqlite") else {"pool_pre_ping": True}
-    storage = RDBStorage(
+    return RDBStorage(
         search.url,
         engine_kwargs=waits,
         heartbeat_interval=search.beat,
         grace_period=search.grace,
         heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(_RETRIES, inherit_intermediate_values=True),
-    )
-    # wandb's hyperband has one bracket, which is successive halving. Optuna's HyperbandPruner has several, most of
-    # which stop no trial in a search of some tens.
-    halving = search.sweep.halving
-    return optuna.create_study(
-        storage=storage,
-        study_name=search.name,
-        load_if_exists=True,
-        direction="maximize" if search.sweep.maximize else "minimize",
-        pruner=optuna.pruners.SuccessiveHalvingPruner(*halving) if halving else optuna.pruners.NopPruner(),
     )
 
 

@@ -73,13 +73,16 @@ def measures(config: Config) -> Measures:
     return make_measures(config.data.dataset, config.protocol, config.data.root)
 
 
-def task(config: Config, feature_dim: int, text_dim: int) -> SummarizationTask:
+def task(
+    config: Config, feature_dim: int, text_dim: int, streams: Mapping[str, int] | None = None
+) -> SummarizationTask:
     """The task of a configuration."""
     try:
         made = SummarizationTask(
             config.model.name,
             feature_dim=feature_dim,
             text_dim=text_dim,
+            streams=streams,
             loss=asdict(config.loss),
             optimizer=config.optim.name,
             lr=config.optim.lr,

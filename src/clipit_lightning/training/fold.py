@@ -40,7 +40,7 @@ def run_fold(
         log.info(f"fold {index}: finished before")
         return finished
     datamodule.fold = index
-    task = build.task(config, datamodule.feature_dim, datamodule.text_dim)
+    task = build.task(config, datamodule.feature_dim, datamodule.text_dim, datamodule.streams)
     validates = datamodule.validate_on_test or bool(datamodule.folds[index].validation)
     trainer, checkpoint = make_trainer(config, path, run.path.name, protocol, index, validates, device, watch)
     epoch, validation = None, None

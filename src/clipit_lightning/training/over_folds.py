@@ -41,7 +41,7 @@ def run_result(
     reached = [fold.validation or {} for fold in folds]
     names = [name for name in METRICS if all(name in fold for fold in reached)]
     validation: dict[str, Any] = {name: _over_folds([fold[name] for fold in reached]) for name in names}
-    scorer = build.task(config, datamodule.feature_dim, datamodule.text_dim).scorer
+    scorer = build.task(config, datamodule.feature_dim, datamodule.text_dim, datamodule.streams).scorer
     # No gradient fits the weights of a closed form: they are buffers.
     fitted = scorer.buffers() if scorer.fit == "closed form" else scorer.parameters()
     return RunResult(

@@ -1,35 +1,31 @@
 """The task of training, validating and testing a scorer with its losses and metrics."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from inspect import signature
+from typing import Any
 
-import lightning as L
 import numpy as np
-import pandas as pd
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from numpy.typing import NDArray
 from torch import Tensor
 
 from clipit_lightning.core.errors import LoggedElsewhereError, UserError
 from clipit_lightning.data.batches import Batch, Stack, episode_draws
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
-from clipit_lightning.evaluation.metrics import Measures
+from clipit_lightning.data.streams import VISUAL, format_streams
 from clipit_lightning.evaluation.rules import Rules
-from clipit_lightning.evaluation.statistics import means
 from clipit_lightning.models import make_scorer, scorer_name
 from clipit_lightning.models.losses import SummaryLoss
-from clipit_lightning.models.scorer import Scorer, ScorerOutput
+from clipit_lightning.models.scorer import Scorer, ScorerOutput, output_of
 from clipit_lightning.training.checkpoints import plain
-from clipit_lightning.training.loaders import check_batch, datamodule_of
-from clipit_lightning.training.measures import make_measures, protocol_of
+from clipit_lightning.training.loaders import check_batch
+from clipit_lightning.training.measures import protocol_of
+from clipit_lightning.training.measuring import MeasuringTask
 from clipit_lightning.training.optimizer import OPTIMIZERS, SCHEDULES, make_schedule
 
-T = TypeVar("T")
 
-
-class SummarizationTask(L.LightningModule):
+class SummarizationTask(MeasuringTask):
     """Trains a scorer with the losses, and measures its scores by a benchmark's rules.
 
     Arguments are kept as hyperparameters, so that ``SummarizationTask.load_from_checkpoint(path)`` needs nothing else.
@@ -41,6 +37,8 @@ class SummarizationTask(L.LightningModule):
             name; where a class cannot be found by it, give ``load_from_checkpoint`` the class as `scorer`.
         feature_dim: Features of a step, `feature_dim` of the datamodule.
         text_dim: Features of a text token, `text_dim` of the datamodule; by default as many as of a step.
+        streams: Parts of a step's features with their widths, `streams` of the datamodule, for a scorer that reads them
+            apart; by default all of them are ``visual``.
         loss: Weights of the terms, as ``SummaryLoss`` takes them; those that are not named keep their default.
         optimizer: ``adamw``, or ``adam``, whose weight decay is added to the gradient.
         lr: Peak learning rate.
@@ -63,17 +61,13 @@ class SummarizationTask(L.LightningModule):
         (16, 16)
     """
 
-    measures: Measures
-    """Of the items that are validated or tested; there while they are."""
-    tested: pd.DataFrame
-    """The rows of the last test, with what is measured over several items together."""
-
     def __init__(
         self,
         scorer: str | type[Scorer] = "clip-it+",
         *,
         feature_dim: int,
         text_dim: int | None = None,
+        streams: Mapping[str, int] | None = None,
         loss: Mapping[str, Any] | None = None,
         optimizer: str = "adamw",
         lr: float = 2e-3,
@@ -86,7 +80,10 @@ class SummarizationTask(L.LightningModule):
     ) -> None:
         super().__init__()
         sizes = {"feature_dim": feature_dim, "text_dim": feature_dim if text_dim is None else text_dim}
-        self.scorer = make_scorer(scorer, seed, **sizes, **options)
+        self.streams = dict(streams or {VISUAL: feature_dim})
+        if sum(self.streams.values()) != feature_dim:
+            raise ValueError(f"streams ({format_streams(self.streams)}) are not the {feature_dim} features of a step")
+        self.scorer = make_scorer(scorer, seed, self.streams, **sizes, **options)
         self.loss = SummaryLoss(**(loss or {}))
         self.protocol = protocol_of(rules)
         check_choice("optimizer", optimizer, OPTIMIZERS)
@@ -97,6 +94,7 @@ class SummarizationTask(L.LightningModule):
         given = {
             "scorer": scorer_name(scorer),
             **sizes,
+            "streams": self.streams,
             "loss": loss,
             **learning,
             "schedule": schedule,
@@ -105,10 +103,14 @@ class SummarizationTask(L.LightningModule):
             **options,
         }
         self.save_hyperparameters({name: plain(value, name) for name, value in given.items()})
-        self.validation: dict[str, float] = {}
-        """Means over the validation part after the last epoch; every checkpoint has those of its epoch."""
-        self.scores: dict[str, list[float]] = {}
-        """Step scores of the items of the last test, by id."""
+
+    def setup(self, stage: str) -> None:
+        """Check that a scorer that reads streams was made for those of the data; a ValueError of one line."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]  # lightning does not declare it
+        reads_streams = "streams" in signature(type(self.scorer)).parameters
+        if reads_streams and isinstance(data, SummarizationDataModule) and data.streams != self.streams:
+            made, given = format_streams(self.streams), format_streams(data.streams)
+            raise ValueError(f"streams are {made}, and the batches have {given}; give the task streams=data.streams")
 
     def forward(self, stack: Stack) -> ScorerOutput:
         """Score the steps of a stack; logits have the shape of its importance, also of a scorer that reads no text.
@@ -119,7 +121,7 @@ class SummarizationTask(L.LightningModule):
             UserError: The scorer gives another number of logits than there are steps.
         """
         self._check_sizes(stack)
-        output = self.scorer(stack.features, stack.text)
+        output = output_of(self.scorer, stack.features, stack.text, stack.spans)
         if not isinstance(output, ScorerOutput):
             name, kind = type(self.scorer).__name__, type(output).__name__
             raise TypeError(f"{name} returns a {kind}; wrap its logits, (..., steps): ScorerOutput(logits)")
@@ -191,95 +193,6 @@ class SummarizationTask(L.LightningModule):
         items = ", ".join(dict.fromkeys(name for of_rank in self._of_all_ranks(own) for name in of_rank))
         kind = UserError if self.global_rank == 0 else LoggedElsewhereError
         raise kind(f"the loss is not finite at step {self.global_step} ({items}); lower optim.lr")
-
-    def _of_all_ranks(self, own: T) -> list[T]:
-        gathered = [own] * self.trainer.world_size
-        if self.trainer.world_size > 1:
-            torch.distributed.all_gather_object(gathered, own)
-        return gathered
-
-    @property
-    def items(self) -> SummarizationDataModule:
-        """The datamodule that batches come from, which holds the annotations."""
-        return datamodule_of(self.trainer)
-
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Score and measure the validation items of a batch."""
-        self.measure(batch, self.items)
-
-    def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Score and measure the test items of a batch, and keep their scores."""
-        for item, scores in self.measure(batch, self.items).items():
-            self.scores[item] = scores.tolist()  # all digits: what float32 holds
-
-    def predict_step(self, batch: Batch, batch_index: int) -> dict[str, NDArray[np.float32]]:
-        """Scores of the items of a batch by id, 0 to 1, (steps,)."""
-        ids = self.items.ids
-        return {ids[number]: scores for number, scores in self._scored(batch)}
-
-    def _scored(self, batch: Batch) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """The number of each item of a batch, and its scores, (steps,)."""
-        check_batch(batch)
-        for stack in batch.stacks:
-            scores = self(stack).scores.float().cpu().numpy()  # (items, steps)
-            yield from zip(stack.number.tolist(), scores, strict=True)
-
-    def start_measuring(self, items: SummarizationDataModule) -> None:
-        """Begin with no rows, by the rules of the benchmark that is tested on."""
-        self.measures = make_measures(items.target, self.protocol, items.root).to(self.device)
-
-    def measure(self, batch: Batch, items: SummarizationDataModule) -> dict[str, NDArray[np.float32]]:
-        """Score and measure the items of a batch; returns their scores by id, (steps,)."""
-        measured = {}
-        for number, scores in self._scored(batch):
-            item = items.item(number)
-            measured[item.id] = scores  # (steps,)
-            self.measures.update(number, item, scores)
-        return measured
-
-    def on_validation_epoch_start(self) -> None:
-        """Forget the rows of the epoch before."""
-        self.start_measuring(self.items)
-
-    def on_test_epoch_start(self) -> None:
-        """Forget all rows and scores."""
-        self.start_measuring(self.items)
-        self.scores = {}
-
-    def on_test_epoch_end(self) -> None:
-        """Gather the scores of all ranks, in the order of the items, and log the means over them."""
-        together = {name: scores for of_rank in self._of_all_ranks(self.scores) for name, scores in of_rank.items()}
-        self.scores = {name: together[name] for name in self.items.ids if name in together}
-        self.tested = self._test_rows()
-        metrics = means(self.tested, self.measures.names)
-        self.log_dict({f"test/{name}": value for name, value in metrics.items()}, sync_dist=True)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the means over the validation videos of all ranks."""
-        self.validation = means(self.rows(self.items), self.measures.names)
-        for name, value in self.validation.items():  # a bar has room for one
-            self.log(f"val/{name}", value, prog_bar=name == self.measures.monitor, sync_dist=True)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep with the weights what they reached on the validation part."""
-        checkpoint["validation"] = self.validation
-
-    def rows(self, items: SummarizationDataModule) -> pd.DataFrame:
-        """The rows of what was measured last: ``video``, ``query`` where there are queries, and the metrics."""
-        rows = self.measures.gathered()
-        names = [items.ids[number].split("/") for number in rows.pop("index")]
-        rows.insert(0, "video", ["/".join(words[:2]) for words in names])
-        if any(len(words) > 2 for words in names):
-            rows.insert(1, "query", ["/".join(words[2:]) for words in names])
-        return rows
-
-    def _test_rows(self) -> pd.DataFrame:
-        rows = self.rows(self.items)
-        ids = rows["video"] if "query" not in rows else rows["video"] + "/" + rows["query"]
-        tested = [self.items.item(number) for number in self.items.numbers(ids.tolist())]
-        for name, by_item in self.measures.after_test(tested, self.scores).items():
-            rows[name] = ids.map(by_item)
-        return rows
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, and its learning rate by steps.

@@ -5,9 +5,9 @@ decoded in a second pass, because the shots that they are spread by are known on
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,11 @@ from clipit_lightning.video.captioner import Captioner
 from clipit_lightning.video.captions import Captions, frames_to_caption
 from clipit_lightning.video.encoders import Encoder, HsvEncoder, NamingEncoder
 from clipit_lightning.video.frames import RATE, Sample, sample_frames, sampling_name, whole_frames
+from clipit_lightning.video.log_mel import log_mel_statistics
+from clipit_lightning.video.motion import MotionMeter
 from clipit_lightning.video.pretrained import library_versions
-from clipit_lightning.video.reader import VideoInfo, VideoReader
+from clipit_lightning.video.reader import Frame, VideoInfo, VideoReader
+from clipit_lightning.video.streams import streams_provenance
 
 N_CAPTIONS = 7
 """Frames that a captioner is given; the number in the implementations of CLIP-It known to us."""
@@ -52,6 +55,16 @@ class VideoFeatures:
     """Small pictures of the steps, RGB, (steps, 16, 16, 3)."""
     names: tuple[tuple[str, ...], ...] = ()
     """What is seen in each step, (steps,); empty where the encoder does not name it."""
+    text_spans: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    """First second and end of each caption by the clock on which frame i is shown at i / ``info.fps``: a user's own as
+    they say, a model's for the shot of its frame, (captions, 2)."""
+    streams: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """What stands beside ``features`` in a store, by name, such as of sound, (steps, columns); see ``streams.py``."""
+
+    @property
+    def all_features(self) -> NDArray[np.float32]:
+        """Features with the streams behind them, (steps, features of all)."""
+        return np.hstack([self.features, *self.streams.values()])
 
 
 def extract_features(
@@ -64,19 +77,23 @@ def extract_features(
     texts: Captions | None = None,
     batch_size: int = 32,
     progress: Callable[[float], None] | None = None,
+    streams: Sequence[str] = (),
 ) -> VideoFeatures:
     """Decode, encode, cut into shots and caption one video. The same input gives the same result.
 
     Shots are cut by kernel temporal segmentation of the features, ceil(n_frames / 150) of them. Captions are ``texts``,
     the user's own, or the captioner's of ``n_captions`` frames, spread over the video by its shots; the encoder embeds
     them where it has language. ``progress`` takes the seconds of the video that are encoded, after each batch.
+    ``streams`` are made beside, as ``chosen_streams`` gives them.
 
     Raises:
         UserError: The file cannot be read as a video, the sampling makes no sense, or the captions are of another one.
     """
-    reader = VideoReader(path)
+    meter = MotionMeter() if "motion" in streams else None
+    reader = VideoReader(path) if meter is None else _WatchedReader(path, meter)
     numbers, features, pictures, names = list[int](), [], [], list[tuple[str, ...]]()
-    for batch in ahead(_batches(sample_frames(reader, encoder.preprocessing, stride, rate), batch_size)):
+    samples = _metered(sample_frames(reader, encoder.preprocessing, stride, rate), meter)
+    for batch in ahead(_batches(samples, batch_size)):
         frames = np.stack([sample.image for sample in batch])
         encoded, named = _encoded(encoder, frames)
         features.append(encoded)
@@ -88,7 +105,7 @@ def extract_features(
     info, joined = reader.info(), np.concatenate(features)  # (steps, features)
     picks = np.array(numbers, dtype=np.int64)
     shots = change_points(joined, picks, info.n_frames).astype(np.int64)  # (shots, 2)
-    captions, starts = _captions(info, shots, picks, captioner, n_captions, texts)
+    captions, starts, spans = _captions(reader, shots, picks, captioner, n_captions, texts)
     speaks = bool(captions) and not isinstance(encoder, HsvEncoder)
     return VideoFeatures(
         info=info,
@@ -99,14 +116,56 @@ def extract_features(
         captions=captions,
         caption_times=starts,
         caption_features=encoder.encode_texts(list(captions)) if speaks else None,
-        provenance=provenance(encoder, stride, rate, captioner, n_captions, texts is not None),
+        provenance=provenance(encoder, stride, rate, captioner, n_captions, texts is not None, streams),
         pictures=np.concatenate(pictures),
         names=tuple(names),
+        text_spans=spans / info.fps,
+        streams=_streams(streams, reader, picks, meter),
     )
 
 
+class _WatchedReader(VideoReader):
+    """Shows every frame to a meter, too."""
+
+    def __init__(self, path: Path, meter: MotionMeter) -> None:
+        super().__init__(path)
+        self._meter = meter
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in super().__iter__():
+            self._meter.see(frame)
+            yield frame
+
+
+def _metered(samples: Iterator[Sample], meter: MotionMeter | None) -> Iterator[Sample]:
+    for sample in samples:
+        if meter is not None:
+            meter.begin_step()
+        yield sample
+
+
+def _streams(
+    names: Sequence[str], reader: VideoReader, picks: NDArray[np.int64], meter: MotionMeter | None
+) -> dict[str, NDArray[np.float32]]:
+    """Each stream by its name, in order, (steps, columns)."""
+    made: dict[str, NDArray[np.float32]] = {}
+    for name in names:
+        if name == "motion" and meter is not None:
+            made[name] = meter.finish()
+        elif name == "audio":
+            borders = np.append(reader.times[picks], reader.info().duration)  # (steps + 1,)
+            made[name] = log_mel_statistics(reader.path, reader.start, borders)
+    return made
+
+
 def provenance(
-    encoder: Encoder, stride: int | None, rate: float, captioner: Captioner | None, n_captions: int, texts: bool
+    encoder: Encoder,
+    stride: int | None,
+    rate: float,
+    captioner: Captioner | None,
+    n_captions: int,
+    texts: bool,
+    streams: Sequence[str] = (),
 ) -> dict[str, str]:
     """How features are made, in words: equal settings on equal versions have equal words."""
     made = {
@@ -117,6 +176,7 @@ def provenance(
         "shots": f"kernel temporal segmentation, one a {FRAMES_PER_SHOT} frames, rounded up",
         "captions": "file" if texts else f"{n_captions} frames by model" if captioner else "none",
     }
+    made |= streams_provenance(encoder.feature_dim, tuple(streams))
     return made | (captioner.provenance() if captioner and not texts else {})
 
 
@@ -163,17 +223,21 @@ def ahead(batches: Iterator[list[Sample]]) -> Iterator[list[Sample]]:
 
 
 def _captions(
-    info: VideoInfo,
+    reader: VideoReader,
     shots: NDArray[np.int64],
     picks: NDArray[np.int64],
     captioner: Captioner | None,
     n_captions: int,
     texts: Captions | None,
-) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Captions and the seconds at which they start, in time order."""
-    timed: list[tuple[str, float]] = []
+) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.float64]]:
+    """Captions in time order, the seconds at which they start, and their first frames and ends, (captions, 2)."""
+    info, spans = reader.info(), np.empty((0, 2))
+    timed: list[tuple[str, float, int]] = []  # text, second, frame
     if texts is not None:
-        timed = [(text, start) for text, start in zip(texts.texts, texts.starts, strict=True) if start < info.duration]
+        cues = [cue for cue in zip(texts.starts, texts.ends, texts.texts, strict=True) if cue[0] < info.duration]
+        timed = [(text, start, 0) for start, _, text in cues]
+        borders = np.append(reader.times, info.duration)  # (frames + 1,)
+        spans = np.interp([cue[:2] for cue in cues], borders, np.arange(len(borders))) if cues else spans
         if not timed:
             raise UserError(
                 f"{info.path}: its captions start at {texts.starts[0]:.1f} s, after its end at {info.duration:.1f} s; "
@@ -183,6 +247,8 @@ def _captions(
         frames = whole_frames(info.path, picks[frames_to_caption(shots, picks, n_captions)].tolist())
         for batch in _batches(frames, captioner.batch_size):
             texts_of_batch = captioner.caption(np.stack([sample.image for sample in batch]))
-            timed += zip(texts_of_batch, (sample.time for sample in batch), strict=True)
-        timed = [(text, time) for text, time in timed if text]  # where the model writes nothing there is no caption
-    return tuple(text for text, _ in timed), np.array([start for _, start in timed], dtype=np.float64)
+            samples = zip(texts_of_batch, batch, strict=True)  # where the model writes nothing there is no caption
+            timed += [(text, sample.time, sample.number) for text, sample in samples if text]
+        shot = np.searchsorted(shots[:, 1], [number for *_, number in timed])  # (captions,)
+        spans = shots[shot] + [0.0, 1.0]
+    return tuple(text for text, *_ in timed), np.array([start for _, start, _ in timed], dtype=np.float64), spans
