@@ -30,6 +30,7 @@ from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.models.scorer import Scorer, output_of
 from clipit_lightning.models.zero_shot import phrases
 from clipit_lightning.pipelines.run_streams import streams_beside
+from clipit_lightning.pipelines.script_items import script_items, sentences
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import read_scorer
@@ -127,8 +128,7 @@ class TrainedRun:
     @property
     def wants_query(self) -> bool:
         """Whether it was trained with a query, or a script, for each summary."""
-        dataset = self.config.data.dataset
-        return self.has_language and (has_queries(dataset) or has_scripts(dataset))
+        return self.has_language and any(has(self.config.data.dataset) for has in (has_queries, has_scripts))
 
     @property
     def sampling(self) -> dict[str, int | float]:
@@ -140,12 +140,9 @@ class TrainedRun:
         return {"rate": float(rate[1])} if rate else {}
 
     def texts(self, query: str) -> list[str]:
-        """The text tokens of a query, as it was trained with: of a benchmark with queries their phrases alone.
-
-        Of one with scripts they are sentences.
-        """
+        """The text tokens of a query as in training: with queries its phrases alone, with scripts the sentences."""
         if has_scripts(self.config.data.dataset):
-            return re.split(r"(?<=[.!?])\s+", query.strip())
+            return sentences(query)
         whole, *several = phrases(query)
         if not self.wants_query:
             return [whole, *several]
@@ -234,12 +231,7 @@ class TrainedRun:
         """Whatever in a file has scores of its own, with the text that it is scored with, as in training."""
         data = self.config.data
         if has_scripts(data.dataset):
-            if data.caption_source == "another":
-                raise UserError(f"{self.path}: was trained on scripts of other videos; choose another run")
-            for script in (item for video in Store(path).read_scripts() for item in video.items()):
-                tokens = script.text()
-                told = caption_tokens(tokens, len(tokens), data.caption_source)
-                yield Features(script.id, script.features, told, None)
+            yield from script_items(path, data.caption_source)
             return
         if self.wants_query:
             for video in Store(path).read_queries():
