@@ -25,6 +25,7 @@ PREPARE_FORMATS = f"""\
 \b
 examples:
   clipit prepare holiday.mp4 clips/ --to data/mine.h5 --encoder hsv
+  clipit prepare clips/ --to data/heard.h5 --encoder conse --subtitles --streams audio,motion
   clipit prepare --dataset summe ~/SumMe --stride 15 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k
   torchrun --nproc-per-node 4 $(which clipit) prepare ...     several processes, on several machines with --nnodes
 

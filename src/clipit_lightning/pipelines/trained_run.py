@@ -220,11 +220,11 @@ class TrainedRun:
             name = "spans" if text is None else "text"
             raise ValueError(f"{name} is for an array of features; a file brings its own")
         scores, path = {}, Path(features)
-        for name, *inputs in chosen._items(path):
+        for video in chosen._items(path):
             try:
-                scores[name] = chosen._scores(*inputs)
+                scores[video.key] = chosen._scores(video.features, video.captions, video.spans)
             except ValueError as error:
-                raise UserError(f"{path}: {name}: {error}; choose another run or file") from error
+                raise UserError(f"{path}: {video.key}: {error}; choose another run or file") from error
         return scores
 
     def _items(self, path: Path) -> Iterator[Features]:
@@ -239,8 +239,8 @@ class TrainedRun:
                     tokens = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
                     yield Features(item.id, item.features, tokens, None)
             return
-        for video in self._videos(path):
-            yield Features(video.key, video.features, *self.caption_text(video))
+        for read in self._videos(path):
+            yield Features(read.key, read.features, *self.caption_text(read))
 
     def caption_text(self, video: Features) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
         """The text tokens of captions, (tokens, features), and when they hold, (tokens, 2), as in training."""
