@@ -232,15 +232,13 @@ class TrainedRun:
         data = self.config.data
         if has_scripts(data.dataset):
             yield from script_items(path, data.caption_source)
-            return
-        if self.wants_query:
-            for video in Store(path).read_queries():
-                for item in video.items():
-                    tokens = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
-                    yield Features(item.id, item.features, tokens, None)
-            return
-        for read in self._videos(path):
-            yield Features(read.key, read.features, *self.caption_text(read))
+        elif self.wants_query:
+            for item in (item for video in Store(path).read_queries() for item in video.items()):
+                tokens = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
+                yield Features(item.id, item.features, tokens, None)
+        else:
+            for read in self._videos(path):
+                yield Features(read.key, read.features, *self.caption_text(read))
 
     def caption_text(self, video: Features) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
         """The text tokens of captions, (tokens, features), and when they hold, (tokens, 2), as in training."""
