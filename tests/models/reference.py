@@ -314,6 +314,46 @@ def mf2summ(scorer, features, text):
     return propose(scorer.heads, torch.cat(both, 1))
 
 
+def sd_vsum(scorer, features, text):
+    def normed(norm, row):
+        return (row - row.mean()) / (row.var(correction=0) + norm.eps) ** 0.5 * norm.weight + norm.bias
+
+    def by_row(norm, rows):
+        return torch.stack([normed(norm, row) for row in rows])
+
+    def attended(layer, steps, others):
+        """PyTorch's attention: maps of queries, keys and values in one matrix, one below the other."""
+        maps = zip(layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3), (steps, others, others), strict=True)
+        query, key, value = (rows @ weight.T + bias for weight, bias, rows in maps)
+        heads = []
+        for q, k, v in zip(*(rows.chunk(layer.num_heads, 1) for rows in (query, key, value)), strict=True):
+            heads.append(softmax(q @ k.T / q.shape[1] ** 0.5) @ v)
+        return layer.out_proj(torch.cat(heads, 1))
+
+    def hidden(layer, rows):
+        act = torch.nn.functional.relu if layer.activation.__name__ == "relu" else torch.nn.functional.gelu
+        return layer.linear2(act(layer.linear1(rows)))
+
+    width, found = scorer.language.merge.weight.shape[0], []
+    seen, told = scorer.feature_gain * features, scorer.feature_gain * text
+    sides = ((scorer.language.query, seen), (scorer.language.key, told), (scorer.language.value, told))
+    for q, k, v in zip(*((rows @ side.weight.T).chunk(scorer.language.heads, 1) for side, rows in sides), strict=True):
+        found.append(softmax(q @ k.T) @ v if len(text) else 0 * q)
+    angles = [[t / 10_000 ** ((k // 2) / width) for k in range(width)] for t in range(len(features))]
+    waves = [[math.cos(a) if k % 2 else math.sin(a) for k, a in enumerate(row)] for row in angles]
+    steps = scorer.language.merge(torch.cat(found, 1)) + torch.tensor(waves, dtype=features.dtype)
+    steps = memory = decoded = by_row(scorer.norm, steps)
+    for layer in scorer.encoder.layers:
+        memory = by_row(layer.norm1, memory + attended(layer.self_attn, memory, memory))
+        memory = by_row(layer.norm2, memory + hidden(layer, memory))
+    memory = by_row(scorer.encoder.norm, memory)
+    for layer in scorer.decoder.layers:
+        decoded = by_row(layer.norm1, decoded + attended(layer.self_attn, decoded, decoded))
+        decoded = by_row(layer.norm2, decoded + attended(layer.multihead_attn, decoded, memory))
+        decoded = by_row(layer.norm3, decoded + hidden(layer, decoded))
+    return scorer.score_head(by_row(scorer.decoder.norm, decoded))[:, 0], None
+
+
 def timed(scorer, features, text, spans):
     """TimedScorer of tests/support: a step is told the tokens whose time is shared with it, or begins in it."""
     logits = []
@@ -347,4 +387,5 @@ SCORERS = {
     "csta": csta,
     "dsnet-af": dsnet_af,
     "mf2summ": mf2summ,
+    "sd-vsum": sd_vsum,
 }

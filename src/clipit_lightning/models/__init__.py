@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.random import RandomScorer
     from clipit_lightning.models.ridge import RidgeScorer
     from clipit_lightning.models.scorer import Scorer, ScorerOutput
+    from clipit_lightning.models.sd_vsum import SdVsumScorer
     from clipit_lightning.models.tripss import TripssScorer
     from clipit_lightning.models.vasnet import VasNetScorer
 
@@ -42,6 +43,7 @@ __all__ = [
     "RidgeScorer",
     "Scorer",
     "ScorerOutput",
+    "SdVsumScorer",
     "SummaryLoss",
     "TransformerScorer",
     "TripssScorer",
@@ -62,6 +64,7 @@ SCORERS = {
     "csta": "clipit_lightning.models.csta:CstaScorer",
     "dsnet-af": "clipit_lightning.models.dsnet_af:DsNetAfScorer",
     "mf2summ": "clipit_lightning.models.mf2summ:Mf2SummScorer",
+    "sd-vsum": "clipit_lightning.models.sd_vsum:SdVsumScorer",
     "prompts-to-summaries": "clipit_lightning.models.prompts_to_summaries:PromptsToSummariesScorer",
     "tripss": "clipit_lightning.models.tripss:TripssScorer",
     "random": "clipit_lightning.models.random:RandomScorer",

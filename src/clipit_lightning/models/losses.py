@@ -19,8 +19,8 @@ from clipit_lightning.models.scorer import ScorerOutput
 from clipit_lightning.models.segments import segments_loss
 
 
-def keyframe_loss(logits: Tensor, keyframes: Tensor) -> Tensor:
-    """Weighted binary cross-entropy on key frames (classification loss of the paper).
+def keyframe_loss(logits: Tensor, keyframes: Tensor, balanced: bool = True) -> Tensor:
+    """Binary cross-entropy on key frames, weighted unless told otherwise (classification loss of the paper).
 
     The paper weighs a class by the inverse of its frequency; here the frequency is that of each video: its
     key frames together weigh one half, the rest the other. A video with one class only has the plain mean.
@@ -28,10 +28,13 @@ def keyframe_loss(logits: Tensor, keyframes: Tensor) -> Tensor:
     Args:
         logits: Importance of each step before the sigmoid, (..., steps).
         keyframes: 1 where a step belongs to the summary, else 0, (..., steps).
+        balanced: Whether classes are weighted; else each step weighs the same.
 
     Returns:
         Mean over videos, in nats, ().
     """
+    if not balanced:
+        return functional.binary_cross_entropy_with_logits(logits, keyframes)
     keys = keyframes.sum(-1, keepdim=True)  # (..., 1)
     others = keyframes.shape[-1] - keys  # (..., 1)
     classes = (keys > 0).to(keys) + (others > 0).to(keys)  # (..., 1)
@@ -154,6 +157,7 @@ class SummaryLoss(nn.Module):
         policy: float = 0.0,
         episodes: int = 5,
         segments: float = 0.0,
+        balanced: bool = True,
     ) -> None:
         super().__init__()
         self.weights = {
@@ -168,7 +172,7 @@ class SummaryLoss(nn.Module):
             "policy": policy,
             "segments": segments,
         }
-        self.length_target, self.sharpness = length_target, sharpness
+        self.length_target, self.sharpness, self.balanced = length_target, sharpness, balanced
         self.episodes = episodes if policy else 0
         """Summaries that are drawn of each video."""
 
@@ -200,7 +204,7 @@ class SummaryLoss(nn.Module):
         logits, reconstruction, segments = output
         scores = torch.sigmoid(logits)  # (items, steps)
         possible: dict[str, Callable[[], Tensor]] = {
-            "keyframe": lambda: keyframe_loss(logits, keyframes),
+            "keyframe": lambda: keyframe_loss(logits, keyframes, self.balanced),
             "correlation": lambda: correlation_loss(logits, importance),
             "length": lambda: length_loss(scores, self.length_target),
             "rarity": lambda: rarity_loss(logits, features, self.sharpness),
