@@ -230,13 +230,20 @@ class _Extraction:
 
     def __call__(self, number: int) -> None:
         source, note, given = self.sources[number], None, self.settings
-        captions = self.captioner, given.n_captions, source.captions
         show = partial(self.progress.at, source.name)
         with memory_checked(source.path):
             try:
-                sampling = given.stride, given.rate
                 features = extract_features(
-                    source.path, self.encoder, *sampling, *captions, given.batch_size, show, given.streams
+                    source.path,
+                    self.encoder,
+                    given.stride,
+                    given.rate,
+                    self.captioner,
+                    given.n_captions,
+                    source.captions,
+                    given.batch_size,
+                    show,
+                    given.streams,
                 )
             except UserError as error:
                 reason = str(error).encode("utf-8", "backslashreplace").decode()  # file names may be any bytes

@@ -10,14 +10,14 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from clipit_lightning.core.errors import LoggedElsewhereError, UserError
+from clipit_lightning.core.errors import ArgumentError, LoggedElsewhereError, UserError
 from clipit_lightning.data.batches import Batch, Stack, episode_draws
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
 from clipit_lightning.data.streams import VISUAL, format_streams
 from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.models import make_scorer, scorer_name
 from clipit_lightning.models.contrast import joined_pairs
-from clipit_lightning.models.losses import SummaryLoss
+from clipit_lightning.models.losses import NoTermError, SummaryLoss
 from clipit_lightning.models.scorer import Scorer, ScorerOutput, output_of
 from clipit_lightning.training.checkpoints import plain
 from clipit_lightning.training.loaders import check_batch
@@ -136,9 +136,6 @@ class SummarizationTask(MeasuringTask):
         """
         self._check_sizes(stack)
         output = output_of(self.scorer, stack.features, stack.text, stack.spans)
-        if not isinstance(output, ScorerOutput):
-            name, kind = type(self.scorer).__name__, type(output).__name__
-            raise TypeError(f"{name} returns a {kind}; wrap its logits, (..., steps): ScorerOutput(logits)")
         given, steps = output.logits.shape[-1], stack.features.shape[-2]
         if given != steps:
             raise UserError(f"model.name: {type(self.scorer).__name__} gives {given} logits for {steps} steps")
@@ -152,7 +149,11 @@ class SummarizationTask(MeasuringTask):
                 raise ValueError(f"{name} is {made}, and the batches have {given}; give the task {name}={given}")
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Losses of a batch by name, with ``total``, each the mean over its items, ()."""
+        """Losses of a batch by name, with ``total``, each the mean over its items, ().
+
+        Raises:
+            ArgumentError: No term of the loss that has a weight fits the scorer and the data; one line.
+        """
         check_batch(batch)
         rows, moves, episodes = [], [], self.loss.episodes
         for stack in batch.stacks:
@@ -161,7 +162,10 @@ class SummarizationTask(MeasuringTask):
                 stack = Stack(*(values[0] for values in stack))
             draws = episode_draws(stack, episodes, self.seed, self.current_epoch) if episodes else None
             output = self(stack)
-            terms = self.loss(output, stack.features, stack.text, stack.keyframes, stack.importance, draws)
+            try:
+                terms = self.loss(output, stack.features, stack.text, stack.keyframes, stack.importance, draws)
+            except NoTermError as error:
+                raise ArgumentError("loss", str(error)) from error
             rows.append(torch.stack(list(terms.values())) * share)  # (terms,)
             if self.contrasts:
                 if output.pairs is None:
