@@ -103,7 +103,6 @@ class LossConfig(Section):
     """Summaries that `policy` draws of each video; the reward of one is compared with those of the others."""
     segments: float = bounded(0.0, least=0)
     """Focal, IoU and centre-ness loss of the runs of key frames, for a scorer that proposes segments (DSNet)."""
-
     contrast: float = bounded(0.0, least=0)
     """How badly motion and the text told meanwhile find each other within a batch, for a scorer that compares them."""
     alike: float = bounded(0.95, least=-1, most=1)
@@ -113,7 +112,7 @@ class LossConfig(Section):
         super().__post_init__()
         no_ranks = ("balanced", "length_target", "sharpness", "episodes", "alike", "contrast")  # or no weights
         weights = [value for name, value in vars(self).items() if name not in no_ranks]
-        require(any(weights), "loss", "all weights are 0; give at least one term a weight")
+        require(any(weights), "loss", "all weights are 0 (contrast ranks no steps); give at least one term a weight")
         alone = not self.spread and (self.rarity or self.language)
         require(not alone, "loss.spread", "is 0: one step takes all that loss.rarity and loss.language reward")
 
