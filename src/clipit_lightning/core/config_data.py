@@ -41,6 +41,8 @@ class DataConfig(Section):
     or those of its shots, on stores that have them. On s-videoxum own, another or fused, of the script's sentences."""
     shot_captions: bool = False
     """Give each step the caption of its shot as features beside its own, on stores that have them."""
+    judge: str | None = None
+    """Whose scores of shots prompts-to-summaries reads, on stores that have some; by default the only judge's."""
     query_captions: int = bounded(0, least=0, most=10_000)
     """On qfvs: number of the video's captions, spread over it, that are text tokens beside the query's, where the store
     has some."""

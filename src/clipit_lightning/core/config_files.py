@@ -107,8 +107,8 @@ def save_config(config: Config, path: Path) -> None:
 
 
 _LATER = (
-    *(("data", name) for name in ("shot_captions", "query_captions", "oracle_captions")),
-    *(("model", name) for name in ("exact", "feedforward", "activation", "language_heads", "cnn_layers")),
+    *(("data", name) for name in ("shot_captions", "judge", "query_captions", "oracle_captions")),
+    *(("model", name) for name in ("exact", "feedforward", "activation", "language_heads", "cnn_layers", "shot_norm")),
     *(("loss", name) for name in ("balanced", "policy", "episodes")),
     *(("optim", name) for name in ("name", "schedule")),
 )

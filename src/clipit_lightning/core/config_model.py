@@ -13,7 +13,8 @@ class ModelConfig(Section):
 
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
-    mlp, bilstm, vasnet, pglsum, csta, sd-vsum, random), or package.module:Class, a class of your own."""
+    mlp, bilstm, vasnet, pglsum, csta, sd-vsum, prompts-to-summaries, random), or package.module:Class, a class
+    of your own."""
     width: int = bounded(64, least=1, most=65_536)
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features, csta's CNN ends with it."""
     heads: int = bounded(4, least=1)
@@ -51,6 +52,8 @@ class ModelConfig(Section):
     """A step that is not the best of this many around it ranks behind all that are; odd, 1 to leave the order alone."""
     cnn_layers: int = bounded(5, least=1, most=30)
     """Layers of csta's CNN, each of which halves the image of the features."""
+    shot_norm: Literal["none", "min-max", "exp", "min-max-exp"] = "exp"
+    """How prompts-to-summaries scales a judge's scores of shots, and the scores within each shot."""
     exact: bool = False
     """Compare all steps of videos beyond 4,096 steps, in quadratic time (of clip-it, clip-it+ and transformer)."""
     alphas: list[float] = field(

@@ -20,6 +20,7 @@ from clipit_lightning.data.official_shots import has_official_shots
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import DAMAGED, is_in_place, key_problems
 from clipit_lightning.data.shot_captions import Embed, describe_shot_captions, with_shot_captions
+from clipit_lightning.data.shot_scores import describe_judges, with_shot_scores
 from clipit_lightning.data.store import Content, Store, natural_order, write_checked
 from clipit_lightning.data.video import Video
 
@@ -155,7 +156,13 @@ def _row(name: str, join: Joined, path: Path) -> ImportRow:
         features=f"{attributes['features']} ({videos[0].features.shape[1]})",
         shots=shots,
         annotations=annotations,
-        captions=_count(video.caption_features is not None for video in videos) + describe_shot_captions(videos),
+        captions="".join(
+            [
+                _count(video.caption_features is not None for video in videos),
+                describe_shot_captions(videos),
+                describe_judges(videos),
+            ]
+        ),
         result="; ".join([f"{path}, valid", *Store(path).notes(), *join.notices]),
     )
 
@@ -270,7 +277,8 @@ def _join(name: str, path: Path, files: DistributedFiles, embed: Embed | None) -
         attributes["streams"] = streams
     in_order = [videos[key] for key in natural_order(videos)]
     notices = [f"transposed: {', '.join(sorted(transposed))}"] if transposed else []
-    return Joined(with_shot_captions(in_order, files.paths, embed), attributes, replaced, notices)
+    joined = with_shot_scores(with_shot_captions(in_order, files.paths, embed), files.paths)
+    return Joined(joined, attributes, replaced, notices)
 
 
 def _read_queries(name: str, files: DistributedFiles, features: str | None) -> QueryImport:

@@ -41,6 +41,8 @@ LAYOUTS: dict[Kind, dict[str, Array]] = {
         "fps": Array(np.float64),
         "shot_captions": Array(str, ("shots",)),
         "shot_caption_features": Array(np.float32, ("shots", "size"), packed=True),
+        "judges": Array(str, ("judges",)),
+        "shot_scores": Array(np.float32, ("judges", "shots")),
     },
     "queries": {
         "features": Array(np.float32, ("shots", "size"), required=True),

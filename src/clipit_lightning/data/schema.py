@@ -204,6 +204,14 @@ def _video_problems(arrays: Arrays) -> Iterator[str]:
     if "change_points" in arrays:
         yield from _shot_problems(arrays["change_points"].astype(np.int64), n_frames)
     yield from _span_problems(arrays, n_frames)
+    if ("judges" in arrays) != ("shot_scores" in arrays):
+        yield "judges and shot_scores are there only together"
+    judges = arrays.get("judges", np.empty(0)).tolist()
+    if not all(judge and judge.isprintable() for judge in judges) or len(set(judges)) < len(judges):
+        yield "judges have a name that cannot be printed, or that stands twice"
+    scores = arrays.get("shot_scores", np.zeros(1))
+    if ((scores < 0) & (scores != -1)).any() or scores.max() > 100:
+        yield "shot_scores are not all from 0 to 100, or -1 for none"
     gtscore = arrays.get("gtscore", np.zeros(1))
     if gtscore.min() < -1e-6 or gtscore.max() > 1 + 1e-6:
         yield f"gtscore runs from {gtscore.min():.3g} to {gtscore.max():.3g}, expected values from 0 to 1"

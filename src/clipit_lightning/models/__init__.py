@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.losses import SummaryLoss
     from clipit_lightning.models.mlp import MlpScorer
     from clipit_lightning.models.pglsum import PglSumScorer
+    from clipit_lightning.models.prompts_to_summaries import PromptsToSummariesScorer
     from clipit_lightning.models.random import RandomScorer
     from clipit_lightning.models.ridge import RidgeScorer
     from clipit_lightning.models.scorer import Scorer, ScorerOutput
@@ -32,6 +33,7 @@ __all__ = [
     "CstaScorer",
     "MlpScorer",
     "PglSumScorer",
+    "PromptsToSummariesScorer",
     "RandomScorer",
     "RidgeScorer",
     "Scorer",
@@ -55,6 +57,7 @@ SCORERS = {
     "pglsum": "clipit_lightning.models.pglsum:PglSumScorer",
     "csta": "clipit_lightning.models.csta:CstaScorer",
     "sd-vsum": "clipit_lightning.models.sd_vsum:SdVsumScorer",
+    "prompts-to-summaries": "clipit_lightning.models.prompts_to_summaries:PromptsToSummariesScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }
 """Name to ``module:Class`` of every scorer; a module is imported when its scorer is asked for."""

@@ -43,6 +43,8 @@ class Scorer(nn.Module, ABC):
     """Whether its scores depend on text."""
     reads_spans: ClassVar[bool] = False
     """Whether `forward` takes `spans` too: when each text token holds."""
+    reads_judge: ClassVar[bool] = False
+    """Whether the last two features of a step are the number of its shot and a judge's score of that."""
 
     @abstractmethod
     def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:

@@ -21,7 +21,7 @@ from clipit_lightning.evaluation.metrics import Measures
 from clipit_lightning.evaluation.protocol import Protocol, make_protocol
 from clipit_lightning.models import OptionsError
 from clipit_lightning.training.measures import make_measures
-from clipit_lightning.training.scorers import options_of
+from clipit_lightning.training.scorers import options_of, scorer_class
 from clipit_lightning.training.task import SummarizationTask
 
 _LINE = "=" * 100
@@ -65,6 +65,8 @@ def datamodule(config: Config) -> SummarizationDataModule:
         return ScriptDataModule(target=data.dataset, language=data.captions > 0, **own, **common)
     names = ("setting", "sources", "folds", "fold_seed", "validation", "captions", "caption_source", "preload_mb")
     options = {name: getattr(data, name) for name in (*names, "shot_captions")}
+    if scorer_class(config.model.name).reads_judge:
+        options["judge"] = data.judge or ""  # by default the only one
     return AnnotatedDataModule(target=data.dataset, **common, **options)
 
 
