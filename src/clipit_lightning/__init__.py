@@ -11,6 +11,8 @@ if TYPE_CHECKING:
         ClipItPlusScorer,
         ClipItScorer,
         CstaScorer,
+        DsNetAfScorer,
+        Mf2SummScorer,
         MlpScorer,
         PglSumScorer,
         PromptsToSummariesScorer,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         SdVsumScorer,
         SummaryLoss,
         TransformerScorer,
+        TripssScorer,
         VasNetScorer,
     )
     from clipit_lightning.pipelines import load_run, prepare, summarize
@@ -32,6 +35,8 @@ __all__ = [
     "ClipItPlusScorer",
     "ClipItScorer",
     "CstaScorer",
+    "DsNetAfScorer",
+    "Mf2SummScorer",
     "MlpScorer",
     "PglSumScorer",
     "PromptsToSummariesScorer",
@@ -46,6 +51,7 @@ __all__ = [
     "SummaryLoss",
     "TVSumDataModule",
     "TransformerScorer",
+    "TripssScorer",
     "VasNetScorer",
     "load_run",
     "prepare",

@@ -22,6 +22,7 @@ COMMANDS = [
         "prepare",
         "summarize",
         "judge",
+        "keyframes",
         "evaluate",
         "baselines",
         "compare",

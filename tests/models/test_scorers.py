@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from clipit_lightning.models import SCORERS, make_scorer, scorer_class
-from clipit_lightning.models.scorer import output_of
+from clipit_lightning.models.scorer import ScorerOutput, output_of
 from tests.models import reference
 from tests.support.batches import BATCHES, FEATURES, STREAMS, alone, make_stack, timed_stack
 
@@ -98,7 +98,7 @@ def test_values_and_gradients_are_those_of_the_equations(scorer, name, text_dim,
     for shapes in BATCHES[batch]:
         stack = [values.double() for values in inputs(scorer, shapes, text_dim)]
         output, read = output_of(scorer, *stack), 3 if scorer.reads_spans else 2
-        items = [reference.SCORERS[name](copied, *item[:read]) for item in alone(*stack)]
+        items = [ScorerOutput(*reference.SCORERS[name](copied, *item[:read])) for item in alone(*stack)]
         for values, expected in zip(output, zip(*items, strict=True), strict=True):
             if values is not None:
                 pair = values.expand(len(items), *values.shape[-expected[0].dim() :]), torch.stack(expected)

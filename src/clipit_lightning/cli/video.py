@@ -9,7 +9,7 @@ import typer
 
 from clipit_lightning.core.log import show
 
-_ENCODERS = """\
+ENCODERS = """\
 \b
 encoders:
   open_clip:MODEL/PRETRAINED      open_clip's weights by name, as open_clip:ViT-B-32/laion2b_s34b_b79k
@@ -29,7 +29,7 @@ examples:
   clipit prepare --dataset summe ~/SumMe --stride 15 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k
   torchrun --nproc-per-node 4 $(which clipit) prepare ...     several processes, on several machines with --nnodes
 
-{_ENCODERS}
+{ENCODERS}
 \b
 labels (--labels), CSV with a header, a line a part; JSON is a list of objects with the same names:
   video,annotator,start,end,score
@@ -67,7 +67,7 @@ Each sentence has shots of its own, by similarity, and is a chapter and a subtit
 other as in the video (--order time) or come from anywhere in it (free). With --checkpoint the run reads the sentences
 as its text, and its scores count, too.
 
-{_ENCODERS}
+{ENCODERS}
 \b
 written into the folder, where files of these names are replaced and others stay:
   summary.mp4    the chosen shots with their sound, never longer than the budget; where not a single shot is that

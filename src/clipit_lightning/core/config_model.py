@@ -13,18 +13,18 @@ class ModelConfig(Section):
 
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
-    mlp, bilstm, vasnet, pglsum, csta, sd-vsum, prompts-to-summaries, random), or package.module:Class, a class
-    of your own."""
+    mlp, bilstm, vasnet, pglsum, csta, dsnet-af, mf2summ, sd-vsum, prompts-to-summaries, tripss, random), or
+    package.module:Class, a class of your own."""
     width: int = bounded(64, least=1, most=65_536)
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features, csta's CNN ends with it."""
     heads: int = bounded(4, least=1)
-    """Attention heads of clip-it, clip-it+, transformer and sd-vsum; they divide the width."""
+    """Attention heads of clip-it, clip-it+, transformer, sd-vsum, dsnet-af and mf2summ; they divide the width."""
     language_heads: int | None = bounded(None, least=1)
     """Heads of the attention to text in clip-it, clip-it+ and sd-vsum, which divide the width; by default `heads`."""
     encoder_layers: int = bounded(1, least=0, most=1000)
-    """Layers of the frame-scoring transformer's encoder (the same four)."""
+    """Layers of the frame-scoring transformer's encoder (the first four); of mf2summ, across its streams."""
     decoder_layers: int = bounded(1, least=0, most=1000)
-    """Layers of its decoder."""
+    """Layers of its decoder; of mf2summ, over both streams with times aligned."""
     feedforward: int | None = bounded(None, least=1, most=65_536)
     """Features of the hidden layer in each of its feed-forward parts; by default twice the width."""
     activation: Literal["gelu", "relu"] = "gelu"
@@ -54,6 +54,8 @@ class ModelConfig(Section):
     """Layers of csta's CNN, each of which halves the image of the features."""
     shot_norm: Literal["none", "min-max", "exp", "min-max-exp"] = "exp"
     """How prompts-to-summaries scales a judge's scores of shots, and the scores within each shot."""
+    nms_threshold: float = bounded(0.4, above=0, most=1)
+    """Overlap (intersection over union) with a better segment from which dsnet-af and mf2summ drop a segment."""
     exact: bool = False
     """Compare all steps of videos beyond 4,096 steps, in quadratic time (of clip-it, clip-it+ and transformer)."""
     alphas: list[float] = field(
@@ -70,7 +72,7 @@ class ModelConfig(Section):
 
 @dataclass(frozen=True)
 class LossConfig(Section):
-    """Weights of the loss terms; a weight of 0 leaves the term out. Without the first two, training uses no labels."""
+    """Weights of the loss terms; 0 leaves a term out. Without the first two and `segments`, training uses no labels."""
 
     keyframe: float = bounded(1.0, least=0)
     """Binary cross-entropy on key frames, weighted by `balanced` (the paper's alpha)."""
@@ -98,6 +100,8 @@ class LossConfig(Section):
     """Minus the reward of summaries that the scores draw, diverse and representative (DR-DSN, without labels)."""
     episodes: int = bounded(5, least=2, most=10_000)
     """Summaries that `policy` draws of each video; the reward of one is compared with those of the others."""
+    segments: float = bounded(0.0, least=0)
+    """Focal, IoU and centre-ness loss of the runs of key frames, for a scorer that proposes segments (DSNet)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -110,4 +114,4 @@ class LossConfig(Section):
     @property
     def supervision(self) -> Literal["supervised", "unsupervised"]:
         """Whether any term reads annotations."""
-        return "supervised" if self.keyframe or self.correlation else "unsupervised"
+        return "supervised" if self.keyframe or self.correlation or self.segments else "unsupervised"

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from clipit_lightning.models.clip_it import ClipItScorer
     from clipit_lightning.models.clip_it_plus import ClipItPlusScorer, TransformerScorer
     from clipit_lightning.models.csta import CstaScorer
+    from clipit_lightning.models.dsnet_af import DsNetAfScorer
     from clipit_lightning.models.losses import SummaryLoss
+    from clipit_lightning.models.mf2summ import Mf2SummScorer
     from clipit_lightning.models.mlp import MlpScorer
     from clipit_lightning.models.pglsum import PglSumScorer
     from clipit_lightning.models.prompts_to_summaries import PromptsToSummariesScorer
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.ridge import RidgeScorer
     from clipit_lightning.models.scorer import Scorer, ScorerOutput
     from clipit_lightning.models.sd_vsum import SdVsumScorer
+    from clipit_lightning.models.tripss import TripssScorer
     from clipit_lightning.models.vasnet import VasNetScorer
 
 __all__ = [
@@ -31,6 +34,8 @@ __all__ = [
     "ClipItPlusScorer",
     "ClipItScorer",
     "CstaScorer",
+    "DsNetAfScorer",
+    "Mf2SummScorer",
     "MlpScorer",
     "PglSumScorer",
     "PromptsToSummariesScorer",
@@ -41,6 +46,7 @@ __all__ = [
     "SdVsumScorer",
     "SummaryLoss",
     "TransformerScorer",
+    "TripssScorer",
     "VasNetScorer",
     "make_scorer",
     "scorer_class",
@@ -56,8 +62,11 @@ SCORERS = {
     "vasnet": "clipit_lightning.models.vasnet:VasNetScorer",
     "pglsum": "clipit_lightning.models.pglsum:PglSumScorer",
     "csta": "clipit_lightning.models.csta:CstaScorer",
+    "dsnet-af": "clipit_lightning.models.dsnet_af:DsNetAfScorer",
+    "mf2summ": "clipit_lightning.models.mf2summ:Mf2SummScorer",
     "sd-vsum": "clipit_lightning.models.sd_vsum:SdVsumScorer",
     "prompts-to-summaries": "clipit_lightning.models.prompts_to_summaries:PromptsToSummariesScorer",
+    "tripss": "clipit_lightning.models.tripss:TripssScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }
 """Name to ``module:Class`` of every scorer; a module is imported when its scorer is asked for."""

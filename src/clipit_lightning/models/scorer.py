@@ -15,6 +15,10 @@ class ScorerOutput(NamedTuple):
     reconstruction: Tensor | None = None
     """The features of each step in the units of the input, (..., steps, features), from a scorer that reconstructs
     them, while it trains."""
+    segments: Tensor | None = None
+    """What each step says of the segment around it, from a scorer that proposes segments, while it trains: logarithms
+    of its distances, in steps, to the first and to the last step, and centre-ness before the sigmoid, (..., steps, 3).
+    Its logits, while it does not train, are of the segments."""
 
     @property
     def scores(self) -> Tensor:

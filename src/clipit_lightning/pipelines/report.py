@@ -23,8 +23,10 @@ LOSS_TITLES = {
     "keyframe": "Loss: key frames",
     **{
         name: f"Loss: {name}"
-        for name in ("correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread", "policy")
+        for name in ("correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread")
     },
+    "policy": "Loss: policy",
+    "segments": "Loss: segments",
 }
 """Every term of the loss, and their sum, as they are called on a page."""
 

@@ -10,13 +10,13 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from clipit_lightning.core.errors import LoggedElsewhereError, UserError
+from clipit_lightning.core.errors import ArgumentError, LoggedElsewhereError, UserError
 from clipit_lightning.data.batches import Batch, Stack, episode_draws
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
 from clipit_lightning.data.streams import VISUAL, format_streams
 from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.models import make_scorer, scorer_name
-from clipit_lightning.models.losses import SummaryLoss
+from clipit_lightning.models.losses import NoTermError, SummaryLoss
 from clipit_lightning.models.scorer import Scorer, ScorerOutput, output_of
 from clipit_lightning.training.checkpoints import plain
 from clipit_lightning.training.loaders import check_batch
@@ -135,7 +135,11 @@ class SummarizationTask(MeasuringTask):
                 raise ValueError(f"{name} is {made}, and the batches have {given}; give the task {name}={given}")
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Losses of a batch by name, with ``total``, each the mean over its items, ()."""
+        """Losses of a batch by name, with ``total``, each the mean over its items, ().
+
+        Raises:
+            ArgumentError: No term of the loss that has a weight fits the scorer and the data; one line.
+        """
         check_batch(batch)
         rows, episodes = [], self.loss.episodes
         for stack in batch.stacks:
@@ -143,7 +147,11 @@ class SummarizationTask(MeasuringTask):
             if len(stack.number) == 1:  # without the axis of items PyTorch calls a tenth fewer operations
                 stack = Stack(*(values[0] for values in stack))
             draws = episode_draws(stack, episodes, self.seed, self.current_epoch) if episodes else None
-            terms = self.loss(self(stack), stack.features, stack.text, stack.keyframes, stack.importance, draws)
+            output = self(stack)
+            try:
+                terms = self.loss(output, stack.features, stack.text, stack.keyframes, stack.importance, draws)
+            except NoTermError as error:
+                raise ArgumentError("loss", str(error)) from error
             rows.append(torch.stack(list(terms.values())) * share)  # (terms,)
         return dict(zip(terms, torch.stack(rows).sum(0), strict=True))
 
