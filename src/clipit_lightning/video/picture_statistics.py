@@ -56,7 +56,7 @@ def color_statistics(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def luma(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Luma of an RGB image (height, width, 3) by BT.601's weights, 0 to 255, (height, width)."""
-    weighed: NDArray[np.float32] = image @ np.array([0.299, 0.587, 0.114], np.float32)
+    weighed: NDArray[np.float32] = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     return weighed
 
 
