@@ -39,7 +39,7 @@ class TripssScorer(Scorer):
 
     def forward(self, features: Tensor, text: Tensor, spans: Tensor | None = None) -> ScorerOutput:
         """Score the key frames; ``spans`` are the steps between which each caption holds, (..., tokens, 2)."""
-        leading = features.shape[:-2]
+        leading: tuple[int, ...] = features.shape[:-2]
         timed = spans is not None and spans.shape[-2] == text.shape[-2] > 0
         if spans is not None and timed:
             leading = np.broadcast_shapes(leading, text.shape[:-2], spans.shape[:-2])

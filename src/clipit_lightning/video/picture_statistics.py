@@ -82,7 +82,7 @@ def laplacian(grey: NDArray[np.floating]) -> NDArray[np.float64]:
     return second
 
 
-def structural_similarity(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+def structural_similarity(one: NDArray[np.number], other: NDArray[np.number]) -> float:
     """Mean structural similarity of two pictures of luma 0 to 255, (height, width), each side 7 or more; at most 1.
 
     Wang et al., IEEE TIP 2004, with squares of 7 x 7 of even weights, covariances over 48, and no padding: what
