@@ -195,7 +195,7 @@ def test_a_loss_of_segments_alone_needs_a_scorer_that_proposes_them(data):
     loss = {"keyframe": 0, "correlation": 0, "length": 0, "segments": 1}
     batch = next(iter(data.val_dataloader()))
     assert SummarizationTask("dsnet-af", **SIZES, loss=loss).losses(batch)["segments"] > 0
-    with pytest.raises(UserError, match="loss: no loss is left: .*segments one that proposes them"):
+    with pytest.raises(UserError, match=r"loss: no loss is left: .*segments one that proposes them"):
         SummarizationTask("mlp", **SIZES, loss=loss).losses(batch)
 
 
