@@ -16,7 +16,8 @@ from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.pipelines import summarizer as module
 from clipit_lightning.pipelines.collect import from_files, with_captions
 from clipit_lightning.pipelines.labels import read_labels
-from clipit_lightning.pipelines.preparation import Settings, make_store
+from clipit_lightning.pipelines.preparation import make_store
+from clipit_lightning.pipelines.settings import Settings
 from clipit_lightning.pipelines.summaries import summarize
 from clipit_lightning.pipelines.summary import FILES
 from clipit_lightning.pipelines.summary_extras import OPTIONAL_FILES, write_gif

@@ -25,6 +25,7 @@ PREPARE_FORMATS = f"""\
 \b
 examples:
   clipit prepare holiday.mp4 clips/ --to data/mine.h5 --encoder hsv
+  clipit prepare clips/ --to data/heard.h5 --encoder conse --subtitles --streams audio,motion
   clipit prepare --dataset summe ~/SumMe --stride 15 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k
   torchrun --nproc-per-node 4 $(which clipit) prepare ...     several processes, on several machines with --nnodes
 
@@ -97,6 +98,8 @@ def prepare(
     captions: Path | None = typer.Option(None, help="Your captions: a file, or a folder of NAME.srt."),
     captioner: str | None = CAPTIONER,
     n_captions: int = typer.Option(7, help="Frames that it captions of each video."),
+    subtitles: bool = typer.Option(False, "--subtitles", help="Captions: the subtitles beside or inside each video."),
+    streams: str = typer.Option("", metavar="audio,motion", help="Store sound, motion or both beside the features."),
     caption_cache: Path | None = typer.Option(None, help="Keep its captions there for other runs."),
     labels: Path | None = typer.Option(None, help="Your annotations, .csv or .json, see below."),
     dataset: tuple[str, str] | None = DATASET,
@@ -122,6 +125,8 @@ def prepare(
         captions=captions,
         captioner=captioner,
         n_captions=n_captions,
+        subtitles=subtitles,
+        streams=streams,
         caption_cache=caption_cache,
         dataset=dataset,
         stride=stride,

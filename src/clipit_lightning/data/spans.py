@@ -22,7 +22,8 @@ def spans_in_steps(frames: NDArray[np.floating], picks: NDArray[np.int64], n_fra
         0 to the number of steps, (captions, 2).
     """
     borders = np.append(picks, n_frames)  # (steps + 1,)
-    return np.interp(frames, borders, np.arange(len(borders))).astype(np.float32)
+    positions: NDArray[np.float64] = np.interp(frames, borders, np.arange(len(borders)))
+    return positions.astype(np.float32)
 
 
 def caption_spans(

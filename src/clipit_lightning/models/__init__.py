@@ -111,7 +111,8 @@ def make_scorer(
 
     made = scorer_class(scorer)
     named = signature(made).parameters
-    offered = {"seed": seed, "streams": dict(streams or {"visual": options.get("feature_dim")})}
+    parts = dict(streams or {"visual": int(options.get("feature_dim", 0))})
+    offered: dict[str, Any] = {"seed": seed, "streams": parts}
     options |= {name: value for name, value in offered.items() if name in named}
     try:
         signature(made).bind(**options)

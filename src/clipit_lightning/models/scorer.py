@@ -70,6 +70,13 @@ class Scorer(nn.Module, ABC):
 
 
 def output_of(scorer: Scorer, features: Tensor, text: Tensor, spans: Tensor) -> ScorerOutput:
-    """Call a scorer with what it reads: with `spans`, (..., tokens, 2), only where its ``reads_spans`` says so."""
-    output: ScorerOutput = scorer(features, text, spans) if scorer.reads_spans else scorer(features, text)
+    """Call a scorer with what it reads: with `spans`, (..., tokens, 2), only where its ``reads_spans`` says so.
+
+    Raises:
+        TypeError: It returns something else than a ``ScorerOutput``; one line.
+    """
+    output: object = scorer(features, text, spans) if scorer.reads_spans else scorer(features, text)
+    if not isinstance(output, ScorerOutput):
+        name, kind = type(scorer).__name__, type(output).__name__
+        raise TypeError(f"{name} returns a {kind}; wrap its logits, (..., steps): ScorerOutput(logits)")
     return output

@@ -7,6 +7,7 @@ so, also where others are missing.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,6 +24,7 @@ from clipit_lightning.data.store import natural_order
 from clipit_lightning.pipelines.labels import Labels, Segment, annotation_of, read_labels
 from clipit_lightning.video.captions import KINDS, Captions, read_captions
 from clipit_lightning.video.reader import open_video
+from clipit_lightning.video.subtitles import subtitles_of
 
 SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf"),
@@ -63,6 +65,7 @@ def make_collection(
     dataset: tuple[str, Path | str] | None = None,
     labels: Path | str | None = None,
     captions: Path | str | None = None,
+    subtitles: bool = False,
 ) -> Collection:
     """The videos that a user names, for a store of this name: files and folders, or a data set and its folder.
 
@@ -81,6 +84,8 @@ def make_collection(
         collection = from_benchmark(dataset[0], Path(dataset[1]))
     else:
         raise ArgumentError("dataset", f"{dataset[0]}: there are {', '.join(DATASETS)}")
+    if subtitles:
+        return with_subtitles(collection)
     return collection if captions is None else with_captions(collection, Path(captions))
 
 
@@ -152,6 +157,26 @@ def with_captions(collection: Collection, path: Path) -> Collection:
         raise UserError(f"{path}: captions of none of the videos; name them as the videos, such as {bare[0]}.srt")
     note = (f"{path}: no captions of {len(bare)} of {len(sources)} videos: {_some(bare)}",) if bare else ()
     return replace(collection, sources=sources, has_captions=True, notes=(*collection.notes, *note))
+
+
+def with_subtitles(collection: Collection) -> Collection:
+    """Add to each video the subtitles beside it, or inside it, as captions.
+
+    Raises:
+        UserError: No video has any.
+    """
+    sources = tuple(replace(source, captions=_subtitles_of(source)) for source in collection.sources)
+    bare = [source.name for source in sources if source.captions is None]
+    if len(bare) == len(sources):
+        raise ArgumentError("subtitles", f"none of the videos has any; put {bare[0]}.srt beside it, or omit it")
+    note = (f"no subtitles of {len(bare)} of {len(sources)} videos: {_some(bare)}",) if bare else ()
+    return replace(collection, sources=sources, has_captions=True, notes=(*collection.notes, *note))
+
+
+def _subtitles_of(source: Source) -> Captions | None:
+    with suppress(UserError):  # a video that cannot be opened is skipped later, with the reason
+        return subtitles_of(source.path)
+    return None
 
 
 def _files(path: Path) -> list[Path]:

@@ -53,7 +53,7 @@ class FeatureCache:
         """Keep a video's features, atomically, in the layout of a store's group."""
         path = self.path(source)
         with atomic_hdf5(path) as file:
-            file["features"] = features.features
+            file["features"] = features.all_features
             file["picks"] = features.picks
             file["n_frames"] = features.info.n_frames
             file["change_points"] = features.change_points

@@ -49,10 +49,11 @@ def _read(path: Path, video: Path, settings: str) -> VideoFeatures | None:
             return None
         arrays: dict[str, Any] = {name: file[name][()] for name in _ARRAYS}
         captions = file["caption_features"][()] if "caption_features" in file else None
+        streams = {name: file[f"streams/{name}"][()] for name in facts["streams"]}
     info = VideoInfo(path=video, **facts["info"])
     texts = tuple(facts["captions"])
-    named = {"names": tuple(map(tuple, facts["names"])), "provenance": facts["provenance"]}
-    return VideoFeatures(info=info, captions=texts, caption_features=captions, **named, **arrays)
+    named: dict[str, Any] = {"names": tuple(map(tuple, facts["names"])), "provenance": facts["provenance"]}
+    return VideoFeatures(info=info, captions=texts, caption_features=captions, streams=streams, **named, **arrays)
 
 
 def _write(file: h5py.File, features: VideoFeatures, settings: str) -> None:
@@ -62,5 +63,7 @@ def _write(file: h5py.File, features: VideoFeatures, settings: str) -> None:
         file.create_dataset("caption_features", data=features.caption_features, track_times=False)
     info = {name: value for name, value in asdict(replace(features.info, path=Path())).items() if name != "path"}
     facts = {"settings": settings, "info": info, "captions": features.captions, "names": features.names}
-    facts |= {"provenance": features.provenance}
+    facts |= {"provenance": features.provenance, "streams": list(features.streams)}
+    for name, columns in features.streams.items():
+        file.create_dataset(f"streams/{name}", data=columns, track_times=False)
     file.create_dataset("facts", data=json.dumps(facts), track_times=False)

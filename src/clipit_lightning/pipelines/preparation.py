@@ -29,31 +29,16 @@ from clipit_lightning.pipelines.collect import Collection, Source, make_collecti
 from clipit_lightning.pipelines.extraction import Process, memory_checked, own_device, this_process, work_through
 from clipit_lightning.pipelines.feature_cache import FeatureCache, mark_if_readable
 from clipit_lightning.pipelines.progress import Progress
+from clipit_lightning.pipelines.settings import Settings
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.encoders import Encoder, make_encoder
 from clipit_lightning.video.extract import N_CAPTIONS, extract_features, provenance
 from clipit_lightning.video.frames import RATE
 from clipit_lightning.video.pretrained import Precision
+from clipit_lightning.video.streams import chosen_streams
 
-_SAME = ("encoder", "weights_sha256", "sampling", "captions", "caption_model")
+_SAME = ("encoder", "weights_sha256", "sampling", "streams", "captions", "caption_model")
 """Attributes in which a store may not differ from what takes its place."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How videos are extracted; encoder and captioner by their names."""
-
-    encoder: str
-    stride: int | None = None
-    """Take every frame whose number it divides, instead of ``rate`` frames per second."""
-    rate: float = RATE
-    captioner: str | None = None
-    n_captions: int = N_CAPTIONS
-    device: str = "auto"
-    precision: Precision = "fp32"
-    batch_size: int = 32
-    caption_cache: Path | None = None
-    """Folder that keeps a model's captions; by default the working folder."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +62,8 @@ def prepare(
     captions: Path | str | None = None,
     captioner: str | None = None,
     n_captions: int = N_CAPTIONS,
+    subtitles: bool = False,
+    streams: str | Sequence[str] = (),
     caption_cache: Path | str | None = None,
     dataset: tuple[str, Path | str] | None = None,
     stride: int | None = None,
@@ -98,6 +85,8 @@ def prepare(
         captions: Your captions: a file, or a folder of them.
         captioner: A model that makes captions, by its name or folder.
         n_captions: How many it makes of each video.
+        subtitles: Captions are the subtitles beside each video (``NAME.srt``, ``NAME.vtt``) or inside it.
+        streams: What is stored beside the features of the encoder: ``audio``, ``motion``, or both (``audio,motion``).
         caption_cache: Folder that keeps them.
         dataset: ``summe`` or ``tvsum``, and the folder of its authors' files, in place of ``videos``.
         stride: Take every frame whose number it divides.
@@ -116,17 +105,18 @@ def prepare(
         UserError: No video could be extracted, arguments do not fit together, or a store of others would be replaced.
     """
     check_one_of(stride=stride, rate=rate)
-    check_one_of(captions=captions, captioner=captioner)
+    check_one_of(captions=captions, captioner=captioner, subtitles=subtitles or None)
     name = require_encoder(encoder)
     files = [Path(path) for path in ([videos] if isinstance(videos, Path | str) else videos)]
     if to is None and dataset is not None:
         to = Path("data") / f"{dataset[0]}.h5"
     if to is None or Path(to).suffix != ".h5":
         raise ArgumentError("to", "name the store, such as data/mine.h5; its name ends with .h5")
-    collection = make_collection(Path(to).stem, files, dataset, labels, captions)
+    collection = make_collection(Path(to).stem, files, dataset, labels, captions, subtitles)
     cache = None if caption_cache is None else Path(caption_cache)
     rate = RATE if rate is None else rate
-    settings = Settings(name, stride, rate, captioner, n_captions, device, precision, batch_size, cache)
+    beside = chosen_streams(streams)
+    settings = Settings(name, stride, rate, captioner, n_captions, device, precision, batch_size, beside, cache)
     return make_store(collection, Path(to), settings, processes, force, keep)
 
 
@@ -164,9 +154,8 @@ def _make_store(
 ) -> Prepared | None:
     folder = to.with_name(f"{to.name}.parts")
     encoder, captioner = _load(settings, folder, process)
-    made = provenance(
-        encoder, settings.stride, settings.rate, captioner, settings.n_captions, texts=collection.has_captions
-    )
+    texts = collection.has_captions
+    made = provenance(encoder, settings.stride, settings.rate, captioner, settings.n_captions, texts, settings.streams)
     attributes = {"dataset": collection.dataset, "features": encoder.name, "data": "real", **made}
     attributes |= {"annotations_sha256": collection.annotations_sha256, "inputs": _inputs(collection, made)}
     if not force and to.exists():
@@ -241,12 +230,20 @@ class _Extraction:
 
     def __call__(self, number: int) -> None:
         source, note, given = self.sources[number], None, self.settings
-        captions = self.captioner, given.n_captions, source.captions
         show = partial(self.progress.at, source.name)
         with memory_checked(source.path):
             try:
                 features = extract_features(
-                    source.path, self.encoder, given.stride, given.rate, *captions, given.batch_size, show
+                    source.path,
+                    self.encoder,
+                    given.stride,
+                    given.rate,
+                    self.captioner,
+                    given.n_captions,
+                    source.captions,
+                    given.batch_size,
+                    show,
+                    given.streams,
                 )
             except UserError as error:
                 reason = str(error).encode("utf-8", "backslashreplace").decode()  # file names may be any bytes

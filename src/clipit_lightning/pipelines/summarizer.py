@@ -97,15 +97,15 @@ class Summarizer:
 
     def _features(self, video: Path, to: Path, texts: Captions | None) -> VideoFeatures:
         stride, rate, captioner = self.stride, self.rate, self.captioner
-        how = provenance(self.encoder, stride, rate, captioner, N_CAPTIONS, texts is not None)
+        streams = self.run.beside if self.run else ()
+        how = provenance(self.encoder, stride, rate, captioner, N_CAPTIONS, texts is not None, streams)
         settings = json.dumps([content_mark(Source("", video.name, video, texts)), how])
 
         def extract() -> VideoFeatures:
             with Progress({0: 1}) as progress, memory_checked(video):
                 show = partial(progress.at, video.name, duration=header_duration(video))
-                return extract_features(
-                    video, self.encoder, stride, rate, captioner, N_CAPTIONS, texts, self.batch_size, show
-                )
+                captions = captioner, N_CAPTIONS, texts
+                return extract_features(video, self.encoder, stride, rate, *captions, self.batch_size, show, streams)
 
         return kept_features(to, video, settings, extract)
 
@@ -162,7 +162,7 @@ def _scores(
                 f"NOTE: {run.path} was trained with captions; here it has none (--captions FILE, --captioner NAME)"
             )
     try:
-        return run.score(video.features, text, spans=spans), run.label
+        return run.score(video.all_features, text, spans=spans), run.label
     except ValueError as error:  # captions or a query of another size than those of its training
         raise UserError(f"{run.path}: {error}") from error
 

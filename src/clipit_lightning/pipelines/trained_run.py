@@ -29,10 +29,12 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.models.scorer import Scorer, output_of
 from clipit_lightning.models.zero_shot import phrases
+from clipit_lightning.pipelines.run_streams import streams_beside
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import read_scorer
 from clipit_lightning.video.encoders import Encoder
+from clipit_lightning.video.streams import WIDTHS
 
 _SAME = {"weights_sha256": "weights", "preprocessing": "preprocessing", "definition": "definition"}
 
@@ -84,6 +86,12 @@ class TrainedRun:
     def text_dim(self) -> int:
         """Features of a text token."""
         return int(next(iter(self._read.values()))[1]["text_dim"])
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Its streams beside what is seen, by name; a UserError where one cannot be made of a raw video."""
+        streams = next(iter(self._read.values()))[1].get("streams") or {}
+        return streams_beside(self.path, streams, self.result.store)
 
     @cached_property
     def _read(self) -> dict[int, tuple[Scorer, dict[str, Any]]]:
@@ -146,8 +154,9 @@ class TrainedRun:
         made, given = self.result.store, encoder.provenance()  # the store says how features were made, where it knows
         named = made.get("encoder") or self.result.features
         other = [word for key, word in _SAME.items() if "encoder" in made and made.get(key) != given.get(key)]
-        if other or encoder.feature_dim != self.feature_dim:
-            why = f"other {other[0]}" if other else f"{encoder.feature_dim} features, not {self.feature_dim}"
+        size = self.feature_dim - sum(WIDTHS[name] for name in self.beside)
+        if other or encoder.feature_dim != size:
+            why = f"other {other[0]}" if other else f"{encoder.feature_dim} features, not {size}"
             way_out = f"give --encoder {named}, with the weights of then"
             if "encoder" not in made:
                 way_out = "train on a store of `clipit prepare`, which says by which encoder it was made"
@@ -205,13 +214,14 @@ class TrainedRun:
         if not isinstance(features, Path | str):
             return chosen._scores(features, text, spans)
         if text is not None or spans is not None:
-            raise ValueError("text and spans are for an array of features; a file brings its own")
+            name = "spans" if text is None else "text"
+            raise ValueError(f"{name} is for an array of features; a file brings its own")
         scores, path = {}, Path(features)
-        for name, *inputs in chosen._items(path):
+        for video in chosen._items(path):
             try:
-                scores[name] = chosen._scores(*inputs)
+                scores[video.key] = chosen._scores(video.features, video.captions, video.spans)
             except ValueError as error:
-                raise UserError(f"{path}: {name}: {error}; choose another run or file") from error
+                raise UserError(f"{path}: {video.key}: {error}; choose another run or file") from error
         return scores
 
     def _items(self, path: Path) -> Iterator[Features]:
@@ -223,8 +233,8 @@ class TrainedRun:
                     tokens = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
                     yield Features(item.id, item.features, tokens, None)
             return
-        for video in self._videos(path):
-            yield Features(video.key, video.features, *self.caption_text(video))
+        for read in self._videos(path):
+            yield Features(read.key, read.features, *self.caption_text(read))
 
     def caption_text(self, video: Features) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
         """The text tokens of captions, (tokens, features), and when they hold, (tokens, 2), as in training."""

@@ -122,9 +122,6 @@ class SummarizationTask(MeasuringTask):
         """
         self._check_sizes(stack)
         output = output_of(self.scorer, stack.features, stack.text, stack.spans)
-        if not isinstance(output, ScorerOutput):
-            name, kind = type(self.scorer).__name__, type(output).__name__
-            raise TypeError(f"{name} returns a {kind}; wrap its logits, (..., steps): ScorerOutput(logits)")
         given, steps = output.logits.shape[-1], stack.features.shape[-2]
         if given != steps:
             raise UserError(f"model.name: {type(self.scorer).__name__} gives {given} logits for {steps} steps")

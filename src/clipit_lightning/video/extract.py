@@ -5,7 +5,7 @@ decoded in a second pass, because the shots that they are spread by are known on
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +20,11 @@ from clipit_lightning.video.captioner import Captioner
 from clipit_lightning.video.captions import Captions, frames_to_caption
 from clipit_lightning.video.encoders import Encoder, HsvEncoder, NamingEncoder
 from clipit_lightning.video.frames import RATE, Sample, sample_frames, sampling_name, whole_frames
+from clipit_lightning.video.log_mel import log_mel_statistics
+from clipit_lightning.video.motion import MotionMeter
 from clipit_lightning.video.pretrained import library_versions
-from clipit_lightning.video.reader import VideoInfo, VideoReader
+from clipit_lightning.video.reader import Frame, VideoInfo, VideoReader
+from clipit_lightning.video.streams import streams_provenance
 
 N_CAPTIONS = 7
 """Frames that a captioner is given; the number in the implementations of CLIP-It known to us."""
@@ -55,6 +58,13 @@ class VideoFeatures:
     text_spans: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
     """First second and end of each caption by the clock on which frame i is shown at i / ``info.fps``: a user's own as
     they say, a model's for the shot of its frame, (captions, 2)."""
+    streams: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """What stands beside ``features`` in a store, by name, such as of sound, (steps, columns); see ``streams.py``."""
+
+    @property
+    def all_features(self) -> NDArray[np.float32]:
+        """Features with the streams behind them, (steps, features of all)."""
+        return np.hstack([self.features, *self.streams.values()])
 
 
 def extract_features(
@@ -67,19 +77,23 @@ def extract_features(
     texts: Captions | None = None,
     batch_size: int = 32,
     progress: Callable[[float], None] | None = None,
+    streams: Sequence[str] = (),
 ) -> VideoFeatures:
     """Decode, encode, cut into shots and caption one video. The same input gives the same result.
 
     Shots are cut by kernel temporal segmentation of the features, ceil(n_frames / 150) of them. Captions are ``texts``,
     the user's own, or the captioner's of ``n_captions`` frames, spread over the video by its shots; the encoder embeds
     them where it has language. ``progress`` takes the seconds of the video that are encoded, after each batch.
+    ``streams`` are made beside, as ``chosen_streams`` gives them.
 
     Raises:
         UserError: The file cannot be read as a video, the sampling makes no sense, or the captions are of another one.
     """
-    reader = VideoReader(path)
+    meter = MotionMeter() if "motion" in streams else None
+    reader = VideoReader(path) if meter is None else _WatchedReader(path, meter)
     numbers, features, pictures, names = list[int](), [], [], list[tuple[str, ...]]()
-    for batch in ahead(_batches(sample_frames(reader, encoder.preprocessing, stride, rate), batch_size)):
+    samples = _metered(sample_frames(reader, encoder.preprocessing, stride, rate), meter)
+    for batch in ahead(_batches(samples, batch_size)):
         frames = np.stack([sample.image for sample in batch])
         encoded, named = _encoded(encoder, frames)
         features.append(encoded)
@@ -102,15 +116,56 @@ def extract_features(
         captions=captions,
         caption_times=starts,
         caption_features=encoder.encode_texts(list(captions)) if speaks else None,
-        provenance=provenance(encoder, stride, rate, captioner, n_captions, texts is not None),
+        provenance=provenance(encoder, stride, rate, captioner, n_captions, texts is not None, streams),
         pictures=np.concatenate(pictures),
         names=tuple(names),
         text_spans=spans / info.fps,
+        streams=_streams(streams, reader, picks, meter),
     )
 
 
+class _WatchedReader(VideoReader):
+    """Shows every frame to a meter, too."""
+
+    def __init__(self, path: Path, meter: MotionMeter) -> None:
+        super().__init__(path)
+        self._meter = meter
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in super().__iter__():
+            self._meter.see(frame)
+            yield frame
+
+
+def _metered(samples: Iterator[Sample], meter: MotionMeter | None) -> Iterator[Sample]:
+    for sample in samples:
+        if meter is not None:
+            meter.begin_step()
+        yield sample
+
+
+def _streams(
+    names: Sequence[str], reader: VideoReader, picks: NDArray[np.int64], meter: MotionMeter | None
+) -> dict[str, NDArray[np.float32]]:
+    """Each stream by its name, in order, (steps, columns)."""
+    made: dict[str, NDArray[np.float32]] = {}
+    for name in names:
+        if name == "motion" and meter is not None:
+            made[name] = meter.finish()
+        elif name == "audio":
+            borders = np.append(reader.times[picks], reader.info().duration)  # (steps + 1,)
+            made[name] = log_mel_statistics(reader.path, reader.start, borders)
+    return made
+
+
 def provenance(
-    encoder: Encoder, stride: int | None, rate: float, captioner: Captioner | None, n_captions: int, texts: bool
+    encoder: Encoder,
+    stride: int | None,
+    rate: float,
+    captioner: Captioner | None,
+    n_captions: int,
+    texts: bool,
+    streams: Sequence[str] = (),
 ) -> dict[str, str]:
     """How features are made, in words: equal settings on equal versions have equal words."""
     made = {
@@ -121,6 +176,7 @@ def provenance(
         "shots": f"kernel temporal segmentation, one a {FRAMES_PER_SHOT} frames, rounded up",
         "captions": "file" if texts else f"{n_captions} frames by model" if captioner else "none",
     }
+    made |= streams_provenance(encoder.feature_dim, tuple(streams))
     return made | (captioner.provenance() if captioner and not texts else {})
 
 

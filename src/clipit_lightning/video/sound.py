@@ -43,7 +43,7 @@ def open_sounds(
     for track in tracks if audio is None else tracks[audio - 1 : audio] if audio else ():
         file = open_video(source)
         stream = file.streams.audio[track - 1]
-        if _is_known(stream):
+        if is_known(stream):
             sounds.append(Sound(container, file, stream, start, track, level))
         else:
             file.close()
@@ -55,13 +55,14 @@ def check_audio_track(source: Path, audio: int) -> None:
     """Raise an ArgumentError where a video has no audio track of this number, from 1 on; 0 is none of them."""
     with open_video(source) as file:
         names = [_name(number, stream) for number, stream in enumerate(file.streams.audio, 1)]
-        if audio == 0 or (0 < audio <= len(names) and _is_known(file.streams.audio[audio - 1])):
+        if audio == 0 or (0 < audio <= len(names) and is_known(file.streams.audio[audio - 1])):
             return
     there = f"it has {', '.join(names)}" if names else "it has none"
     raise ArgumentError("audio", f"{source} has no audio track {audio} that can be read; {there}, and 0 is no sound")
 
 
-def _is_known(stream: AudioStream) -> bool:
+def is_known(stream: AudioStream) -> bool:
+    """Whether a stream has a codec that is known here, and sound."""
     return stream.codec_context is not None and stream.sample_rate > 0 and stream.layout.nb_channels > 0
 
 
@@ -87,7 +88,7 @@ class Sound:
         self._rate = stream.sample_rate if stream.sample_rate in _AAC_RATES else 48000
         self._layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
         self._channels = 1 if self._layout == "mono" else 2
-        self._blocks = _blocks(source, stream, self._rate, self._layout, start)
+        self._blocks = sound_blocks(source, stream, self._rate, self._layout, start)
         self._block = next(self._blocks, None)
         self._written = 0
         self._stream = container.add_stream("aac", rate=self._rate, layout=self._layout)
@@ -129,10 +130,10 @@ class Sound:
         return taken
 
 
-def _blocks(
+def sound_blocks(
     file: InputContainer, stream: AudioStream, rate: int, layout: str, start: float
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Sound as (position in samples from time 0, samples (channels, count)); what cannot be decoded is omitted."""
+    """Yield sound as (position in samples from time 0, samples (channels, count)), but for what cannot be decoded."""
     resampler, kind = AudioResampler("fltp", layout, rate), ""
     position, expected, unit = 0, 0.0, float(stream.time_base or 0)
 
