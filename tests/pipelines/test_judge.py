@@ -295,7 +295,7 @@ def test_the_key_is_written_nowhere(store, tmp_path, capsys, caplog):
     assert not any(SECRET in text for text in texts)
 
 
-@pytest.mark.parametrize("wrong", ["sk-a b", "sk-\nb", "sk-é"])
+@pytest.mark.parametrize("wrong", ["sk-a b", "sk-\nb", "sk-é", "sk-'a", "sk-\\a"])
 def test_a_key_that_cannot_be_one_is_not_shown(wrong, store, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", wrong)
     with pytest.raises(UserError, match="OPENAI_API_KEY: holds letters that no key has") as caught:

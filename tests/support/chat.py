@@ -82,7 +82,8 @@ def chat_server(reply: Callable[[dict[str, Any], int], Reply]) -> Iterator[ChatS
 
 def asked_for(body: dict[str, Any]) -> str:
     """The line of a request that says which shot it asks for."""
-    return body["messages"][1]["content"].splitlines()[-1]
+    content: str = body["messages"][1]["content"]
+    return content.splitlines()[-1]
 
 
 def shot_number(body: dict[str, Any]) -> int:

@@ -1,5 +1,6 @@
 """MF2Summ: what a video shows and what it sounds like, joined by attention; then DSNet's segments."""
 
+import math
 from collections.abc import Mapping
 from itertools import accumulate
 
@@ -96,7 +97,8 @@ def alignment(steps: int, like: Tensor) -> Tensor:
 def _placed(steps: Tensor) -> Tensor:
     """Steps, (..., steps, width), at the scale of MulT, with positions."""
     count, width = steps.shape[-2:]
-    return steps * width**0.5 + sinusoidal_positions(count, width, steps.device).to(steps.dtype)
+    positions = sinusoidal_positions(count, width, steps.device)  # (steps, width)
+    return steps * math.sqrt(width) + positions.to(steps.dtype)
 
 
 class _FeedForward(nn.Sequential):

@@ -105,7 +105,7 @@ def normed(values: Row, norm: Norm) -> Row:
         return np.exp(values / 100)
     if norm == "none":
         return values
-    scaled = (values - values.min()) / (values.max() - values.min() + 1e-8)
+    scaled: Row = (values - values.min()) / (values.max() - values.min() + 1e-8)
     return np.exp(scaled) if norm == "min-max-exp" else scaled
 
 

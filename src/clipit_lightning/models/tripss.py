@@ -39,10 +39,10 @@ class TripssScorer(Scorer):
 
     def forward(self, features: Tensor, text: Tensor, spans: Tensor | None = None) -> ScorerOutput:
         """Score the key frames; ``spans`` are the steps between which each caption holds, (..., tokens, 2)."""
-        leading = features.shape[:-2]
+        leading: tuple[int, ...] = features.shape[:-2]
         timed = spans is not None and spans.shape[-2] == text.shape[-2] > 0
         if spans is not None and timed:
-            leading = torch.broadcast_shapes(leading, text.shape[:-2], spans.shape[:-2])
+            leading = np.broadcast_shapes(leading, text.shape[:-2], spans.shape[:-2])
         videos = _items(features, leading)  # (items, steps, features)
         texts = _items(text, leading) if timed else [None] * len(videos)
         starts = _items(spans, leading) if spans is not None and timed else texts

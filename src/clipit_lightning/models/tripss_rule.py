@@ -107,7 +107,7 @@ def standardised(rows: NDArray[np.floating]) -> Rows:
 
 def principal(rows: Rows, components: int) -> Rows:
     """The first principal components of rows, (steps, components), up to their signs; all where there are no more."""
-    centred = rows - rows.mean(axis=0)
+    centred: Rows = rows - rows.mean(axis=0)
     if min(centred.shape) <= components:
         return centred  # turning them changes no distance
     if len(centred) < centred.shape[1]:
@@ -121,7 +121,7 @@ def principal(rows: Rows, components: int) -> Rows:
 def distances_of(rows: Rows) -> Rows:
     """Euclidean distances of all pairs of rows, (steps, steps), symmetric, exactly 0 between equal rows."""
     squares = (rows**2).sum(axis=1)  # (steps,)
-    between = squares[:, None] + squares[None] - 2 * rows @ rows.T
+    between: Rows = squares[:, None] + squares[None] - 2 * rows @ rows.T
     between[between < 1e-12 * max(float(squares.max()), 1e-300)] = 0.0  # rounding of equal rows
     between = np.sqrt(between)
     between = (between + between.T) / 2
@@ -200,11 +200,12 @@ def _add_farthest(
     Steps within a quarter of an even spread around a chosen one wait until no others are left.
     """
     left, waits, around = usable.copy(), np.zeros(len(fused), np.bool_), len(fused) // (4 * count)
-    near = np.full(len(fused), np.inf)  # distance to the nearest chosen step
+    squares = (fused**2).sum(axis=1)  # (steps,)
+    near = np.full(len(fused), np.inf)  # squared distance to the nearest chosen step
 
     def take(step: int) -> None:
         nonlocal near
-        near = np.minimum(near, np.linalg.norm(fused - fused[step], axis=1))
+        near = np.minimum(near, squares + squares[step] - 2 * fused @ fused[step])
         waits[max(0, step - around) : step + around + 1] = True
 
     for step in chosen:

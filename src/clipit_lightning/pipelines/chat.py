@@ -84,14 +84,14 @@ class Judge:
         if (answer := self._kept(path, prompt)) is not None:
             return answer
         messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt}]
-        spent = [0, 0]
+        sent = received = 0
         for _ in range(2):
-            text, *tokens = self._reply(messages)
-            spent = [before + more for before, more in zip(spent, tokens, strict=True)]
+            text, prompt_tokens, completion_tokens = self._reply(messages)
+            sent, received = sent + prompt_tokens, received + completion_tokens
             if (score := read_score(text)) is not None:
                 break
             messages += [{"role": "assistant", "content": text}, {"role": "user", "content": AGAIN}]
-        answer = Answer(score, text, *spent)
+        answer = Answer(score, text, sent, received)
         if score is not None:
             names = ("score", "text", "prompt_tokens", "completion_tokens")
             kept = {name: getattr(answer, name) for name in names}
@@ -115,6 +115,7 @@ class Judge:
                     done.put((key, self.ask(prompt)))
                 except BaseException as error:  # raised below, by the thread that waits for the answers
                     done.put((key, error))
+                    self.stopped.set()  # behind it, so that no thread that waits is heard first
 
         for _ in range(min(workers, len(prompts))):
             Thread(target=work, daemon=True).start()  # of a process that is interrupted they do not outlive it
@@ -142,17 +143,17 @@ class Judge:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def _reply(self, messages: list[dict[str, str]]) -> tuple[str, int, int]:
+    def _reply(self, messages: list[Any]) -> tuple[str, int, int]:
         """The text of an answer, and the tokens of the request and of the answer."""
         from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
 
         for attempt in range(self.retries + 1):
             wait = min(_LONGEST, self.pause * 2**attempt)
             try:
-                reply = self.client.chat.completions.create(model=self.model, messages=messages, **SETTINGS)  # type: ignore[call-overload]
-                text, usage = reply.choices[0].message.content or "", reply.usage
+                reply = self.client.chat.completions.create(model=self.model, messages=messages, **SETTINGS)
+                text, usage = self.without_key(reply.choices[0].message.content or ""), reply.usage
                 self._reached.set()
-                return self.without_key(text), *(_count(usage, f"{what}_tokens") for what in ("prompt", "completion"))
+                return text, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
             except APIStatusError as error:
                 problem = f"status {error.status_code}: {self.without_key(first_line(error))[:200]}"
                 if error.status_code < 500 and error.status_code not in _BUSY:
@@ -205,7 +206,7 @@ def make_client(base_url: str, timeout: float = 60.0) -> OpenAI:
     if address.username or address.password or address.query or address.fragment:
         raise ArgumentError("base_url", f"give the address alone; a key is read from the environment ({KEY})")
     key = os.environ.get(KEY, "").strip() or _NO_KEY
-    if not re.fullmatch(r"[!-~]+", key):
+    if not re.fullmatch(r"[!#-&(-\[\]-~]+", key):  # ASCII without quotes and backslashes, which errors would escape
         raise UserError(f"{KEY}: holds letters that no key has; set it again")
     try:
         from openai import OpenAI

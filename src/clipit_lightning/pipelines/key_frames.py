@@ -131,9 +131,10 @@ def keyframes(
     looks = _Looks()
     with Progress({0: 1}) as progress, memory_checked(video):
         show = partial(progress.at, video.name, duration=header_duration(video))
-        sampling = stride, RATE if rate is None else rate
-        words = captioner, _EVERY_STEP, texts
-        features = extract_features(video, encoder, *sampling, *words, batch_size, show, looks)
+        rate = RATE if rate is None else rate
+        features = extract_features(
+            video, encoder, stride, rate, captioner, _EVERY_STEP, texts, batch_size, show, watch=looks
+        )
     if features.info.warning:
         log.info(features.info.warning)
     steps = _choose(features, looks, count)

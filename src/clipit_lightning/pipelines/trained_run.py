@@ -21,7 +21,7 @@ from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
 from clipit_lightning.data import has_queries, has_scripts
-from clipit_lightning.data.batches import caption_tokens, query_tokens
+from clipit_lightning.data.batches import caption_tokens
 from clipit_lightning.data.field_layout import Features, read_features
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
 from clipit_lightning.data.spans import caption_spans
@@ -30,7 +30,7 @@ from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.models.scorer import Scorer, output_of
 from clipit_lightning.models.zero_shot import phrases
 from clipit_lightning.pipelines.run_streams import streams_beside
-from clipit_lightning.pipelines.script_items import script_items, sentences
+from clipit_lightning.pipelines.text_items import sentences, text_items
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import read_scorer
@@ -230,13 +230,8 @@ class TrainedRun:
 
     def _items(self, path: Path) -> Iterator[Features]:
         """Whatever in a file has scores of its own, with the text that it is scored with, as in training."""
-        data = self.config.data
-        if has_scripts(data.dataset):
-            yield from script_items(path, data.caption_source)
-        elif self.wants_query:
-            for item in (item for video in Store(path).read_queries() for item in video.items()):
-                tokens = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
-                yield Features(item.id, item.features, tokens, None)
+        if self.wants_query or has_scripts(self.config.data.dataset):
+            yield from text_items(path, self.config.data)
         else:
             for read in self._videos(path):
                 yield Features(read.key, read.features, *self.caption_text(read))

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from clipit_lightning.core.errors import ArgumentError, LoggedElsewhereError, UserError
+from clipit_lightning.core.errors import LoggedElsewhereError, UserError
 from clipit_lightning.data.batches import Batch, Stack, episode_draws
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
 from clipit_lightning.data.streams import VISUAL, format_streams
@@ -152,7 +152,7 @@ class SummarizationTask(MeasuringTask):
         """Losses of a batch by name, with ``total``, each the mean over its items, ().
 
         Raises:
-            ArgumentError: No term of the loss that has a weight fits the scorer and the data; one line.
+            UserError: No term of the loss that has a weight fits the scorer and the data; one line.
         """
         check_batch(batch)
         rows, moves, episodes = [], [], self.loss.episodes
@@ -165,7 +165,7 @@ class SummarizationTask(MeasuringTask):
             try:
                 terms = self.loss(output, stack.features, stack.text, stack.keyframes, stack.importance, draws)
             except NoTermError as error:
-                raise ArgumentError("loss", str(error)) from error
+                raise UserError(f"loss: {error}") from error
             rows.append(torch.stack(list(terms.values())) * share)  # (terms,)
             if self.contrasts:
                 if output.pairs is None:

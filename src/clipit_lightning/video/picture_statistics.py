@@ -56,7 +56,7 @@ def color_statistics(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def luma(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Luma of an RGB image (height, width, 3) by BT.601's weights, 0 to 255, (height, width)."""
-    weighed: NDArray[np.float32] = image @ np.array([0.299, 0.587, 0.114], np.float32)
+    weighed: NDArray[np.float32] = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     return weighed
 
 
@@ -82,7 +82,7 @@ def laplacian(grey: NDArray[np.floating]) -> NDArray[np.float64]:
     return second
 
 
-def structural_similarity(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+def structural_similarity(one: NDArray[np.number], other: NDArray[np.number]) -> float:
     """Mean structural similarity of two pictures of luma 0 to 255, (height, width), each side 7 or more; at most 1.
 
     Wang et al., IEEE TIP 2004, with squares of 7 x 7 of even weights, covariances over 48, and no padding: what
