@@ -100,17 +100,30 @@ def test_what_cannot_be_contrasted_is_one_line_before_data_are_read(tmp_path, wo
 
 
 @pytest.mark.slow
-def test_data_without_motion_or_text_and_a_scorer_without_pairs_are_one_line(root, stores, tmp_path):
+def test_data_without_motion_or_text_are_one_line_before_the_run_begins(root, stores, tmp_path):
     for folder, words, problem in (
         (stores, (), "loss.contrast: text-motion has no motion and text to compare (streams are visual:8); take"),
         (root, ("data.captions=0",), "loss.contrast: the data have no text, or data.captions=0"),
-        (root, (f"model.name={__name__}:Silent",), "loss.contrast: Silent returns no `pairs`"),
     ):
-        done = clipit("train", *WORDS, *words, "optim.epochs=1", f"data.root={folder}", f"output={tmp_path / 'none'}")
+        done = clipit("train", *WORDS, *words, f"data.root={folder}", f"output={tmp_path / 'none'}")
         assert done.returncode == 2, done.stderr
-        last = done.stderr.strip().splitlines()[-1]
-        assert problem in last, done.stderr
+        assert problem in done.stderr.strip().splitlines()[-1], done.stderr
         assert "Traceback" not in done.stderr
+        assert not (tmp_path / "none").exists()
+
+
+def test_in_python_what_lacks_is_one_line_too(root):
+    data = TVSumDataModule(root, captions=0)
+    data.setup()
+    sizes = {"feature_dim": data.feature_dim, "text_dim": data.text_dim, "loss": {"contrast": 1.0}}
+    with pytest.raises(UserError, match=r"^loss\.contrast: text-motion has no motion .*\(streams are visual:13\)"):
+        SummarizationTask("text-motion", **sizes)
+    with pytest.raises(UserError, match=r"^loss\.contrast: mlp has no motion"):
+        SummarizationTask("mlp", **sizes, streams=data.streams)
+    with pytest.raises(UserError, match=r"^loss\.contrast: the data have no text"):
+        SummarizationTask("text-motion", **sizes, streams=data.streams).check_data(data)
+    with pytest.raises(UserError, match=r"^loss\.contrast: Silent returns no `pairs`; see ScorerOutput"):
+        SummarizationTask(Silent, **sizes).losses(next(iter(data.train_dataloader())))
 
 
 @pytest.mark.slow

@@ -112,13 +112,23 @@ class SummarizationTask(MeasuringTask):
         self.save_hyperparameters({name: plain(value, name) for name, value in given.items()})
 
     def setup(self, stage: str) -> None:
-        """Check that the data have the streams, and the text, that the scorer and the loss need; errors of one line."""
+        """Check the trainer's datamodule as `check_data` does."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # lightning does not declare it
+        if isinstance(data, SummarizationDataModule):
+            self.check_data(data)
+
+    def check_data(self, data: SummarizationDataModule) -> None:
+        """Check that data have the streams that the scorer was made for, and the text that the loss needs.
+
+        Raises:
+            ValueError: Streams are others; one line.
+            UserError: There is no text to contrast motion with; one line.
+        """
         reads_streams = "streams" in signature(type(self.scorer)).parameters
-        if reads_streams and isinstance(data, SummarizationDataModule) and data.streams != self.streams:
+        if reads_streams and data.streams != self.streams:
             made, given = format_streams(self.streams), format_streams(data.streams)
             raise ValueError(f"streams are {made}, and the batches have {given}; give the task streams=data.streams")
-        if self.contrasts and isinstance(data, SummarizationDataModule) and not data.has_text:
+        if self.contrasts and not data.has_text:
             raise UserError("loss.contrast: the data have no text, or data.captions=0; loss.contrast=0 trains without")
 
     @property
