@@ -7,12 +7,18 @@ import av
 import numpy as np
 import pytest
 
+from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.mini_scripts import make_script_videos
+from clipit_lightning.data.store import write_store
+from clipit_lightning.models.zero_shot import sentence_scores
 from clipit_lightning.pipelines import summarizer as module
 from clipit_lightning.pipelines.scenes import read_script
 from clipit_lightning.pipelines.summaries import summarize, summarize_all
 from clipit_lightning.pipelines.summary import FILES
+from clipit_lightning.pipelines.trained_run import load_run
 from clipit_lightning.summary.script import parse_script
+from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder
 from tests.support.browser import browser, needs_browser
 from tests.support.commands import invoke
@@ -26,7 +32,10 @@ class Finder(HsvEncoder):
     """An encoder of the seconds of a video, whose text "... N." is second N."""
 
     name = "finder"
-    feature_dim = 12
+
+    def __init__(self, feature_dim=12):
+        super().__init__()
+        self.feature_dim = feature_dim
 
     def encode_images(self, frames):
         return np.stack([self._feature(shown_number(frame) // FPS) for frame in frames])
@@ -196,6 +205,26 @@ def plain_options():
     from clipit_lightning.summary.choice import ShotOptions
 
     return ShotOptions(Budget(seconds=1.0), most=1.0)
+
+
+def test_a_run_of_sd_vsum_takes_the_sentences_for_its_script(source, tmp_path):
+    videos = [video for number, video in enumerate(make_script_videos()) if number % 8 == 0]
+    write_store(tmp_path / "s-videoxum.h5", videos, {"dataset": "s-videoxum", "features": "mini", "data": "mini"})
+    words = [f"data.root={tmp_path}", f"output={tmp_path / 'run'}", "model.name=sd-vsum", "optim.epochs=1"]
+    words += ["model.width=8", "model.heads=2", "trainer.accelerator=cpu"]
+    train(load_config(["s-videoxum"], words))
+    run = load_run(tmp_path / "run")
+    encoder = Finder(run.feature_dim)
+    with pytest.raises(UserError, match="was trained to summarize by a script; give one with --script"):
+        summarize(source, tmp_path / "to", encoder, run=run)
+    options = {"script": parse_script("Second 2. Second 7."), "run": run, "rate": 10.0, "max_shot": 1.0}
+    made = summarize(source, tmp_path / "to", encoder, **options)
+    expected = run.score(made.video.features, encoder.encode_texts(["Second 2.", "Second 7."]))
+    both = sentence_scores(made.video.features, encoder.encode_texts(["Second 2.", "Second 7."]), expected)
+    inside = [(made.video.picks >= first) & (made.video.picks <= last) for first, last in made.shots]
+    for sentence, steps in zip(made.cut.sentences[made.cut.played], inside, strict=True):
+        np.testing.assert_allclose(made.scores[steps], both[sentence, steps], atol=1e-6)
+    assert made.scorer.endswith("and run run, fold 0")
 
 
 @pytest.mark.parametrize(
