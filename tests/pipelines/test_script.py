@@ -173,38 +173,14 @@ def test_a_script_tells_several_videos_and_one_that_has_fewer_shots_is_named(sou
     assert "First 2." in both.page.read_text()
 
 
-def test_a_run_that_reads_language_reads_the_sentences_and_its_scores_count(source, story, tmp_path, monkeypatch):
-    read_by_run = []
-
-    class Run:
-        label = "run mine, fold 0"
-        config = None
-
-        def check(self, encoder, query, has_script=False):
-            assert has_script
-
-        def score(self, features, text):
-            read_by_run.append(text)
-            return np.linspace(1, 0, len(features)).astype(np.float32)  # what is early is important
-
-    script = parse_script("Second 3.", order="free")
-    plain = made_by(source, script, tmp_path / "plain", budget="1s")
-    run = module.Summarizer(Finder(), plain_options(), plain.look, None, script, Run(), None, None, 10.0, 32)
-    made = run.summarize(source, tmp_path / "run")
-    assert np.allclose(read_by_run[0], Finder().encode_texts(["Second 3."]))
-    assert "run mine, fold 0" in made.scorer
-    early, late = (
-        made.scores[:10].mean() - plain.scores[:10].mean(),
-        made.scores[-10:].mean() - plain.scores[-10:].mean(),
-    )
-    assert early > 0.1 > -0.1 > late
-
-
-def plain_options():
-    from clipit_lightning.summary.budget import Budget
-    from clipit_lightning.summary.choice import ShotOptions
-
-    return ShotOptions(Budget(seconds=1.0), most=1.0)
+def test_what_a_scorer_holds_for_important_counts_beside_the_sentence():
+    encoder = Finder()
+    features = encoder.encode_texts([f"{step // 10}." for step in range(120)])
+    text = encoder.encode_texts(["Second 3.", "Second 8."])
+    alone, early = sentence_scores(features, text), sentence_scores(features, text, np.linspace(1, 0, 120))
+    assert alone.argmax(axis=1).tolist() == pytest.approx([35, 85], abs=5)
+    assert (early[:, :20] > alone[:, :20] + 0.1).all()
+    assert (early[:, -20:] < alone[:, -20:] - 0.1).all()
 
 
 def test_a_run_of_sd_vsum_takes_the_sentences_for_its_script(source, tmp_path):
