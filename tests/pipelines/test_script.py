@@ -7,12 +7,18 @@ import av
 import numpy as np
 import pytest
 
+from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.mini_scripts import make_script_videos
+from clipit_lightning.data.store import write_store
+from clipit_lightning.models.zero_shot import sentence_scores
 from clipit_lightning.pipelines import summarizer as module
 from clipit_lightning.pipelines.scenes import read_script
 from clipit_lightning.pipelines.summaries import summarize, summarize_all
 from clipit_lightning.pipelines.summary import FILES
+from clipit_lightning.pipelines.trained_run import load_run
 from clipit_lightning.summary.script import parse_script
+from clipit_lightning.training.train import run as train
 from clipit_lightning.video.encoders import HsvEncoder
 from tests.support.browser import browser, needs_browser
 from tests.support.commands import invoke
@@ -26,7 +32,10 @@ class Finder(HsvEncoder):
     """An encoder of the seconds of a video, whose text "... N." is second N."""
 
     name = "finder"
-    feature_dim = 12
+
+    def __init__(self, feature_dim=12):
+        super().__init__()
+        self.feature_dim = feature_dim
 
     def encode_images(self, frames):
         return np.stack([self._feature(shown_number(frame) // FPS) for frame in frames])
@@ -164,38 +173,34 @@ def test_a_script_tells_several_videos_and_one_that_has_fewer_shots_is_named(sou
     assert "First 2." in both.page.read_text()
 
 
-def test_a_run_that_reads_language_reads_the_sentences_and_its_scores_count(source, story, tmp_path, monkeypatch):
-    read_by_run = []
-
-    class Run:
-        label = "run mine, fold 0"
-        config = None
-
-        def check(self, encoder, query, has_script=False):
-            assert has_script
-
-        def score(self, features, text):
-            read_by_run.append(text)
-            return np.linspace(1, 0, len(features)).astype(np.float32)  # what is early is important
-
-    script = parse_script("Second 3.", order="free")
-    plain = made_by(source, script, tmp_path / "plain", budget="1s")
-    run = module.Summarizer(Finder(), plain_options(), plain.look, None, script, Run(), None, None, 10.0, 32)
-    made = run.summarize(source, tmp_path / "run")
-    assert np.allclose(read_by_run[0], Finder().encode_texts(["Second 3."]))
-    assert "run mine, fold 0" in made.scorer
-    early, late = (
-        made.scores[:10].mean() - plain.scores[:10].mean(),
-        made.scores[-10:].mean() - plain.scores[-10:].mean(),
-    )
-    assert early > 0.1 > -0.1 > late
+def test_what_a_scorer_holds_for_important_counts_beside_the_sentence():
+    encoder = Finder()
+    features = encoder.encode_texts([f"{step // 10}." for step in range(120)])
+    text = encoder.encode_texts(["Second 3.", "Second 8."])
+    alone, early = sentence_scores(features, text), sentence_scores(features, text, np.linspace(1, 0, 120))
+    assert alone.argmax(axis=1).tolist() == pytest.approx([35, 85], abs=5)
+    assert (early[:, :20] > alone[:, :20] + 0.1).all()
+    assert (early[:, -20:] < alone[:, -20:] - 0.1).all()
 
 
-def plain_options():
-    from clipit_lightning.summary.budget import Budget
-    from clipit_lightning.summary.choice import ShotOptions
-
-    return ShotOptions(Budget(seconds=1.0), most=1.0)
+def test_a_run_of_sd_vsum_takes_the_sentences_for_its_script(source, tmp_path):
+    videos = [video for number, video in enumerate(make_script_videos()) if number % 8 == 0]
+    write_store(tmp_path / "s-videoxum.h5", videos, {"dataset": "s-videoxum", "features": "mini", "data": "mini"})
+    words = [f"data.root={tmp_path}", f"output={tmp_path / 'run'}", "model.name=sd-vsum", "optim.epochs=1"]
+    words += ["model.width=8", "model.heads=2", "trainer.accelerator=cpu"]
+    train(load_config(["s-videoxum"], words))
+    run = load_run(tmp_path / "run")
+    encoder = Finder(run.feature_dim)
+    with pytest.raises(UserError, match="was trained to summarize by a script; give one with --script"):
+        summarize(source, tmp_path / "to", encoder, run=run)
+    options = {"script": parse_script("Second 2. Second 7."), "run": run, "rate": 10.0, "max_shot": 1.0}
+    made = summarize(source, tmp_path / "to", encoder, **options)
+    expected = run.score(made.video.features, encoder.encode_texts(["Second 2.", "Second 7."]))
+    both = sentence_scores(made.video.features, encoder.encode_texts(["Second 2.", "Second 7."]), expected)
+    inside = [(made.video.picks >= first) & (made.video.picks <= last) for first, last in made.shots]
+    for sentence, steps in zip(made.cut.sentences[made.cut.played], inside, strict=True):
+        np.testing.assert_allclose(made.scores[steps], both[sentence, steps], atol=1e-6)
+    assert made.scorer.endswith("and run run, fold 0")
 
 
 @pytest.mark.parametrize(

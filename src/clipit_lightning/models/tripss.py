@@ -50,7 +50,8 @@ class TripssScorer(Scorer):
         for row, video, captions, begun in zip(scores, videos, texts, starts, strict=True):
             modalities = [video[:, part] for part in (self.colour, self.structure) if part is not None]
             if captions is not None and begun is not None:
-                modalities.append(captions[caption_at(begun[:, 0], np.arange(len(video)))])
+                order = np.lexsort(begun.T[::-1])  # by when they begin
+                modalities.append(captions[order][caption_at(begun[order, 0], np.arange(len(video)))])
             row[torch.from_numpy(key_steps(modalities).steps).to(row.device)] = CHOSEN
         return ScorerOutput(torch.logit(scores).view(*leading, -1))
 

@@ -65,7 +65,7 @@ def sentence_frames(scores: NDArray[np.floating], picks: NDArray[np.int64], cut:
 
 def shown_scores(scores: NDArray[np.floating], picks: NDArray[np.int64], cut: Cut) -> NDArray[np.floating]:
     """How well each step shows the sentence of its shot, and outside of these the one that it shows best, (steps,)."""
-    shown = scores.max(axis=0)
+    shown: NDArray[np.floating] = scores.max(axis=0)
     for sentence, rows in enumerate(_rows(cut)):
         for row in rows:
             inside = _is_in(picks, cut.shots[row])
@@ -74,7 +74,7 @@ def shown_scores(scores: NDArray[np.floating], picks: NDArray[np.int64], cut: Cu
 
 
 def _is_in(picks: NDArray[np.int64], shot: NDArray[np.int64]) -> NDArray[np.bool_]:
-    return (picks >= shot[0]) & (picks <= shot[1])
+    return np.asarray((picks >= shot[0]) & (picks <= shot[1]))
 
 
 def _rows(cut: Cut) -> list[list[int]]:

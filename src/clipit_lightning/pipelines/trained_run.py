@@ -151,9 +151,7 @@ class TrainedRun:
     def check(self, encoder: Encoder, query: str | None, has_script: bool = False) -> None:
         """Raise a UserError where an encoder, or a query or a script, or none, does not fit what it was trained on."""
         if reads_shot_captions(self.config.data.caption_source, self.config.data.shot_captions):
-            raise UserError(
-                f"{self.path}: was trained on captions of shots, which a raw video lacks; choose another run"
-            )
+            raise UserError(f"{self.path}: was trained on captions of shots, which a raw video lacks; choose another")
         made, given = self.result.store, encoder.provenance()  # the store says how features were made, where it knows
         named = made.get("encoder") or self.result.features
         other = [word for key, word in _SAME.items() if "encoder" in made and made.get(key) != given.get(key)]
@@ -171,11 +169,12 @@ class TrainedRun:
                 f"NOTE: {self.path} was trained on features {named!r}, and its store does not say which encoder made "
                 f"them; if that was not {encoder.name}, the scores mean nothing"
             )
+        wants_script = query is None and has_scripts(self.config.data.dataset)
+        what = "script" if has_script or wants_script else "query"
         if (query is not None or has_script) and not self.has_language:
-            what = "script" if has_script else "query"
             raise UserError(f"{self.path}: was trained without language, so that a {what} has no effect; omit it")
         if query is None and not has_script and self.wants_query:
-            raise UserError(f"{self.path}: was trained to summarize by a query; give one with --query")
+            raise UserError(f"{self.path}: was trained to summarize by a {what}; give one with --{what}")
 
     @overload
     def score(  # type: ignore[overload-overlap]  # numpy takes a text for an array, too
