@@ -62,11 +62,12 @@ class TextMotionScorer(Scorer):
         self.norm = nn.LayerNorm(width)
         self.score_head = nn.Sequential(nn.Linear(width + 1, width), nn.GELU(), Dropout(dropout), nn.Linear(width, 1))
 
-    def forward(self, features: Tensor, text: Tensor, spans: Tensor) -> ScorerOutput:
+    def forward(self, features: Tensor, text: Tensor, spans: Tensor) -> ScorerOutput:  # type: ignore[override]
         """Score every step by what it shows, how it moves, and what is told meanwhile."""
-        # As in CLIP-It: unit vectors of many features have tiny entries; layers are made for entries near 1.
-        parts = dict(zip(self.names, features.split(self.widths, dim=-1), strict=True))
+        split = features.split(self.widths, dim=-1)  # type: ignore[no-untyped-call]
+        parts = dict(zip(self.names, split, strict=True))
         motion, moves = self._moved(parts.pop(MOTION, None), features)  # (..., steps, width), (..., steps, 1)
+        # As in CLIP-It: unit vectors of many features have tiny entries; layers are made for entries near 1.
         seen = normalize(torch.cat(list(parts.values()), dim=-1), dim=-1)  # (..., steps, others)
         seen = self.frame_projection(seen * seen.shape[-1] ** 0.5)  # (..., steps, width)
         tokens = self.text_projection(normalize(text, dim=-1) * text.shape[-1] ** 0.5)  # (..., tokens, width)
@@ -82,8 +83,9 @@ class TextMotionScorer(Scorer):
         if self.motion_projection is None:
             return ScorerOutput(logits)
         meanwhile = normalize(held.mT @ motion, dim=-1) * (held.mT @ moves > 0)  # (..., tokens, width)
-        pairs = torch.stack(torch.broadcast_tensors(meanwhile, normalize(tokens, dim=-1)), dim=-2)
-        return ScorerOutput(logits, pairs=pairs)  # (..., tokens, 2, width)
+        both = torch.broadcast_tensors(meanwhile, normalize(tokens, dim=-1))  # type: ignore[no-untyped-call]
+        pairs = torch.stack(both, dim=-2)  # (..., tokens, 2, width)
+        return ScorerOutput(logits, pairs=pairs)
 
     def _moved(self, columns: Tensor | None, features: Tensor) -> tuple[Tensor, Tensor]:
         """Embedding of the motion of each step, (..., steps, width), and 1 where it has some, (..., steps, 1)."""
