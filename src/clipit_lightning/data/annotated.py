@@ -18,6 +18,7 @@ from clipit_lightning.data.memorability import check_memorability, weighed_targe
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
 from clipit_lightning.data.shot_scores import choose_judge, with_judge
 from clipit_lightning.data.spans import caption_spans
+from clipit_lightning.data.store import Store, natural_order, open_store
 from clipit_lightning.data.video import Video
 
 CaptionSource = Literal["own", "another", "fused", "concat", "shots"]
@@ -135,7 +136,8 @@ class AnnotatedDataModule(SummarizationDataModule):
 
     def _measure(self) -> None:
         """Set the sizes of features and captions, in which the stores must not differ."""
-        firsts = [self._prepared(store.read(store.video_keys()[:1])[0]) for store in self.stores.values()]
+        captions = "shot_caption_features" if self.caption_source == "shots" else "caption_features"
+        firsts = [self._prepared(store.read([_example(store, captions)])[0]) for store in self.stores.values()]
         sizes = {video.dataset: video.features.shape[1] for video in firsts}
         texts = {
             video.dataset: video.caption_features.shape[1] for video in firsts if video.caption_features is not None
@@ -198,6 +200,13 @@ class AnnotatedDataModule(SummarizationDataModule):
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
         """One by one, which ranks share best."""
         return cut(numbers, 1)
+
+
+def _example(store: Store, array: str) -> str:
+    """Key of the first video that has an array, or of the first one where none has."""
+    with open_store(store.path) as file:
+        keys = natural_order(file)
+        return next((key for key in keys if array in file[key]), keys[0])
 
 
 class TVSumDataModule(AnnotatedDataModule):
