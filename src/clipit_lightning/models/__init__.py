@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.ridge import RidgeScorer
     from clipit_lightning.models.scorer import Scorer, ScorerOutput
     from clipit_lightning.models.sd_vsum import SdVsumScorer
+    from clipit_lightning.models.text_motion import TextMotionScorer
     from clipit_lightning.models.tripss import TripssScorer
     from clipit_lightning.models.vasnet import VasNetScorer
 
@@ -45,6 +46,7 @@ __all__ = [
     "ScorerOutput",
     "SdVsumScorer",
     "SummaryLoss",
+    "TextMotionScorer",
     "TransformerScorer",
     "TripssScorer",
     "VasNetScorer",
@@ -67,6 +69,7 @@ SCORERS = {
     "sd-vsum": "clipit_lightning.models.sd_vsum:SdVsumScorer",
     "prompts-to-summaries": "clipit_lightning.models.prompts_to_summaries:PromptsToSummariesScorer",
     "tripss": "clipit_lightning.models.tripss:TripssScorer",
+    "text-motion": "clipit_lightning.models.text_motion:TextMotionScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }
 """Name to ``module:Class`` of every scorer; a module is imported when its scorer is asked for."""
