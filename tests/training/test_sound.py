@@ -3,7 +3,8 @@
 import pytest
 
 from clipit_lightning.cli.main import main
-from clipit_lightning.studies.compare import compare_runs
+from clipit_lightning.evaluation.statistics import intervals
+from clipit_lightning.studies.compare import compare_runs, read_run
 from tests.support.heard_store import VIDEOS, write_heard
 
 MF2SUMM = ("mf2summ", "model.width=16", "model.heads=2", "model.dropout=0.1")
@@ -17,6 +18,8 @@ def test_sound_makes_mf2summ_better_and_both_are_better_than_random(tmp_path):
         root = write_heard(tmp_path / name / "tvsum.h5", sound=name != "silent").parent
         given = [*words, *TRAINED, "trainer.accelerator=cpu", f"data.root={root}", f"output={root}/run"]
         assert main(["train", "tvsum", *given]) == 0
+    for name in ("sound", "silent", "random"):
+        print(name, intervals(read_run([tmp_path / name / "run"])[1], ["kendall_tau", "f1"]))
     for one, other in (("sound", "silent"), ("sound", "random"), ("silent", "random")):
         rows = compare_runs([tmp_path / one / "run"], [tmp_path / other / "run"]).set_index("metric")
         print(f"{one} against {other}, 95 % intervals over videos\n{rows.drop(columns='across').to_string()}")
