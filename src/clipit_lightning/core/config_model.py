@@ -13,15 +13,15 @@ class ModelConfig(Section):
 
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
-    mlp, bilstm, vasnet, pglsum, csta, random), or package.module:Class, a class of your own."""
+    mlp, bilstm, vasnet, pglsum, csta, transcript, random), or package.module:Class, a class of your own."""
     width: int = bounded(64, least=1, most=65_536)
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features, csta's CNN ends with it."""
     heads: int = bounded(4, least=1)
-    """Attention heads of clip-it, clip-it+ and transformer; they divide the width."""
+    """Attention heads of clip-it, clip-it+, transformer and transcript; they divide the width."""
     language_heads: int | None = bounded(None, least=1)
     """Heads of the language-guided attention of clip-it and clip-it+, which divide the width; by default `heads`."""
     encoder_layers: int = bounded(1, least=0, most=1000)
-    """Layers of the frame-scoring transformer's encoder (the same three)."""
+    """Layers of the frame-scoring transformer's encoder (the same three), or of transcript."""
     decoder_layers: int = bounded(1, least=0, most=1000)
     """Layers of its decoder."""
     feedforward: int | None = bounded(None, least=1, most=65_536)
@@ -92,6 +92,8 @@ class LossConfig(Section):
     """Minus the reward of summaries that the scores draw, diverse and representative (DR-DSN, without labels)."""
     episodes: int = bounded(5, least=2, most=10_000)
     """Summaries that `policy` draws of each video; the reward of one is compared with those of the others."""
+    saliency: float = bounded(0.0, least=0)
+    """Minus how salient the text is that is told in the same summaries, where the store knows when text holds."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

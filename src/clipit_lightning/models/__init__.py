@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.random import RandomScorer
     from clipit_lightning.models.ridge import RidgeScorer
     from clipit_lightning.models.scorer import Scorer, ScorerOutput
+    from clipit_lightning.models.transcript import TranscriptScorer
     from clipit_lightning.models.vasnet import VasNetScorer
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Scorer",
     "ScorerOutput",
     "SummaryLoss",
+    "TranscriptScorer",
     "TransformerScorer",
     "VasNetScorer",
     "make_scorer",
@@ -52,6 +54,7 @@ SCORERS = {
     "vasnet": "clipit_lightning.models.vasnet:VasNetScorer",
     "pglsum": "clipit_lightning.models.pglsum:PglSumScorer",
     "csta": "clipit_lightning.models.csta:CstaScorer",
+    "transcript": "clipit_lightning.models.transcript:TranscriptScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }
 """Name to ``module:Class`` of every scorer; a module is imported when its scorer is asked for."""

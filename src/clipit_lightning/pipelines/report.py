@@ -22,6 +22,7 @@ LOSS_TITLES = {
         name: f"Loss: {name}"
         for name in ("correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread", "policy")
     },
+    "saliency": "Loss: saliency of the text told",
 }
 """Every term of the loss, and their sum, as they are called on a page."""
 

@@ -146,7 +146,8 @@ class SummarizationTask(MeasuringTask):
             if len(stack.number) == 1:  # without the axis of items PyTorch calls a tenth fewer operations
                 stack = Stack(*(values[0] for values in stack))
             draws = episode_draws(stack, episodes, self.seed, self.current_epoch) if episodes else None
-            terms = self.loss(self(stack), stack.features, stack.text, stack.keyframes, stack.importance, draws)
+            targets = stack.keyframes, stack.importance
+            terms = self.loss(self(stack), stack.features, stack.text, *targets, draws, stack.spans)
             rows.append(torch.stack(list(terms.values())) * share)  # (terms,)
         return dict(zip(terms, torch.stack(rows).sum(0), strict=True))
 
