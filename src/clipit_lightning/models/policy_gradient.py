@@ -98,6 +98,23 @@ def step_saliency(text: Tensor, spans: Tensor, steps: int) -> Tensor:
     return (told @ salient).squeeze(-1) / told.sum(-1).clamp_min(1)
 
 
+def saliency_reward(chosen: Tensor, salient: Tensor) -> Tensor:
+    """How much of what is more salient than the video's mean is in a summary, less what is less salient.
+
+    The mean over the chosen steps would be as good for a single step, and drives all scores to 0.
+
+    Args:
+        chosen: 1 where an episode takes a step, else 0, (episodes, ..., steps).
+        salient: What `step_saliency` gives, or any other value of the steps, (..., steps).
+
+    Returns:
+        -1 to 1, (episodes, ...): 1 for all steps above the mean and no others, 0 for none, for all, and where all are
+        alike.
+    """
+    above = salient - salient.mean(-1, keepdim=True)  # (..., steps)
+    return (chosen * above).sum(-1) / above.clamp_min(0).sum(-1).clamp_min(1e-6)
+
+
 def policy_loss(logits: Tensor, features: Tensor, draws: Tensor, reach: int = REACH) -> Tensor:
     """Minus the mean reward of drawn summaries, with the gradient of REINFORCE (Williams 1992).
 
@@ -120,7 +137,7 @@ def policy_loss(logits: Tensor, features: Tensor, draws: Tensor, reach: int = RE
 
 
 def saliency_loss(logits: Tensor, text: Tensor, spans: Tensor, draws: Tensor) -> Tensor:
-    """Minus how salient on average the text is in the steps of drawn summaries; else as ``policy_loss``.
+    """Minus the mean `saliency_reward` of drawn summaries; else as ``policy_loss``.
 
     Gradients of rewards add up: with the draws of ``policy_loss`` both are REINFORCE on the weighted sum of rewards.
 
@@ -137,7 +154,7 @@ def saliency_loss(logits: Tensor, text: Tensor, spans: Tensor, draws: Tensor) ->
         return 0.0 * logits.sum()
     with torch.no_grad(), torch.autocast(logits.device.type, enabled=False):
         salient = step_saliency(text.float(), spans, logits.shape[-1])  # (..., steps)
-    return _reinforce(logits, draws, lambda chosen: (chosen * salient).sum(-1) / chosen.sum(-1).clamp_min(1))
+    return _reinforce(logits, draws, lambda chosen: saliency_reward(chosen, salient))
 
 
 def _reinforce(logits: Tensor, draws: Tensor, reward: Callable[[Tensor], Tensor]) -> Tensor:

@@ -28,7 +28,7 @@ class TranscriptScorer(Scorer):
     of a whole video, which its contrastive losses read, are left. Text whose time is not known holds for the whole
     video. Time and memory grow with the square of steps and sentences.
 
-    With the sizes of ``configs/transcript.yaml`` 527,617 parameters for 384 features of steps and of sentences.
+    With the sizes of ``configs/transcript.yaml`` 528,385 parameters for 384 features of steps and of sentences.
 
     Raises:
         ValueError: `heads` does not divide `width`.
