@@ -35,7 +35,9 @@ def _videos(dataset: str, shuffled: bool) -> Iterator[Video]:
     for number in range(VIDEOS):
         rng = np.random.default_rng((7, number))
         of_subject = rng.permutation(SENTENCES) < SENTENCES // 2
-        told = np.where(of_subject[:, None], subjects[number % SUBJECTS], chatter[rng.integers(CHATTER, size=SENTENCES)])
+        told = np.where(
+            of_subject[:, None], subjects[number % SUBJECTS], chatter[rng.integers(CHATTER, size=SENTENCES)]
+        )
         looks = shown[rng.integers(SHOWN, size=SENTENCES)].repeat(LENGTH, 0)  # (steps, features)
         opinions = of_subject.repeat(LENGTH) + 0.5 * rng.normal(size=(5, STEPS))  # (annotators, steps)
         ratings = 1 + 4 * (opinions > np.quantile(opinions, 0.7, axis=1, keepdims=True))

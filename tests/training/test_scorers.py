@@ -24,7 +24,7 @@ def test_a_checkpoint_has_the_scorer_that_was_tested(stores, tmp_path, name):
     run(config)
     scorer, options = read_scorer(tmp_path / "run/folds/0/best.ckpt")
     assert (options["feature_dim"], options["text_dim"]) == (8, 8)
-    assert scorer.reads_language == (name in ("linear", "clip-it", "clip-it+"))
+    assert scorer.reads_language == (name in ("linear", "clip-it", "clip-it+", "transcript"))
     module = build.datamodule(config)
     module.setup()
     tested = json.loads((tmp_path / "run/scores.json").read_text())

@@ -73,7 +73,9 @@ class TranscriptScorer(Scorer):
         # As in CLIP-It: unit vectors of many features have tiny entries; layers are made for entries near 1.
         seen = self.dropout(self.frame_projection(normalize(features, dim=-1) * features.shape[-1] ** 0.5))
         said = self.dropout(self.text_projection(normalize(text, dim=-1) * text.shape[-1] ** 0.5))
-        seen = seen + sinusoidal_positions(steps, self.width, features.device) + shares @ segments  # (..., steps, width)
+        seen = (
+            seen + sinusoidal_positions(steps, self.width, features.device) + shares @ segments
+        )  # (..., steps, width)
         said = said + sinusoids(spans.mean(-1) - 0.5, self.width) + segments  # (..., tokens, width)
         joined = torch.cat([seen, said.expand(*seen.shape[:-2], -1, -1)], dim=-2)  # (..., steps + tokens, width)
         mask = alignment(told)
