@@ -1,4 +1,4 @@
-"""The transcript's scorer learns without labels what is told: better than chance, another transcript and wrong times."""
+"""The transcript's scorer learns without labels what is told: better than by other text or times."""
 
 import pandas as pd
 import pytest
