@@ -26,7 +26,7 @@ help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 20
 	@echo
 	@echo 'make train DATASET=tvsum|summe SETTING=canonical|augmented|transfer [DATA=folder] [DEVICES=2] [WITH="unsupervised"] [ARGS="seed=1"]'
-	@echo 'make train DATASET=qfvs'
+	@echo 'make train DATASET=qfvs|s-videoxum'
 	@echo 'make sweep DATASET=tvsum|summe|qfvs [SWEEP=local TRIALS=20 WORKERS=2]'
 	@echo 'make benchmark [QUICK=1] [WORKERS=2] [DATA=folder] [ARGS="--only summe"]'
 
@@ -36,7 +36,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo 'make: installing into $(VENV), which takes some minutes the first time'
 	$(PYTHON) -m venv $(VENV)
 	@# twice quiet: errors only, no warnings about where pip was told to look
-	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[dev,docs,offline]'
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[dev,docs,offline,judge]'
 	@# wandb's engine, for the tests of sweeps; its metadata asks for an older numpy than it works with
 	@$(BIN)/python -m pip install -qq --no-deps sweeps==0.3.0 || echo 'no wandb sweeps engine: some tests of sweeps skip'
 	@touch $@
@@ -45,7 +45,7 @@ setup: $(STAMP) ## make .venv with the pinned, tested versions
 
 LINE := '{metadata[name]}=={metadata[version]} --hash=sha256:{download_info[archive_info][hashes][sha256]}'
 lock: $(STAMP) ## write requirements-linux-cpu.txt: the pinned versions and all that they bring, with checksums
-	$(BIN)/python -m pip install -qq --dry-run --ignore-installed --constraint constraints.txt --report $(VENV)/lock.json '.[dev,docs,offline]'
+	$(BIN)/python -m pip install -qq --dry-run --ignore-installed --constraint constraints.txt --report $(VENV)/lock.json '.[dev,docs,offline,judge]'
 	@{ grep '^#' requirements-linux-cpu.txt; $(BIN)/python -c "import json; \
 	  files = json.load(open('$(VENV)/lock.json'))['install']; \
 	  print(*sorted($(LINE).format(**file) for file in files if 'archive_info' in file['download_info']), sep='\n')"; } >$(VENV)/lock.txt

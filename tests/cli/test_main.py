@@ -14,7 +14,20 @@ from clipit_lightning.data.store import Store
 
 pytestmark = pytest.mark.slow
 COMMANDS = [
-    *("", "train", "sweep", "benchmark", "prepare", "summarize", "evaluate", "baselines", "compare", "leaderboard"),
+    *(
+        "",
+        "train",
+        "sweep",
+        "benchmark",
+        "prepare",
+        "summarize",
+        "judge",
+        "keyframes",
+        "evaluate",
+        "baselines",
+        "compare",
+        "leaderboard",
+    ),
     *("report", "data", "data fetch", "data import", "data check", "data folds", "data mini"),
 ]
 

@@ -91,6 +91,18 @@ def test_stores_of_different_features_do_not_mix(stores, tmp_path):
         TVSumDataModule(tmp_path, setting="augmented", sources=["summe"]).setup()
 
 
+def test_a_store_has_text_where_any_video_has(stores, tmp_path):
+    shutil.copy(stores / "summe.h5", tmp_path)
+    with h5py.File(tmp_path / "summe.h5", "a") as file:
+        del file["video_1/captions"], file["video_1/caption_features"]
+    module = SumMeDataModule(tmp_path, captions=3)
+    module.setup()
+    assert module.has_text
+    tokens = {video: module.text(module.item(number)) for number, video in enumerate(module.ids)}
+    assert tokens.pop("summe/video_1") is None
+    assert {text.shape for text in tokens.values()} == {(3, module.text_dim)}
+
+
 def test_text_may_be_of_another_video_or_one_token(stores):
     """Ablations: each video gives its captions to exactly one other of its benchmark."""
     modules = {

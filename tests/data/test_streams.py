@@ -29,7 +29,9 @@ def test_widths_are_read_in_order(text, streams):
     assert parse_streams(format_streams(streams)) == streams
 
 
-@pytest.mark.parametrize("text", ["visual", "visual:0", "visual:-1", "Visual:3", "a:1,", "a:1, a:2", "a:99999999999"])
+@pytest.mark.parametrize(
+    "text", ["visual", "visual:0", "visual:-1", "Visual:3", "a:1,", "a:1, a:2", "a:99999999999", "audio:3"]
+)
 def test_what_names_no_streams_is_one_line(text):
     with pytest.raises(ValueError, match=r"^streams (is|names) .*; write names and widths, such as visual:384"):
         parse_streams(text)

@@ -2,7 +2,7 @@
 
 Slow and plain on purpose: values and gradients of `src` are compared with these. Weights come from a scorer, the way
 of the data stands here. Features are (steps, features), text is (tokens, features). A scorer gives logits, (steps,),
-and the reconstruction, (steps, features), or None.
+the reconstruction, (steps, features), or None, and segments, (steps, 3), where it proposes any.
 """
 
 import math
@@ -237,6 +237,123 @@ def csta(scorer, features, text):
     return head(norm(hidden(pairs).clamp_min(0)))[:, 0], None
 
 
+def segment_scores(logits, segments, threshold):
+    """DSNet's code: boxes, non-maximum suppression, and for each step the best box that is kept; floats and lists."""
+    confidence = logits.sigmoid() * segments[:, 2].sigmoid()
+    confidence = confidence / (confidence.max() + 1e-8)
+    steps, boxes = len(logits), []
+    for t, (left, right) in enumerate(segments[:, :2].exp().tolist()):
+        ends = [round(min(max(end, 0), steps)) for end in (t - left, t + right + 1)]
+        boxes.append((float(confidence[t].detach()), t, *ends))
+    boxes = [box for box in boxes if box[2] < box[3]]
+    kept = []
+    while boxes:
+        best = max(boxes, key=lambda box: (box[0], -box[1]))
+        kept.append(best)
+
+        def overlap(box, best=best):
+            shared = max(0, min(box[3], best[3]) - max(box[2], best[2]))
+            return shared / (max(box[3], best[3]) - min(box[2], best[2]))
+
+        boxes = [box for box in boxes if overlap(box) < threshold]
+    scores = []
+    for t in range(steps):
+        covering = [box for box in kept if box[2] <= t < box[3]]
+        scores.append(confidence[max(covering)[1]] if covering else 0 * confidence[t])
+    return torch.stack(scores)
+
+
+def propose(heads, steps):
+    """DSNet's anchor-free heads: logits and segments in training, else the logits of the segments that are kept."""
+    linear, _, _, norm = heads.hidden
+    hidden = norm(linear(steps).clamp_min(0))
+    logits, segments = heads.score_head(hidden)[:, 0], [heads.distance_head(hidden), heads.centre_head(hidden)]
+    segments = torch.cat(segments, 1)
+    if heads.training:
+        return logits, None, segments
+    scores = segment_scores(logits, segments, heads.nms_threshold).clamp(1e-6, 1 - 1e-6)
+    return (scores / (1 - scores)).log(), None
+
+
+def dsnet_af(scorer, features, text):
+    return propose(scorer.heads, scorer.norm(attend(scorer.attention, features, features) + features))
+
+
+def mf2summ(scorer, features, text):
+    def fed(parts, steps):
+        norm, first, activation, _, second, _ = parts
+        return steps + second(activation(first(norm(steps))))
+
+    def placed(steps):
+        half, width = steps.shape[1] // 2, steps.shape[1]
+        angles = [[t / 10_000 ** (i / half) for i in range(half)] for t in range(len(steps))]
+        waves = [[math.sin(angle) for angle in row] + [math.cos(angle) for angle in row] for row in angles]
+        return steps * width**0.5 + torch.tensor(waves).to(steps)
+
+    def crossed(crossing, steps, others):
+        for layer, norm, parts in zip(
+            crossing.attentions, crossing.attention_norms, crossing.feedforwards, strict=True
+        ):
+            steps = fed(parts, steps + attend(layer, norm(steps), norm(others)))
+        return crossing.norm(steps)
+
+    count, (of_visual, of_audio) = len(features), scorer.slices
+    visual = features[:, of_visual] + attend(scorer.attention, features[:, of_visual], features[:, of_visual])
+    seen, heard = placed(scorer.projections[0](visual)), placed(scorer.projections[1](features[:, of_audio]))
+    before = [crossed(scorer.crossing[0], seen, heard), crossed(scorer.crossing[1], heard, seen)]
+    rows = range(2 * count)
+    visible = [[i // count == j // count or i % count == j % count for j in rows] for i in rows]
+    energies = torch.tensor([[0.0 if sees else -math.inf for sees in row] for row in visible]).to(features)
+    joined = torch.cat(before)
+    for layer in scorer.aligned:
+        normed = layer.norm(joined)
+        joined = joined + attend(layer.attention, normed, normed, None, energies)
+        joined = torch.cat([fed(layer.feedforwards[0], joined[:count]), fed(layer.feedforwards[1], joined[count:])])
+    after = [joined[:count], joined[count:]]
+    both = [norm(one + other) for norm, one, other in zip(scorer.norms, before, after, strict=True)]
+    return propose(scorer.heads, torch.cat(both, 1))
+
+
+def sd_vsum(scorer, features, text):
+    def normed(norm, row):
+        return (row - row.mean()) / (row.var(correction=0) + norm.eps) ** 0.5 * norm.weight + norm.bias
+
+    def by_row(norm, rows):
+        return torch.stack([normed(norm, row) for row in rows])
+
+    def attended(layer, steps, others):
+        """PyTorch's attention: maps of queries, keys and values in one matrix, one below the other."""
+        maps = zip(layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3), (steps, others, others), strict=True)
+        query, key, value = (rows @ weight.T + bias for weight, bias, rows in maps)
+        heads = []
+        for q, k, v in zip(*(rows.chunk(layer.num_heads, 1) for rows in (query, key, value)), strict=True):
+            heads.append(softmax(q @ k.T / q.shape[1] ** 0.5) @ v)
+        return layer.out_proj(torch.cat(heads, 1))
+
+    def hidden(layer, rows):
+        act = torch.nn.functional.relu if layer.activation.__name__ == "relu" else torch.nn.functional.gelu
+        return layer.linear2(act(layer.linear1(rows)))
+
+    width, found = scorer.language.merge.weight.shape[0], []
+    seen, told = scorer.feature_gain * features, scorer.feature_gain * text
+    sides = ((scorer.language.query, seen), (scorer.language.key, told), (scorer.language.value, told))
+    for q, k, v in zip(*((rows @ side.weight.T).chunk(scorer.language.heads, 1) for side, rows in sides), strict=True):
+        found.append(softmax(q @ k.T) @ v if len(text) else 0 * q)
+    angles = [[t / 10_000 ** ((k // 2) / width) for k in range(width)] for t in range(len(features))]
+    waves = [[math.cos(a) if k % 2 else math.sin(a) for k, a in enumerate(row)] for row in angles]
+    steps = scorer.language.merge(torch.cat(found, 1)) + torch.tensor(waves, dtype=features.dtype)
+    steps = memory = decoded = by_row(scorer.norm, steps)
+    for layer in scorer.encoder.layers:
+        memory = by_row(layer.norm1, memory + attended(layer.self_attn, memory, memory))
+        memory = by_row(layer.norm2, memory + hidden(layer, memory))
+    memory = by_row(scorer.encoder.norm, memory)
+    for layer in scorer.decoder.layers:
+        decoded = by_row(layer.norm1, decoded + attended(layer.self_attn, decoded, decoded))
+        decoded = by_row(layer.norm2, decoded + attended(layer.multihead_attn, decoded, memory))
+        decoded = by_row(layer.norm3, decoded + hidden(layer, decoded))
+    return scorer.score_head(by_row(scorer.decoder.norm, decoded))[:, 0], None
+
+
 def transcript(scorer, features, text, spans):
     steps, half = len(features), (scorer.width + 1) // 2
     spans = spans if len(spans) else torch.tensor([[0.0, steps]] * len(text)).to(text)
@@ -304,5 +421,8 @@ SCORERS = {
     "vasnet": vasnet,
     "pglsum": pglsum,
     "csta": csta,
+    "dsnet-af": dsnet_af,
+    "mf2summ": mf2summ,
+    "sd-vsum": sd_vsum,
     "transcript": transcript,
 }

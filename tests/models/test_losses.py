@@ -101,3 +101,16 @@ def test_degenerate_videos_give_finite_terms_and_gradients(term):
     loss.backward()
     assert loss.isfinite()
     assert logits.grad.isfinite().all()
+
+
+def test_key_frames_without_balance_have_the_plain_mean_over_steps():
+    logits = torch.tensor([[2.0, -1.0, 0.0, 0.5], [1.0, 1.0, -3.0, 0.0]])
+    keyframes = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    chance = torch.where(keyframes > 0, logits.sigmoid(), 1 - logits.sigmoid())
+    expected = -chance.log().mean()
+    torch.testing.assert_close(keyframe_loss(logits, keyframes, balanced=False), expected)
+    zero = dict.fromkeys(("correlation", "diversity", "reconstruction", "length"), 0.0)
+    loss = SummaryLoss(**zero, balanced=False)
+    terms = loss(ScorerOutput(logits), torch.ones(2, 4, 3), torch.ones(2, 1, 3), keyframes, keyframes)
+    torch.testing.assert_close(terms["total"], expected)
+    assert not torch.allclose(keyframe_loss(logits, keyframes), expected)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from clipit_lightning.models import SCORERS, make_scorer, scorer_class
-from clipit_lightning.models.scorer import output_of
+from clipit_lightning.models.scorer import ScorerOutput, output_of
 from tests.models import reference
 from tests.support.batches import BATCHES, FEATURES, STREAMS, alone, make_stack, timed_stack
 
@@ -98,7 +98,7 @@ def test_values_and_gradients_are_those_of_the_equations(scorer, name, text_dim,
     for shapes in BATCHES[batch]:
         stack = [values.double() for values in inputs(scorer, shapes, text_dim)]
         output, read = output_of(scorer, *stack), 3 if scorer.reads_spans else 2
-        items = [reference.SCORERS[name](copied, *item[:read]) for item in alone(*stack)]
+        items = [ScorerOutput(*reference.SCORERS[name](copied, *item[:read])) for item in alone(*stack)]
         for values, expected in zip(output, zip(*items, strict=True), strict=True):
             if values is not None:
                 pair = values.expand(len(items), *values.shape[-expected[0].dim() :]), torch.stack(expected)
@@ -132,7 +132,9 @@ def test_every_parameter_learns(scorer, text_dim, tokens):
     for name, parameter in scorer.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-        of_language = name.startswith(("language.attention", "text_projection", "segments"))
+        of_language = name.startswith(("language.", "text_projection", "segments")) and not name.startswith(
+            "language.norm"
+        )
         constant = name.endswith("key.bias")  # the same is added to all energies of a query: a softmax drops it
         assert parameter.grad.any() or constant or (of_language and not tokens), name
 
@@ -141,7 +143,7 @@ def test_text_matters_to_a_scorer_that_reads_language_and_its_order_to_none(scor
     features, text, spans = inputs(scorer.eval(), ((12,), (3,)), text_dim)
     logits = output_of(scorer, features, text, spans).logits
     difference = (output_of(scorer, features, -text, spans).logits - logits).abs().max()
-    assert difference > 1e-2 if scorer.reads_language else difference == 0
+    assert difference > 1e-3 if scorer.reads_language else difference == 0
     turned = output_of(scorer, features, text.flip(0), spans.flip(0)).logits
     torch.testing.assert_close(turned, logits, rtol=1e-4, atol=1e-5)
 
@@ -159,7 +161,7 @@ def test_a_scorer_that_names_streams_reads_what_is_seen_and_scores_without_the_o
     features, text, spans = inputs(scorer.eval(), ((12,), (3,)), text_dim)
     logits = output_of(scorer, features, text, spans).logits
     seen, missing = features.clone(), features.clone()
-    seen[:, 0] += 1
+    seen[:, 0] = seen[:, 0].flip(0)  # a scorer may standardise
     missing[:, 1:] = 0
     assert not torch.allclose(output_of(scorer, seen, text, spans).logits, logits, atol=1e-4)
     assert output_of(scorer, missing, text, spans).logits.isfinite().all()

@@ -7,7 +7,8 @@ import pytest
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.pipelines.collect import from_files
 from clipit_lightning.pipelines.extraction import Process, own_device, this_process
-from clipit_lightning.pipelines.preparation import Settings, make_store
+from clipit_lightning.pipelines.preparation import make_store
+from clipit_lightning.pipelines.settings import Settings
 from tests.support.videos import write_video
 
 pytestmark = pytest.mark.slow

@@ -14,8 +14,9 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.pipelines import preparation as module
 from clipit_lightning.pipelines.collect import from_benchmark, from_files, with_captions
 from clipit_lightning.pipelines.labels import read_labels
-from clipit_lightning.pipelines.preparation import Settings, make_store, prepare
+from clipit_lightning.pipelines.preparation import make_store, prepare
 from clipit_lightning.pipelines.progress import Progress, rough
+from clipit_lightning.pipelines.settings import Settings
 from clipit_lightning.summary.key_shots import select_shots
 from clipit_lightning.video.encoders import make_encoder
 from clipit_lightning.video.extract import extract_features

@@ -16,7 +16,8 @@ from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.pipelines import summarizer as module
 from clipit_lightning.pipelines.collect import from_files, with_captions
 from clipit_lightning.pipelines.labels import read_labels
-from clipit_lightning.pipelines.preparation import Settings, make_store
+from clipit_lightning.pipelines.preparation import make_store
+from clipit_lightning.pipelines.settings import Settings
 from clipit_lightning.pipelines.summaries import summarize
 from clipit_lightning.pipelines.summary import FILES
 from clipit_lightning.pipelines.summary_extras import OPTIONAL_FILES, write_gif
@@ -494,6 +495,9 @@ def test_a_run_refuses_features_of_another_encoder(trained, source, tmp_path):
 def test_a_run_without_language_refuses_a_query(trained, source, tmp_path):
     with pytest.raises(UserError, match="was trained without language, so that a query has no effect"):
         command(source, "--checkpoint", trained / "run", "--query", "a dog", "--to", tmp_path)
+    (tmp_path / "story.txt").write_text("A dog.")
+    with pytest.raises(UserError, match="was trained without language, so that a script has no effect"):
+        command(source, "--checkpoint", trained / "run", "--script", tmp_path / "story.txt", "--to", tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -549,6 +553,18 @@ def test_a_run_with_language_reads_captions_or_a_query(captioned, source, tmp_pa
     assert not any(np.array_equal(rows[one], rows[other]) for one, other in ((0, 1), (0, 2), (1, 2)))
     assert [each["text"] for each in read(tmp_path / "captions")["captions"]] == ["a cat", "a dog x"]
     assert read(tmp_path / "query")["query"] == "a cat"
+
+
+def test_a_run_with_language_reads_the_sentences_of_a_script(captioned, source, tmp_path):
+    (tmp_path / "story.txt").write_text("A cat. A dog.")
+    words = ["--script", tmp_path / "story.txt", "--max-shot", 1.0]
+    assert command(source, "--checkpoint", captioned / "run", *words, "--to", tmp_path / "run") == 0
+    encoder = f"hf:{captioned / 'model'}"
+    assert command(source, "--encoder", encoder, "--rate", 5.0, *words, "--to", tmp_path / "without") == 0
+    assert read(tmp_path / "run")["scorer"].endswith("and run run, mean of folds 0, 1")
+    assert not np.array_equal(scores(tmp_path / "run"), scores(tmp_path / "without"))
+    texts = [[each["text"] for each in read(tmp_path / name)["script"]["sentences"]] for name in ("run", "without")]
+    assert texts == [["A cat.", "A dog."]] * 2
 
 
 def test_a_run_refuses_other_weights_of_the_same_name(captioned, source, tmp_path):

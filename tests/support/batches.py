@@ -67,7 +67,7 @@ class TimedScorer(Scorer):
         self.text_projection = nn.Linear(text_dim, width)
         self.head = nn.Linear(width, 1)
 
-    def forward(self, features: Tensor, text: Tensor, spans: Tensor) -> ScorerOutput:
+    def forward(self, features: Tensor, text: Tensor, spans: Tensor) -> ScorerOutput:  # type: ignore[override]
         streams = zip(self.layers.values(), features.split(list(self.streams.values()), dim=-1), strict=True)
         seen = sum(layer(columns) for layer, columns in streams)  # (..., steps, width)
         held = told_in(spans, features.shape[-2]).to(text.dtype)  # (..., steps, tokens)

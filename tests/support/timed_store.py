@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.video import Video
 
 FPS = 30.0
 STREAMS = {"visual": 8, "audio": 3, "motion": 2}
 
 
-def write_timed(source: Path, path: Path, streams: str = "visual:8, audio:3, motion:2") -> list:
+def write_timed(source: Path, path: Path, streams: str = "visual:8, audio:3, motion:2") -> list[Video]:
     """Write the videos of a store of 8 features with sound and motion beside, times of captions, and return them.
 
     The first video has no sound, and caption 0 of each video holds for its first second.

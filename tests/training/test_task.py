@@ -191,6 +191,14 @@ def test_a_wrong_argument_is_one_line(arguments, problem):
     assert "\n" not in str(error.value)
 
 
+def test_a_loss_of_segments_alone_needs_a_scorer_that_proposes_them(data):
+    loss = {"keyframe": 0, "correlation": 0, "length": 0, "segments": 1}
+    batch = next(iter(data.val_dataloader()))
+    assert SummarizationTask("dsnet-af", **SIZES, loss=loss).losses(batch)["segments"] > 0
+    with pytest.raises(UserError, match=r"loss: no loss is left: .*segments one that proposes them"):
+        SummarizationTask("mlp", **SIZES, loss=loss).losses(batch)
+
+
 @pytest.mark.parametrize(("name", "problem"), [("linear", "`clipit train` fits it"), ("random", "nothing to fit")])
 def test_what_does_not_learn_by_gradients_says_so(data, name, problem):
     with pytest.raises(ValueError, match=problem):

@@ -189,3 +189,36 @@ def test_a_file_without_timecode_counts_from_0(tmp_path):
         base = timebase(reader.path, reader.times)
         assert (base, base.start) == (Timebase(Fraction(rate)), 0)
     assert str(Timebase(TELEVISION, "01:00:00;00")) == "29.97 frames per second, timecode from 01:00:00;00"
+
+
+SENTENCES = ['A "dog" <runs> & 狗.', "", "12 It sleeps.", "End."]
+
+
+def test_every_list_carries_the_sentence_of_a_shot_that_has_one():
+    times, duration = regular(Fraction(25))
+    info, base = (
+        VideoInfo(Path(NAME), len(times), 25.0, duration, 640, 360, True, 0, 0),
+        Timebase(Fraction(25), "01:00:00:00"),
+    )
+    lists = cut_lists(info, times, SHOTS, URL, base, told=SENTENCES)
+    assert [row["sentence"] for row in csv.DictReader(io.StringIO(lists["cuts.csv"]))] == SENTENCES
+    comments = [event.partition("* COMMENT: ")[2].strip() for event in lists["cuts.edl"].split("AX ")[1:]]
+    assert [comment.partition("\n")[0] for comment in comments] == SENTENCES
+    for name, adapter, start in (("cuts.otio", "otio_json", base.start), ("cuts.xml", "fcp_xml", 0)):
+        timeline = otio.adapters.read_from_string(lists[name], adapter)
+        track = next(track for track in timeline.tracks if track.kind == "Video")
+        markers = [
+            [(each.name, each.marked_range.start_time.value) for each in clip.markers] for clip in track.find_clips()
+        ]
+        at = [start + first for first, _ in SHOTS]
+        assert markers == [[(text, frame)] if text else [] for text, frame in zip(SENTENCES, at, strict=True)]
+    rows = list(ElementTree.fromstring(lists["cuts.fcpxml"]).iter("asset-clip"))
+    assert [row.find("marker").get("value") if row.find("marker") is not None else "" for row in rows] == SENTENCES
+    assert all(row.find("marker").get("start") == row.get("start") for row in rows if row.find("marker") is not None)
+
+
+def test_without_sentences_nothing_is_marked():
+    times, duration = regular(Fraction(25))
+    lists = written(times, duration, Timebase(Fraction(25)))
+    assert "sentence" not in lists["cuts.csv"]
+    assert not any(word in text for text in lists.values() for word in ("COMMENT", "<marker", '"Marker'))

@@ -7,7 +7,7 @@ import pytest
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.video.frames import sample_frames, shot_seconds
 from clipit_lightning.video.reader import VideoReader
-from clipit_lightning.video.render import render_summary
+from clipit_lightning.video.render import Look, render_summary
 from tests.support.videos import DARK, GREY, ODD_VIDEOS, RATE, UNEVEN, shown_number, square, write_video
 
 pytestmark = pytest.mark.slow
@@ -193,3 +193,69 @@ def test_a_failing_disk_is_one_line(source, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="No space left on device"):
         render_summary(source, SHOTS, tmp_path / "summary.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- sentences of a script, whose shots may stand in any order
+
+
+TOLD = {55: "It begins {here}, \\ü 狗 " + 80 * "é ", 5: "Then this."}
+JUMPS = [(55, 69), (5, 12), (20, 24), (13, 15)]
+
+
+@pytest.fixture(scope="module")
+def told(source):
+    return render_summary(source, JUMPS, source.with_name("told.mp4"), stills=[21, 56], told=TOLD)
+
+
+def test_shots_of_sentences_stand_in_any_order(told):
+    numbers, _ = decode(told.path)
+    assert numbers == [*range(55, 70), *range(5, 13), *range(20, 25), *range(13, 16)]
+    assert list(told.stills) == [56, 21]
+
+
+def test_shots_in_any_order_have_their_own_sound(tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).normal(0, 0.2, 3 * RATE).clip(-1, 1).astype(np.float32)
+    noise = np.convolve(noise, np.ones(16) / 16, "same").astype(np.float32)
+    monkeypatch.setattr("tests.support.videos.sound", lambda seconds, of: noise[: round(seconds * of)])
+    source = write_video(tmp_path / "noise.mkv", audio="flac")
+    heard, begin = decoded_sound(render_summary(source, JUMPS, tmp_path / "summary.mp4", told=TOLD).path)[0], 0
+    for first, last in JUMPS:
+        count = (last - first + 1) * RATE // 25
+        there, here = noise[first * RATE // 25 :][:count], heard[begin : begin + count]
+        assert np.corrcoef(there, here)[0, 1] > 0.9  # of noise that is shifted by a few samples, near 0
+        begin += count
+
+
+def test_sentences_are_chapters_and_subtitles(told):
+    with av.open(str(told.path)) as file:
+        chapters = [(each["start"], each["end"], each["metadata"]["title"]) for each in file.chapters()]
+        (track,) = file.streams.subtitles
+        packets = [packet for packet in file.demux(track) if packet.size > 2]
+    assert [chapter[:2] for chapter in chapters] == [(0, 600), (600, 1240)]
+    assert chapters[1][2] == "Then this."
+    assert len(chapters[0][2].encode()) <= 255
+    assert TOLD[55].startswith(chapters[0][2].removesuffix("…"))
+    assert [bytes(packet)[2:].decode() for packet in packets] == list(TOLD.values())
+    times = [(float(packet.pts * packet.time_base), float(packet.duration * packet.time_base)) for packet in packets]
+    assert np.allclose(times, [(0, 0.6), (0.6, 0.64)])
+
+
+def test_with_sentences_written_again_it_is_the_same_file_and_overlap_is_refused(told, tmp_path, source):
+    again = render_summary(source, JUMPS, tmp_path / "again.mp4", stills=[21, 56], told=TOLD)
+    assert again.path.read_bytes() == told.path.read_bytes()
+    with pytest.raises(UserError, match="sort the shots"):
+        render_summary(source, [(20, 30), (5, 20)], tmp_path / "no.mp4", told={20: "a", 5: "b"})
+
+
+def test_fades_of_shots_in_any_order_are_those_of_their_cuts(tmp_path):
+    def grey(*_):
+        return np.full((48, 64, 3), GREY, np.uint8)
+
+    source = write_video(tmp_path / "grey.mp4", 75, draw=grey)
+    faded = render_summary(
+        source, [(50, 69), (10, 29)], tmp_path / "faded.mp4", Look(fade=0.2), told={50: "a", 10: "b"}
+    )
+    with av.open(str(faded.path)) as file:
+        levels = [frame.to_ndarray(format="rgb24").mean() for frame in file.decode(video=0)]
+    assert min(levels[:14] + levels[26:]) > GREY - 5
+    assert max(levels[19], levels[20]) < GREY / 2

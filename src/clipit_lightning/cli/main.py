@@ -10,7 +10,7 @@ import typer
 from typer.main import get_command
 
 from clipit_lightning import __version__
-from clipit_lightning.cli import data, results, studies, video
+from clipit_lightning.cli import data, judge, keyframes, results, studies, video
 from clipit_lightning.cli.train import KeyHelp, train
 from clipit_lightning.core.errors import ArgumentError, LoggedElsewhereError, UserError
 from clipit_lightning.core.log import print_error, print_log
@@ -25,6 +25,8 @@ app.command()(studies.benchmark)
 app.add_typer(data.app, name="data")
 app.command(epilog=video.PREPARE_FORMATS)(video.prepare)
 app.command(epilog=video.SUMMARIZE_FORMATS)(video.summarize)
+app.command(epilog=judge.JUDGE_FORMATS)(judge.judge)
+app.command(epilog=keyframes.FORMATS)(keyframes.keyframes)
 for command in (
     results.score,
     results.evaluate,

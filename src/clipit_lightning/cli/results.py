@@ -22,7 +22,9 @@ def _locate(dataset: str, root: Path) -> tuple[str, Path]:
     return name, folder
 
 
-DATASET = typer.Option(..., help="The benchmark: tvsum, summe or qfvs; or a store of your own, FILE.h5 or its name.")
+DATASET = typer.Option(
+    ..., help="The benchmark: tvsum, summe, qfvs or s-videoxum; or a store of your own, FILE.h5 or its name."
+)
 ROOT = typer.Option(Path("data"), help="Folder of the stores.")
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")
 RUNS = typer.Argument(..., help="Folder of a run, or of its seeds (runs/a-seed0,runs/a-seed1); or names of kept ones.")
@@ -71,25 +73,27 @@ def evaluate(
 
     The file is .json, .npz or .h5 and maps a video's key, name or YouTube id to step scores or frame scores, in .json
     also to {shot number from 0: score}, where shots without one get the video's lowest; for qfvs .json that maps a
-    video to query to shot scores, or to {"shots": [numbers from 1]}. Protocols are default, pglsum, vasnet, dsnet,
+    video to query to shot scores, or to {"shots": [numbers from 1]}, and for s-videoxum .json of video to script number
+    to step scores of the test part. Protocols are default, pglsum, vasnet, dsnet,
     csta, msva and clip-it. Families of folds are kfold and those that are published.
     """
-    from clipit_lightning.data import has_queries
+    from clipit_lightning.data import has_queries, has_scripts
     from clipit_lightning.evaluation.evaluate import evaluate_scores, format_evaluation
     from clipit_lightning.evaluation.presets import PRESETS
 
     dataset, root = _locate(dataset, root)
     name, *more = words  # of `--protocol default csta`, typer takes one name for the option, and the rest stands here
     scores, presets = Path(name), [*(protocol or ()), *more] or ["default"]
+    with_texts = has_queries(dataset) or has_scripts(dataset)
     for option, is_given in (("--protocol", presets != ["default"]), ("--folds", folds is not None)):
-        if has_queries(dataset) and is_given:
+        if with_texts and is_given:
             raise UserError(f"{option}: is for benchmarks with annotators; omit it for {dataset}")
     for preset in presets:
         if preset not in PRESETS:
             raise UserError(f"--protocol: {preset} is unknown; there are {', '.join(PRESETS)}")
     results = [evaluate_scores(scores, dataset, root, preset, folds, draws) for preset in presets]
     if as_json:
-        print(json.dumps(results[0] if has_queries(dataset) else results, indent=2))
+        print(json.dumps(results[0] if with_texts else results, indent=2))
     else:
         show("\n\n".join(format_evaluation(result, per_video) for result in results))
 

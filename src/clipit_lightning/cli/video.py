@@ -9,7 +9,7 @@ import typer
 
 from clipit_lightning.core.log import show
 
-_ENCODERS = """\
+ENCODERS = """\
 \b
 encoders:
   open_clip:MODEL/PRETRAINED      open_clip's weights by name, as open_clip:ViT-B-32/laion2b_s34b_b79k
@@ -25,10 +25,11 @@ PREPARE_FORMATS = f"""\
 \b
 examples:
   clipit prepare holiday.mp4 clips/ --to data/mine.h5 --encoder hsv
+  clipit prepare clips/ --to data/heard.h5 --encoder conse --subtitles --streams audio,motion
   clipit prepare --dataset summe ~/SumMe --stride 15 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k
   torchrun --nproc-per-node 4 $(which clipit) prepare ...     several processes, on several machines with --nnodes
 
-{_ENCODERS}
+{ENCODERS}
 \b
 labels (--labels), CSV with a header, a line a part; JSON is a list of objects with the same names:
   video,annotator,start,end,score
@@ -44,6 +45,7 @@ SUMMARIZE_FORMATS = f"""\
 examples:
   clipit summarize holiday.mp4
   clipit summarize holiday.mp4 --query "a dog, a red car" --budget 30s
+  clipit summarize holiday.mp4 --script story.txt --budget 20s
   clipit summarize holiday.mp4 --checkpoint runs/NAME
   clipit summarize holiday.mp4 clips/ --shots 5
 
@@ -56,7 +58,16 @@ scores:
                      0.11 on TVSum and 0.08 on SumMe (on features of captions, see docs/own-videos.md)
 Shots that show again what was shown are omitted.
 
-{_ENCODERS}
+\b
+script (--script), a .txt, a sentence a line or several; [5 s] at a line's start makes it one sentence of at most
+that length, and the others share the rest of the budget:
+  A boy throws a ball.
+  [4 s] A dog runs after it.
+Each sentence has shots of its own, by similarity, and is a chapter and a subtitle of summary.mp4. They follow each
+other as in the video (--order time) or come from anywhere in it (free). With --checkpoint the run reads the sentences
+as its text, and its scores count, too.
+
+{ENCODERS}
 \b
 written into the folder, where files of these names are replaced and others stay:
   summary.mp4    the chosen shots with their sound, never longer than the budget; where not a single shot is that
@@ -68,8 +79,8 @@ written into the folder, where files of these names are replaced and others stay
                  and X, a table. Timecodes start where the video's own do; a variable frame rate is written by time
                  at a constant one, which cuts.edl, summary.json and the page name
   thumbnail.jpg  the best key frame
-  summary.srt    the subtitles of the chosen shots at the times of summary.mp4: those of --captions, else of NAME.srt
-                 or NAME.vtt beside the video, else inside it
+  summary.srt    the subtitles of the chosen shots at the times of summary.mp4: the sentences of --script, else those
+                 of --captions, else of NAME.srt or NAME.vtt beside the video, else inside it
   summary.gif, contact-sheet.jpg   with --gif and --contact-sheet; summary.srt and these are removed where they would
                  be of an earlier summary
   features.h5    kept for another budget, query or length of shots
@@ -80,6 +91,7 @@ chosen shots begin and end on the frame of a cut, where one lies between two ste
 
 Precision = Literal["fp32", "bf16", "fp16", "auto"]
 Hdr = Literal["tone-map", "keep"]
+Order = Literal["time", "free"]
 STRIDE = typer.Option(None, help="Take every STRIDE-th frame; the field's files have 15.")
 CAPTIONER = typer.Option(None, help="Caption frames by a model of transformers, or a folder.")
 DEVICE = typer.Option("auto", help="cpu, cuda, cuda:1, ...")
@@ -150,6 +162,8 @@ def prepare(
 def summarize(
     videos: list[Path] = typer.Argument(..., metavar="VIDEO...", help="Video files, folders of them, patterns."),
     query: str | None = typer.Option(None, help='What to look for, such as "a dog, a red car".'),
+    script: Path | None = typer.Option(None, help="What it tells: a .txt of sentences, see below; each has its shots."),
+    order: Order | None = typer.Option(None, help="Of a script's shots: as in the video, or free (default: time)."),
     checkpoint: Path | None = typer.Option(None, help="Folder of a finished run that scores."),
     fold: int | None = typer.Option(None, help="The fold of the run that scores (default: the mean of all)."),
     exact: bool = typer.Option(False, "--exact", help="Compare all steps of a video beyond 4,096 steps, not windows."),
@@ -189,10 +203,11 @@ def summarize(
     of_shots: SummaryOptions = {"budget": budget, "shots": shots, "one": one, "padding": padding}
     of_shots |= {"min_shot": min_shot, "max_shot": max_shot}
     of_scores: SummaryOptions = {"query": query, "run": checkpoint, "fold": fold, "exact": exact}
+    of_script: SummaryOptions = {"script": script, "order": order}
     of_steps: SummaryOptions = {"stride": stride, "rate": rate, "captioner": captioner}
     of_models: SummaryOptions = {"device": device, "precision": precision, "batch_size": batch_size}
     look: SummaryOptions = {"fade": fade, "audio": audio, "hdr": hdr, "gif": gif, "contact_sheet": contact_sheet}
-    options: SummaryOptions = {**of_shots, **of_scores, **of_steps, **of_models, **look}
+    options: SummaryOptions = {**of_shots, **of_scores, **of_script, **of_steps, **of_models, **look}
     if is_one(videos):
         summarize_one(videos[0], to, encoder, captions=captions, **options)
         return 0

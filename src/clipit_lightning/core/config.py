@@ -114,7 +114,8 @@ class Config(Section):
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     selection: Literal["val", "last", "best-on-test"] = "val"
-    """Which epoch is tested: the best on validation (tau; on qfvs F1), the last, or, to compare, the best on test."""
+    """Which epoch is tested: the best on validation (tau; on qfvs and s-videoxum F1), the last, or, to compare, the
+    best on test."""
     test: bool = True
     """Test the selected epoch. Searches say false, so that they never see a test fold."""
     seed: int = bounded(0, least=0, most=2**32 - 1)

@@ -13,7 +13,8 @@ class DataConfig(Section):
     """Which videos, and how they are parted and batched."""
 
     dataset: str = "tvsum"
-    """The benchmark that is tested on: tvsum, summe or qfvs; or a store of your own, FILE.h5 or a name under `root`."""
+    """The benchmark that is tested on: tvsum, summe, qfvs or s-videoxum; or a store of your own, FILE.h5 or a name
+    under `root`."""
     setting: Literal["canonical", "augmented", "transfer"] = "canonical"
     """Which videos train: the target's, the target's and the sources', or the sources' only."""
     root: str | None = None
@@ -22,7 +23,7 @@ class DataConfig(Section):
     """Benchmarks that augmented and transfer train on beside the target; by default all others."""
     family: str = "kfold"
     """Folds: kfold (seeded, without overlap), a published family (pglsum, vasnet, dsnet, csta, msva), your file;
-    for qfvs 2/1/1 (train, validate, test videos) or 3/1."""
+    for qfvs 2/1/1 (train, validate, test videos) or 3/1; for s-videoxum and s-newsvsum official."""
     folds: int = bounded(5, least=2, most=10_000)
     """Number of folds of the family kfold."""
     fold: int | None = bounded(None, least=0)
@@ -32,13 +33,16 @@ class DataConfig(Section):
     validation: float = bounded(0.2, least=0, below=1)
     """Share of the training videos that validate, at least two videos; 0 for none, with selection=last."""
     captions: int = bounded(7, least=0, most=10_000)
-    """Number of caption tokens a video, spread over its dense captions; 0 trains without language, on qfvs too."""
+    """Number of caption tokens a video, spread over its dense captions; 0 trains without language, on qfvs and
+    s-videoxum too, whose queries and scripts are read whole."""
     caption_source: Literal["own", "another", "fused", "concat", "shots"] = "own"
     """Captions as text tokens: the video's own; for ablations those of another video, or one token of all: their mean,
     or a learned one of all `captions`, concatenated (a video with fewer repeats some; clip-it+ has no caption cues);
-    or those of its shots, on stores that have them."""
+    or those of its shots, on stores that have them. On s-videoxum own, another or fused, of the script's sentences."""
     shot_captions: bool = False
     """Give each step the caption of its shot as features beside its own, on stores that have them."""
+    judge: str | None = None
+    """Whose scores of shots prompts-to-summaries reads, on stores that have some; by default the only judge's."""
     query_captions: int = bounded(0, least=0, most=10_000)
     """On qfvs: number of the video's captions, spread over it, that are text tokens beside the query's, where the store
     has some."""
@@ -47,7 +51,7 @@ class DataConfig(Section):
     sentence: bool = False
     """On qfvs: give the whole sentence of a query as a text token beside its concepts."""
     batch_size: int = bounded(8, least=1, most=1_000_000)
-    """Videos a training batch; on qfvs, queries of one video."""
+    """Videos a training batch; on qfvs, queries of one video; on s-videoxum, videos, each with all its scripts."""
     crop: int = bounded(0, least=0)
     """Train on a random window of this many steps of each video, another one each time; 0 for whole videos."""
     workers: int = bounded(0, least=0, most=1024)

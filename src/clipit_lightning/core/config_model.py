@@ -13,17 +13,19 @@ class ModelConfig(Section):
 
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
-    mlp, bilstm, vasnet, pglsum, csta, transcript, random), or package.module:Class, a class of your own."""
+    mlp, bilstm, vasnet, pglsum, csta, dsnet-af, mf2summ, sd-vsum, prompts-to-summaries, tripss, transcript,
+    random), or package.module:Class, a class of your own."""
     width: int = bounded(64, least=1, most=65_536)
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features, csta's CNN ends with it."""
     heads: int = bounded(4, least=1)
-    """Attention heads of clip-it, clip-it+, transformer and transcript; they divide the width."""
+    """Attention heads of clip-it, clip-it+, transformer, sd-vsum, transcript, dsnet-af and mf2summ; they divide the
+    width."""
     language_heads: int | None = bounded(None, least=1)
-    """Heads of the language-guided attention of clip-it and clip-it+, which divide the width; by default `heads`."""
+    """Heads of the attention to text in clip-it, clip-it+ and sd-vsum, which divide the width; by default `heads`."""
     encoder_layers: int = bounded(1, least=0, most=1000)
-    """Layers of the frame-scoring transformer's encoder (the same three), or of transcript."""
+    """Layers of the frame-scoring transformer's encoder (the first five); of mf2summ, across its streams."""
     decoder_layers: int = bounded(1, least=0, most=1000)
-    """Layers of its decoder."""
+    """Layers of its decoder; of mf2summ, over both streams with times aligned."""
     feedforward: int | None = bounded(None, least=1, most=65_536)
     """Features of the hidden layer in each of its feed-forward parts; by default twice the width."""
     activation: Literal["gelu", "relu"] = "gelu"
@@ -33,7 +35,8 @@ class ModelConfig(Section):
     input_dropout: float = bounded(0.5, least=0, below=1)
     """Dropout of the input features (here and below: of clip-it+ and transformer, unless said)."""
     feature_gain: float = bounded(1.0, least=0)
-    """What features are multiplied with beside the few cues of a step; below 1 the cues are learned first."""
+    """What features are multiplied with beside the few cues of a step; below 1 the cues are learned first. Of sd-vsum,
+    what features and text are multiplied with, before energies without a scale."""
     windows: list[int] = field(default_factory=lambda: [5, 21], metadata=limits(least=1, most=1_000_000, odd=True))
     """Sizes in steps, odd, of the surroundings that the input shows beside the step itself; of linear, too."""
     linear_path: bool = False
@@ -50,6 +53,10 @@ class ModelConfig(Section):
     """A step that is not the best of this many around it ranks behind all that are; odd, 1 to leave the order alone."""
     cnn_layers: int = bounded(5, least=1, most=30)
     """Layers of csta's CNN, each of which halves the image of the features."""
+    shot_norm: Literal["none", "min-max", "exp", "min-max-exp"] = "exp"
+    """How prompts-to-summaries scales a judge's scores of shots, and the scores within each shot."""
+    nms_threshold: float = bounded(0.4, above=0, most=1)
+    """Overlap (intersection over union) with a better segment from which dsnet-af and mf2summ drop a segment."""
     exact: bool = False
     """Compare all steps of videos beyond 4,096 steps, in quadratic time (of clip-it, clip-it+ and transformer)."""
     alphas: list[float] = field(
@@ -66,10 +73,12 @@ class ModelConfig(Section):
 
 @dataclass(frozen=True)
 class LossConfig(Section):
-    """Weights of the loss terms; a weight of 0 leaves the term out. Without the first two, training uses no labels."""
+    """Weights of the loss terms; 0 leaves a term out. Without the first two and `segments`, training uses no labels."""
 
     keyframe: float = bounded(1.0, least=0)
-    """Weighted binary cross-entropy on key frames (the paper's alpha)."""
+    """Binary cross-entropy on key frames, weighted by `balanced` (the paper's alpha)."""
+    balanced: bool = True
+    """Whether key frames together weigh as much in it as the other frames; else each frame weighs the same."""
     correlation: float = bounded(1.0, least=0)
     """One minus the correlation with the mean annotator's importance (ours)."""
     diversity: float = bounded(0.01, least=0)
@@ -92,12 +101,14 @@ class LossConfig(Section):
     """Minus the reward of summaries that the scores draw, diverse and representative (DR-DSN, without labels)."""
     episodes: int = bounded(5, least=2, most=10_000)
     """Summaries that `policy` draws of each video; the reward of one is compared with those of the others."""
+    segments: float = bounded(0.0, least=0)
+    """Focal, IoU and centre-ness loss of the runs of key frames, for a scorer that proposes segments (DSNet)."""
     saliency: float = bounded(0.0, least=0)
     """Minus how salient the text is that is told in the same summaries, where the store knows when text holds."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        no_weights = ("length_target", "sharpness", "episodes")
+        no_weights = ("balanced", "length_target", "sharpness", "episodes")
         weights = [value for name, value in vars(self).items() if name not in no_weights]
         require(any(weights), "loss", "all weights are 0; give at least one term a weight")
         alone = not self.spread and (self.rarity or self.language)
@@ -106,4 +117,4 @@ class LossConfig(Section):
     @property
     def supervision(self) -> Literal["supervised", "unsupervised"]:
         """Whether any term reads annotations."""
-        return "supervised" if self.keyframe or self.correlation else "unsupervised"
+        return "supervised" if self.keyframe or self.correlation or self.segments else "unsupervised"

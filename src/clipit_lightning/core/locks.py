@@ -67,7 +67,10 @@ def _sign(file: Path) -> None:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process holds the folder's lock just now; a lock that cannot be looked at counts as free."""
+    """Whether a process holds the folder's lock just now; a lock that cannot be looked at counts as free.
+
+    The file of one that nobody holds, as a killed process leaves it, is removed.
+    """
     if not folder.with_name(f".{folder.name}.lock").exists():
         return False
     try:

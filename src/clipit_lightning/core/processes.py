@@ -19,7 +19,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log, print_error, print_log
@@ -78,7 +78,9 @@ class Pool:
         Ends as `call` does. Only where `CAN_FORK` is true, this process uses no GPU, and torch one thread: the threads
         of others are not copied, and the copy would wait for them for ever.
         """
-        self._running[name] = (self._number(), _Copy(self.logs and self._log(name), function, arguments))
+        number = self._number()
+        with nullcontext() if self.logs is None else self._log(name).open("a", 1, "utf-8", "backslashreplace") as log:
+            self._running[name] = (number, _Copy(log, function, arguments))
 
     def start(
         self,
@@ -156,7 +158,7 @@ class Pool:
 class _Copy:
     """A copy of this process that calls a function, with what a pool needs of `subprocess.Popen`."""
 
-    def __init__(self, log: Path | None, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    def __init__(self, log: TextIO | None, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
         self._process = get_context("fork").Process(target=_call_in_copy, args=(log, function, arguments))
         self._process.start()
         self.terminate, self.kill, self.wait = self._process.terminate, self._process.kill, self._process.join
@@ -165,15 +167,15 @@ class _Copy:
         return self._process.exitcode
 
 
-def _call_in_copy(path: Path | None, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+def _call_in_copy(file: TextIO | None, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
     """What a process of `Pool.fork` does: all that it prints or logs goes into its log alone, if it has one."""
     os.setsid()
     end_with_parent()
-    if path is None:
+    if file is None:
         sys.exit(_call(function, arguments))
     log.handlers.clear()
     log.propagate = False
-    with path.open("a", 1, "utf-8", "backslashreplace") as file, redirect_stdout(file), redirect_stderr(file):
+    with redirect_stdout(file), redirect_stderr(file):
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         sys.exit(_call(function, arguments))

@@ -9,6 +9,7 @@ from clipit_lightning.core.errors import UserError, require
 from clipit_lightning.core.lazy import lazy
 from clipit_lightning.data.benchmark import FIELD_FEATURES, Benchmark, Kind, Source
 from clipit_lightning.data.qfvs import QFVS
+from clipit_lightning.data.s_videoxum import S_NEWSVSUM, S_VIDEOXUM
 from clipit_lightning.data.summe import SUMME
 from clipit_lightning.data.tvsum import TVSUM
 from clipit_lightning.data.vsumm import OVP, YOUTUBE
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from clipit_lightning.data.batches import Batch, Stack
     from clipit_lightning.data.datamodule import SummarizationDataModule
     from clipit_lightning.data.queries import QFVSDataModule, QueryDataModule
+    from clipit_lightning.data.scripts import ScriptDataModule
 
 __all__ = [
     "BENCHMARKS",
@@ -26,6 +28,7 @@ __all__ = [
     "Benchmark",
     "QFVSDataModule",
     "QueryDataModule",
+    "ScriptDataModule",
     "Stack",
     "SumMeDataModule",
     "SummarizationDataModule",
@@ -35,6 +38,7 @@ __all__ = [
     "find_source",
     "has_queries",
     "has_ratings",
+    "has_scripts",
     "own_names",
     "sources",
 ]
@@ -45,6 +49,7 @@ __getattr__ = lazy(
         "Batch": "clipit_lightning.data.batches",
         "QFVSDataModule": "clipit_lightning.data.queries",
         "QueryDataModule": "clipit_lightning.data.queries",
+        "ScriptDataModule": "clipit_lightning.data.scripts",
         "Stack": "clipit_lightning.data.batches",
         "SumMeDataModule": "clipit_lightning.data.annotated",
         "SummarizationDataModule": "clipit_lightning.data.datamodule",
@@ -52,7 +57,9 @@ __getattr__ = lazy(
     },
 )
 
-BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (TVSUM, SUMME, QFVS, OVP, YOUTUBE)}
+BENCHMARKS: dict[str, Benchmark] = {
+    benchmark.name: benchmark for benchmark in (TVSUM, SUMME, QFVS, S_VIDEOXUM, S_NEWSVSUM, OVP, YOUTUBE)
+}
 """Every benchmark by name. A new one is a file beside these, and its name in this line."""
 DEFAULT_ROOT = "data"
 """Folder of the stores where none is named."""
@@ -63,7 +70,7 @@ def __dir__() -> list[str]:
 
 
 def benchmark_names(kind: Kind | None = None, targets: bool = False) -> list[str]:
-    """Names of the benchmarks, in the order of the registry: of one kind or both, or of those that are tested on."""
+    """Names of the benchmarks, in the order of the registry: of one kind or all, or of those that are tested on."""
     return [
         name
         for name, benchmark in BENCHMARKS.items()
@@ -74,6 +81,11 @@ def benchmark_names(kind: Kind | None = None, targets: bool = False) -> list[str
 def has_queries(dataset: str) -> bool:
     """Whether a name is that of a benchmark whose videos are summarized once for every query."""
     return dataset in BENCHMARKS and BENCHMARKS[dataset].kind == "queries"
+
+
+def has_scripts(dataset: str) -> bool:
+    """Whether a name is that of a benchmark whose videos are summarized once for every script."""
+    return dataset in BENCHMARKS and BENCHMARKS[dataset].kind == "scripts"
 
 
 def own_names(root: Path | str | None) -> list[str]:

@@ -15,7 +15,9 @@ from clipit_lightning.data.datamodule import SummarizationDataModule, check_choi
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
+from clipit_lightning.data.shot_scores import choose_judge, with_judge
 from clipit_lightning.data.spans import caption_spans
+from clipit_lightning.data.store import Store, natural_order, open_store
 from clipit_lightning.data.video import Video
 
 CaptionSource = Literal["own", "another", "fused", "concat", "shots"]
@@ -40,6 +42,8 @@ class AnnotatedDataModule(SummarizationDataModule):
             its benchmark, always the same one, or its own as one token: ``fused`` to their mean, or ``concat``, one
             behind the other, of which the scorer's first layer learns a token; or those of its ``shots``.
         shot_captions: Whether the caption of its shot stands beside a step's features.
+        judge: Whose scores of shots are the last features: of a step the number of its shot, and the score of that. An
+            empty name is the only judge's of the target.
         batch_size: Videos a training batch; by default `default_batch_size`.
         crop: Steps of the random window of each video that trains, 0 for whole videos; by default `default_crop`.
         workers: Processes that read batches.
@@ -66,6 +70,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         captions: int = 7,
         caption_source: CaptionSource = "own",
         shot_captions: bool = False,
+        judge: str | None = None,
         batch_size: int | None = None,
         crop: int | None = None,
         workers: int = 0,
@@ -90,12 +95,14 @@ class AnnotatedDataModule(SummarizationDataModule):
         super().__init__(root, stores, fold, batch_size, crop, workers, seed, validate_on_test)
         self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
         self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation
-        self.caption_source, self.shot_captions = caption_source, shot_captions
+        self.caption_source, self.shot_captions, self.judge = caption_source, shot_captions, judge
         self._videos: dict[int, Video] = {}
 
     def _read(self) -> None:
         if reads_shot_captions(self.caption_source, self.shot_captions):
             self._caption_size = shot_caption_size(self.stores[self.target])
+        if self.judge is not None:
+            self.judge = choose_judge(self.stores[self.target], self.judge)
         ids = {name: [f"{name}/{key}" for key in store.video_keys()] for name, store in self.stores.items()}
         self.ids = [video for of_store in ids.values() for video in of_store]
         extra = [video for name in self.sources for video in ids[name]]
@@ -119,7 +126,8 @@ class AnnotatedDataModule(SummarizationDataModule):
 
     def _measure(self) -> None:
         """Set the sizes of features and captions, in which the stores must not differ."""
-        firsts = [self._prepared(store.read(store.video_keys()[:1])[0]) for store in self.stores.values()]
+        captions = "shot_caption_features" if self.caption_source == "shots" else "caption_features"
+        firsts = [self._prepared(store.read([_example(store, captions)])[0]) for store in self.stores.values()]
         sizes = {video.dataset: video.features.shape[1] for video in firsts}
         texts = {
             video.dataset: video.caption_features.shape[1] for video in firsts if video.caption_features is not None
@@ -138,10 +146,10 @@ class AnnotatedDataModule(SummarizationDataModule):
         return self._videos.get(number) or self._prepared(self.stores[name].read([key])[0])
 
     def _prepared(self, video: Video) -> Video:
-        """A video as it was read, or with the captions of its shots where they are asked for."""
-        if not reads_shot_captions(self.caption_source, self.shot_captions):
-            return video
-        return with_captions_read(video, self.caption_source, self.shot_captions, self._caption_size)
+        """A video as it was read, or with captions and scores of its shots where they are asked for."""
+        if reads_shot_captions(self.caption_source, self.shot_captions):
+            video = with_captions_read(video, self.caption_source, self.shot_captions, self._caption_size)
+        return video if self.judge is None else with_judge(video, self.judge)
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The video's captions, (captions, features)."""
@@ -174,6 +182,13 @@ class AnnotatedDataModule(SummarizationDataModule):
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
         """One by one, which ranks share best."""
         return cut(numbers, 1)
+
+
+def _example(store: Store, array: str) -> str:
+    """Key of the first video that has an array, or of the first one where none has."""
+    with open_store(store.path) as file:
+        keys = natural_order(file)
+        return next((key for key in keys if array in file[key]), keys[0])
 
 
 class TVSumDataModule(AnnotatedDataModule):

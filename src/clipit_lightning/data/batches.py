@@ -1,7 +1,8 @@
 """``Batch``: several items in stacks of equal size; windows of training videos, and how several ranks share batches.
 
-An item is what is scored at once: a video, or a video with one of its queries. Every item of a batch is on one rank,
-and nothing counts twice: Lightning's distributed sampler repeats items to make ranks equal, and measures them twice.
+An item is what is scored at once: a video, or a video with one of its queries or scripts. Every item of a
+batch is on one rank, and nothing counts twice: Lightning's distributed sampler repeats items to make ranks
+equal, and measures them twice.
 """
 
 import zlib
@@ -17,10 +18,11 @@ from torch.utils.data.distributed import DistributedSampler
 
 from clipit_lightning.core.arrays import spread
 from clipit_lightning.data.query_video import QueryItem
+from clipit_lightning.data.script_video import ScriptItem
 from clipit_lightning.data.video import Video
 
-Item = Video | QueryItem
-"""What is scored at once: a video, or a video with a query."""
+Item = Video | QueryItem | ScriptItem
+"""What is scored at once: a video, or a video with a query or a script."""
 
 
 class Stack(NamedTuple):
@@ -31,8 +33,8 @@ class Stack(NamedTuple):
     features: Tensor
     """Features of the steps, (items, steps, features); (1, steps, features) where all items share one video."""
     text: Tensor
-    """Embeddings of the text tokens: a video's captions, or a query's phrases, (items, tokens, features); `tokens` may
-    be 0."""
+    """Embeddings of the text tokens: a video's captions, a query's phrases, or a script's sentences, (items, tokens,
+    features); `tokens` may be 0."""
     importance: Tensor
     """Mean importance over annotators, or 1 at a query's oracle shots, 0 to 1, (items, steps)."""
     keyframes: Tensor
@@ -122,7 +124,7 @@ def random_window(item: Item, steps: int, seed: int, epoch: int) -> slice:
     room = item.n_steps - steps  # how far the window can move
     if not steps or room <= 0:
         return slice(None)
-    video = item.video if isinstance(item, QueryItem) else item
+    video = item if isinstance(item, Video) else item.video
     start = int(np.random.default_rng((seed, epoch, zlib.crc32(video.id.encode()))).integers(room + 1))
     return slice(start, start + steps)
 

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.data.query_video import QueryVideo
+from clipit_lightning.data.script_video import ScriptVideo
 
-Kind = Literal["annotated", "queries"]
-"""What a benchmark has of a video: annotators' ratings or summaries of it, or queries, each with its own summary."""
+Kind = Literal["annotated", "queries", "scripts"]
+"""What a benchmark has of a video: annotators' ratings or summaries of it, or queries or scripts, each with its own
+summary."""
 F1Convention = Literal["mean", "max"]
 
 
@@ -87,9 +89,9 @@ class AnnotationFile:
 
 @dataclass(frozen=True)
 class QueryImport:
-    """What lies there of a benchmark with queries."""
+    """What lies there of a benchmark with queries or scripts."""
 
-    videos: list[QueryVideo] = field(default_factory=list)
+    videos: Sequence[QueryVideo] | Sequence[ScriptVideo] = field(default_factory=list)
     """Its videos, joined; empty where something is missing."""
     features: str = ""
     """Their name; empty where there are none."""
@@ -97,6 +99,8 @@ class QueryImport:
     """What the user should know: what was omitted, what is incomplete."""
     missing: str = ""
     """What is missing, such as ``oracle summaries``."""
+    annotations: str = ""
+    """What they hold, in words; by default their queries are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +115,8 @@ class Benchmark:
     how_to_get: str
     """One line: where its annotations and features come from."""
     budget: float = 0.15
-    """Largest share of a video's frames that its summary may take; with queries, the share of shots that it takes."""
+    """Largest share of a video's frames that its summary may take; with queries or scripts, the share of shots or steps
+    that it takes."""
     sources: tuple[Source, ...] = ()
     """For `clipit data fetch`."""
     is_target: bool = True
@@ -134,9 +139,10 @@ class Benchmark:
     """Queries: number of queries of each video in the full distribution."""
     shot_seconds: float = 0.0
     families: tuple[str, ...] = ()
-    """Queries: its families of folds, the default first."""
+    """Queries and scripts: its families of folds, the default first."""
     read_queries: Callable[[Sequence[Path], str | None], QueryImport] | None = None
-    """Queries: reads all videos from the files that lie there, with the features of a name, by default the only."""
+    """Queries and scripts: reads all videos from the files that lie there, with the features of a name, by default
+    the only."""
 
     def __post_init__(self) -> None:
         if self.kind == "annotated" and not self.numbers:

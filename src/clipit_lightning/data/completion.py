@@ -112,11 +112,12 @@ def _may_cut(dataset: str, annotation: Annotation | None, arrays: Mapping[str, A
 
 
 def _cut(arrays: dict[str, Any], shots: NDArray[np.int64], has_ratings: bool) -> None:
-    """Put in shots, and omit the summaries and captions that were made of others."""
+    """Put in shots, and omit what was made of others: summaries, captions and scores of shots."""
     if np.array_equal(arrays.get("change_points", ()), shots):
         return
     arrays["change_points"] = shots
-    made = ["gtsummary", "shot_captions", "shot_caption_features", *(["user_summary"] if has_ratings else [])]
+    of_shots = ["shot_captions", "shot_caption_features", "judges", "shot_scores"]
+    made = ["gtsummary", *of_shots, *(["user_summary"] if has_ratings else [])]
     for name in made:
         arrays.pop(name, None)
 

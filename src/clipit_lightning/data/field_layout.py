@@ -49,7 +49,8 @@ def read_field_group(group: h5py.Group) -> tuple[dict[str, NDArray[Any]], list[s
 def _arranged(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], list[str]]:
     """Arrays in the table's shapes, and which of them were transposed."""
     flat = {name: _flat(array, len(_LAYOUT[name].shape)) for name, array in arrays.items()}
-    counted = {"gtscore": "steps", "picks": "steps", "captions": "captions", "shot_captions": "shots"}
+    counted = {"gtscore": "steps", "picks": "steps"}
+    counted |= {"captions": "captions", "shot_captions": "shots", "judges": "judges"}
     sizes: dict[str | int, Any] = {dimension: len(flat[name]) for name, dimension in counted.items() if name in flat}
     if "n_frames" in flat and flat["n_frames"].ndim == 0:
         sizes["frames"] = flat["n_frames"]

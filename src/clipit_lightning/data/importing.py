@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import h5py
 import numpy as np
@@ -16,8 +17,10 @@ from clipit_lightning.data.benchmark import Annotation, QueryImport
 from clipit_lightning.data.completion import complete_video
 from clipit_lightning.data.field_layout import read_field_group
 from clipit_lightning.data.official_shots import has_official_shots
+from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import DAMAGED, is_in_place, key_problems
 from clipit_lightning.data.shot_captions import Embed, describe_shot_captions, with_shot_captions
+from clipit_lightning.data.shot_scores import describe_judges, with_shot_scores
 from clipit_lightning.data.store import Content, Store, natural_order, write_checked
 from clipit_lightning.data.video import Video
 
@@ -106,11 +109,13 @@ def import_distributed(
     files = find_distributed(sources)
     chosen_files = {name: _choose(name, paths, features) for name, paths in files.features.items()}
     annotated = {name: _join(name, path, files, embed) for name, path in chosen_files.items()}
-    queries = {name: _read_queries(name, files, features) for name in benchmark_names("queries")}
+    with_texts = [*benchmark_names("queries"), *benchmark_names("scripts")]
+    queries = {name: _read_queries(name, files, features) for name in with_texts}
     if not annotated and not any(read.features for read in queries.values()):
         raise UserError(
             f"{', '.join(map(str, sources))}: no features found (eccv16_dataset_<data set>_<features>.h5, "
-            "qfvs_<features>.h5); they are what scorers read, and stores that were imported have them already"
+            "qfvs_<features>.h5, script_videoxum.h5); they are what scorers read, and stores that were imported have "
+            "them already"
         )
     stores: dict[Path, Content] = {
         to / f"{name}.h5": (join.videos, join.attributes) for name, join in annotated.items()
@@ -151,7 +156,13 @@ def _row(name: str, join: Joined, path: Path) -> ImportRow:
         features=f"{attributes['features']} ({videos[0].features.shape[1]})",
         shots=shots,
         annotations=annotations,
-        captions=_count(video.caption_features is not None for video in videos) + describe_shot_captions(videos),
+        captions="".join(
+            [
+                _count(video.caption_features is not None for video in videos),
+                describe_shot_captions(videos),
+                describe_judges(videos),
+            ]
+        ),
         result="; ".join([f"{path}, valid", *Store(path).notes(), *join.notices]),
     )
 
@@ -159,12 +170,17 @@ def _row(name: str, join: Joined, path: Path) -> ImportRow:
 def _query_row(name: str, read: QueryImport, path: Path) -> ImportRow:
     if not read.videos:
         return ImportRow(name, result=f"missing ({read.missing}): {BENCHMARKS[name].how_to_get}")
+    shots, annotations = "-", read.annotations
+    if BENCHMARKS[name].kind == "queries":
+        videos = cast(Sequence[QueryVideo], read.videos)
+        shots = str(sum(video.n_steps for video in videos))
+        annotations = f"oracle summaries of {sum(len(video.queries) for video in videos)} queries"
     return ImportRow(
         dataset=name,
         videos=str(len(read.videos)),
         features=f"{read.features} ({read.videos[0].features.shape[1]})",
-        shots=str(sum(video.n_steps for video in read.videos)),
-        annotations=f"oracle summaries of {sum(len(video.queries) for video in read.videos)} queries",
+        shots=shots,
+        annotations=annotations,
         result="; ".join([f"{path}, valid", *Store(path).notes(), *read.notices]),
     )
 
@@ -261,7 +277,8 @@ def _join(name: str, path: Path, files: DistributedFiles, embed: Embed | None) -
         attributes["streams"] = streams
     in_order = [videos[key] for key in natural_order(videos)]
     notices = [f"transposed: {', '.join(sorted(transposed))}"] if transposed else []
-    return Joined(with_shot_captions(in_order, files.paths, embed), attributes, replaced, notices)
+    joined = with_shot_scores(with_shot_captions(in_order, files.paths, embed), files.paths)
+    return Joined(joined, attributes, replaced, notices)
 
 
 def _read_queries(name: str, files: DistributedFiles, features: str | None) -> QueryImport:

@@ -41,6 +41,8 @@ LAYOUTS: dict[Kind, dict[str, Array]] = {
         "fps": Array(np.float64),
         "shot_captions": Array(str, ("shots",)),
         "shot_caption_features": Array(np.float32, ("shots", "size"), packed=True),
+        "judges": Array(str, ("judges",)),
+        "shot_scores": Array(np.float32, ("judges", "shots")),
     },
     "queries": {
         "features": Array(np.float32, ("shots", "size"), required=True),
@@ -55,12 +57,21 @@ LAYOUTS: dict[Kind, dict[str, Array]] = {
         "captions": Array(str, ("captions",)),
         "caption_features": Array(np.float32, ("captions", "size"), packed=True),
     },
+    "scripts": {
+        "features": Array(np.float32, ("steps", "size"), required=True),
+        "script_features": Array(np.float32, ("scripts", "sentences", "size"), required=True, packed=True),
+        "summaries": Array(np.uint8, ("scripts", "steps"), required=True, packed=True, binary=True),
+        "step_seconds": Array(np.float64, required=True),
+        "split": Array(str),
+        "script_texts": Array(str, ("scripts",)),
+    },
 }
-"""Arrays by name, as ``Video`` and ``QueryVideo`` describe them (``video_name`` is the field ``name``)."""
+"""Arrays by name, as ``Video``, ``QueryVideo`` and ``ScriptVideo`` describe them (``video_name`` is
+the field ``name``)."""
 IMPORTANCE = ("gtscore", "gtsummary")
 """What an annotated video's group holds beside what is required."""
 ANNOTATIONS = (
     *("n_frames", "picks", "change_points", "gtscore", "user_summary", "user_scores"),
-    *("tags", "queries", "oracle"),
+    *("tags", "queries", "oracle", "summaries"),
 )
 """What predictions are measured against."""

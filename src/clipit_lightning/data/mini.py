@@ -11,10 +11,13 @@ With queries, each event shows one to three concepts in every shot, with a few s
 concepts that appear. Its oracle summary has one shot of each event that shows one of them, events with both first,
 until it is full. So a scorer must know what the query asks for (what chance and a scorer without language cannot), and
 must not take neighbours that show the same.
+
+With scripts, see ``mini_scripts.py``.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -23,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.mini_scripts import make_script_videos
 from clipit_lightning.data.qfvs_annotations import VIDEOS
 from clipit_lightning.data.query_video import QueryVideo
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.store import Store, Videos, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.summary.key_shots import select_shots
 
@@ -57,10 +61,12 @@ def ensure_mini(root: Path) -> Path:
 
     Every machine makes the same content, and files appear whole, so that processes may do this side by side.
     """
-    for dataset in (*SIZES, "qfvs"):
+    makers: dict[str, Callable[[], Videos]] = {name: partial(make_videos, name) for name in SIZES}
+    makers |= {"qfvs": make_query_videos, "s-videoxum": make_script_videos}
+    for dataset, make in makers.items():
         path = root / f"{dataset}.h5"
         if not _is_current(path):
-            videos = make_videos(dataset) if dataset in SIZES else make_query_videos()
+            videos = make()
             write_store(path, videos, {"dataset": dataset, "features": "mini", "data": "mini", "version": VERSION})
     return root
 

@@ -26,15 +26,16 @@ def find_benchmark(name: str, root: Path | str | None = None) -> Benchmark:
     """The benchmark of a name: of the registry, or the store of one's own of that name in a folder.
 
     Raises:
-        UserError: There is no such store, it cannot be read or has queries, or its attribute ``f1`` is no convention.
+        UserError: There is no such store, it cannot be read or has queries or scripts, or its attribute ``f1`` is no
+            convention.
     """
     if name in BENCHMARKS:
         return BENCHMARKS[name]
     check_names(name, root=root)
     store = Store(Path(root or DEFAULT_ROOT) / f"{name}.h5")
     attributes = store.attributes
-    if attributes.get("layout") == "queries":
-        raise UserError(f"{store.path}: its videos have queries; stores of your own have annotators (user_summary)")
+    if (layout := attributes.get("layout")) in ("queries", "scripts"):
+        raise UserError(f"{store.path}: its videos have {layout}; stores of your own have annotators (user_summary)")
     copied = BENCHMARKS.get(attributes.get("dataset", ""))
     f1 = attributes.get("f1", "mean" if copied is None else copied.f1_convention)
     known = get_args(F1Convention)

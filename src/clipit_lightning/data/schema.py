@@ -1,7 +1,7 @@
 """What can be wrong with the arrays of a video's group, by the table of ``layouts``; arrays read before any cast."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -54,7 +54,7 @@ def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
 
     Checks that arrays are there, in the file itself, and of the right type and shape, and that their values are
     possible: finite, steps in order within the video, shots that cover it without overlap or gap, queries that name
-    concepts and have an oracle summary.
+    concepts and have an oracle summary, scripts with sentences.
     """
     layout = LAYOUTS[kind]
     numbers = [name for name, array in layout.items() if array.dtype is not str]
@@ -106,7 +106,8 @@ def array_problems(arrays: Arrays, kind: Kind) -> list[str]:
     numbers = {name: array for name, array in arrays.items() if layout[name].dtype is not str}
     if problems := [line for name, array in numbers.items() for line in _value_problems(name, array, layout[name])]:
         return problems
-    return list(_video_problems(arrays) if kind == "annotated" else _query_problems(arrays))
+    checks = {"annotated": _video_problems, "queries": _query_problems, "scripts": _script_problems}
+    return list(checks[kind](arrays))
 
 
 def storage_problems(
@@ -203,6 +204,14 @@ def _video_problems(arrays: Arrays) -> Iterator[str]:
     if "change_points" in arrays:
         yield from _shot_problems(arrays["change_points"].astype(np.int64), n_frames)
     yield from _span_problems(arrays, n_frames)
+    if ("judges" in arrays) != ("shot_scores" in arrays):
+        yield "judges and shot_scores are there only together"
+    judges = arrays.get("judges", np.empty(0)).tolist()
+    if not all(judge and judge.isprintable() for judge in judges) or len(set(judges)) < len(judges):
+        yield "judges have a name that cannot be printed, or that stands twice"
+    scores = arrays.get("shot_scores", np.zeros(1))
+    if ((scores < 0) & (scores != -1)).any() or scores.max() > 100:
+        yield "shot_scores are not all from 0 to 100, or -1 for none"
     gtscore = arrays.get("gtscore", np.zeros(1))
     if gtscore.min() < -1e-6 or gtscore.max() > 1 + 1e-6:
         yield f"gtscore runs from {gtscore.min():.3g} to {gtscore.max():.3g}, expected values from 0 to 1"
@@ -219,6 +228,15 @@ def _shot_problems(shots: NDArray[np.int64], n_frames: int) -> Iterator[str]:
         yield f"there is a gap between shots {shot} and {shot + 1}"
     if first[0] != 0 or last[-1] != n_frames - 1:
         yield f"shots cover frames {first[0]} to {last[-1]}, the video has 0 to {n_frames - 1}"
+
+
+def _script_problems(arrays: Arrays) -> Iterator[str]:
+    if float(arrays["step_seconds"]) <= 0:
+        yield "step_seconds is not a number above 0"
+    if (split := str(arrays.get("split", ""))) not in ("", "train", "validation", "test"):
+        yield f"split is {split[:40]!r}, expected train, validation or test"
+    if not arrays["script_features"].any():
+        yield "no script has a sentence: script_features are 0"
 
 
 def _span_problems(arrays: Arrays, n_frames: int) -> Iterator[str]:
@@ -259,3 +277,12 @@ def _query_problems(arrays: Arrays) -> Iterator[str]:
         yield f"query_features and caption_features differ in size: {sizes}; one encoder has to make both"
     for query in np.flatnonzero(~arrays["oracle"].astype(bool).any(axis=1))[:1]:
         yield f"query {query} has an empty oracle summary"
+
+
+def size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
+    """In which features the videos of a store differ in size, a line each."""
+    features = ("features", "caption_features", "shot_caption_features", "query_features", "sentence_features")
+    for name in (*features, "script_features"):
+        sizes = {group.name.strip("/"): group[name].shape[-1] for group in groups if name in group}
+        if others := [key for key, size in sizes.items() if size != next(iter(sizes.values()))]:
+            yield f"{name} differ in size between videos: {sorted(set(sizes.values()))}, first in {others[0]}"

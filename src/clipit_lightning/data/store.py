@@ -2,17 +2,17 @@
 
 ``layouts.LAYOUTS`` lists what a group holds. The attribute ``annotations`` of a group is ``none`` where nobody
 annotated the video. The file's attributes name the benchmark (``dataset``), the features (``features``) and where they
-come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` for videos with queries, and ``streams`` names the
-parts of the features (``streams.py``).
+come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` or ``scripts`` for videos with these, and
+``streams`` names the parts of the features (``streams.py``).
 """
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -33,13 +33,18 @@ from clipit_lightning.data.schema import (
     key_problems,
     read_arrays,
     required,
+    size_problems,
 )
+from clipit_lightning.data.script_video import ScriptVideo
 from clipit_lightning.data.streams import parse_streams, stream_problems
 from clipit_lightning.data.video import Video
 
 _FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
 
-Content = tuple[Sequence[Video] | Sequence[QueryVideo], dict[str, str]]
+T = TypeVar("T")
+Videos = Iterable[Video] | Iterable[QueryVideo] | Iterable[ScriptVideo]
+"""What a store holds."""
+Content = tuple[Videos, dict[str, str]]
 """Videos and attributes of a store."""
 
 
@@ -82,16 +87,19 @@ class Store:
             return [Video(dataset=self.path.stem, key=key, **_read(file, key, "annotated")) for key in keys]
 
     def read_queries(self) -> list[QueryVideo]:
-        """Read all videos of a store of videos with queries.
+        """Read all videos of a store of videos with queries; a ``UserError`` as of ``read``, or of another store."""
+        return self._read_with_texts("queries", QueryVideo)
 
-        Raises:
-            UserError: The file is another store, or a group cannot be read; ``check`` says more.
-        """
+    def read_scripts(self, keys: Iterable[str] | None = None) -> list[ScriptVideo]:
+        """Read videos, by default all, of a store of videos with scripts; errors are those of ``read_queries``."""
+        return self._read_with_texts("scripts", ScriptVideo, keys)
+
+    def _read_with_texts(self, kind: Kind, made: Callable[..., T], keys: Iterable[str] | None = None) -> list[T]:
         with open_store(self.path) as file:
-            if _kind(file) != "queries":
-                raise UserError(f"{self.path}: its videos have no queries; import it again")
-            dataset = _dataset(file)
-            return [QueryVideo(dataset=dataset, key=key, **_read(file, key, "queries")) for key in natural_order(file)]
+            if _kind(file) != kind:
+                raise UserError(f"{self.path}: its videos have no {kind}; import it again")
+            keys, dataset = natural_order(file) if keys is None else keys, _dataset(file)
+            return [made(dataset=dataset, key=key, **_read(file, key, kind)) for key in keys]
 
     def check(self, name: str | None = None) -> list[str]:
         """What is wrong in plain words, a line each; nothing where all is well. By default its name is its file's."""
@@ -105,7 +113,7 @@ class Store:
                     return problems
                 lines = [f"{key}: {problem}" for key in keys for problem in group_problems(file[key], _kind(file))]
                 groups = [file[key] for key in keys]
-                lines = lines or [*_size_problems(groups), *_of_others(file, name)]
+                lines = lines or [*size_problems(groups), *_of_others(file, name)]
                 return lines or list(stream_problems(str(file.attrs.get("streams", "")), groups))
         except UserError as error:
             return [str(error)]
@@ -216,7 +224,7 @@ def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the 
     return values if array.shape else values.item()
 
 
-def write_store(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attributes: dict[str, str]) -> None:
+def write_store(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
     """Write a store atomically: a reader never sees a part of it. Equal content gives an equal file."""
     with atomic_path(path) as temporary:
         _write_file(temporary, videos, attributes)
@@ -236,7 +244,7 @@ def write_checked(stores: Mapping[Path, Content]) -> None:
                 raise UserError(f"{path}: {problems[0]} (nothing was written)")
 
 
-def _write_file(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attributes: dict[str, str]) -> None:
+def _write_file(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
     with new_hdf5(path) as file:
         file.attrs.update(attributes)
         for video in videos:
@@ -246,14 +254,14 @@ def _write_file(path: Path, videos: Iterable[Video] | Iterable[QueryVideo], attr
                 group["n_steps"] = video.n_steps
                 group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
             else:
-                file.attrs["layout"] = "queries"
+                file.attrs["layout"] = _kind_of(video)
 
 
-def _write(group: h5py.Group, video: Video | QueryVideo) -> None:
-    skipped = () if isinstance(video, QueryVideo) or video.is_annotated else IMPORTANCE
+def _write(group: h5py.Group, video: Video | QueryVideo | ScriptVideo) -> None:
+    skipped = IMPORTANCE if isinstance(video, Video) and not video.is_annotated else ()
     if skipped:
         group.attrs["annotations"] = "none"
-    for name, array in LAYOUTS["annotated" if isinstance(video, Video) else "queries"].items():
+    for name, array in LAYOUTS[_kind_of(video)].items():
         value = getattr(video, _FIELDS.get(name, name))
         if value is None or (array.shape and not len(value)) or name in skipped:
             continue
@@ -270,7 +278,14 @@ def _dataset(file: h5py.File) -> str:
 
 
 def _kind(file: h5py.File) -> Kind:
-    return "queries" if str(file.attrs.get("layout", "")) == "queries" else "annotated"
+    layout = str(file.attrs.get("layout", ""))
+    return layout if layout in LAYOUTS else "annotated"
+
+
+def _kind_of(video: Video | QueryVideo | ScriptVideo) -> Kind:
+    if isinstance(video, Video):
+        return "annotated"
+    return "scripts" if isinstance(video, ScriptVideo) else "queries"
 
 
 def open_store(path: Path) -> h5py.File:
@@ -282,10 +297,3 @@ def open_store(path: Path) -> h5py.File:
         raise UserError(f"{path}: no such store; make it with `clipit data import FOLDER`") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable HDF5 file ({first_line(error)}); import or copy it again") from error
-
-
-def _size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
-    for name in ("features", "caption_features", "shot_caption_features", "query_features", "sentence_features"):
-        sizes = {group.name.strip("/"): group[name].shape[-1] for group in groups if name in group}
-        if others := [key for key, size in sizes.items() if size != next(iter(sizes.values()))]:
-            yield f"{name} differ in size between videos: {sorted(set(sizes.values()))}, first in {others[0]}"

@@ -23,7 +23,7 @@ def parse_streams(text: str) -> dict[str, int]:
     """Read the widths of streams by name, in order, from ``visual:384, audio:64``; none from an empty text.
 
     Raises:
-        ValueError: It is no such text, or names a stream twice; one line.
+        ValueError: It is no such text, names a stream twice, or not what is seen; one line.
     """
     streams: dict[str, int] = {}
     for word in text.split(",") if text else ():
@@ -33,6 +33,8 @@ def parse_streams(text: str) -> dict[str, int]:
         if match[1] in streams:
             raise ValueError(f"streams names {match[1]} twice; write names and widths, such as {_EXAMPLE}")
         streams[match[1]] = int(match[2])
+    if streams and VISUAL not in streams:
+        raise ValueError(f"streams is {text[:80]!r}, without {VISUAL}; write names and widths, such as {_EXAMPLE}")
     return streams
 
 

@@ -44,6 +44,10 @@ class Video:
     """A caption of each shot, empty where a shot has none, (shots,)."""
     shot_caption_features: NDArray[np.float32] | None = None
     """Their embeddings, 0 where a shot has none, (shots, features)."""
+    judges: tuple[str, ...] = ()
+    """Names of those who scored its shots, (judges,)."""
+    shot_scores: NDArray[np.float32] | None = None
+    """Their scores of the shots, 0 to 100, -1 where one gave none, (judges, shots)."""
     name: str = ""
     """Name or YouTube id, where known."""
 

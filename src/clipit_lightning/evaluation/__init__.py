@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from clipit_lightning.evaluation.baselines import query_floors as query_floors
     from clipit_lightning.evaluation.evaluate import evaluate_scores as evaluate_scores
     from clipit_lightning.evaluation.highlights import highlight_precision as highlight_precision
+    from clipit_lightning.evaluation.key_frames import keyframe_f1 as keyframe_f1
+    from clipit_lightning.evaluation.key_frames import keyframe_matching as keyframe_matching
     from clipit_lightning.evaluation.matching import Match as Match
     from clipit_lightning.evaluation.matching import QueryRules as QueryRules
     from clipit_lightning.evaluation.matching import measure_query as measure_query
@@ -38,6 +40,8 @@ _MODULES = {
     "query_floors": "clipit_lightning.evaluation.baselines",
     "evaluate_scores": "clipit_lightning.evaluation.evaluate",
     "highlight_precision": "clipit_lightning.evaluation.highlights",
+    "keyframe_f1": "clipit_lightning.evaluation.key_frames",
+    "keyframe_matching": "clipit_lightning.evaluation.key_frames",
     "Match": "clipit_lightning.evaluation.matching",
     "QueryRules": "clipit_lightning.evaluation.matching",
     "measure_query": "clipit_lightning.evaluation.matching",

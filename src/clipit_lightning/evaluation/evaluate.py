@@ -11,7 +11,7 @@ import pandas as pd
 from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError, check_known
 from clipit_lightning.core.files import write_json
-from clipit_lightning.data import benchmark_names, has_queries, has_ratings, own_names
+from clipit_lightning.data import benchmark_names, has_ratings, has_scripts, own_names
 from clipit_lightning.data.fold_files import families, load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, make_folds
 from clipit_lightning.data.own import find_benchmark, locate
@@ -19,11 +19,13 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.baselines import as_rows, best_f1, floors, measure_quietly, query_floors
 from clipit_lightning.evaluation.best_possible import ceiling
+from clipit_lightning.evaluation.best_steps import items_of_test_part, script_floors
+from clipit_lightning.evaluation.evaluate_scripts import evaluate_scripts
 from clipit_lightning.evaluation.matching import measure_query, query_drops
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, METRICS, QUERY_METRICS, printed
 from clipit_lightning.evaluation.odd import count_odd, odd_lines
 from clipit_lightning.evaluation.presets import PRESETS
-from clipit_lightning.evaluation.protocol import query_rules_of, rules_of
+from clipit_lightning.evaluation.protocol import query_rules_of, rules_of, script_rules_of
 from clipit_lightning.evaluation.rules import CORRELATION_RULES
 from clipit_lightning.evaluation.scores import (
     IN_MEMORY,
@@ -88,7 +90,7 @@ def evaluate_scores(
 
         - with annotators ``preset``, ``about``, ``folds``, ``videos`` (their number), ``per_video``,
           `shots_without_score`, ``odd`` (`count_odd`);
-        - with queries ``queries`` (their number), ``per_query``, ``other_lengths`` (predictions of other lengths).
+        - with queries or scripts ``queries`` (their number), ``per_query``, of queries ``other_lengths``, too.
 
     Raises:
         UserError: Anything is wrong with scores, store or folds.
@@ -99,8 +101,8 @@ def evaluate_scores(
     check_known("preset", preset, PRESETS)
     given = Path(scores) if isinstance(scores, str | Path) else scores
     name = given.stem if isinstance(given, Path) else IN_MEMORY
-    if has_queries(dataset):
-        return _evaluate_queries(name, given, open_store(dataset, root), draws or 20)
+    if (measure := _OF_TEXTS.get(find_benchmark(dataset, root).kind)) is not None:
+        return measure(name, given, open_store(dataset, root), draws or 20)
     videos = open_store(dataset, root).read()
     family = folds or ("all" if preset == "default" else PRESETS[preset].family)
     tested = tested_folds(videos, family)
@@ -159,13 +161,20 @@ def _evaluate_queries(name: str, scores: Path | Mapping[str, Any], store: Store,
     }
 
 
+_OF_TEXTS = {"queries": _evaluate_queries, "scripts": evaluate_scripts}
+"""What measures scores of videos with texts, by the kind of the benchmark."""
+
+
 def format_evaluation(evaluation: dict[str, Any], details: bool = False) -> str:
     """What `evaluate_scores` returned as a table for a terminal, percent but for correlations.
 
     With ``details`` a row for every video or query follows.
     """
     rules, draws, head = evaluation["rules"], evaluation["draws"], f"{evaluation['dataset']}, "
-    if "queries" in evaluation:
+    if has_scripts(evaluation["dataset"]):
+        head += f"{evaluation['queries']} scripts, steps above the best {100 * rules['budget']:g} %, without shots"
+        note = f"± standard deviation of {draws} draws; drop: F1 lost when scripts of a video are exchanged"
+    elif "queries" in evaluation:
         head += f"{evaluation['queries']} queries, best {100 * rules['budget']:g} % of shots, semantic matching"
         note = f"± standard deviation of {draws} draws; drop: F1 lost when queries of a video are exchanged"
         if evaluation["other_lengths"]:
@@ -224,12 +233,15 @@ def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | Non
     rows.
 
     Returns:
-        A table of `floors` by name of the rule; of a benchmark with queries, the table of `query_floors` under
-        ``none``.
+        A table of `floors` by name of the rule; of a benchmark with queries or scripts, the table of `query_floors`
+        or `script_floors` under ``none``.
     """
     store, best = open_store(dataset, root), {}
     benchmark = find_benchmark(dataset, root)
-    if benchmark.kind == "queries":
+    if benchmark.kind == "scripts":
+        f1, rules_of_scripts = "best-steps", script_rules_of(ProtocolConfig(), dataset)
+        tables = {"none": script_floors(items_of_test_part(store.read_scripts()), rules_of_scripts, draws)}
+    elif benchmark.kind == "queries":
         f1 = "semantic-matching"
         tables = {"none": query_floors(store.read_queries(), query_rules_of(ProtocolConfig(), dataset), draws)}
     else:
@@ -255,9 +267,9 @@ def best_by_folds(dataset: str, root: Path) -> dict[str, float]:
     """Best possible F1 by family of folds, over the videos that it tests; without families whose videos are missing.
 
     Returns:
-        0 to 1, by the data set's convention over annotators; empty of a benchmark with queries.
+        0 to 1, by the data set's convention over annotators; empty of a benchmark with queries or scripts.
     """
-    if has_queries(dataset):
+    if find_benchmark(dataset, root).kind != "annotated":
         return {}
     rules, ceilings = rules_of(ProtocolConfig(), find_benchmark(dataset, root)), {}
     videos = open_store(dataset, root).read()

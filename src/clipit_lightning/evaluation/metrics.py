@@ -14,7 +14,9 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from clipit_lightning.data.batches import Item
 from clipit_lightning.data.query_video import QueryItem
+from clipit_lightning.data.script_video import ScriptItem
 from clipit_lightning.data.video import Video
+from clipit_lightning.evaluation.best_steps import ScriptRules, measure_script, script_drops
 from clipit_lightning.evaluation.matching import QueryRules, measure_query, query_drops
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, QUERY_METRICS, SHOWN
 from clipit_lightning.evaluation.rules import Rules, measure, references
@@ -128,4 +130,26 @@ class QueryMeasures(ItemMetric):
         return {"query_drop": drops}
 
 
-Measures = AnnotatorMeasures | QueryMeasures
+class ScriptMeasures(ItemMetric):
+    """F1 of the best steps of videos with scripts, and how much the script matters."""
+
+    names = QUERY_METRICS
+    monitor = "f1"
+    columns = ("f1", "precision", "recall")
+
+    def __init__(self, rules: ScriptRules) -> None:
+        super().__init__()
+        self.rules = rules
+
+    def update(self, index: int, item: Item, scores: Scores) -> None:
+        """Add a video with a script: its number, the same on every rank, and its step scores, (steps,)."""
+        self.append(index, measure_script(cast(ScriptItem, item), self.rules.choose(scores))._asdict())
+
+    def after_test(self, items: Sequence[Item], scores: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
+        """How much F1 each script loses by the prediction of another script of its video, ``query_drop``, by id."""
+        tested = [cast(ScriptItem, item) for item in items]
+        chosen = {item.id: self.rules.choose(np.asarray(scores[item.id], np.float32)) for item in tested}
+        return {"query_drop": script_drops(tested, chosen)}
+
+
+Measures = AnnotatorMeasures | QueryMeasures | ScriptMeasures

@@ -30,7 +30,7 @@ METRICS = {
 ANNOTATOR_METRICS = ("f1", "f1_mean", "f1_max", "kendall_tau", "spearman_rho")
 """Metrics of a video with annotators."""
 QUERY_METRICS = ("f1", "precision", "recall", "query_drop")
-"""Metrics of a video with queries."""
+"""Metrics of a video with queries or scripts."""
 SHOWN = tuple(sorted(METRICS, key=lambda name: METRICS[name].factor))
 """Every metric in the order of tables and pages: correlations first."""
 

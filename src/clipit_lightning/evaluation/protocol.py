@@ -12,6 +12,7 @@ from clipit_lightning.data import BENCHMARKS, benchmark_names, check_names, has_
 from clipit_lightning.data.benchmark import Benchmark
 from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.own import find_benchmark
+from clipit_lightning.evaluation.best_steps import ScriptRules
 from clipit_lightning.evaluation.matching import QueryRules
 from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules
 
@@ -32,15 +33,15 @@ class Protocol:
     selection: str
     """How the epoch was chosen."""
     f1: str
-    """How F1 is taken over annotators, or ``semantic-matching`` for queries."""
+    """How F1 is taken over annotators, or ``semantic-matching`` for queries, ``best-steps`` for scripts."""
     correlation: str
-    """What is correlated with what; ``none`` for queries."""
+    """What is correlated with what; ``none`` for queries and scripts."""
     budget: float
     rounding: str
     shot_value: str
-    """``score`` for queries: a shot has one score."""
+    """``score`` for queries and scripts: a shot or step has one score."""
     solver: str
-    """``best`` for queries: the shots of highest score."""
+    """``best`` for queries and scripts: the shots or steps of highest score."""
     setting: str
     """From here on: how the scorer was trained. Results that differ only below can be compared."""
     sources: tuple[str, ...]
@@ -95,6 +96,12 @@ def query_rules_of(chosen: ProtocolConfig, dataset: str) -> QueryRules:
     return QueryRules(budget, chosen.rounding)
 
 
+def script_rules_of(chosen: ProtocolConfig, dataset: str) -> ScriptRules:
+    """The rules for the scripts of a benchmark."""
+    budget = BENCHMARKS[dataset].budget if chosen.budget is None else chosen.budget
+    return ScriptRules(budget, chosen.rounding)
+
+
 def check_contradictions(config: Config) -> None:
     """Check that the benchmark has what the configuration asks for, before any data are read."""
     data, selects = config.data, config.selection == "val"
@@ -104,11 +111,15 @@ def check_contradictions(config: Config) -> None:
     benchmark = find_benchmark(data.dataset, data.root)
     if benchmark.kind == "annotated":
         rules_of(config.protocol, benchmark)
-        others = benchmark_names("queries")
-        families = {family for other in others for family in BENCHMARKS[other].families}
-        for_queries = f"is for benchmarks with queries ({', '.join(others)}), not for {data.dataset}"
-        require(not data.sentence, "data.sentence", for_queries)
-        require(data.family not in families, f"data.family={data.family}", for_queries)
+        for kind in ("queries", "scripts"):
+            others = benchmark_names(kind)
+            families = {family for other in others for family in BENCHMARKS[other].families}
+            wrong = f"is for benchmarks with {kind} ({', '.join(others)}), not for {data.dataset}"
+            require(kind == "scripts" or not data.sentence, "data.sentence", wrong)
+            require(data.family not in families, f"data.family={data.family}", wrong)
+        return
+    if benchmark.kind == "scripts":
+        _check_scripts(config, benchmark.name)
         return
     family, name, last = " or ".join(benchmark.families), benchmark.name, len(benchmark.videos) - 1
     require(
@@ -121,9 +132,26 @@ def check_contradictions(config: Config) -> None:
     require(has_folds, "data.family", f"{data.family} has no folds of {name}; say data.family={family}")
     require(data.fold is None or data.fold <= last, "data.fold", f"is {data.fold}; there are folds 0 to {last}")
     require(not (selects and data.family == "3/1"), "selection", no_part.format("data.family=3/1"))
+    _check_no_annotators(config.protocol, name)
+
+
+def _check_scripts(config: Config, name: str) -> None:
+    data, families = config.data, BENCHMARKS[name].families
+    no_others = f"{data.setting} needs other benchmarks to train on, which {name} has not; omit the setting"
+    require(data.setting == "canonical", "data.setting", no_others)
+    has_folds = data.family in families
+    require(has_folds, "data.family", f"{data.family} has no folds of {name}; say data.family={families[0]}")
+    known, source = ("own", "another", "fused"), data.caption_source
+    require(source in known, "data.caption_source", f"is {source}; on {name} it is one of {', '.join(known)}")
+    for key in ("sentence", "shot_captions", "query_captions", "oracle_captions"):
+        require(not getattr(data, key), f"data.{key}", f"is not for scripts; omit it for {name}")
+    _check_no_annotators(config.protocol, name)
+
+
+def _check_no_annotators(chosen: ProtocolConfig, name: str) -> None:
     base = ProtocolConfig()
     for key in ("preset", "f1", "correlation", "shot_value", "solver"):
-        is_default = getattr(config.protocol, key) == getattr(base, key)
+        is_default = getattr(chosen, key) == getattr(base, key)
         require(is_default, f"protocol.{key}", f"is for benchmarks with annotators; omit it for {name}")
 
 
@@ -150,8 +178,10 @@ def make_protocol(
 def _rules_as_values(chosen: ProtocolConfig, benchmark: Benchmark) -> dict[str, Any]:
     if benchmark.kind == "annotated":
         return asdict(rules_of(chosen, benchmark))
-    unlike_annotators = {"f1": "semantic-matching", "correlation": "none", "shot_value": "score", "solver": "best"}
-    return asdict(query_rules_of(chosen, benchmark.name)) | unlike_annotators
+    unlike_annotators = {"correlation": "none", "shot_value": "score", "solver": "best"}
+    if benchmark.kind == "scripts":
+        return asdict(script_rules_of(chosen, benchmark.name)) | unlike_annotators | {"f1": "best-steps"}
+    return asdict(query_rules_of(chosen, benchmark.name)) | unlike_annotators | {"f1": "semantic-matching"}
 
 
 def _folds_name(config: Config, count: int) -> str:

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from clipit_lightning.models.clip_it import ClipItScorer
     from clipit_lightning.models.clip_it_plus import ClipItPlusScorer, TransformerScorer
     from clipit_lightning.models.csta import CstaScorer
+    from clipit_lightning.models.dsnet_af import DsNetAfScorer
     from clipit_lightning.models.losses import SummaryLoss
+    from clipit_lightning.models.mf2summ import Mf2SummScorer
     from clipit_lightning.models.mlp import MlpScorer
     from clipit_lightning.models.pglsum import PglSumScorer
+    from clipit_lightning.models.prompts_to_summaries import PromptsToSummariesScorer
     from clipit_lightning.models.random import RandomScorer
     from clipit_lightning.models.ridge import RidgeScorer
     from clipit_lightning.models.scorer import Scorer, ScorerOutput
+    from clipit_lightning.models.sd_vsum import SdVsumScorer
     from clipit_lightning.models.transcript import TranscriptScorer
+    from clipit_lightning.models.tripss import TripssScorer
     from clipit_lightning.models.vasnet import VasNetScorer
 
 __all__ = [
@@ -30,15 +35,20 @@ __all__ = [
     "ClipItPlusScorer",
     "ClipItScorer",
     "CstaScorer",
+    "DsNetAfScorer",
+    "Mf2SummScorer",
     "MlpScorer",
     "PglSumScorer",
+    "PromptsToSummariesScorer",
     "RandomScorer",
     "RidgeScorer",
     "Scorer",
     "ScorerOutput",
+    "SdVsumScorer",
     "SummaryLoss",
     "TranscriptScorer",
     "TransformerScorer",
+    "TripssScorer",
     "VasNetScorer",
     "make_scorer",
     "scorer_class",
@@ -54,6 +64,11 @@ SCORERS = {
     "vasnet": "clipit_lightning.models.vasnet:VasNetScorer",
     "pglsum": "clipit_lightning.models.pglsum:PglSumScorer",
     "csta": "clipit_lightning.models.csta:CstaScorer",
+    "dsnet-af": "clipit_lightning.models.dsnet_af:DsNetAfScorer",
+    "mf2summ": "clipit_lightning.models.mf2summ:Mf2SummScorer",
+    "sd-vsum": "clipit_lightning.models.sd_vsum:SdVsumScorer",
+    "prompts-to-summaries": "clipit_lightning.models.prompts_to_summaries:PromptsToSummariesScorer",
+    "tripss": "clipit_lightning.models.tripss:TripssScorer",
     "transcript": "clipit_lightning.models.transcript:TranscriptScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }
@@ -108,7 +123,8 @@ def make_scorer(
 
     made = scorer_class(scorer)
     named = signature(made).parameters
-    offered = {"seed": seed, "streams": dict(streams or {"visual": options.get("feature_dim")})}
+    parts = dict(streams or {"visual": int(options.get("feature_dim", 0))})
+    offered: dict[str, Any] = {"seed": seed, "streams": parts}
     options |= {name: value for name, value in offered.items() if name in named}
     try:
         signature(made).bind(**options)

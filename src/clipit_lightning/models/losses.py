@@ -2,7 +2,8 @@
 
 Every function treats each video by itself and returns the mean over the leading axes, so that a long video weighs as
 much as a short one. Work and memory grow linearly with the steps. Equations are those of CLIP-It (arXiv 2107.00650),
-section 3.2; `losses_without_labels` and `policy_gradient` add what ranks steps without labels.
+section 3.2; `losses_without_labels` and `policy_gradient` add what ranks steps without labels, `segments` what learns
+segments.
 """
 
 from collections.abc import Callable
@@ -15,10 +16,11 @@ from torch.nn import functional
 from clipit_lightning.models.losses_without_labels import language_loss, rarity_loss, spread_loss
 from clipit_lightning.models.policy_gradient import policy_loss, saliency_loss
 from clipit_lightning.models.scorer import ScorerOutput
+from clipit_lightning.models.segments import segments_loss
 
 
-def keyframe_loss(logits: Tensor, keyframes: Tensor) -> Tensor:
-    """Weighted binary cross-entropy on key frames (classification loss of the paper).
+def keyframe_loss(logits: Tensor, keyframes: Tensor, balanced: bool = True) -> Tensor:
+    """Binary cross-entropy on key frames, weighted unless told otherwise (classification loss of the paper).
 
     The paper weighs a class by the inverse of its frequency; here the frequency is that of each video: its
     key frames together weigh one half, the rest the other. A video with one class only has the plain mean.
@@ -26,10 +28,13 @@ def keyframe_loss(logits: Tensor, keyframes: Tensor) -> Tensor:
     Args:
         logits: Importance of each step before the sigmoid, (..., steps).
         keyframes: 1 where a step belongs to the summary, else 0, (..., steps).
+        balanced: Whether classes are weighted; else each step weighs the same.
 
     Returns:
         Mean over videos, in nats, ().
     """
+    if not balanced:
+        return functional.binary_cross_entropy_with_logits(logits, keyframes)
     keys = keyframes.sum(-1, keepdim=True)  # (..., 1)
     others = keyframes.shape[-1] - keys  # (..., 1)
     classes = (keys > 0).to(keys) + (others > 0).to(keys)  # (..., 1)
@@ -123,13 +128,18 @@ def _shares(scores: Tensor) -> Tensor:
     return scores / scores.sum(-1, keepdim=True).clamp_min(1e-12)
 
 
+class NoTermError(ValueError):
+    """No term has both a weight and what it needs; the message is one line."""
+
+
 class SummaryLoss(nn.Module):
     """Weighted sum of the terms; a term with weight 0 is not computed.
 
-    So the unsupervised loss (`keyframe=0, correlation=0`) never reads an annotation, and gives the same
+    So the unsupervised loss (`keyframe`, `correlation` and `segments` 0) never reads an annotation, and gives the same
     result and gradient whatever stands there. `diversity` and `reconstruction` are omitted for a scorer that
-    reconstructs nothing, `language` where there is no text or another encoder made it. In the paper the weights of
-    `keyframe`, `diversity` and `reconstruction` are alpha, beta and lambda; the other terms are ours.
+    reconstructs nothing, `segments` for one that proposes none, `language` where there is no text or another encoder
+    made it. In the paper the weights of `keyframe`, `diversity` and `reconstruction` are alpha, beta and lambda;
+    `policy` is DR-DSN's and `segments` DSNet's, the other terms are ours.
     """
 
     def __init__(
@@ -146,6 +156,8 @@ class SummaryLoss(nn.Module):
         sharpness: float = 10.0,
         policy: float = 0.0,
         episodes: int = 5,
+        segments: float = 0.0,
+        balanced: bool = True,
         saliency: float = 0.0,
     ) -> None:
         super().__init__()
@@ -159,9 +171,10 @@ class SummaryLoss(nn.Module):
             "language": language,
             "spread": spread,
             "policy": policy,
+            "segments": segments,
             "saliency": saliency,
         }
-        self.length_target, self.sharpness = length_target, sharpness
+        self.length_target, self.sharpness, self.balanced = length_target, sharpness, balanced
         self.episodes = episodes if policy or saliency else 0
         """Summaries that are drawn of each video."""
 
@@ -192,15 +205,15 @@ class SummaryLoss(nn.Module):
             Each term by its name, before its weight, and `total`, the weighted sum; all ().
 
         Raises:
-            ValueError: The only terms with a weight need a reconstruction or text, and there is none.
+            NoTermError: The only terms with a weight need a reconstruction, segments or text, and there is none.
         """
-        logits, reconstruction = output
+        logits, reconstruction, segments = output
         scores = torch.sigmoid(logits)  # (items, steps)
         if draws is None and self.episodes:
             draws = torch.rand(self.episodes, *logits.shape, device=logits.device)
         times = text.new_zeros(*text.shape[:-2], 0, 2) if spans is None else spans
         possible: dict[str, Callable[[], Tensor]] = {
-            "keyframe": lambda: keyframe_loss(logits, keyframes),
+            "keyframe": lambda: keyframe_loss(logits, keyframes, self.balanced),
             "correlation": lambda: correlation_loss(logits, importance),
             "length": lambda: length_loss(scores, self.length_target),
             "rarity": lambda: rarity_loss(logits, features, self.sharpness),
@@ -212,13 +225,16 @@ class SummaryLoss(nn.Module):
         if reconstruction is not None:
             possible["diversity"] = lambda: diversity_loss(reconstruction, scores)
             possible["reconstruction"] = lambda: reconstruction_loss(reconstruction, features, scores)
+        if segments is not None:
+            possible["segments"] = lambda: segments_loss(logits, segments, keyframes)
         if text.shape[-1] == features.shape[-1]:
             possible["language"] = lambda: language_loss(logits, features, text, self.sharpness)
         terms = {name: term() for name, term in possible.items() if self.weights[name]}
         if not terms:
-            raise ValueError(
-                "no loss is left: diversity and reconstruction need a scorer that reconstructs features, language "
-                "needs text of the same encoder; give keyframe, correlation, rarity or length a weight"
+            raise NoTermError(
+                "no loss is left: diversity and reconstruction need a scorer that reconstructs features, segments "
+                "one that proposes them, language text of the same encoder; give keyframe, correlation, rarity or "
+                "length a weight"
             )
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return terms | {"total": total}

@@ -15,6 +15,10 @@ class ScorerOutput(NamedTuple):
     reconstruction: Tensor | None = None
     """The features of each step in the units of the input, (..., steps, features), from a scorer that reconstructs
     them, while it trains."""
+    segments: Tensor | None = None
+    """What each step says of the segment around it, from a scorer that proposes segments, while it trains: logarithms
+    of its distances, in steps, to the first and to the last step, and centre-ness before the sigmoid, (..., steps, 3).
+    Its logits, while it does not train, are of the segments."""
 
     @property
     def scores(self) -> Tensor:
@@ -43,6 +47,8 @@ class Scorer(nn.Module, ABC):
     """Whether its scores depend on text."""
     reads_spans: ClassVar[bool] = False
     """Whether `forward` takes `spans` too: when each text token holds."""
+    reads_judge: ClassVar[bool] = False
+    """Whether the last two features of a step are the number of its shot and a judge's score of that."""
 
     @abstractmethod
     def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:
@@ -66,6 +72,13 @@ class Scorer(nn.Module, ABC):
 
 
 def output_of(scorer: Scorer, features: Tensor, text: Tensor, spans: Tensor) -> ScorerOutput:
-    """Call a scorer with what it reads: with `spans`, (..., tokens, 2), only where its ``reads_spans`` says so."""
-    output: ScorerOutput = scorer(features, text, spans) if scorer.reads_spans else scorer(features, text)
+    """Call a scorer with what it reads: with `spans`, (..., tokens, 2), only where its ``reads_spans`` says so.
+
+    Raises:
+        TypeError: It returns something else than a ``ScorerOutput``; one line.
+    """
+    output: object = scorer(features, text, spans) if scorer.reads_spans else scorer(features, text)
+    if not isinstance(output, ScorerOutput):
+        name, kind = type(scorer).__name__, type(output).__name__
+        raise TypeError(f"{name} returns a {kind}; wrap its logits, (..., steps): ScorerOutput(logits)")
     return output

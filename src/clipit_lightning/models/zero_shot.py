@@ -63,6 +63,30 @@ def query_scores(features: NDArray[np.floating], text: NDArray[np.floating]) -> 
     return _logistic(standard(smooth(match, SMOOTH)))
 
 
+def sentence_scores(
+    features: NDArray[np.floating], texts: NDArray[np.floating], importance: NDArray[np.floating] | None = None
+) -> Row:
+    """How well each step shows each sentence of a script: for each its `query_scores` as one phrase.
+
+    With the importance of the steps, as a trained scorer sees it, each has z(z(match) + z(importance)) in place of
+    z(match): a step counts that shows the sentence and what the scorer holds for important.
+
+    Args:
+        features: Of the steps, unit norm, (steps, features).
+        texts: Of the sentences, unit norm, by the same encoder, (sentences, features).
+        importance: Of the steps, (steps,).
+
+    Returns:
+        Scores between 0 and 1, (sentences, steps).
+    """
+    cosines = np.asarray(texts, np.float64) @ np.asarray(features, np.float64).T  # (sentences, steps)
+    matches = [standard(smooth(standard(row), SMOOTH)) for row in cosines]
+    if importance is not None:
+        also = standard(np.asarray(importance, np.float64))  # (steps,)
+        matches = [standard(match + also) for match in matches]
+    return _logistic(np.stack(matches))
+
+
 def generic_scores(features: NDArray[np.floating], captions: NDArray[np.floating] | None = None) -> Row:
     """How much each step stands out of its video, away from the ends of it, and is told of by the captions.
 

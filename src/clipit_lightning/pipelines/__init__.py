@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from clipit_lightning.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from clipit_lightning.pipelines.key_frames import KeyFrames as KeyFrames
+    from clipit_lightning.pipelines.key_frames import keyframes as keyframes
     from clipit_lightning.pipelines.preparation import Prepared as Prepared
     from clipit_lightning.pipelines.preparation import prepare as prepare
     from clipit_lightning.pipelines.summaries import Summaries as Summaries
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from clipit_lightning.pipelines.trained_run import load_run as load_run
 
 _MODULES = {
+    "KeyFrames": "clipit_lightning.pipelines.key_frames",
+    "keyframes": "clipit_lightning.pipelines.key_frames",
     "Prepared": "clipit_lightning.pipelines.preparation",
     "prepare": "clipit_lightning.pipelines.preparation",
     "Summary": "clipit_lightning.pipelines.summary",

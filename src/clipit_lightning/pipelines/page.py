@@ -73,11 +73,12 @@ class CutLists:
 
 @dataclass(frozen=True)
 class Span:
-    """A part of the video that is marked; with a text it is listed, too, and can be clicked."""
+    """A part of the video that is marked; with a text it is listed, too, with its picture, a JPEG file's bytes."""
 
     start: float
     end: float
     text: str = ""
+    jpeg: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ class VideoPage:
     curve: Curve
     shots: tuple[Shot, ...] = ()
     """All shots, in order."""
+    segments: tuple[tuple[float, float], ...] = ()
+    """The chosen ones as the summary shows them, where that is another order."""
     source: str = ""
     """Where it comes from, in words."""
     video: str | None = None
@@ -252,7 +255,7 @@ def _view(video: VideoPage) -> dict[str, Any]:
             (track, charts.spans([(span.start, span.end) for span in track.spans], length)) for track in video.tracks
         ],
         "times": charts.ticks_of(length, video.unit),
-        "segments": _spans(chosen),
+        "segments": _spans([Shot(*span) for span in video.segments] or chosen),
         "shots": _spans(video.shots),
         "axis": axis,
         "line": charts.line(curve.times, curve.scores, length, axis),

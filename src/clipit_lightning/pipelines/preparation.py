@@ -86,7 +86,7 @@ def prepare(
         captioner: A model that makes captions, by its name or folder.
         n_captions: How many it makes of each video.
         subtitles: Captions are the subtitles beside each video (``NAME.srt``, ``NAME.vtt``) or inside it.
-        streams: What is stored beside the features of the encoder: ``audio``, ``motion``, or both (``audio,motion``).
+        streams: What stands beside the features of the encoder: ``audio``, ``motion``, or ``audio,motion``.
         caption_cache: Folder that keeps them.
         dataset: ``summe`` or ``tvsum``, and the folder of its authors' files, in place of ``videos``.
         stride: Take every frame whose number it divides.
@@ -106,18 +106,21 @@ def prepare(
     """
     check_one_of(stride=stride, rate=rate)
     check_one_of(captions=captions, captioner=captioner, subtitles=subtitles or None)
-    name = require_encoder(encoder)
+    name, store = require_encoder(encoder), _store_path(to, dataset)
     files = [Path(path) for path in ([videos] if isinstance(videos, Path | str) else videos)]
-    if to is None and dataset is not None:
-        to = Path("data") / f"{dataset[0]}.h5"
-    if to is None or Path(to).suffix != ".h5":
-        raise ArgumentError("to", "name the store, such as data/mine.h5; its name ends with .h5")
-    collection = make_collection(Path(to).stem, files, dataset, labels, captions, subtitles)
-    cache = None if caption_cache is None else Path(caption_cache)
+    collection = make_collection(store.stem, files, dataset, labels, captions, subtitles)
     rate = RATE if rate is None else rate
     beside = chosen_streams(streams)
-    settings = Settings(name, stride, rate, captioner, n_captions, device, precision, batch_size, beside, cache)
-    return make_store(collection, Path(to), settings, processes, force, keep)
+    settings = Settings(name, stride, rate, captioner, n_captions, device, precision, batch_size, beside, caption_cache)
+    return make_store(collection, store, settings, processes, force, keep)
+
+
+def _store_path(to: Path | str | None, dataset: tuple[str, Path | str] | None) -> Path:
+    if to is None and dataset is not None:
+        return Path("data") / f"{dataset[0]}.h5"
+    if to is None or Path(to).suffix != ".h5":
+        raise ArgumentError("to", "name the store, such as data/mine.h5; its name ends with .h5")
+    return Path(to)
 
 
 def make_store(
@@ -192,7 +195,7 @@ def _load(settings: Settings, folder: Path, process: Process) -> tuple[Encoder, 
         return encoder, None
     if settings.n_captions < 1:
         raise UserError(f"{settings.n_captions} captions a video: give 1 or more")
-    cache = settings.caption_cache or folder / "captions"
+    cache = Path(settings.caption_cache or folder / "captions")
     return encoder, load_captioner(settings.captioner, device, settings.precision, cache=cache)
 
 
@@ -230,13 +233,20 @@ class _Extraction:
 
     def __call__(self, number: int) -> None:
         source, note, given = self.sources[number], None, self.settings
-        captions = self.captioner, given.n_captions, source.captions
         show = partial(self.progress.at, source.name)
         with memory_checked(source.path):
             try:
-                sampling = given.stride, given.rate
                 features = extract_features(
-                    source.path, self.encoder, *sampling, *captions, given.batch_size, show, given.streams
+                    source.path,
+                    self.encoder,
+                    given.stride,
+                    given.rate,
+                    self.captioner,
+                    given.n_captions,
+                    source.captions,
+                    given.batch_size,
+                    show,
+                    given.streams,
                 )
             except UserError as error:
                 reason = str(error).encode("utf-8", "backslashreplace").decode()  # file names may be any bytes

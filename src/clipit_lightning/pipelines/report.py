@@ -1,16 +1,19 @@
 """``report``: a finished run as one page to look at, with every tested video or query, the worst first."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.data import has_queries
+from clipit_lightning.data import has_scripts
+from clipit_lightning.data.benchmark import Kind
 from clipit_lightning.evaluation.names import METRICS, SHOWN, printed
 from clipit_lightning.evaluation.odd import odd_lines
 from clipit_lightning.pipelines.annotated_report import annotated_pages
 from clipit_lightning.pipelines.page import Line, LineChart, Metric, Page, Table, VideoPage, write_page
 from clipit_lightning.pipelines.query_report import query_pages
+from clipit_lightning.pipelines.script_report import MOST_PAGES, script_pages
 from clipit_lightning.training.finished_run import FinishedRun, read_finished_run
 from clipit_lightning.training.result import OverFolds
 from clipit_lightning.training.scorers import scorer_class
@@ -20,8 +23,10 @@ LOSS_TITLES = {
     "keyframe": "Loss: key frames",
     **{
         name: f"Loss: {name}"
-        for name in ("correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread", "policy")
+        for name in ("correlation", "diversity", "reconstruction", "length", "rarity", "language", "spread")
     },
+    "policy": "Loss: policy",
+    "segments": "Loss: segments",
     "saliency": "Loss: saliency of the text told",
 }
 """Every term of the loss, and their sum, as they are called on a page."""
@@ -38,20 +43,31 @@ def report(run: Path, to: Path | None = None, videos: Path | None = None, root: 
     """
     finished = read_finished_run(run, root)
     to = to or run / "report.html"
-    pages = query_pages if has_queries(finished.result.dataset) else annotated_pages
+    pages = _PAGES[finished.benchmark.kind]
     write_page(_page(finished, tuple(pages(finished, to, videos))), to)
     return to
+
+
+_PAGES: dict[Kind, Callable[[FinishedRun, Path, Path | None], Iterator[VideoPage]]] = {
+    "annotated": annotated_pages,
+    "queries": query_pages,
+    "scripts": script_pages,
+}
+_NOUNS: dict[Kind, str] = {"annotated": "videos", "queries": "queries", "scripts": "scripts"}
 
 
 def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
     protocol, scorer = run.result.protocol, scorer_class(run.config.model.name)
     mini = "MINI: these data are synthetic. The numbers say that the code works, and nothing about video."
     charts = _charts(run)
+    worst = []
+    if has_scripts(protocol.dataset) and len(videos) < len(run.rows):
+        worst = [f"Of {len(run.rows)} scripts the {MOST_PAGES} of lowest F1 are shown."]
     lines = f"A line for each fold; the dot marks the {_selected(run)} that was selected and tested."
     return Page(
         title=f"{scorer.title or scorer.__name__} on {run.benchmark.title}",
         subtitle=f"{run.run.path.resolve().name}: {protocol.setting}, {_selected(run)} by {protocol.selection}",
-        notice=" ".join([*([mini] if protocol.data == "mini" else []), *odd_lines(run.result.odd)]) or None,
+        notice=" ".join([*([mini] if protocol.data == "mini" else []), *worst, *odd_lines(run.result.odd)]) or None,
         metrics=_head(run.result.measured),
         facts=_facts(run),
         videos=videos,
@@ -59,7 +75,7 @@ def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
         charts_title="Training" if charts else "Folds",
         charts_note=lines if charts else "",
         tables=(_folds(run),),
-        noun="queries" if has_queries(protocol.dataset) else "videos",
+        noun=_NOUNS[run.benchmark.kind],
     )
 
 

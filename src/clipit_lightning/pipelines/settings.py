@@ -23,5 +23,5 @@ class Settings:
     batch_size: int = 32
     streams: tuple[str, ...] = ()
     """What is made beside the features of the encoder: ``audio``, ``motion``."""
-    caption_cache: Path | None = None
+    caption_cache: Path | str | None = None
     """Folder that keeps a model's captions; by default the working folder."""

@@ -13,12 +13,14 @@ from clipit_lightning.core.log import log
 from clipit_lightning.pipelines.arguments import check_for_run, check_one_of, require_encoder
 from clipit_lightning.pipelines.collect import from_files, with_captions
 from clipit_lightning.pipelines.page import Page, write_page
+from clipit_lightning.pipelines.scenes import read_script
 from clipit_lightning.pipelines.summarizer import Summarizer
 from clipit_lightning.pipelines.summary import FILES, Summary
 from clipit_lightning.pipelines.summary_extras import OPTIONAL_FILES
 from clipit_lightning.pipelines.summary_files import view_of
 from clipit_lightning.summary.budget import Budget, parse_budget
 from clipit_lightning.summary.choice import ShotOptions
+from clipit_lightning.summary.script import Order, Script
 from clipit_lightning.video.captioner import Captioner, load_captioner
 from clipit_lightning.video.captions import Captions, read_captions
 from clipit_lightning.video.encoders import Encoder, make_encoder
@@ -36,6 +38,11 @@ class SummaryOptions(TypedDict, total=False):
 
     query: str | None
     """What to look for, such as ``a dog, a red car``; it needs an encoder with language."""
+    script: Script | Path | str | None
+    """What the summary tells: a ``.txt`` of sentences, each shown by shots of its own; ``[5 s]`` at
+    the beginning of a line says how long. It needs an encoder with language."""
+    order: Order | None
+    """Of a script's shots: as in the video, ``time``, the default, or ``free``."""
     run: TrainedRun | Path | str | None
     """A finished run that scores, or its folder."""
     budget: Budget | str | float | None
@@ -174,7 +181,10 @@ def summarize_all(
 
 
 def _summarizer(encoder: Encoder | str | None, options: SummaryOptions) -> Summarizer:
-    """The models and options; a run's scorers are read before a large encoder is."""
+    """The models and options; a run's scorers are read before a large encoder is, and a script first."""
+    script, order = options.get("script"), options.get("order") or "time"
+    if isinstance(script, Path | str):
+        script = read_script(Path(script), order)
     budget, run, captioner = options.get("budget"), options.get("run"), options.get("captioner")
     shots = ShotOptions(
         None if budget is None else parse_budget(budget),
@@ -197,8 +207,8 @@ def _summarizer(encoder: Encoder | str | None, options: SummaryOptions) -> Summa
         encoder = make_encoder(name, device, precision, batch_size)
     if isinstance(captioner, str):
         captioner = load_captioner(captioner, device, precision)
-    query = options.get("query")
-    return Summarizer(encoder, shots, _look(options), query, trained, captioner, batch_size=batch_size, **sampling)
+    of_text = options.get("query"), script
+    return Summarizer(encoder, shots, _look(options), *of_text, trained, captioner, batch_size=batch_size, **sampling)
 
 
 def _look(options: SummaryOptions) -> Look:
@@ -219,9 +229,14 @@ def _with_scorers(run: TrainedRun | Path | str, fold: int | None, exact: bool) -
 def _check_options(captions: object | None, options: SummaryOptions) -> None:
     for unknown in set(options) - set(SummaryOptions.__annotations__):
         raise TypeError(f"summarize has no option {unknown!r}; see SummaryOptions")
-    query = options.get("query")
+    query, script = options.get("query"), options.get("script")
     check_one_of(stride=options.get("stride"), rate=options.get("rate"))
-    check_one_of(captions=captions, captioner=options.get("captioner"), query=query)
+    check_one_of(script=script, captions=captions, captioner=options.get("captioner"), query=query)
+    check_one_of(script=script, shots=options.get("shots"))
+    check_one_of(script=script, one=options.get("one") or None)
+    check_one_of(script=script, padding=options.get("padding") or None)
+    if script is None and options.get("order") is not None:
+        raise ArgumentError("order", "is for a script; give one (script=FILE, --script FILE)")
     check_for_run(options.get("run"), fold=options.get("fold"), exact=options.get("exact") or None)
     if query is not None and not query.strip():
         raise ArgumentError("query", "is empty; name what to look for, or omit it")

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.pipelines import kept_features
+from clipit_lightning.pipelines.scenes import Scene, scenes_of
 from clipit_lightning.summary.budget import Budget
 from clipit_lightning.summary.choice import Cut
 from clipit_lightning.summary.key_shots import frame_scores, shot_means
+from clipit_lightning.summary.script import Script
 from clipit_lightning.video.cut_lists import CUT_LISTS, Timebase, timebase
 from clipit_lightning.video.extract import VideoFeatures
 from clipit_lightning.video.frames import shot_seconds
@@ -37,6 +39,7 @@ class Summary:
     query: str | None
     budget: Budget
     look: Look = field(default_factory=Look)
+    script: Script | None = None
 
     @property
     def page(self) -> Path:
@@ -45,8 +48,20 @@ class Summary:
 
     @property
     def shots(self) -> NDArray[np.int64]:
-        """First and last frame of the chosen shots, inclusive, (chosen, 2)."""
-        return self.cut.shots[self.cut.chosen]
+        """First and last frame of the chosen shots, inclusive, in the order in which they are shown, (chosen, 2)."""
+        return self.cut.shots[self.cut.played]
+
+    @cached_property
+    def scenes(self) -> tuple[Scene, ...]:
+        """Each sentence of the script with the shots that show it; none without a script."""
+        return scenes_of(self)
+
+    @property
+    def told(self) -> list[str]:
+        """The sentence that each shot shows, chosen or not, empty for none; without a script nothing."""
+        if self.script is None or self.cut.sentences is None:
+            return []
+        return [self.script.texts[number] if number >= 0 else "" for number in self.cut.sentences]
 
     @property
     def seconds(self) -> list[tuple[float, float]]:

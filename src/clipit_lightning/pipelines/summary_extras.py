@@ -22,7 +22,7 @@ from clipit_lightning.video.captions import Captions
 from clipit_lightning.video.frames import Thumbnailer
 from clipit_lightning.video.reader import VideoReader
 from clipit_lightning.video.render import clock
-from clipit_lightning.video.subtitles import summary_subtitles
+from clipit_lightning.video.subtitles import subrip, summary_subtitles
 
 if TYPE_CHECKING:
     from clipit_lightning.pipelines.summary import Summary
@@ -55,10 +55,12 @@ def write_beside(made: "Summary", subtitles: Captions | None) -> None:
     Those that are not written are removed: they would be of an earlier summary.
     """
     to, stills, times = made.folder, made.rendered.stills, made.video.frame_times
-    spans = [span for span, is_chosen in zip(made.seconds, made.cut.chosen, strict=True) if is_chosen]
+    spans = [made.seconds[row] for row in made.cut.played]
     scores = dict(zip(made.video.picks.tolist(), made.scores.tolist(), strict=True))
     write_bytes(to / "thumbnail.jpg", stills[max(stills, key=lambda frame: scores.get(frame, 0.0))])
     text = summary_subtitles(subtitles, spans) if subtitles else ""
+    if made.script is not None:
+        text = subrip((scene.begin, scene.end, scene.sentence.text) for scene in made.scenes)
     for name, is_written in zip(OPTIONAL_FILES, (text, made.look.gif, made.look.contact_sheet), strict=True):
         if not is_written:
             (to / name).unlink(missing_ok=True)

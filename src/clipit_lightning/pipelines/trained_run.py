@@ -20,8 +20,8 @@ from clipit_lightning.core.arrays import as_array
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.core.log import log
-from clipit_lightning.data import has_queries
-from clipit_lightning.data.batches import caption_tokens, query_tokens
+from clipit_lightning.data import has_queries, has_scripts
+from clipit_lightning.data.batches import caption_tokens
 from clipit_lightning.data.field_layout import Features, read_features
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
 from clipit_lightning.data.spans import caption_spans
@@ -30,6 +30,7 @@ from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.models.scorer import Scorer, output_of
 from clipit_lightning.models.zero_shot import phrases
 from clipit_lightning.pipelines.run_streams import streams_beside
+from clipit_lightning.pipelines.text_items import sentences, text_items
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import read_scorer
@@ -126,8 +127,8 @@ class TrainedRun:
 
     @property
     def wants_query(self) -> bool:
-        """Whether it was trained with a query for each summary."""
-        return self.has_language and has_queries(self.config.data.dataset)
+        """Whether it was trained with a query, or a script, for each summary."""
+        return self.has_language and any(has(self.config.data.dataset) for has in (has_queries, has_scripts))
 
     @property
     def sampling(self) -> dict[str, int | float]:
@@ -139,18 +140,18 @@ class TrainedRun:
         return {"rate": float(rate[1])} if rate else {}
 
     def texts(self, query: str) -> list[str]:
-        """The text tokens of a query, as it was trained with: of a benchmark with queries their phrases alone."""
+        """The text tokens of a query as in training: with queries its phrases alone, with scripts the sentences."""
+        if has_scripts(self.config.data.dataset):
+            return sentences(query)
         whole, *several = phrases(query)
         if not self.wants_query:
             return [whole, *several]
         return (several or [whole]) + ([whole] if self.config.data.sentence and several else [])
 
-    def check(self, encoder: Encoder, query: str | None) -> None:
-        """Raise a UserError where an encoder or a query, or none, does not fit what it was trained on."""
+    def check(self, encoder: Encoder, query: str | None, has_script: bool = False) -> None:
+        """Raise a UserError where an encoder, or a query or a script, or none, does not fit what it was trained on."""
         if reads_shot_captions(self.config.data.caption_source, self.config.data.shot_captions):
-            raise UserError(
-                f"{self.path}: was trained on captions of shots, which a raw video lacks; choose another run"
-            )
+            raise UserError(f"{self.path}: was trained on captions of shots, which a raw video lacks; choose another")
         made, given = self.result.store, encoder.provenance()  # the store says how features were made, where it knows
         named = made.get("encoder") or self.result.features
         other = [word for key, word in _SAME.items() if "encoder" in made and made.get(key) != given.get(key)]
@@ -168,10 +169,12 @@ class TrainedRun:
                 f"NOTE: {self.path} was trained on features {named!r}, and its store does not say which encoder made "
                 f"them; if that was not {encoder.name}, the scores mean nothing"
             )
-        if query is not None and not self.has_language:
-            raise UserError(f"{self.path}: was trained without language, so that a query has no effect; omit it")
-        if query is None and self.wants_query:
-            raise UserError(f"{self.path}: was trained to summarize by a query; give one with --query")
+        wants_script = query is None and has_scripts(self.config.data.dataset)
+        what = "script" if has_script or wants_script else "query"
+        if (query is not None or has_script) and not self.has_language:
+            raise UserError(f"{self.path}: was trained without language, so that a {what} has no effect; omit it")
+        if query is None and not has_script and self.wants_query:
+            raise UserError(f"{self.path}: was trained to summarize by a {what}; give one with --{what}")
 
     @overload
     def score(  # type: ignore[overload-overlap]  # numpy takes a text for an array, too
@@ -217,24 +220,20 @@ class TrainedRun:
             name = "spans" if text is None else "text"
             raise ValueError(f"{name} is for an array of features; a file brings its own")
         scores, path = {}, Path(features)
-        for name, *inputs in chosen._items(path):
+        for video in chosen._items(path):
             try:
-                scores[name] = chosen._scores(*inputs)
+                scores[video.key] = chosen._scores(video.features, video.captions, video.spans)
             except ValueError as error:
-                raise UserError(f"{path}: {name}: {error}; choose another run or file") from error
+                raise UserError(f"{path}: {video.key}: {error}; choose another run or file") from error
         return scores
 
     def _items(self, path: Path) -> Iterator[Features]:
         """Whatever in a file has scores of its own, with the text that it is scored with, as in training."""
-        if self.wants_query:
-            for video in Store(path).read_queries():
-                for item in video.items():
-                    data = self.config.data
-                    tokens = query_tokens(item, data.sentence, data.query_captions, data.oracle_captions)
-                    yield Features(item.id, item.features, tokens, None)
-            return
-        for video in self._videos(path):
-            yield Features(video.key, video.features, *self.caption_text(video))
+        if self.wants_query or has_scripts(self.config.data.dataset):
+            yield from text_items(path, self.config.data)
+        else:
+            for read in self._videos(path):
+                yield Features(read.key, read.features, *self.caption_text(read))
 
     def caption_text(self, video: Features) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
         """The text tokens of captions, (tokens, features), and when they hold, (tokens, 2), as in training."""

@@ -77,6 +77,8 @@ def run_grid(runs: Sequence[GridRun], folder: Path, workers: int) -> dict[str, s
         finished = [run for run in runs if run not in progress.waiting]
         log.info(f"benchmark {folder}: {len(runs)} runs, {len(finished)} of them finished, {workers} at a time")
         _log_versions(finished, folder)
+        for run in finished:
+            is_held(folder / run.name)  # for it removes the lock of a process that was killed at its very end
         while progress.waiting or pool.running:
             for run in list(progress.waiting):
                 if pool.running < workers:

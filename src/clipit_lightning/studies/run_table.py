@@ -12,9 +12,10 @@ import pandas as pd
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.log import log
-from clipit_lightning.data import BENCHMARKS, has_queries
+from clipit_lightning.data import BENCHMARKS, has_queries, has_scripts
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.baselines import as_rows, floors, query_floors
+from clipit_lightning.evaluation.best_steps import ScriptRules, items_of_test_part, script_floors
 from clipit_lightning.evaluation.matching import QueryRules
 from clipit_lightning.evaluation.names import METRICS, metric_name, printed
 from clipit_lightning.evaluation.odd import odd_lines
@@ -179,10 +180,13 @@ def with_own_floors(board: pd.DataFrame, result: RunResult, run: Run) -> pd.Data
 
 
 def _floors(store: Store, protocol: Protocol) -> pd.DataFrame:
-    kind = QueryRules if has_queries(protocol.dataset) else Rules
+    unlike_annotators = QueryRules if has_queries(protocol.dataset) else Rules
+    kind = ScriptRules if has_scripts(protocol.dataset) else unlike_annotators
     rules = kind(**{field.name: getattr(protocol, field.name) for field in fields(kind)})
     if isinstance(rules, QueryRules):
         return query_floors(store.read_queries(), rules, _DRAWS)
+    if isinstance(rules, ScriptRules):
+        return script_floors(items_of_test_part(store.read_scripts()), rules, _DRAWS)
     return floors(store.read(), rules, _DRAWS)
 
 

@@ -80,8 +80,9 @@ def make_database(search: Search) -> None:
     with run_lock(search.folder / "turn", patience=120):
         if not path.exists():
             with atomic_path(path) as temporary:
-                storage = _storage(replace(search, url=url.set(database=str(temporary)).render_as_string(False)))
-                storage.remove_session()
+                storage = _storage(replace(search, url="sqlite://"))  # in memory
+                with storage.engine.connect() as connection:
+                    connection.exec_driver_sql("VACUUM INTO ?", (str(temporary),))
                 storage.engine.dispose()
 
 

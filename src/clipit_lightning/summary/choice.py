@@ -74,6 +74,14 @@ class Cut:
     """(shots,)."""
     within_shot: bool
     """Whether a chosen one is a part of a shot that is longer than the budget."""
+    sentences: NDArray[np.int64] | None = None
+    """The sentence of a script that each shows, -1 for none, (shots,); without a script nothing."""
+
+    @property
+    def played(self) -> NDArray[np.int64]:
+        """The chosen ones as they are shown: in order of time, or sentence by sentence, (chosen,)."""
+        rows = np.flatnonzero(self.chosen)
+        return rows if self.sentences is None else rows[np.argsort(self.sentences[rows], kind="stable")]
 
 
 def choose(
@@ -114,12 +122,9 @@ def choose(
         UserError: The budget is less than a frame.
     """
     begins, ends = frame_times, np.append(frame_times[1:], duration)  # (frames,) seconds
-    frame = float(ends[-1] - begins[0]) / len(begins)  # mean duration, seconds
-    seconds = min(budget.seconds or 0, float(ends[-1]))
-    room = budget_frames(len(begins), budget.share) if budget.share else math.floor(seconds / frame + _SLACK)
+    frame, room = frame_and_room(frame_times, duration, budget)
     room_of_one = max(0, room // (count or 1) - 2 * math.ceil(padding / frame - _SLACK))
-    fits = np.searchsorted(ends, begins + (room_of_one + _SLACK / 2) * frame, side="right") - 1  # last that fits
-    fits = np.minimum(fits, np.arange(len(begins)) + (room_of_one if budget.share else len(begins)) - 1)  # (frames,)
+    fits = frames_that_fit(begins, ends, room_of_one, frame, room_of_one if budget.share else len(begins))  # (frames,)
     scored = frame_scores(scores, picks, len(begins))  # (frames,)
     if omitted is not None:
         scored = scored * ~np.repeat(omitted, shot_lengths(change_points))
@@ -136,6 +141,25 @@ def choose(
     whole = {tuple(shot) for shot in change_points.tolist()}
     within = any(tuple(shot) not in whole for shot in shots[chosen].tolist())
     return Cut(*_around(shots, padded[chosen]), within_shot=within) if padding else Cut(shots, chosen, within)
+
+
+def frame_and_room(frame_times: NDArray[np.float64], duration: float, budget: Budget) -> tuple[float, int]:
+    """Mean duration of a frame, in seconds, and how many of it a budget has; arguments as of `choose`."""
+    frame = float(duration - frame_times[0]) / len(frame_times)
+    seconds = min(budget.seconds or 0, duration)
+    room = budget_frames(len(frame_times), budget.share) if budget.share else math.floor(seconds / frame + _SLACK)
+    return frame, room
+
+
+def frames_that_fit(
+    begins: NDArray[np.float64], ends: NDArray[np.float64], room: int, frame: float, most: int
+) -> NDArray[np.int64]:
+    """The last frame of the longest stretch from each frame that is as long as ``room`` mean frames, (frames,).
+
+    Frames begin and end at seconds, (frames,); a mean one lasts ``frame``. A stretch has ``most`` frames at most.
+    """
+    fits = np.searchsorted(ends, begins + (room + _SLACK / 2) * frame, side="right") - 1
+    return np.asarray(np.minimum(fits, np.arange(len(begins)) + most - 1), dtype=np.int64)
 
 
 def _no_room(budget: Budget, padding: float) -> UserError:

@@ -9,18 +9,19 @@ from typing import Any
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.log import log
-from clipit_lightning.data import BENCHMARKS, DEFAULT_ROOT, has_queries
+from clipit_lightning.data import BENCHMARKS, DEFAULT_ROOT, has_queries, has_scripts
 from clipit_lightning.data.annotated import AnnotatedDataModule
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.mini import ensure_mini
 from clipit_lightning.data.queries import QueryDataModule
 from clipit_lightning.data.schema import DAMAGED
+from clipit_lightning.data.scripts import ScriptDataModule
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.metrics import Measures
 from clipit_lightning.evaluation.protocol import Protocol, make_protocol
 from clipit_lightning.models import OptionsError
 from clipit_lightning.training.measures import make_measures
-from clipit_lightning.training.scorers import options_of
+from clipit_lightning.training.scorers import options_of, scorer_class
 from clipit_lightning.training.task import SummarizationTask
 
 _LINE = "=" * 100
@@ -58,8 +59,14 @@ def datamodule(config: Config) -> SummarizationDataModule:
     if has_queries(data.dataset):
         own: dict[str, Any] = {name: getattr(data, name) for name in ("sentence", "query_captions", "oracle_captions")}
         return QueryDataModule(target=data.dataset, language=data.captions > 0, **own, **common)
+    if has_scripts(data.dataset):
+        chosen = ("fold_seed", "validation", "caption_source", "preload_mb")
+        own = {name: getattr(data, name) for name in chosen}
+        return ScriptDataModule(target=data.dataset, language=data.captions > 0, **own, **common)
     names = ("setting", "sources", "folds", "fold_seed", "validation", "captions", "caption_source", "preload_mb")
     options = {name: getattr(data, name) for name in (*names, "shot_captions")}
+    if scorer_class(config.model.name).reads_judge:
+        options["judge"] = data.judge or ""  # by default the only one
     return AnnotatedDataModule(target=data.dataset, **common, **options)
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from clipit_lightning.core.config import ProtocolConfig
-from clipit_lightning.data import has_queries
+from clipit_lightning.data import has_queries, has_scripts
 from clipit_lightning.data.datamodule import check_choice
 from clipit_lightning.data.own import find_benchmark
-from clipit_lightning.evaluation.metrics import AnnotatorMeasures, Measures, QueryMeasures
+from clipit_lightning.evaluation.metrics import AnnotatorMeasures, Measures, QueryMeasures, ScriptMeasures
 from clipit_lightning.evaluation.presets import PRESETS
-from clipit_lightning.evaluation.protocol import query_rules_of, rules_of
+from clipit_lightning.evaluation.protocol import query_rules_of, rules_of, script_rules_of
 from clipit_lightning.evaluation.rules import Rules
 
 
@@ -23,6 +23,8 @@ def make_measures(dataset: str, protocol: ProtocolConfig, root: Path | str | Non
     """
     if has_queries(dataset):
         return QueryMeasures(query_rules_of(protocol, dataset))
+    if has_scripts(dataset):
+        return ScriptMeasures(script_rules_of(protocol, dataset))
     if protocol.correlation == "default":
         protocol = replace(protocol, correlation=PRESETS[protocol.preset].correlation.get(dataset, "default"))
 

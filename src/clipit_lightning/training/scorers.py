@@ -8,6 +8,7 @@ from typing import Any, Literal
 from clipit_lightning import models
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import UserError, first_line, require
+from clipit_lightning.data import has_queries
 from clipit_lightning.models.scorer import Scorer
 from clipit_lightning.training.checkpoints import read_checkpoint
 from clipit_lightning.training.task import SummarizationTask
@@ -24,6 +25,10 @@ def scorer_class(name: str) -> type[Scorer]:
 def check_scorer(config: Config) -> None:
     """Check that the scorer exists and can be trained as configured, before any data are read."""
     name, chosen = config.model.name, config.selection
+    reads_judge, data = scorer_class(name).reads_judge, config.data
+    require(reads_judge or data.judge is None, "data.judge", f"{name} reads no scores of judges; omit it")
+    judged = not (reads_judge and has_queries(data.dataset))
+    require(judged, "model.name", f"{name} reads a judge's scores of shots, which {data.dataset} does not have")
     if supervision_of(config) == "unsupervised":
         way_out = "is fitted to annotations; give loss.keyframe or loss.correlation a weight"
         require(scorer_class(name).fit != "closed form", "model.name", f"{name} {way_out}")

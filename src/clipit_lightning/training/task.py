@@ -16,7 +16,7 @@ from clipit_lightning.data.datamodule import SummarizationDataModule, check_choi
 from clipit_lightning.data.streams import VISUAL, format_streams
 from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.models import make_scorer, scorer_name
-from clipit_lightning.models.losses import SummaryLoss
+from clipit_lightning.models.losses import NoTermError, SummaryLoss
 from clipit_lightning.models.scorer import Scorer, ScorerOutput, output_of
 from clipit_lightning.training.checkpoints import plain
 from clipit_lightning.training.loaders import check_batch
@@ -122,9 +122,6 @@ class SummarizationTask(MeasuringTask):
         """
         self._check_sizes(stack)
         output = output_of(self.scorer, stack.features, stack.text, stack.spans)
-        if not isinstance(output, ScorerOutput):
-            name, kind = type(self.scorer).__name__, type(output).__name__
-            raise TypeError(f"{name} returns a {kind}; wrap its logits, (..., steps): ScorerOutput(logits)")
         given, steps = output.logits.shape[-1], stack.features.shape[-2]
         if given != steps:
             raise UserError(f"model.name: {type(self.scorer).__name__} gives {given} logits for {steps} steps")
@@ -138,7 +135,11 @@ class SummarizationTask(MeasuringTask):
                 raise ValueError(f"{name} is {made}, and the batches have {given}; give the task {name}={given}")
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Losses of a batch by name, with ``total``, each the mean over its items, ()."""
+        """Losses of a batch by name, with ``total``, each the mean over its items, ().
+
+        Raises:
+            UserError: No term of the loss that has a weight fits the scorer and the data; one line.
+        """
         check_batch(batch)
         rows, episodes = [], self.loss.episodes
         for stack in batch.stacks:
@@ -146,8 +147,11 @@ class SummarizationTask(MeasuringTask):
             if len(stack.number) == 1:  # without the axis of items PyTorch calls a tenth fewer operations
                 stack = Stack(*(values[0] for values in stack))
             draws = episode_draws(stack, episodes, self.seed, self.current_epoch) if episodes else None
-            targets = stack.keyframes, stack.importance
-            terms = self.loss(self(stack), stack.features, stack.text, *targets, draws, stack.spans)
+            output, targets = self(stack), (stack.keyframes, stack.importance)
+            try:
+                terms = self.loss(output, stack.features, stack.text, *targets, draws, stack.spans)
+            except NoTermError as error:
+                raise UserError(f"loss: {error}") from error
             rows.append(torch.stack(list(terms.values())) * share)  # (terms,)
         return dict(zip(terms, torch.stack(rows).sum(0), strict=True))
 

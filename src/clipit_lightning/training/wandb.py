@@ -26,9 +26,8 @@ from wandb.sdk.lib import wbauth
 from clipit_lightning.core.config import Config
 from clipit_lightning.core.errors import first_line
 from clipit_lightning.core.files import write_text
-from clipit_lightning.data import has_queries
-from clipit_lightning.evaluation.metrics import AnnotatorMeasures, QueryMeasures
 from clipit_lightning.evaluation.protocol import Protocol
+from clipit_lightning.training.measures import make_measures
 from clipit_lightning.training.objective import RunningObjective
 from clipit_lightning.training.result import FoldResult, RunResult
 
@@ -92,7 +91,7 @@ def make_logger(config: Config, path: Path, run_name: str, protocol: Protocol, f
     else:
         folder = path.parent.parent
         if trial not in _TRIALS:
-            measures = QueryMeasures if has_queries(config.data.dataset) else AnnotatorMeasures
+            measures = make_measures(config.data.dataset, config.protocol, config.data.root)
             objective = RunningObjective(config.selection, measures.monitor, folder)
             _TRIALS[trial] = (_begin(config, folder, name=run_name, job_type="trial", **given), objective)
         run, objective = _TRIALS[trial]

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -100,6 +101,7 @@ def cut_lists(
     url: str,
     base: Timebase,
     names: Sequence[str] = CUT_LISTS,
+    told: Sequence[str] = (),
 ) -> dict[str, str]:
     """The contents of cut lists, by name.
 
@@ -110,18 +112,20 @@ def cut_lists(
         url: Address of the source relative to the files, percent-encoded.
         base: How frames are counted.
         names: Which of them.
+        told: The sentence of a script that each shows, or nothing: a column of the table, a comment in CMX 3600, else
+            a marker.
     """
     from opentimelineio.adapters import write_to_string
 
     seconds = shot_seconds(shots, times, info.duration)
-    source = _Source(info, float(times[0]), url, base)
+    source = _Source(info, float(times[0]), url, base, told)
     spans = [source.span(start, end) for start, end in seconds]
-    rate = float(base.rate)
+    rate, start = float(base.rate), base.start
     writers: dict[str, Callable[[], str]] = {
-        "cuts.csv": lambda: _csv(shots, seconds),
-        "cuts.otio": lambda: write_to_string(source.timeline(spans, source.path, rate), "otio_json"),
+        "cuts.csv": lambda: _csv(shots, seconds, told),
+        "cuts.otio": lambda: write_to_string(source.timeline(spans, source.path, rate, start), "otio_json"),
         "cuts.edl": lambda: _edl(source, spans),
-        "cuts.xml": lambda: write_to_string(source.timeline(spans, url, rate), "fcp_xml"),
+        "cuts.xml": lambda: write_to_string(source.timeline(spans, url, rate, 0), "fcp_xml"),
         "cuts.fcpxml": lambda: _fcpxml(source, spans),
     }
     return {name: writers[name]() for name in names}
@@ -130,8 +134,9 @@ def cut_lists(
 class _Source:
     """A video as cut lists name and count it."""
 
-    def __init__(self, info: VideoInfo, zero: float, url: str, base: Timebase) -> None:
+    def __init__(self, info: VideoInfo, zero: float, url: str, base: Timebase, told: Sequence[str] = ()) -> None:
         self.info, self.url, self.base, self._zero = info, url, base, zero
+        self.told = ["".join(letter if letter.isprintable() else "?" for letter in text) for text in told]
         self.path = unquote(url, errors="replace").removeprefix("./")
         self.name = "".join(letter if letter.isprintable() else "?" for letter in Path(self.path).name)
         self.n_frames = self.span(zero, info.duration)[1]
@@ -141,10 +146,15 @@ class _Source:
         first, after = (round((second - self._zero) * self.base.rate) for second in (start, end))
         return first, max(after, first + 1)
 
-    def timeline(self, spans: Sequence[tuple[int, int]], url: str, rate: float) -> "Timeline":
-        """The shots one after another, their frames counted at a rate."""
+    def timeline(
+        self, spans: Sequence[tuple[int, int]], url: str, rate: float, marked: int | None = None
+    ) -> "Timeline":
+        """The shots one after another, their frames counted at a rate.
+
+        With markers of their sentences, where the source's first frame has the number ``marked`` for these.
+        """
         from opentimelineio.opentime import RationalTime, TimeRange
-        from opentimelineio.schema import Clip, ExternalReference, Timeline, Track, TrackKind
+        from opentimelineio.schema import Clip, ExternalReference, Marker, Timeline, Track, TrackKind
 
         def frames(first: int, after: int) -> TimeRange:
             return TimeRange(RationalTime(self.base.start + first, rate), RationalTime(after - first, rate))
@@ -152,21 +162,27 @@ class _Source:
         timeline = Timeline(Path(self.name).stem)
         for kind in (TrackKind.Video, TrackKind.Audio)[: 1 + self.info.has_audio]:
             timeline.tracks.append(track := Track(kind, kind=kind))
-            for span in spans:
+            for span, text in zip_longest(spans, self.told):
                 media = ExternalReference(url, frames(0, self.n_frames))
                 media.name = self.name
                 media.metadata["fcp_xml"] = {"timecode": {"displayformat": self.base.mode}}
-                track.append(Clip(self.name, media, frames(*span), {"cmx_3600": {"reel": "AX"}}))
+                clip = Clip(self.name, media, frames(*span), {"cmx_3600": {"reel": "AX"}})
+                if text and marked is not None and kind == TrackKind.Video:
+                    at = TimeRange(RationalTime(marked + span[0], rate), RationalTime(1, rate))
+                    clip.markers.append(Marker(text, at))
+                track.append(clip)
         return timeline
 
 
-def _csv(shots: Shots, seconds: Sequence[tuple[float, float]]) -> str:
-    """A line for each shot with its frames in the source (inclusive) and its seconds."""
+def _csv(shots: Shots, seconds: Sequence[tuple[float, float]], told: Sequence[str]) -> str:
+    """A line for each shot with its frames in the source (inclusive), its seconds, and the sentence that it shows."""
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
-    lines.writerow(["shot", "start_frame", "end_frame", "start_seconds", "end_seconds"])
+    lines.writerow(
+        ["shot", "start_frame", "end_frame", "start_seconds", "end_seconds", *(["sentence"] if told else [])]
+    )
     for number, ((first, last), (start, end)) in enumerate(zip(shots, seconds, strict=True), 1):
-        lines.writerow([number, first, last, f"{start:.6f}", f"{end:.6f}"])
+        lines.writerow([number, first, last, f"{start:.6f}", f"{end:.6f}", *told[number - 1 : number]])
     return file.getvalue()
 
 
@@ -180,6 +196,8 @@ def _edl(source: _Source, spans: Sequence[tuple[int, int]]) -> str:
     kind = "DROP FRAME" if base.drop_frame else "NON-DROP FRAME"
     text = text.replace("\n\n", f" ({float(base.rate):.5g} FPS)\nFCM: {kind}\n\n", 1)
     text = re.sub(r"^\* OTIO REFERENCE.*\n", "", text, flags=re.MULTILINE)
+    told = (f"\n* COMMENT: {sentence}" if sentence else "" for sentence in source.told)
+    text = re.sub(r"^\* FROM CLIP NAME:.*", lambda line: line[0] + next(told, ""), text, flags=re.MULTILINE)
     return re.sub(r"^(\d+  AX       )V    ", r"\1AA/V ", text, flags=re.MULTILINE) if source.info.has_audio else text
 
 
@@ -208,9 +226,11 @@ def _fcpxml(source: _Source, spans: Sequence[tuple[int, int]]) -> str:
     total = seconds(sum(after - first for first, after in spans))
     spine = add(add(project, "sequence", format="r1", duration=total, tcStart="0s", tcFormat=base.mode), "spine")
     at = 0
-    for first, after in spans:
+    for (first, after), text in zip_longest(spans, source.told):
         times = {"offset": seconds(at), "start": seconds(base.start + first), "duration": seconds(after - first)}
-        add(spine, "asset-clip", ref="r2", name=source.name, **times, tcFormat=base.mode)
+        clip = add(spine, "asset-clip", ref="r2", name=source.name, **times, tcFormat=base.mode)
+        if text:
+            add(clip, "marker", start=times["start"], duration=seconds(1), value=text)
         at += after - first
     ElementTree.indent(root, "    ")
     body = ElementTree.tostring(root, encoding="unicode")

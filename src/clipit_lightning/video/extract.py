@@ -78,13 +78,15 @@ def extract_features(
     batch_size: int = 32,
     progress: Callable[[float], None] | None = None,
     streams: Sequence[str] = (),
+    watch: Callable[[Frame], None] | None = None,
 ) -> VideoFeatures:
     """Decode, encode, cut into shots and caption one video. The same input gives the same result.
 
     Shots are cut by kernel temporal segmentation of the features, ceil(n_frames / 150) of them. Captions are ``texts``,
     the user's own, or the captioner's of ``n_captions`` frames, spread over the video by its shots; the encoder embeds
-    them where it has language. ``progress`` takes the seconds of the video that are encoded, after each batch.
-    ``streams`` are made beside, as ``chosen_streams`` gives them.
+    them where it has language. ``progress`` takes the seconds of the video that are encoded, after each batch;
+    ``watch`` each sampled frame as decoded, in the thread that decodes. ``streams`` are made beside, as
+    ``chosen_streams`` gives them.
 
     Raises:
         UserError: The file cannot be read as a video, the sampling makes no sense, or the captions are of another one.
@@ -92,7 +94,7 @@ def extract_features(
     meter = MotionMeter() if "motion" in streams else None
     reader = VideoReader(path) if meter is None else _WatchedReader(path, meter)
     numbers, features, pictures, names = list[int](), [], [], list[tuple[str, ...]]()
-    samples = _metered(sample_frames(reader, encoder.preprocessing, stride, rate), meter)
+    samples = _metered(sample_frames(reader, encoder.preprocessing, stride, rate, watch), meter)
     for batch in ahead(_batches(samples, batch_size)):
         frames = np.stack([sample.image for sample in batch])
         encoded, named = _encoded(encoder, frames)

@@ -15,13 +15,13 @@ def fade_level(seconds: float, spans: Sequence[tuple[float, float]]) -> Level:
     At each cut it falls to 0 and rises from it again, for so many seconds, at most half of a span. The first span
     begins and the last one ends at 1.
     """
-    times, levels = [0.0], [1.0]
+    points = list[tuple[float, float, float, float]]()
     for number, (start, end) in enumerate(spans):
         length = min(seconds, (end - start) / 2)
-        if number > 0:
-            times, levels = [*times, start, start + length], [*levels, 0.0, 1.0]
-        if number < len(spans) - 1:
-            times, levels = [*times, end - length, end], [*levels, 1.0, 0.0]
+        points += [(start, 0, start, float(number == 0)), (start, 1, start + length, 1.0)]
+        points += [(start, 2, end - length, 1.0), (start, 3, end, float(number == len(spans) - 1))]
+    points.sort()  # spans need not be shown in order of time
+    times, levels = ([point[column] for point in points] or [1.0] for column in (2, 3))
     return lambda at: np.interp(at, times, levels)
 
 

@@ -68,19 +68,24 @@ def shot_seconds(shots: Shots, times: NDArray[np.floating], duration: float) -> 
 
 
 def sample_frames(
-    reader: VideoReader, preprocessing: Preprocessing, stride: int | None = None, rate: float = RATE
+    reader: VideoReader,
+    preprocessing: Preprocessing,
+    stride: int | None = None,
+    rate: float = RATE,
+    watch: Callable[[Frame], None] | None = None,
 ) -> Iterator[Sample]:
     """Decode a video in sequence and yield its sampled frames, upright, scaled for an encoder.
 
     They are squares of the ``side`` of its preprocessing; for a ``native`` one whole, as shown (height, width, 3). The
-    reader is complete afterwards.
+    reader is complete afterwards. ``watch`` is shown each of them as decoded, before it is scaled.
 
     Raises:
         UserError: The file cannot be read as a video, or the sampling makes no sense.
     """
     sampling_name(stride, rate)
     by_stride = None if stride is None else lambda number, time: number % stride == 0
-    return _samples(reader, None if preprocessing.mode == "native" else preprocessing, by_stride or _by_rate(rate))
+    scaled_to = None if preprocessing.mode == "native" else preprocessing
+    return _samples(reader, scaled_to, by_stride or _by_rate(rate), watch)
 
 
 def whole_frames(path: Path, frame_numbers: Iterable[int]) -> Iterator[Sample]:
@@ -147,12 +152,17 @@ def _shown_size(frame: Frame) -> tuple[float, float]:
 
 
 def _samples(
-    reader: VideoReader, preprocessing: Preprocessing | None, is_wanted: Callable[[int, float], bool]
+    reader: VideoReader,
+    preprocessing: Preprocessing | None,
+    is_wanted: Callable[[int, float], bool],
+    watch: Callable[[Frame], None] | None = None,
 ) -> Iterator[Sample]:
     scale = _Scaler()
     for frame in reader:
         if is_wanted(frame.number, frame.time):
             width, height = _shown_size(frame)
+            if watch:
+                watch(frame)
             if preprocessing is None:
                 sides = (max(1, round(side), math.ceil(max(width, height) / _WIDEST)) for side in (width, height))
                 yield Sample(frame.number, frame.time, np.ascontiguousarray(scale(frame.picture, *sides)))

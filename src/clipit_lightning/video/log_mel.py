@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from av.audio.stream import AudioStream
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft
@@ -63,7 +64,7 @@ def log_mel_statistics(path: Path, start: float, borders: NDArray[np.float64]) -
     sums = _Sums(borders)
     with open_video(path) as file:
         stream = file.streams.best("audio")
-        if stream is not None and is_known(stream):
+        if isinstance(stream, AudioStream) and is_known(stream):
             layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
             blocks = sound_blocks(file, stream, RATE, layout, start)
             for first, samples in _runs((at, block.mean(axis=0)) for at, block in blocks):

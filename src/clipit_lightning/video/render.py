@@ -6,9 +6,10 @@ all streams are equally long.
 """
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
@@ -28,6 +29,7 @@ from clipit_lightning.video.frames import FrameFlattener, Shots, Thumbnailer, jp
 from clipit_lightning.video.hdr import hdr_transfer
 from clipit_lightning.video.reader import Frame, VideoReader
 from clipit_lightning.video.sound import TICKS, Level, Sound, check_audio_track, open_sounds
+from clipit_lightning.video.subtitles import SubtitleTrack, chapter_title
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # of its stub only
@@ -103,25 +105,29 @@ def render_summary(
     look: Look = Look(),
     borders: NDArray[np.floating] | None = None,
     stills: Collection[int] = (),
+    told: Mapping[int, str] | None = None,
 ) -> Rendered:
     """Write shots of a video, in order and without overlap, as one MP4 file, atomically, in little memory.
 
     Each shot is a chapter, called by its time in the source. ``borders`` are the seconds at which the source's frames
     are shown, and its end, (frames + 1,); they are read first where a fade needs them. ``stills`` are frames of the
-    shots of which pictures are wanted, before any fade.
+    shots of which pictures are wanted, before any fade. ``told`` are sentences of a script by the frames with which
+    they begin: then chapters and subtitles are these, and the shots may stand in any order, for which the source is
+    read once for each step back.
 
     Raises:
         UserError: No shot is chosen, one lies outside the video, the source cannot be read, or the file not written.
     """
     if to.exists() and source.exists() and to.samefile(source):
         raise UserError(f"{to}: is the source video itself; choose another name for the summary")
-    runs = _runs(shots, source)
+    runs = _runs(shots, source, any_order=told is not None)
     if look.fade and borders is None:
         reader = VideoReader(source)
         end = reader.info().duration
         borders = np.append(reader.times, end)
     spans = [] if borders is None else [(borders[first], borders[last + 1]) for first, last in runs]
-    plan = _Plan(runs, {int(first) for first, _ in shots}, fade_level(look.fade, spans), set(stills))
+    chapters = dict.fromkeys([int(first) for first, _ in shots], "") if told is None else told
+    plan = _Plan(runs, chapters, fade_level(look.fade, spans), set(stills), told is not None)
     with atomic_path(to) as temporary:
         try:
             with av.open(f"file:{temporary}", "w", format="mp4", container_options=_MP4) as container:
@@ -130,14 +136,18 @@ def render_summary(
             raise UserError(f"cannot write {to}: {error.strerror}; free space or choose another folder") from error
 
 
-def _runs(shots: Shots, source: Path) -> list[tuple[int, int]]:
+def _runs(shots: Shots, source: Path, any_order: bool) -> list[tuple[int, int]]:
     """Shots joined where one begins right after another, so that nothing is cut there."""
     if len(shots) == 0:
         raise UserError(f"{source}: no shot is chosen, so there is nothing to write; raise the budget")
-    runs: list[tuple[int, int]] = []
-    for first, last in ((int(first), int(last)) for first, last in shots):
-        if not 0 <= first <= last or (runs and first <= runs[-1][1]):
+    spans = [(int(first), int(last)) for first, last in shots]
+    before = -1
+    for first, last in sorted(spans) if any_order else spans:
+        if not before < first <= last:
             raise UserError(f"{source}: shot ({first}, {last}) is empty or not after the one before it; sort the shots")
+        before = last
+    runs: list[tuple[int, int]] = []
+    for first, last in spans:
         if runs and first == runs[-1][1] + 1:
             first = runs.pop()[0]
         runs.append((first, last))
@@ -148,10 +158,12 @@ def _runs(shots: Shots, source: Path) -> list[tuple[int, int]]:
 class _Plan:
     runs: list[tuple[int, int]]
     """Shots joined where nothing is cut between them."""
-    chapters: set[int]
-    """Frames with which a shot begins."""
+    chapters: Mapping[int, str]
+    """Titles by the frames with which they begin; without one a chapter is called by its time."""
     level: Level
     stills: set[int]
+    has_subtitles: bool
+    """Whether the titles are subtitles, too."""
 
 
 def _write(container: OutputContainer, source: Path, plan: _Plan, look: Look, to: Path) -> Rendered:
@@ -159,15 +171,19 @@ def _write(container: OutputContainer, source: Path, plan: _Plan, look: Look, to
     pictures: _Pictures | None = None
     sounds: list[Sound] = []
     n_frames, begin, second = 0, 0, 0.0  # the last two: tick in the summary and second in the source of a run's begin
-    chapters, stills, thumbnail = list[tuple[int, float]](), dict[int, bytes](), Thumbnailer()
+    chapters, stills, thumbnail = list[tuple[int, str]](), dict[int, bytes](), Thumbnailer()
+    subtitles: SubtitleTrack | None = None
     for frame, until, is_first in _chosen(reader, plan.runs):
         if pictures is None:
             pictures = _Pictures(container, frame, until - frame.time, look.hdr)
             sounds = open_sounds(container, source, reader.start, look.audio, plan.level)
+            subtitles = SubtitleTrack(container, TICKS) if plan.has_subtitles else None
         if is_first:
             begin, second = pictures.ticks, frame.time
         if frame.number in plan.chapters:
-            chapters.append((pictures.ticks, frame.time))
+            chapters.append((pictures.ticks, plan.chapters[frame.number] or clock(frame.time)))
+            if subtitles is not None:
+                subtitles.add(*chapters[-1])
         if frame.number in plan.stills:
             stills[frame.number] = jpeg(thumbnail(frame, min(STILL_WIDTH, frame.picture.width)), quality=90)
         level = float(plan.level(np.array((frame.time + until) / 2)))
@@ -177,17 +193,19 @@ def _write(container: OutputContainer, source: Path, plan: _Plan, look: Look, to
         n_frames += 1
     if pictures is None or n_frames < sum(last - first + 1 for first, last in plan.runs):
         n_source = reader.info().n_frames
-        raise UserError(f"{source}: shot {plan.runs[-1]} is outside its {n_source} frames; check the shots")
+        raise UserError(f"{source}: shot {max(plan.runs)} is outside its {n_source} frames; check the shots")
     pictures.close()
     for sound in sounds:
         sound.close()
+    if subtitles is not None:
+        subtitles.add(pictures.ticks, "")
     container.set_chapters(_chapters(chapters, pictures.ticks))
     tracks = tuple(sound.name for sound in sounds)
     return Rendered(to, n_frames, pictures.ticks / TICKS, bool(sounds), tracks, pictures.hdr, stills)
 
 
-def _chapters(begins: list[tuple[int, float]], end: int) -> "list[Chapter]":
-    """Chapters of shots by their ticks in the summary, and their seconds in the source, which they are called by."""
+def _chapters(begins: list[tuple[int, str]], end: int) -> "list[Chapter]":
+    """Chapters by their ticks in the summary, and what they are called."""
     ticks = [*(tick for tick, _ in begins), end]
     return [
         {
@@ -195,9 +213,9 @@ def _chapters(begins: list[tuple[int, float]], end: int) -> "list[Chapter]":
             "start": tick,
             "end": ticks[number + 1],
             "time_base": Fraction(1, TICKS),
-            "metadata": {"title": clock(second)},
+            "metadata": {"title": chapter_title(title)},
         }
-        for number, (tick, second) in enumerate(begins)
+        for number, (tick, title) in enumerate(begins)
     ]
 
 
@@ -208,7 +226,13 @@ def clock(second: float) -> str:
 
 
 def _chosen(reader: VideoReader, runs: list[tuple[int, int]]) -> Iterator[tuple[Frame, float, bool]]:
-    """The frames of the runs, the second at which each ends, and whether it begins a run."""
+    """The frames of the runs, the second at which each ends, and whether it begins a run; a step back reads again."""
+    backs = [number for number in range(1, len(runs)) if runs[number] < runs[number - 1]]
+    for first, after in pairwise([0, *backs, len(runs)]):
+        yield from _in_one_pass(reader, runs[first:after])
+
+
+def _in_one_pass(reader: VideoReader, runs: list[tuple[int, int]]) -> Iterator[tuple[Frame, float, bool]]:
     left = iter(runs)
     first, last = next(left)
     held: Frame | None = None

@@ -1,5 +1,6 @@
 """The audio tracks of a summary, cut to the sample from the source's own times."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -39,14 +40,12 @@ def open_sounds(
     """
     with open_video(source) as file:
         tracks = range(1, len(file.streams.audio) + 1)
+        known = [is_known(stream) for stream in file.streams.audio]
     sounds = []
     for track in tracks if audio is None else tracks[audio - 1 : audio] if audio else ():
-        file = open_video(source)
-        stream = file.streams.audio[track - 1]
-        if is_known(stream):
-            sounds.append(Sound(container, file, stream, start, track, level))
+        if known[track - 1]:
+            sounds.append(Sound(container, source, track, start, level))
         else:
-            file.close()
             log.info(f"{source}: audio track {track} has a codec that is not known here, and is omitted")
     return sounds
 
@@ -73,29 +72,28 @@ def _name(track: int, stream: AudioStream) -> str:
 class Sound:
     """An audio track of a summary, filled from the source's own times; silence where the source has nothing."""
 
-    def __init__(
-        self,
-        container: OutputContainer,
-        source: InputContainer,
-        stream: AudioStream,
-        start: float,
-        track: int,
-        level: Level,
-    ) -> None:
+    def __init__(self, container: OutputContainer, path: Path, track: int, start: float, level: Level) -> None:
+        self._container, self._path, self._track, self._start, self._level = container, path, track, start, level
+        self._source = open_video(path)
+        stream = self._source.streams.audio[track - 1]
         self.name = _name(track, stream)
         """Its number in the source, from 1 on, and its language."""
-        self._container, self._source, self._level = container, source, level
         self._rate = stream.sample_rate if stream.sample_rate in _AAC_RATES else 48000
         self._layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
         self._channels = 1 if self._layout == "mono" else 2
-        self._blocks = sound_blocks(source, stream, self._rate, self._layout, start)
-        self._block = next(self._blocks, None)
+        self._read()
         self._written = 0
         self._stream = container.add_stream("aac", rate=self._rate, layout=self._layout)
         self._stream.codec_context.flags |= Flags.bitexact
         self._stream.disposition = stream.disposition & Disposition.default
         if stream.language:
             self._stream.metadata["language"] = stream.language
+
+    def _read(self) -> None:
+        """Read from the beginning of the open source."""
+        stream = self._source.streams.audio[self._track - 1]
+        self._blocks = sound_blocks(self._source, stream, self._rate, self._layout, self._start)
+        self._block, self._taken = next(self._blocks, None), -math.inf
 
     def add(self, begin: int, second: float, until: int) -> None:
         """Write sound up to a tick, of a run that begins at a tick of the summary and a second of the source."""
@@ -117,7 +115,12 @@ class Sound:
         return round(Fraction(ticks * self._rate, TICKS))
 
     def _take(self, begin: int, count: int) -> NDArray[np.float32]:
-        """Samples of the source from a position on, (channels, count); positions never go back."""
+        """Samples of the source from a position on, (channels, count); a step back reads the source again."""
+        if begin < self._taken:
+            self._source.close()
+            self._source = open_video(self._path)
+            self._read()
+        self._taken = begin
         taken = np.zeros((self._channels, count), np.float32)
         while self._block is not None:
             at, samples = self._block

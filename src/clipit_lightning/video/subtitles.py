@@ -4,11 +4,15 @@ They are the captions that are given, else those of NAME.srt or NAME.vtt beside 
 text subtitles inside it.
 """
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.container import OutputContainer
+from av.packet import Packet
 from av.subtitles.subtitle import AssSubtitle
 from pysubs2 import SSAEvent
 from pysubs2.formats.subrip import SubripFormat
@@ -18,6 +22,10 @@ from clipit_lightning.core.log import log
 from clipit_lightning.video.captions import Captions, Cue, read_captions
 from clipit_lightning.video.reader import open_video
 
+_STYLE = b"""[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, BackColour, Alignment
+Style: Default,Arial,16,&Hffffff,&H0,2
+"""
 _SHORTEST = 0.2  # seconds; what is cut to less is gone before it is read
 
 
@@ -42,11 +50,44 @@ def summary_subtitles(subtitles: Captions, spans: Sequence[tuple[float, float]])
             if high - low >= _SHORTEST:
                 cues.append((low - start + begin, high - start + begin, text))
         begin += end - start
+    return subrip(cues)
+
+
+def subrip(cues: Iterable[Cue]) -> str:
+    """A file of SubRip."""
     lines = []
     for number, (low, high, text) in enumerate(cues, 1):
         clocks = (SubripFormat.ms_to_timestamp(round(1000 * second)) for second in (low, high))
         lines.append(f"{number}\n{' --> '.join(clocks)}\n{text}\n")
     return "\n".join(lines)
+
+
+class SubtitleTrack:
+    """A track of timed text (3GPP TS 26.245) of an MP4 file, in which a text is shown until the next one."""
+
+    def __init__(self, container: OutputContainer, ticks: int) -> None:
+        self._container, self._unit, self._shown = container, Fraction(1, ticks), (0, "")
+        self._stream = container.add_stream("mov_text")
+        context = self._stream.codec_context
+        context.subtitle_header, context.time_base = _STYLE, self._unit
+
+    def add(self, tick: int, text: str) -> None:
+        """Show a text from a tick on, up to which the one before it is shown."""
+        begin, before = self._shown
+        if tick > begin:
+            content = before.encode("utf-8", "replace")
+            packet = Packet(struct.pack(">H", len(content)) + content)
+            packet.stream, packet.time_base = self._stream, self._unit
+            packet.pts = packet.dts = begin
+            packet.duration = tick - begin
+            self._container.mux(packet)
+        self._shown = tick, text
+
+
+def chapter_title(text: str) -> str:
+    """A text of at most 255 bytes: chapters of MP4 have no longer titles, and FFmpeg cuts them within a letter."""
+    content = text.encode("utf-8", "replace")
+    return content.decode() if len(content) <= 255 else content[:252].decode(errors="ignore") + "…"
 
 
 def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -28,8 +28,7 @@ const page = (() => {
   const toSummary = (section, time) => {
     let before = 0;
     for (const [start, end] of segments(section)) {
-      if (time < start) return null;
-      if (time < end) return before + time - start;
+      if (start <= time && time < end) return before + time - start;
       before += end - start;
     }
     return null;

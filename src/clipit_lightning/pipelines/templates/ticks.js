@@ -105,7 +105,7 @@ for (const section of page.all("[data-cut-lists]")) {
     update();
   });
 
-  for (const frame of page.all(".gallery button", section)) {
+  for (const frame of page.all(".gallery button, .script li > button", section)) {
     const at = Number(frame.dataset.time);
     const shot = shots.findIndex(([start, end]) => start <= at && at < end);
     const picture = frame.querySelector("img").cloneNode();
