@@ -356,6 +356,42 @@ def sd_vsum(scorer, features, text):
     return scorer.score_head(by_row(scorer.decoder.norm, decoded))[:, 0], None
 
 
+def transcript(scorer, features, text, spans):
+    steps, half = len(features), (scorer.width + 1) // 2
+    spans = spans if len(spans) else torch.tensor([[0.0, steps]] * len(text)).to(text)
+
+    def wave(time):
+        angles = [time / 10_000 ** (i / half) for i in range(half)]
+        return torch.tensor([math.sin(a) for a in angles] + [math.cos(a) for a in angles])[: scorer.width].to(features)
+
+    def shared(step, sentence):
+        first, end = spans[sentence].tolist()
+        return max(step, first) < min(step + 1, end) or step <= first < step + 1
+
+    rows, segments = [], []
+    for token, (first, end) in zip(text, spans.tolist(), strict=True):
+        before = sum(float(other[0]) < first for other in spans)
+        segments.append(scorer.segments(wave(before)))
+        said = scorer.text_projection(token / token.norm() * len(token) ** 0.5)
+        rows.append(said + wave((first + end) / 2 - 0.5) + segments[-1])
+    for step, row in reversed(list(enumerate(features))):
+        own = [segment for sentence, segment in enumerate(segments) if shared(step, sentence)]
+        seen = scorer.frame_projection(row / row.norm() * len(row) ** 0.5) + wave(step)
+        rows.insert(0, seen + (mean(own) if own else 0))
+    added = torch.zeros(len(rows), len(rows)).to(features)
+    for step in range(steps):
+        for sentence in range(len(text)):
+            if not shared(step, sentence):
+                added[step, steps + sentence] = added[steps + sentence, step] = -math.inf
+    joined = torch.stack(rows)
+    for layer in scorer.layers:
+        normed = layer.self_norm(joined)
+        joined = joined + attend(layer.self_attention, normed, normed, added=added)
+        joined = joined + layer.feedforward(joined)
+    hidden, _, _, last = scorer.head
+    return last(hidden(scorer.norm(joined[:steps])).clamp_min(0))[:, 0], None
+
+
 def timed(scorer, features, text, spans):
     """TimedScorer of tests/support: a step is told the tokens whose time is shared with it, or begins in it."""
     logits = []
@@ -442,4 +478,5 @@ SCORERS = {
     "mf2summ": mf2summ,
     "sd-vsum": sd_vsum,
     "text-motion": text_motion,
+    "transcript": transcript,
 }

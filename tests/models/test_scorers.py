@@ -132,7 +132,9 @@ def test_every_parameter_learns(scorer, text_dim, tokens):
     for name, parameter in scorer.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-        of_language = name.startswith(("language.", "text_projection")) and not name.startswith("language.norm")
+        of_language = name.startswith(("language.", "text_projection", "segments")) and not name.startswith(
+            "language.norm"
+        )
         constant = name.endswith("key.bias")  # the same is added to all energies of a query: a softmax drops it
         assert parameter.grad.any() or constant or (of_language and not tokens), name
 

@@ -85,12 +85,13 @@ def test_what_cannot_be_is_one_line(folder, tmp_path, words, problem, capsys):
     assert problem in capsys.readouterr().err
 
 
-def test_a_summary_reads_what_its_run_was_trained_on(folder, tmp_path, capsys):
+@pytest.mark.parametrize("scorer", [(TIMED,), ("transcript",)])
+def test_a_summary_reads_what_its_run_was_trained_on(folder, tmp_path, capsys, scorer):
     clip_model(tmp_path / "clip")
     encoder = f"hf:{tmp_path}/clip"
     options = {"labels": folder / "labels.csv", "subtitles": True, "streams": ("audio", "motion"), "device": "cpu"}
     prepare(folder, tmp_path / "mine.h5", encoder, **options)
-    words = ("data.dataset=mine", "data.captions=2", "data.fold=0", "optim.epochs=1", "data.crop=5", TIMED)
+    words = ("data.dataset=mine", "data.captions=2", "data.fold=0", "optim.epochs=1", "data.crop=5", *scorer)
     train_here(tmp_path, tmp_path / "run", *words, "data.validation=0", "selection=last")
     run = load_run(tmp_path / "run")
     assert run.beside == ("audio", "motion")

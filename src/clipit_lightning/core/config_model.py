@@ -14,16 +14,16 @@ class ModelConfig(Section):
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
     mlp, bilstm, vasnet, pglsum, csta, dsnet-af, mf2summ, sd-vsum, prompts-to-summaries, tripss, text-motion,
-    random), or package.module:Class, a class of your own."""
+    transcript, random), or package.module:Class, a class of your own."""
     width: int = bounded(64, least=1, most=65_536)
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features, csta's CNN ends with it."""
     heads: int = bounded(4, least=1)
-    """Attention heads of clip-it, clip-it+, transformer, sd-vsum, dsnet-af, mf2summ and text-motion; they divide
-    the width."""
+    """Attention heads of clip-it, clip-it+, transformer, sd-vsum, transcript, text-motion, dsnet-af and mf2summ; they
+    divide the width."""
     language_heads: int | None = bounded(None, least=1)
     """Heads of the attention to text in clip-it, clip-it+ and sd-vsum, which divide the width; by default `heads`."""
     encoder_layers: int = bounded(1, least=0, most=1000)
-    """Layers of the frame-scoring transformer's encoder (the first four); of mf2summ, across its streams."""
+    """Layers of the frame-scoring transformer's encoder (the first five); of mf2summ, across its streams."""
     decoder_layers: int = bounded(1, least=0, most=1000)
     """Layers of its decoder; of mf2summ, over both streams with times aligned."""
     feedforward: int | None = bounded(None, least=1, most=65_536)
@@ -107,6 +107,8 @@ class LossConfig(Section):
     """How badly motion and the text told meanwhile find each other within a batch, for a scorer that compares them."""
     alike: float = bounded(0.95, least=-1, most=1)
     """Cosine of their features from which two texts fit each other's motion too, in `contrast`."""
+    saliency: float = bounded(0.0, least=0)
+    """Minus how salient the text is that is told in the same summaries, where the store knows when text holds."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.scorer import Scorer, ScorerOutput
     from clipit_lightning.models.sd_vsum import SdVsumScorer
     from clipit_lightning.models.text_motion import TextMotionScorer
+    from clipit_lightning.models.transcript import TranscriptScorer
     from clipit_lightning.models.tripss import TripssScorer
     from clipit_lightning.models.vasnet import VasNetScorer
 
@@ -47,6 +48,7 @@ __all__ = [
     "SdVsumScorer",
     "SummaryLoss",
     "TextMotionScorer",
+    "TranscriptScorer",
     "TransformerScorer",
     "TripssScorer",
     "VasNetScorer",
@@ -70,6 +72,7 @@ SCORERS = {
     "prompts-to-summaries": "clipit_lightning.models.prompts_to_summaries:PromptsToSummariesScorer",
     "tripss": "clipit_lightning.models.tripss:TripssScorer",
     "text-motion": "clipit_lightning.models.text_motion:TextMotionScorer",
+    "transcript": "clipit_lightning.models.transcript:TranscriptScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }
 """Name to ``module:Class`` of every scorer; a module is imported when its scorer is asked for."""

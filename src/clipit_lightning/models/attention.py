@@ -18,10 +18,15 @@ def sinusoidal_positions(steps: int, width: int, device: torch.device | None = N
     Returns:
         Positions in [-1, 1], (steps, width).
     """
+    return sinusoids(torch.arange(steps, device=device), width)  # (steps, width)
+
+
+def sinusoids(times: Tensor, width: int) -> Tensor:
+    """Sines and cosines of times in steps, (...), as of ``sinusoidal_positions``: (..., width)."""
     half = (width + 1) // 2
-    wavelengths = torch.exp(torch.arange(half, device=device) * (-math.log(10_000.0) / half))  # (half,)
-    angles = torch.arange(steps, device=device).unsqueeze(1) * wavelengths  # (steps, half)
-    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]  # (steps, width)
+    wavelengths = torch.exp(torch.arange(half, device=times.device) * (-math.log(10_000.0) / half))  # (half,)
+    angles = times.unsqueeze(-1) * wavelengths  # (..., half)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)[..., :width]  # (..., width)
 
 
 class MultiHeadAttention(nn.Module):
@@ -62,7 +67,8 @@ class MultiHeadAttention(nn.Module):
         Args:
             queries: (..., queries, width).
             keys: What gives both keys and values, (..., keys, width); `keys` may be 0.
-            energies: Added to the energies of every head, (queries, keys).
+            energies: Added to the energies of every head, (queries, keys); or truths, whether a query looks at a key,
+                (queries, keys), or (items, 1, queries, keys).
 
         Returns:
             (..., queries, width); 0 where there is no key.

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from clipit_lightning.models.contrast import contrast_loss
 from clipit_lightning.models.losses_without_labels import language_loss, rarity_loss, spread_loss
-from clipit_lightning.models.policy_gradient import policy_loss
+from clipit_lightning.models.policy_gradient import policy_loss, saliency_loss
 from clipit_lightning.models.scorer import ScorerOutput
 from clipit_lightning.models.segments import segments_loss
 
@@ -162,6 +162,7 @@ class SummaryLoss(nn.Module):
         balanced: bool = True,
         contrast: float = 0.0,
         alike: float = 0.95,
+        saliency: float = 0.0,
     ) -> None:
         super().__init__()
         self.weights = {
@@ -176,10 +177,11 @@ class SummaryLoss(nn.Module):
             "policy": policy,
             "segments": segments,
             "contrast": contrast,
+            "saliency": saliency,
         }
         self.length_target, self.sharpness, self.balanced = length_target, sharpness, balanced
         self.alike = alike
-        self.episodes = episodes if policy else 0
+        self.episodes = episodes if policy or saliency else 0
         """Summaries that are drawn of each video."""
 
     def forward(
@@ -190,16 +192,20 @@ class SummaryLoss(nn.Module):
         keyframes: Tensor,
         importance: Tensor,
         draws: Tensor | None = None,
+        spans: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compute the terms that have a weight, and their weighted sum; `contrast` is added of a whole batch.
 
         Args:
             output: What the scorer returned: logits, (items, steps).
             features: Features of the steps, (items, steps, features), or (1, steps, features) that all items share.
-            text: Features of the text tokens, (items, tokens, features), which `language` reads.
+            text: Features of the text tokens, (items, tokens, features), which `language` and `saliency` read.
             keyframes: 1 where a step belongs to the summary, else 0, (items, steps).
             importance: Mean importance over annotators, 0 to 1, (items, steps).
-            draws: Uniform numbers by which `policy` draws summaries, (episodes, items, steps); by default torch's own.
+            draws: Uniform numbers by which `policy` and `saliency` draw the same summaries, (episodes, items, steps);
+                by default torch's own.
+            spans: When the text tokens hold, which `saliency` reads, in steps, (items, tokens, 2); by default, as
+                (items, 0, 2), it is not known.
 
         Returns:
             Each term by its name, before its weight, and `total`, the weighted sum; all ().
@@ -209,14 +215,19 @@ class SummaryLoss(nn.Module):
         """
         logits, reconstruction, segments = output.logits, output.reconstruction, output.segments
         scores = torch.sigmoid(logits)  # (items, steps)
+        if draws is None and self.episodes:
+            draws = torch.rand(self.episodes, *logits.shape, device=logits.device)
+        times = text.new_zeros(*text.shape[:-2], 0, 2) if spans is None else spans
         possible: dict[str, Callable[[], Tensor]] = {
             "keyframe": lambda: keyframe_loss(logits, keyframes, self.balanced),
             "correlation": lambda: correlation_loss(logits, importance),
             "length": lambda: length_loss(scores, self.length_target),
             "rarity": lambda: rarity_loss(logits, features, self.sharpness),
             "spread": lambda: spread_loss(logits),
-            "policy": lambda: policy_loss(logits, features, self._draws(logits) if draws is None else draws),
         }
+        if draws is not None:
+            possible["policy"] = lambda: policy_loss(logits, features, draws)
+            possible["saliency"] = lambda: saliency_loss(logits, text, times, draws)
         if reconstruction is not None:
             possible["diversity"] = lambda: diversity_loss(reconstruction, scores)
             possible["reconstruction"] = lambda: reconstruction_loss(reconstruction, features, scores)
@@ -247,6 +258,3 @@ class SummaryLoss(nn.Module):
         """
         contrast = contrast_loss(pairs, text, self.alike, self.sharpness)
         return terms | {"contrast": contrast, "total": terms["total"] + self.weights["contrast"] * contrast}
-
-    def _draws(self, logits: Tensor) -> Tensor:
-        return torch.rand(self.episodes, *logits.shape, device=logits.device)  # (episodes, items, steps)

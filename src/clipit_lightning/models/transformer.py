@@ -87,14 +87,14 @@ class TransformerLayer(nn.Module):
         )
         self.dropout = Dropout(dropout)
 
-    def forward(self, steps: Tensor, memory: Tensor | None = None) -> Tensor:
+    def forward(self, steps: Tensor, memory: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Let the steps of a video look at each other, and at the encoder's.
 
         No causal mask: a summary may depend on what comes later. Steps, memory (the encoder's output) and the result
-        are (..., steps, width).
+        are (..., steps, width); `mask` says which step (row) looks at which, as ``MultiHeadAttention`` takes it.
         """
         normed = self.self_norm(steps)  # (..., steps, width)
-        steps = steps + self.dropout(self.self_attention(normed, normed))
+        steps = steps + self.dropout(self.self_attention(normed, normed, mask))
         if self.memory_attention is not None and self.memory_norm is not None and memory is not None:
             steps = steps + self.dropout(self.memory_attention(self.memory_norm(steps), memory))
         layered: Tensor = steps + self.dropout(self.feedforward(steps))  # (..., steps, width)

@@ -171,9 +171,9 @@ class SummarizationTask(MeasuringTask):
             if len(stack.number) == 1:  # without the axis of items PyTorch calls a tenth fewer operations
                 stack = Stack(*(values[0] for values in stack))
             draws = episode_draws(stack, episodes, self.seed, self.current_epoch) if episodes else None
-            output = self(stack)
+            output, targets = self(stack), (stack.keyframes, stack.importance)
             try:
-                terms = self.loss(output, stack.features, stack.text, stack.keyframes, stack.importance, draws)
+                terms = self.loss(output, stack.features, stack.text, *targets, draws, stack.spans)
             except NoTermError as error:
                 raise UserError(f"loss: {error}") from error
             rows.append(torch.stack(list(terms.values())) * share)  # (terms,)
