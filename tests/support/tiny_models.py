@@ -159,7 +159,6 @@ def wav2vec2_model(folder: Path, seed: int = 0) -> Any:
         conv_stride=(10, 8),
         num_conv_pos_embeddings=8,
         num_conv_pos_embedding_groups=2,
-        num_feat_extract_layers=2,
     )
     model = _saved(folder, seed, hf.Wav2Vec2Model(config), hf.Wav2Vec2FeatureExtractor())
     weights = {name: weight for name, weight in model.state_dict().items() if name != "masked_spec_embed"}
