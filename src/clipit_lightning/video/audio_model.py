@@ -166,7 +166,7 @@ def _build(name: str, wanted: str, **options: Any) -> AudioModel:  # noqa: ANN40
     import torch
     from transformers import AutoFeatureExtractor, AutoModel
 
-    extractor = AutoFeatureExtractor.from_pretrained(wanted)
+    extractor = AutoFeatureExtractor.from_pretrained(wanted)  # type: ignore[no-untyped-call]
     model = load_model(name, AutoModel, wanted, changes=_NO_MASKS, dtype=torch.float32, **options)
     mark = pretrained.fingerprint(model.state_dict())
     heard = model.get_encoder() if model.config.is_encoder_decoder else model
