@@ -9,6 +9,8 @@ import math
 
 import torch
 
+from clipit_lightning.models.scorer import ScorerOutput
+
 
 def unit(rows):
     return rows / rows.square().sum(-1, keepdim=True).sqrt()
@@ -410,6 +412,57 @@ def timed(scorer, features, text, spans):
     return torch.stack(logits), None
 
 
+def text_motion(scorer, features, text, spans):
+    begin, parts = 0, {}
+    for name, width in zip(scorer.names, scorer.widths, strict=True):
+        parts[name] = features[:, begin : begin + width]
+        begin += width
+    moved = parts.pop("motion")
+    norm, first, activation, second = scorer.motion_projection
+    motion = [
+        second(activation(first((row - row.mean()) / (row.var(correction=0) + 1e-5) ** 0.5 * norm.weight + norm.bias)))
+        for row in moved
+    ]
+    others = torch.cat(list(parts.values()), 1)
+    tokens = [scorer.text_projection(unit(token) * len(token) ** 0.5) for token in text]
+    steps, fits, meanwhile = [], [], [0 for _ in tokens]
+    for t, row in enumerate(others):
+        holds = (
+            [max(t, first) < min(t + 1, end) or t <= first < t + 1 for first, end in spans]
+            if len(spans)
+            else [True] * len(tokens)
+        )
+        own = [token for token, held in zip(tokens, holds, strict=True) if held]
+        told = sum(own) / len(own) if own else 0 * scorer.text_projection.bias
+        moves = bool(moved[t, -1])
+        steps.append(scorer.frame_projection(unit(row) * len(row) ** 0.5) + moves * motion[t] + told)
+        fits.append(unit(motion[t]) @ unit(told) if moves and own else 0 * told.sum())
+        for token, held in enumerate(holds):
+            meanwhile[token] = meanwhile[token] + (motion[t] if held and moves else 0)
+    steps = torch.stack(steps)
+    hidden = scorer.norm(steps + attend(scorer.attention, steps, steps))
+    first, activation, _, last = scorer.score_head
+    read = torch.cat([hidden, torch.stack(fits).unsqueeze(1)], 1)
+    none = 0 * scorer.text_projection.bias
+    pairs = [
+        torch.stack([unit(motion) if torch.is_tensor(motion) else none, unit(token)])
+        for motion, token in zip(meanwhile, tokens, strict=True)
+    ]
+    pairs = torch.stack(pairs) if pairs else torch.zeros(0, 2, len(none)).to(features)
+    return ScorerOutput(last(activation(first(read)))[:, 0], pairs=pairs)
+
+
+def contrast(motion, told, text, alike, sharpness):
+    """InfoNCE both ways, over all that fits: rows of unit vectors and of features of text."""
+    indices, looks, loss = range(len(motion)), unit(text), 0
+    for i in indices:
+        fits = [j for j in indices if j == i or looks[i] @ looks[j] >= alike]
+        for ones, others in ((motion, told), (told, motion)):
+            total = sum((sharpness * ones[i] @ others[j]).exp() for j in indices)
+            loss = loss - mean([(sharpness * ones[i] @ others[j]).exp().div(total).log() for j in fits])
+    return loss / (2 * len(motion))
+
+
 SCORERS = {
     "tests.support.batches:TimedScorer": timed,
     "clip-it+": clip_it_plus,
@@ -424,5 +477,6 @@ SCORERS = {
     "dsnet-af": dsnet_af,
     "mf2summ": mf2summ,
     "sd-vsum": sd_vsum,
+    "text-motion": text_motion,
     "transcript": transcript,
 }

@@ -198,7 +198,7 @@ def test_of_the_closed_form_the_selected_strength_is_shown(named, tmp_path):
 
 
 def test_every_loss_has_a_title():
-    settings = {"length_target", "sharpness", "episodes"}
+    settings = {"length_target", "sharpness", "episodes", "balanced", "alike"}
     assert set(LOSS_TITLES) == {field.name for field in fields(LossConfig)} - settings | {"total"}
 
 

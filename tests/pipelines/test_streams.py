@@ -11,10 +11,11 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.store import Store
 from clipit_lightning.pipelines import load_run, prepare
 from clipit_lightning.pipelines.run_streams import streams_beside
+from clipit_lightning.video.audio_model import load_audio_model
 from clipit_lightning.video.encoders import make_encoder
 from clipit_lightning.video.extract import extract_features
 from tests.support.commands import train_here
-from tests.support.tiny_models import clip_model
+from tests.support.tiny_models import clip_model, wav2vec2_model
 from tests.support.videos import write_video
 
 pytestmark = pytest.mark.slow
@@ -119,3 +120,39 @@ def test_an_older_working_folder_with_other_streams_is_not_taken(folder, tmp_pat
     prepare(folder / "cat.mp4", to, "hsv", keep=True, force=True, streams="audio")
     with h5py.File(to) as file:
         assert file["video_1/features"].shape[1] == 297 + 64
+
+
+def test_sound_as_a_model_hears_it_is_stored_trained_on_and_made_again(folder, tmp_path, capsys):
+    wav2vec2_model(tmp_path / "ears")
+    clip_model(tmp_path / "clip")
+    to, encoder, stream = tmp_path / "mine.h5", f"hf:{tmp_path}/clip", f"audio:{tmp_path}/ears"
+    options = {"labels": folder / "labels.csv", "subtitles": True, "device": "cpu"}
+    prepare(folder, to, encoder, streams=f"motion,{stream}", **options)
+    store = Store(to)
+    assert store.check() == []
+    assert list(store.streams.items()) == [("visual", 24), ("audio", 33), ("motion", 32)]
+    assert store.attributes["audio_model"] == f"{tmp_path}/ears"
+    assert {"audio", "audio_weights_sha256", "audio_libraries", "motion"} < store.attributes.keys()
+    ears = load_audio_model(str(tmp_path / "ears"), "cpu")
+    for video in store.read():
+        made = extract_features(folder / f"{video.name}.mp4", make_encoder("hsv"), streams=(ears,))
+        np.testing.assert_allclose(video.features[:, 24:57], made.streams["audio"], atol=1e-6)
+        assert video.features[:, 56].sum() == (0 if video.name == "owl" else 3)
+    with pytest.raises(UserError, match=r"holds other features \(streams is visual:24, audio:33, motion:32, not"):
+        prepare(folder, to, encoder, streams="motion,audio", **options)
+
+    words = ("data.dataset=mine", "data.captions=2", "data.fold=0", "optim.epochs=1", "data.crop=5", TIMED)
+    train_here(tmp_path, tmp_path / "run", *words, "data.validation=0", "selection=last")
+    run = load_run(tmp_path / "run")
+    assert run.beside == (stream, "motion")
+    words = ["summarize", folder / "ball.mp4", "--checkpoint", tmp_path / "run", "--encoder", encoder]
+    words += ["--captions", folder / "ball.srt", "--to", tmp_path / "ball", "--device=cpu"]
+    assert main([*map(str, words)]) == 0
+    steps = json.loads((tmp_path / "ball/summary.json").read_text())["steps"]
+    np.testing.assert_allclose([step["score"] for step in steps], run.score(to)["video_1"], atol=1e-4)
+    wav2vec2_model(tmp_path / "ears", seed=1)
+    capsys.readouterr()
+    assert main([*map(str, words)]) == 2
+    assert "and it hears otherwise now (another audio_weights_sha256)" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"holds other features \(audio_weights_sha256 is"):
+        prepare(folder, to, encoder, streams=f"motion,{stream}", **options)

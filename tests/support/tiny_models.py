@@ -150,6 +150,38 @@ def llava_model(folder: Path, seed: int = 0) -> Any:
     return _saved(folder, seed, hf.LlavaForConditionalGeneration(config), processor)
 
 
+def wav2vec2_model(folder: Path, seed: int = 0) -> Any:
+    """wav2vec2, saved without what only its training needs, as those are that were tuned further."""
+    config = hf.Wav2Vec2Config(
+        **_TOWER,
+        conv_dim=(8, 8),
+        conv_kernel=(10, 8),
+        conv_stride=(10, 8),
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+        num_feat_extract_layers=2,
+    )
+    model = _saved(folder, seed, hf.Wav2Vec2Model(config), hf.Wav2Vec2FeatureExtractor())
+    weights = {name: weight for name, weight in model.state_dict().items() if name != "masked_spec_embed"}
+    model.save_pretrained(folder, state_dict=weights)
+    return model
+
+
+def ast_model(folder: Path, seed: int = 0) -> Any:
+    """The audio spectrogram transformer, which takes 1.28 seconds here."""
+    config = hf.ASTConfig(**_TOWER, patch_size=8, frequency_stride=8, time_stride=8, max_length=128, num_mel_bins=16)
+    return _saved(folder, seed, hf.ASTModel(config), hf.ASTFeatureExtractor(num_mel_bins=16, max_length=128))
+
+
+def whisper_model(folder: Path, seed: int = 0) -> Any:
+    """Whisper, of which the encoder hears, two seconds at a time here."""
+    sizes = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    sizes |= {"d_model": 16, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_source_positions": 100}
+    tokens = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
+    config = hf.WhisperConfig(vocab_size=8, num_mel_bins=16, **sizes, **tokens)
+    return _saved(folder, seed, hf.WhisperModel(config), hf.WhisperFeatureExtractor(feature_size=16, chunk_length=2))
+
+
 def _saved(folder, seed, model, processor):
     seeded(model, seed)
     model.save_pretrained(folder)

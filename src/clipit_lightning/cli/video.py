@@ -110,7 +110,9 @@ def prepare(
     captioner: str | None = CAPTIONER,
     n_captions: int = typer.Option(7, help="Frames that it captions of each video."),
     subtitles: bool = typer.Option(False, "--subtitles", help="Captions: the subtitles beside or inside each video."),
-    streams: str = typer.Option("", metavar="audio,motion", help="Store sound, motion or both beside the features."),
+    streams: str = typer.Option(
+        "", metavar="audio,motion", help="Store sound (or audio:MODEL), motion or both beside."
+    ),
     caption_cache: Path | None = typer.Option(None, help="Keep its captions there for other runs."),
     labels: Path | None = typer.Option(None, help="Your annotations, .csv or .json, see below."),
     dataset: tuple[str, str] | None = DATASET,

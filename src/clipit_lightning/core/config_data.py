@@ -43,6 +43,8 @@ class DataConfig(Section):
     """Give each step the caption of its shot as features beside its own, on stores that have them."""
     judge: str | None = None
     """Whose scores of shots prompts-to-summaries reads, on stores that have some; by default the only judge's."""
+    memorability: float = bounded(0.0, least=0, most=1)
+    """How much importance counts by how memorable its step is, in training, on stores that say so; 0 leaves it."""
     query_captions: int = bounded(0, least=0, most=10_000)
     """On qfvs: number of the video's captions, spread over it, that are text tokens beside the query's, where the store
     has some."""

@@ -107,10 +107,10 @@ def save_config(config: Config, path: Path) -> None:
 
 
 _LATER = (
-    *(("data", name) for name in ("shot_captions", "judge", "query_captions", "oracle_captions")),
+    *(("data", name) for name in ("shot_captions", "judge", "query_captions", "oracle_captions", "memorability")),
     *(("model", name) for name in ("exact", "feedforward", "activation", "language_heads", "cnn_layers")),
     *(("model", name) for name in ("shot_norm", "nms_threshold")),
-    *(("loss", name) for name in ("balanced", "policy", "episodes", "segments", "saliency")),
+    *(("loss", name) for name in ("balanced", "policy", "episodes", "segments", "contrast", "alike", "saliency")),
     *(("optim", name) for name in ("name", "schedule")),
 )
 """Keys that came later: no part of the hash at their default, or kept results had other hashes."""

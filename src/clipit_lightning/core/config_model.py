@@ -13,13 +13,13 @@ class ModelConfig(Section):
 
     name: str = "clip-it+"
     """Which scorer: clip-it+ (ours), clip-it (the paper's), transformer (ours without language), a baseline (linear,
-    mlp, bilstm, vasnet, pglsum, csta, dsnet-af, mf2summ, sd-vsum, prompts-to-summaries, tripss, transcript,
-    random), or package.module:Class, a class of your own."""
+    mlp, bilstm, vasnet, pglsum, csta, dsnet-af, mf2summ, sd-vsum, prompts-to-summaries, tripss, text-motion,
+    transcript, random), or package.module:Class, a class of your own."""
     width: int = bounded(64, least=1, most=65_536)
     """Features of a step inside the scorer; vasnet and pglsum are as wide as the features, csta's CNN ends with it."""
     heads: int = bounded(4, least=1)
-    """Attention heads of clip-it, clip-it+, transformer, sd-vsum, transcript, dsnet-af and mf2summ; they divide the
-    width."""
+    """Attention heads of clip-it, clip-it+, transformer, sd-vsum, transcript, text-motion, dsnet-af and mf2summ; they
+    divide the width."""
     language_heads: int | None = bounded(None, least=1)
     """Heads of the attention to text in clip-it, clip-it+ and sd-vsum, which divide the width; by default `heads`."""
     encoder_layers: int = bounded(1, least=0, most=1000)
@@ -96,21 +96,25 @@ class LossConfig(Section):
     spread: float = bounded(0.0, least=0)
     """Distance of the scores from equal scores; the two above need it, or one step takes all (ours)."""
     sharpness: float = bounded(10.0, least=0)
-    """How near features must be, in `rarity` and `language`, to count as the same; 0 tells none apart."""
+    """How near features must be, in `rarity`, `language` and `contrast`, to count as the same; 0 tells none apart."""
     policy: float = bounded(0.0, least=0)
     """Minus the reward of summaries that the scores draw, diverse and representative (DR-DSN, without labels)."""
     episodes: int = bounded(5, least=2, most=10_000)
     """Summaries that `policy` draws of each video; the reward of one is compared with those of the others."""
     segments: float = bounded(0.0, least=0)
     """Focal, IoU and centre-ness loss of the runs of key frames, for a scorer that proposes segments (DSNet)."""
+    contrast: float = bounded(0.0, least=0)
+    """How badly motion and the text told meanwhile find each other within a batch, for a scorer that compares them."""
+    alike: float = bounded(0.95, least=-1, most=1)
+    """Cosine of their features from which two texts fit each other's motion too, in `contrast`."""
     saliency: float = bounded(0.0, least=0)
     """Minus how salient the text is that is told in the same summaries, where the store knows when text holds."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        no_weights = ("balanced", "length_target", "sharpness", "episodes")
-        weights = [value for name, value in vars(self).items() if name not in no_weights]
-        require(any(weights), "loss", "all weights are 0; give at least one term a weight")
+        no_ranks = ("balanced", "length_target", "sharpness", "episodes", "alike", "contrast")  # or no weights
+        weights = [value for name, value in vars(self).items() if name not in no_ranks]
+        require(any(weights), "loss", "all weights are 0 (contrast ranks no steps); give at least one term a weight")
         alone = not self.spread and (self.rarity or self.language)
         require(not alone, "loss.spread", "is 0: one step takes all that loss.rarity and loss.language reward")
 

@@ -14,6 +14,7 @@ from clipit_lightning.data.batches import Item, caption_tokens, cut
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice, check_least
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
+from clipit_lightning.data.memorability import check_memorability, weighed_targets
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
 from clipit_lightning.data.shot_scores import choose_judge, with_judge
 from clipit_lightning.data.spans import caption_spans
@@ -44,6 +45,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         shot_captions: Whether the caption of its shot stands beside a step's features.
         judge: Whose scores of shots are the last features: of a step the number of its shot, and the score of that. An
             empty name is the only judge's of the target.
+        memorability: How much the importance from which videos train counts by how memorable its step is, 0 to 1; see
+            ``data/memorability.py``. What is measured stays as it is.
         batch_size: Videos a training batch; by default `default_batch_size`.
         crop: Steps of the random window of each video that trains, 0 for whole videos; by default `default_crop`.
         workers: Processes that read batches.
@@ -71,6 +74,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         caption_source: CaptionSource = "own",
         shot_captions: bool = False,
         judge: str | None = None,
+        memorability: float = 0.0,
         batch_size: int | None = None,
         crop: int | None = None,
         workers: int = 0,
@@ -88,6 +92,8 @@ class AnnotatedDataModule(SummarizationDataModule):
         check_choice("caption_source", caption_source, get_args(CaptionSource))
         check_least("folds", folds, 2)
         check_least("captions", captions, 0)
+        if not 0 <= memorability <= 1:
+            raise ValueError(f"memorability is {memorability}; it must be from 0 to 1")
         for source in sources or ():
             check_choice("sources", source, [name for name in annotated if name != target])
         others = [name for name in annotated if name in (shipped if sources is None else sources) and name != target]
@@ -96,9 +102,13 @@ class AnnotatedDataModule(SummarizationDataModule):
         self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
         self.n_folds, self.fold_seed, self.validation = folds, fold_seed, validation
         self.caption_source, self.shot_captions, self.judge = caption_source, shot_captions, judge
+        self.memorability = memorability
+        self._weighed: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         self._videos: dict[int, Video] = {}
 
     def _read(self) -> None:
+        if self.memorability:
+            check_memorability(self.stores.values())
         if reads_shot_captions(self.caption_source, self.shot_captions):
             self._caption_size = shot_caption_size(self.stores[self.target])
         if self.judge is not None:
@@ -150,6 +160,14 @@ class AnnotatedDataModule(SummarizationDataModule):
         if reads_shot_captions(self.caption_source, self.shot_captions):
             video = with_captions_read(video, self.caption_source, self.shot_captions, self._caption_size)
         return video if self.judge is None else with_judge(video, self.judge)
+
+    def targets(self, item: Item) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Importance and key frames from which a video trains, weighed by its memorability where that is asked for."""
+        if not self.memorability or not isinstance(item, Video):
+            return super().targets(item)
+        if item.id not in self._weighed:
+            self._weighed[item.id] = weighed_targets(item, self.memorability)
+        return self._weighed[item.id]
 
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The video's captions, (captions, features)."""

@@ -167,6 +167,10 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         """When each text token of an item holds, in its steps, (tokens, 2); None where that is not known."""
         return None
 
+    def targets(self, item: Item) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Importance and key frames from which an item trains, (steps,) each."""
+        return item.gtscore, item.gtsummary
+
     @abstractmethod
     def _read(self) -> None:
         """Set ``ids``, ``folds``, ``feature_dim``, ``text_dim`` and ``has_text``; the stores are valid."""
@@ -187,13 +191,14 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
         item = self.item(number)
         steps = slice(None) if epoch is None else random_window(item, self.crop, self.seed, epoch)
         tokens, spans = self.text(item), self.spans(item)
+        importance, keyframes = (item.gtscore, item.gtsummary) if epoch is None else self.targets(item)
         begin = np.float32(steps.start or 0)
         return Stack(
             number=torch.tensor([number]),
             features=torch.from_numpy(item.features[steps])[None],
             text=torch.zeros(1, 0, self.text_dim) if tokens is None else torch.from_numpy(tokens)[None],
-            importance=torch.from_numpy(item.gtscore[steps])[None],
-            keyframes=torch.from_numpy(item.gtsummary[steps])[None],
+            importance=torch.from_numpy(importance[steps])[None],
+            keyframes=torch.from_numpy(keyframes[steps])[None],
             spans=torch.zeros(1, 0, 2) if spans is None else torch.from_numpy(spans - begin)[None],
         )
 

@@ -32,6 +32,7 @@ LAYOUTS: dict[Kind, dict[str, Array]] = {
         "change_points": Array(np.int64, ("shots", 2), required=True, stored=np.int32),
         "gtscore": Array(np.float32, ("steps",)),
         "gtsummary": Array(np.float32, ("steps",), binary=True),
+        "memorability": Array(np.float32, ("steps",)),
         "video_name": Array(str),
         "user_summary": Array(np.uint8, ("annotators", "frames"), packed=True, binary=True),
         "user_scores": Array(np.float32, ("annotators", "steps"), packed=True),

@@ -212,9 +212,10 @@ def _video_problems(arrays: Arrays) -> Iterator[str]:
     scores = arrays.get("shot_scores", np.zeros(1))
     if ((scores < 0) & (scores != -1)).any() or scores.max() > 100:
         yield "shot_scores are not all from 0 to 100, or -1 for none"
-    gtscore = arrays.get("gtscore", np.zeros(1))
-    if gtscore.min() < -1e-6 or gtscore.max() > 1 + 1e-6:
-        yield f"gtscore runs from {gtscore.min():.3g} to {gtscore.max():.3g}, expected values from 0 to 1"
+    for name in ("gtscore", "memorability"):
+        values = arrays.get(name, np.zeros(1))
+        if values.min() < -1e-6 or values.max() > 1 + 1e-6:
+            yield f"{name} runs from {values.min():.3g} to {values.max():.3g}, expected values from 0 to 1"
 
 
 def _shot_problems(shots: NDArray[np.int64], n_frames: int) -> Iterator[str]:

@@ -32,6 +32,8 @@ class Video:
     """1 where a frame is in an annotator's summary, (annotators, frames)."""
     user_scores: NDArray[np.float32] | None = None
     """Raw ratings of the annotators at the picks (TVSum: 1 to 5), (annotators, steps)."""
+    memorability: NDArray[np.float32] | None = None
+    """How well each step is remembered, 0 to 1, where known, (steps,)."""
     captions: tuple[str, ...] = ()
     """Dense captions in time order, (captions,)."""
     caption_features: NDArray[np.float32] | None = None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from clipit_lightning.models.ridge import RidgeScorer
     from clipit_lightning.models.scorer import Scorer, ScorerOutput
     from clipit_lightning.models.sd_vsum import SdVsumScorer
+    from clipit_lightning.models.text_motion import TextMotionScorer
     from clipit_lightning.models.transcript import TranscriptScorer
     from clipit_lightning.models.tripss import TripssScorer
     from clipit_lightning.models.vasnet import VasNetScorer
@@ -46,6 +47,7 @@ __all__ = [
     "ScorerOutput",
     "SdVsumScorer",
     "SummaryLoss",
+    "TextMotionScorer",
     "TranscriptScorer",
     "TransformerScorer",
     "TripssScorer",
@@ -69,6 +71,7 @@ SCORERS = {
     "sd-vsum": "clipit_lightning.models.sd_vsum:SdVsumScorer",
     "prompts-to-summaries": "clipit_lightning.models.prompts_to_summaries:PromptsToSummariesScorer",
     "tripss": "clipit_lightning.models.tripss:TripssScorer",
+    "text-motion": "clipit_lightning.models.text_motion:TextMotionScorer",
     "transcript": "clipit_lightning.models.transcript:TranscriptScorer",
     "random": "clipit_lightning.models.random:RandomScorer",
 }

@@ -3,7 +3,7 @@
 Every function treats each video by itself and returns the mean over the leading axes, so that a long video weighs as
 much as a short one. Work and memory grow linearly with the steps. Equations are those of CLIP-It (arXiv 2107.00650),
 section 3.2; `losses_without_labels` and `policy_gradient` add what ranks steps without labels, `segments` what learns
-segments.
+segments. `contrast` alone compares the items of a batch.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 from torch.nn import functional
 
+from clipit_lightning.models.contrast import contrast_loss
 from clipit_lightning.models.losses_without_labels import language_loss, rarity_loss, spread_loss
 from clipit_lightning.models.policy_gradient import policy_loss, saliency_loss
 from clipit_lightning.models.scorer import ScorerOutput
@@ -139,7 +140,8 @@ class SummaryLoss(nn.Module):
     result and gradient whatever stands there. `diversity` and `reconstruction` are omitted for a scorer that
     reconstructs nothing, `segments` for one that proposes none, `language` where there is no text or another encoder
     made it. In the paper the weights of `keyframe`, `diversity` and `reconstruction` are alpha, beta and lambda;
-    `policy` is DR-DSN's and `segments` DSNet's, the other terms are ours.
+    `policy` is DR-DSN's and `segments` DSNet's, the other terms are ours. `contrast` is of a whole batch, and ranks no
+    steps by itself.
     """
 
     def __init__(
@@ -158,6 +160,8 @@ class SummaryLoss(nn.Module):
         episodes: int = 5,
         segments: float = 0.0,
         balanced: bool = True,
+        contrast: float = 0.0,
+        alike: float = 0.95,
         saliency: float = 0.0,
     ) -> None:
         super().__init__()
@@ -172,9 +176,11 @@ class SummaryLoss(nn.Module):
             "spread": spread,
             "policy": policy,
             "segments": segments,
+            "contrast": contrast,
             "saliency": saliency,
         }
         self.length_target, self.sharpness, self.balanced = length_target, sharpness, balanced
+        self.alike = alike
         self.episodes = episodes if policy or saliency else 0
         """Summaries that are drawn of each video."""
 
@@ -188,7 +194,7 @@ class SummaryLoss(nn.Module):
         draws: Tensor | None = None,
         spans: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Compute the terms that have a weight, and their weighted sum.
+        """Compute the terms that have a weight, and their weighted sum; `contrast` is added of a whole batch.
 
         Args:
             output: What the scorer returned: logits, (items, steps).
@@ -207,7 +213,7 @@ class SummaryLoss(nn.Module):
         Raises:
             NoTermError: The only terms with a weight need a reconstruction, segments or text, and there is none.
         """
-        logits, reconstruction, segments = output
+        logits, reconstruction, segments = output.logits, output.reconstruction, output.segments
         scores = torch.sigmoid(logits)  # (items, steps)
         if draws is None and self.episodes:
             draws = torch.rand(self.episodes, *logits.shape, device=logits.device)
@@ -238,3 +244,17 @@ class SummaryLoss(nn.Module):
             )
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return terms | {"total": total}
+
+    def with_contrast(self, terms: dict[str, Tensor], pairs: Tensor, text: Tensor) -> dict[str, Tensor]:
+        """Add the contrast of a whole batch to its other terms; see ``contrast_loss``.
+
+        Args:
+            terms: Of the batch, with `total`, each ().
+            pairs: Unit vectors of motion and of text, (pairs, 2, width).
+            text: Features of the texts, (pairs, features).
+
+        Returns:
+            Each term by its name, before its weight, and `total`; all ().
+        """
+        contrast = contrast_loss(pairs, text, self.alike, self.sharpness)
+        return terms | {"contrast": contrast, "total": terms["total"] + self.weights["contrast"] * contrast}

@@ -19,6 +19,9 @@ class ScorerOutput(NamedTuple):
     """What each step says of the segment around it, from a scorer that proposes segments, while it trains: logarithms
     of its distances, in steps, to the first and to the last step, and centre-ness before the sigmoid, (..., steps, 3).
     Its logits, while it does not train, are of the segments."""
+    pairs: Tensor | None = None
+    """Of each text token the unit vectors of the motion while it is told and of itself, which ``loss.contrast``
+    compares, (..., tokens, 2, width); 0 instead of a motion that is not known."""
 
     @property
     def scores(self) -> Tensor:
@@ -49,6 +52,8 @@ class Scorer(nn.Module, ABC):
     """Whether `forward` takes `spans` too: when each text token holds."""
     reads_judge: ClassVar[bool] = False
     """Whether the last two features of a step are the number of its shot and a judge's score of that."""
+    contrasts: bool = False
+    """Whether it returns pairs of motion and text; of a scorer that needs a stream for it, whether it has that."""
 
     @abstractmethod
     def forward(self, features: Tensor, text: Tensor) -> ScorerOutput:

@@ -35,9 +35,9 @@ from clipit_lightning.video.encoders import Encoder, make_encoder
 from clipit_lightning.video.extract import N_CAPTIONS, extract_features, provenance
 from clipit_lightning.video.frames import RATE
 from clipit_lightning.video.pretrained import Precision
-from clipit_lightning.video.streams import chosen_streams
+from clipit_lightning.video.streams import Stream, chosen_streams, load_streams
 
-_SAME = ("encoder", "weights_sha256", "sampling", "streams", "captions", "caption_model")
+_SAME = ("encoder", "weights_sha256", "sampling", "streams", "audio_weights_sha256", "captions", "caption_model")
 """Attributes in which a store may not differ from what takes its place."""
 
 
@@ -86,7 +86,7 @@ def prepare(
         captioner: A model that makes captions, by its name or folder.
         n_captions: How many it makes of each video.
         subtitles: Captions are the subtitles beside each video (``NAME.srt``, ``NAME.vtt``) or inside it.
-        streams: What stands beside the features of the encoder: ``audio``, ``motion``, or ``audio,motion``.
+        streams: What stands beside the features of the encoder: ``audio`` or ``audio:MODEL``, ``motion``, or both.
         caption_cache: Folder that keeps them.
         dataset: ``summe`` or ``tvsum``, and the folder of its authors' files, in place of ``videos``.
         stride: Take every frame whose number it divides.
@@ -156,9 +156,9 @@ def _make_store(
     collection: Collection, to: Path, settings: Settings, process: Process, processes: int, force: bool, keep: bool
 ) -> Prepared | None:
     folder = to.with_name(f"{to.name}.parts")
-    encoder, captioner = _load(settings, folder, process)
+    encoder, captioner, streams = _load(settings, folder, process)
     texts = collection.has_captions
-    made = provenance(encoder, settings.stride, settings.rate, captioner, settings.n_captions, texts, settings.streams)
+    made = provenance(encoder, settings.stride, settings.rate, captioner, settings.n_captions, texts, streams)
     attributes = {"dataset": collection.dataset, "features": encoder.name, "data": "real", **made}
     attributes |= {"annotations_sha256": collection.annotations_sha256, "inputs": _inputs(collection, made)}
     if not force and to.exists():
@@ -178,7 +178,7 @@ def _make_store(
     paths = {number: sources[number].path for number in todo if number % process.world == process.rank}
     sizes = {number: path.stat().st_size if path.exists() else 0 for number, path in paths.items()}
     with Progress(sizes, f"process {process.rank + 1}: " if process.world > 1 else "") as progress:
-        extraction = _Extraction(sources, cache, encoder, captioner, settings, progress)
+        extraction = _Extraction(sources, cache, encoder, captioner, streams, settings, progress)
         work_through(todo, extraction, processes)
     if process.rank:
         return None
@@ -188,15 +188,16 @@ def _make_store(
     return prepared
 
 
-def _load(settings: Settings, folder: Path, process: Process) -> tuple[Encoder, Captioner | None]:
+def _load(settings: Settings, folder: Path, process: Process) -> tuple[Encoder, Captioner | None, tuple[Stream, ...]]:
     device = own_device(settings.device, process)
     encoder = make_encoder(settings.encoder, device, settings.precision, settings.batch_size)
+    streams = load_streams(settings.streams, device)
     if settings.captioner is None:
-        return encoder, None
+        return encoder, None, streams
     if settings.n_captions < 1:
         raise UserError(f"{settings.n_captions} captions a video: give 1 or more")
     cache = Path(settings.caption_cache or folder / "captions")
-    return encoder, load_captioner(settings.captioner, device, settings.precision, cache=cache)
+    return encoder, load_captioner(settings.captioner, device, settings.precision, cache=cache), streams
 
 
 def _inputs(collection: Collection, made: dict[str, str]) -> str:
@@ -228,6 +229,7 @@ class _Extraction:
     cache: FeatureCache
     encoder: Encoder
     captioner: Captioner | None
+    streams: tuple[Stream, ...]
     settings: Settings
     progress: Progress
 
@@ -246,7 +248,7 @@ class _Extraction:
                     source.captions,
                     given.batch_size,
                     show,
-                    given.streams,
+                    self.streams,
                 )
             except UserError as error:
                 reason = str(error).encode("utf-8", "backslashreplace").decode()  # file names may be any bytes

@@ -27,6 +27,7 @@ LOSS_TITLES = {
     },
     "policy": "Loss: policy",
     "segments": "Loss: segments",
+    "contrast": "Loss: contrast of motion and text",
     "saliency": "Loss: saliency of the text told",
 }
 """Every term of the loss, and their sum, as they are called on a page."""

@@ -22,6 +22,6 @@ class Settings:
     precision: Precision = "fp32"
     batch_size: int = 32
     streams: tuple[str, ...] = ()
-    """What is made beside the features of the encoder: ``audio``, ``motion``."""
+    """What is made beside the features of the encoder: ``audio`` or ``audio:MODEL``, ``motion``."""
     caption_cache: Path | str | None = None
     """Folder that keeps a model's captions; by default the working folder."""

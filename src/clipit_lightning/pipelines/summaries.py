@@ -13,6 +13,7 @@ from clipit_lightning.core.log import log
 from clipit_lightning.pipelines.arguments import check_for_run, check_one_of, require_encoder
 from clipit_lightning.pipelines.collect import from_files, with_captions
 from clipit_lightning.pipelines.page import Page, write_page
+from clipit_lightning.pipelines.run_streams import load_beside
 from clipit_lightning.pipelines.scenes import read_script
 from clipit_lightning.pipelines.summarizer import Summarizer
 from clipit_lightning.pipelines.summary import FILES, Summary
@@ -196,19 +197,21 @@ def _summarizer(encoder: Encoder | str | None, options: SummaryOptions) -> Summa
     )
     device, precision = options.get("device", "auto"), options.get("precision", "fp32")
     stride, rate, batch_size = options.get("stride"), options.get("rate"), options.get("batch_size", 32)
-    sampling: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
+    of_steps: dict[str, Any] = {"stride": stride, "rate": RATE if rate is None else rate}
     trained = None if run is None else _with_scorers(run, options.get("fold"), options.get("exact", False))
     if trained is not None:
         encoder = trained.result.store.get("encoder") if encoder in (None, "auto") else encoder
-        sampling |= trained.sampling if stride is None and rate is None else {}
+        of_steps |= trained.sampling if stride is None and rate is None else {}
     if encoder is None or isinstance(encoder, str):
         note = " (the run does not say which one it was trained with)"
         name = require_encoder(encoder, note) if trained else encoder or "auto"
         encoder = make_encoder(name, device, precision, batch_size)
     if isinstance(captioner, str):
         captioner = load_captioner(captioner, device, precision)
+    if trained is not None:
+        of_steps["streams"] = load_beside(trained.path, trained.beside, trained.result.store, device)
     of_text = options.get("query"), script
-    return Summarizer(encoder, shots, _look(options), *of_text, trained, captioner, batch_size=batch_size, **sampling)
+    return Summarizer(encoder, shots, _look(options), *of_text, trained, captioner, batch_size=batch_size, **of_steps)
 
 
 def _look(options: SummaryOptions) -> Look:

@@ -44,6 +44,7 @@ from clipit_lightning.video.encoders import Encoder
 from clipit_lightning.video.extract import N_CAPTIONS, VideoFeatures, extract_features, provenance
 from clipit_lightning.video.reader import header_duration
 from clipit_lightning.video.render import Look, render_summary
+from clipit_lightning.video.streams import Stream
 from clipit_lightning.video.subtitles import subtitles_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Summarizer:
     stride: int | None
     rate: float
     batch_size: int
+    streams: tuple[Stream, ...] = ()
+    """What makes the streams that the run reads beside what is seen."""
 
     def __post_init__(self) -> None:
         """Check that encoder, query and run fit."""
@@ -110,15 +113,16 @@ class Summarizer:
 
     def _features(self, video: Path, to: Path, texts: Captions | None) -> VideoFeatures:
         stride, rate, captioner = self.stride, self.rate, self.captioner
-        streams = self.run.beside if self.run else ()
-        how = provenance(self.encoder, stride, rate, captioner, N_CAPTIONS, texts is not None, streams)
+        how = provenance(self.encoder, stride, rate, captioner, N_CAPTIONS, texts is not None, self.streams)
         settings = json.dumps([content_mark(Source("", video.name, video, texts)), how])
 
         def extract() -> VideoFeatures:
             with Progress({0: 1}) as progress, memory_checked(video):
                 show = partial(progress.at, video.name, duration=header_duration(video))
                 captions = captioner, N_CAPTIONS, texts
-                return extract_features(video, self.encoder, stride, rate, *captions, self.batch_size, show, streams)
+                return extract_features(
+                    video, self.encoder, stride, rate, *captions, self.batch_size, show, self.streams
+                )
 
         return kept_features(to, video, settings, extract)
 

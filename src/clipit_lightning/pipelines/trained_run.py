@@ -35,7 +35,7 @@ from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import read_scorer
 from clipit_lightning.video.encoders import Encoder
-from clipit_lightning.video.streams import WIDTHS
+from clipit_lightning.video.streams import stream_name
 
 _SAME = {"weights_sha256": "weights", "preprocessing": "preprocessing", "definition": "definition"}
 
@@ -89,10 +89,14 @@ class TrainedRun:
         return int(next(iter(self._read.values()))[1]["text_dim"])
 
     @property
+    def streams(self) -> dict[str, int]:
+        """Its streams with their widths."""
+        return dict(next(iter(self._read.values()))[1].get("streams") or {})
+
+    @property
     def beside(self) -> tuple[str, ...]:
         """Its streams beside what is seen, by name; a UserError where one cannot be made of a raw video."""
-        streams = next(iter(self._read.values()))[1].get("streams") or {}
-        return streams_beside(self.path, streams, self.result.store)
+        return streams_beside(self.path, self.streams, self.result.store)
 
     @cached_property
     def _read(self) -> dict[int, tuple[Scorer, dict[str, Any]]]:
@@ -155,7 +159,7 @@ class TrainedRun:
         made, given = self.result.store, encoder.provenance()  # the store says how features were made, where it knows
         named = made.get("encoder") or self.result.features
         other = [word for key, word in _SAME.items() if "encoder" in made and made.get(key) != given.get(key)]
-        size = self.feature_dim - sum(WIDTHS[name] for name in self.beside)
+        size = self.feature_dim - sum(self.streams[stream_name(name)] for name in self.beside)
         if other or encoder.feature_dim != size:
             why = f"other {other[0]}" if other else f"{encoder.feature_dim} features, not {size}"
             way_out = f"give --encoder {named}, with the weights of then"

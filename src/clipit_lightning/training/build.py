@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clipit_lightning.core.config import Config
-from clipit_lightning.core.errors import UserError, first_line
+from clipit_lightning.core.errors import UserError, first_line, require
 from clipit_lightning.core.log import log
 from clipit_lightning.data import BENCHMARKS, DEFAULT_ROOT, has_queries, has_scripts
 from clipit_lightning.data.annotated import AnnotatedDataModule
@@ -56,6 +56,8 @@ def datamodule(config: Config) -> SummarizationDataModule:
         "validate_on_test": config.selection == "best-on-test",
         **{name: getattr(data, name) for name in ("family", "batch_size", "crop", "workers")},
     }
+    weighs = not (data.memorability and (has_queries(data.dataset) or has_scripts(data.dataset)))
+    require(weighs, "data.memorability", f"{data.dataset} has no importance to weigh; keep it 0")
     if has_queries(data.dataset):
         own: dict[str, Any] = {name: getattr(data, name) for name in ("sentence", "query_captions", "oracle_captions")}
         return QueryDataModule(target=data.dataset, language=data.captions > 0, **own, **common)
@@ -64,7 +66,7 @@ def datamodule(config: Config) -> SummarizationDataModule:
         own = {name: getattr(data, name) for name in chosen}
         return ScriptDataModule(target=data.dataset, language=data.captions > 0, **own, **common)
     names = ("setting", "sources", "folds", "fold_seed", "validation", "captions", "caption_source", "preload_mb")
-    options = {name: getattr(data, name) for name in (*names, "shot_captions")}
+    options = {name: getattr(data, name) for name in (*names, "shot_captions", "memorability")}
     if scorer_class(config.model.name).reads_judge:
         options["judge"] = data.judge or ""  # by default the only one
     return AnnotatedDataModule(target=data.dataset, **common, **options)

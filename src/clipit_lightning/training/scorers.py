@@ -29,6 +29,8 @@ def check_scorer(config: Config) -> None:
     require(reads_judge or data.judge is None, "data.judge", f"{name} reads no scores of judges; omit it")
     judged = not (reads_judge and has_queries(data.dataset))
     require(judged, "model.name", f"{name} reads a judge's scores of shots, which {data.dataset} does not have")
+    way_out = "compares no motion with text; take model.name=text-motion, or loss.contrast=0"
+    require(scorer_class(name).contrasts or not config.loss.contrast, "loss.contrast", f"{name} {way_out}")
     if supervision_of(config) == "unsupervised":
         way_out = "is fitted to annotations; give loss.keyframe or loss.correlation a weight"
         require(scorer_class(name).fit != "closed form", "model.name", f"{name} {way_out}")

@@ -16,6 +16,7 @@ from clipit_lightning.data.datamodule import SummarizationDataModule, check_choi
 from clipit_lightning.data.streams import VISUAL, format_streams
 from clipit_lightning.evaluation.rules import Rules
 from clipit_lightning.models import make_scorer, scorer_name
+from clipit_lightning.models.contrast import joined_pairs
 from clipit_lightning.models.losses import NoTermError, SummaryLoss
 from clipit_lightning.models.scorer import Scorer, ScorerOutput, output_of
 from clipit_lightning.training.checkpoints import plain
@@ -85,6 +86,12 @@ class SummarizationTask(MeasuringTask):
             raise ValueError(f"streams ({format_streams(self.streams)}) are not the {feature_dim} features of a step")
         self.scorer = make_scorer(scorer, seed, self.streams, **sizes, **options)
         self.loss = SummaryLoss(**(loss or {}))
+        if self.contrasts and not self.scorer.contrasts:
+            have = format_streams(self.streams)
+            raise UserError(
+                f"loss.contrast: {scorer_name(scorer)} has no motion and text to compare (streams are {have}); take "
+                "model.name=text-motion and a store with a stream `motion`, or loss.contrast=0"
+            )
         self.protocol = protocol_of(rules)
         check_choice("optimizer", optimizer, OPTIMIZERS)
         check_choice("schedule", schedule, SCHEDULES)
@@ -105,12 +112,29 @@ class SummarizationTask(MeasuringTask):
         self.save_hyperparameters({name: plain(value, name) for name, value in given.items()})
 
     def setup(self, stage: str) -> None:
-        """Check that a scorer that reads streams was made for those of the data; a ValueError of one line."""
+        """Check the trainer's datamodule as `check_data` does."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # lightning does not declare it
+        if isinstance(data, SummarizationDataModule):
+            self.check_data(data)
+
+    def check_data(self, data: SummarizationDataModule) -> None:
+        """Check that data have the streams that the scorer was made for, and the text that the loss needs.
+
+        Raises:
+            ValueError: Streams are others; one line.
+            UserError: There is no text to contrast motion with; one line.
+        """
         reads_streams = "streams" in signature(type(self.scorer)).parameters
-        if reads_streams and isinstance(data, SummarizationDataModule) and data.streams != self.streams:
+        if reads_streams and data.streams != self.streams:
             made, given = format_streams(self.streams), format_streams(data.streams)
             raise ValueError(f"streams are {made}, and the batches have {given}; give the task streams=data.streams")
+        if self.contrasts and not data.has_text:
+            raise UserError("loss.contrast: the data have no text, or data.captions=0; loss.contrast=0 trains without")
+
+    @property
+    def contrasts(self) -> bool:
+        """Whether the loss compares motion with text."""
+        return self.loss.weights["contrast"] > 0
 
     def forward(self, stack: Stack) -> ScorerOutput:
         """Score the steps of a stack; logits have the shape of its importance, also of a scorer that reads no text.
@@ -141,7 +165,7 @@ class SummarizationTask(MeasuringTask):
             UserError: No term of the loss that has a weight fits the scorer and the data; one line.
         """
         check_batch(batch)
-        rows, episodes = [], self.loss.episodes
+        rows, moves, episodes = [], [], self.loss.episodes
         for stack in batch.stacks:
             share = len(stack.number) / batch.n_items
             if len(stack.number) == 1:  # without the axis of items PyTorch calls a tenth fewer operations
@@ -153,7 +177,29 @@ class SummarizationTask(MeasuringTask):
             except NoTermError as error:
                 raise UserError(f"loss: {error}") from error
             rows.append(torch.stack(list(terms.values())) * share)  # (terms,)
-        return dict(zip(terms, torch.stack(rows).sum(0), strict=True))
+            if self.contrasts:
+                if output.pairs is None:
+                    raise UserError(f"loss.contrast: {type(self.scorer).__name__} returns no `pairs`; see ScorerOutput")
+                moves.append(joined_pairs(output.pairs, stack.text))
+        terms = dict(zip(terms, torch.stack(rows).sum(0), strict=True))
+        return self.loss.with_contrast(terms, *self._of_whole_batch(moves, batch.share)) if moves else terms
+
+    def _of_whole_batch(self, moves: list[tuple[Tensor, Tensor]], share: Tensor) -> tuple[Tensor, Tensor]:
+        """Pairs of motion and text with the features of their texts, of all ranks; only those of this one learn here.
+
+        The loss of a rank is weighed by its `share`, which must not count where the loss is of the whole batch: the
+        gradient of own pairs is divided by it.
+        """
+        pairs, text = (torch.cat(values) for values in zip(*moves, strict=True))
+        if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+            return pairs, text
+        own = len(pairs) if share else 0  # else they are those of another rank
+        pairs = pairs[:own].detach() + (pairs[:own] - pairs[:own].detach()) / share
+        gathered = self._of_all_ranks((pairs.detach().cpu(), text[:own].cpu()))
+        of_ranks = [(one.to(pairs), other.to(text)) for one, other in gathered]
+        of_ranks[self.global_rank] = pairs, text[:own]
+        pairs, text = (torch.cat(values) for values in zip(*of_ranks, strict=True))
+        return pairs, text
 
     def on_train_epoch_start(self) -> None:
         """Make chance follow from the seed, the epoch and the rank alone."""

@@ -53,6 +53,8 @@ def run(config: Config, watch: Watch | None = None) -> RunResult:
         datamodule = build.datamodule(config)
         datamodule.setup()
         _check_measurable(config, datamodule)
+        if config.loss.contrast:  # the task says what it lacks
+            build.task(config, datamodule.feature_dim, datamodule.text_dim, datamodule.streams).check_data(datamodule)
         protocol = build.describe_protocol(config, datamodule)
         named = Run(Path(config.output)) if config.output else None
         folder = named or processes.first(lambda: run_folder(config, protocol))

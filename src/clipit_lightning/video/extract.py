@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from clipit_lightning import __version__
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.summary.shots import FRAMES_PER_SHOT, change_points
+from clipit_lightning.video.audio_model import AudioModel
 from clipit_lightning.video.captioner import Captioner
 from clipit_lightning.video.captions import Captions, frames_to_caption
 from clipit_lightning.video.encoders import Encoder, HsvEncoder, NamingEncoder
@@ -24,7 +25,7 @@ from clipit_lightning.video.log_mel import log_mel_statistics
 from clipit_lightning.video.motion import MotionMeter
 from clipit_lightning.video.pretrained import library_versions
 from clipit_lightning.video.reader import Frame, VideoInfo, VideoReader
-from clipit_lightning.video.streams import streams_provenance
+from clipit_lightning.video.streams import Stream, streams_provenance
 
 N_CAPTIONS = 7
 """Frames that a captioner is given; the number in the implementations of CLIP-It known to us."""
@@ -77,7 +78,7 @@ def extract_features(
     texts: Captions | None = None,
     batch_size: int = 32,
     progress: Callable[[float], None] | None = None,
-    streams: Sequence[str] = (),
+    streams: Sequence[Stream] = (),
     watch: Callable[[Frame], None] | None = None,
 ) -> VideoFeatures:
     """Decode, encode, cut into shots and caption one video. The same input gives the same result.
@@ -86,7 +87,7 @@ def extract_features(
     the user's own, or the captioner's of ``n_captions`` frames, spread over the video by its shots; the encoder embeds
     them where it has language. ``progress`` takes the seconds of the video that are encoded, after each batch;
     ``watch`` each sampled frame as decoded, in the thread that decodes. ``streams`` are made beside, as
-    ``chosen_streams`` gives them.
+    ``load_streams`` gives them.
 
     Raises:
         UserError: The file cannot be read as a video, the sampling makes no sense, or the captions are of another one.
@@ -147,16 +148,18 @@ def _metered(samples: Iterator[Sample], meter: MotionMeter | None) -> Iterator[S
 
 
 def _streams(
-    names: Sequence[str], reader: VideoReader, picks: NDArray[np.int64], meter: MotionMeter | None
+    streams: Sequence[Stream], reader: VideoReader, picks: NDArray[np.int64], meter: MotionMeter | None
 ) -> dict[str, NDArray[np.float32]]:
     """Each stream by its name, in order, (steps, columns)."""
     made: dict[str, NDArray[np.float32]] = {}
-    for name in names:
-        if name == "motion" and meter is not None:
-            made[name] = meter.finish()
-        elif name == "audio":
-            borders = np.append(reader.times[picks], reader.info().duration)  # (steps + 1,)
-            made[name] = log_mel_statistics(reader.path, reader.start, borders)
+    sound = reader.path, reader.start, np.append(reader.times[picks], reader.info().duration)  # (steps + 1,)
+    for stream in streams:
+        if isinstance(stream, AudioModel):
+            made["audio"] = stream.hear(*sound)
+        elif stream == "audio":
+            made[stream] = log_mel_statistics(*sound)
+        elif meter is not None:
+            made[stream] = meter.finish()
     return made
 
 
@@ -167,7 +170,7 @@ def provenance(
     captioner: Captioner | None,
     n_captions: int,
     texts: bool,
-    streams: Sequence[str] = (),
+    streams: Sequence[Stream] = (),
 ) -> dict[str, str]:
     """How features are made, in words: equal settings on equal versions have equal words."""
     made = {
@@ -178,7 +181,7 @@ def provenance(
         "shots": f"kernel temporal segmentation, one a {FRAMES_PER_SHOT} frames, rounded up",
         "captions": "file" if texts else f"{n_captions} frames by model" if captioner else "none",
     }
-    made |= streams_provenance(encoder.feature_dim, tuple(streams))
+    made |= streams_provenance(encoder.feature_dim, streams)
     return made | (captioner.provenance() if captioner and not texts else {})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -63,13 +63,18 @@ def load_model(
     auto_class: Any,  # noqa: ANN401 - transformers' own
     wanted: str,
     weights_file: str | None = None,
+    changes: Mapping[str, Any] | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """Load a model of transformers whole: a weight that the file lacks would be random, so it is a UserError."""
+    """Load a model of transformers whole: a weight that the file lacks would be random, so it is a UserError.
+
+    ``changes`` are values for settings of the model's configuration, where it has them.
+    """
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(wanted)
     config.transformers_weights = weights_file
+    config.update({name: value for name, value in (changes or {}).items() if hasattr(config, name)})
     model, report = auto_class.from_pretrained(wanted, config=config, output_loading_info=True, **options)
     if absent := sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"])):
         raise UserError(
