@@ -63,4 +63,5 @@ def _videos(dataset: str, shuffled: bool) -> Iterator[Video]:
 def _near(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Unit vectors near directions, (rows, features)."""
     noisy = rows + 0.5 * rng.normal(size=rows.shape) / np.sqrt(SIZE)
-    return (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
+    return unit

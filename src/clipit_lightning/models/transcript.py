@@ -62,7 +62,7 @@ class TranscriptScorer(Scorer):
         self.norm = nn.LayerNorm(width)
         self.head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), Dropout(dropout), nn.Linear(width, 1))
 
-    def forward(self, features: Tensor, text: Tensor, spans: Tensor) -> ScorerOutput:
+    def forward(self, features: Tensor, text: Tensor, spans: Tensor) -> ScorerOutput:  # type: ignore[override]
         """Score every step by what the video shows, and by what is told while it shows that."""
         steps, tokens = features.shape[-2], text.shape[-2]
         if spans.shape[-2] < tokens:  # when the text holds is not known
