@@ -36,7 +36,7 @@ const page = (() => {
   const toSource = (section, time) => {
     let before = 0;
     for (const [start, end] of segments(section)) {
-      if (time < before + end - start) return start + time - before;
+      if (time < before + end - start - 1e-3) return start + time - before; // a browser rounds where it was sent
       before += end - start;
     }
     const last = segments(section).at(-1);
