@@ -414,7 +414,7 @@ def timed(scorer, features, text, spans):
 
 def text_motion(scorer, features, text, spans):
     begin, parts = 0, {}
-    for name, width in zip(scorer.names, scorer.widths, strict=True):
+    for name, width in ((name, part.stop - part.start) for name, part in scorer.columns.items()):
         parts[name] = features[:, begin : begin + width]
         begin += width
     moved = parts.pop("motion")

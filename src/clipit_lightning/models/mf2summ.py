@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from clipit_lightning.models.attention import MultiHeadAttention, sinusoidal_pos
 from clipit_lightning.models.dropout import Dropout
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
 from clipit_lightning.models.segments import SegmentHeads
+from clipit_lightning.models.streams import stream_slices
 
 STREAMS = ("visual", "audio")
 
@@ -52,8 +52,8 @@ class Mf2SummScorer(Scorer):
         nms_threshold: float = 0.4,
     ) -> None:
         super().__init__()
-        ends = dict(zip(streams, accumulate(streams.values()), strict=True))
-        self.slices = [slice(ends[name] - streams[name], ends[name]) for name in STREAMS if name in streams]
+        columns = stream_slices(streams)
+        self.slices = [columns[name] for name in STREAMS if name in columns]
         visual, audio = streams["visual"], streams.get("audio", 1)  # at least the mask column
         self.attention = MultiHeadAttention(visual, heads, -(-visual // heads), bias=False, dropout=dropout)
         self.dropout = Dropout(dropout)

@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 from clipit_lightning.models.attention import MultiHeadAttention
 from clipit_lightning.models.dropout import Dropout
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
+from clipit_lightning.models.streams import stream_slices
 from clipit_lightning.models.timed_text import told_in
 
 MOTION = "motion"
@@ -47,7 +48,7 @@ class TextMotionScorer(Scorer):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        self.widths, self.names = list(streams.values()), list(streams)
+        self.columns = stream_slices(streams)
         of_motion = streams.get(MOTION, 0)
         self.contrasts = of_motion > 0
         self.frame_projection = nn.Linear(feature_dim - of_motion, width)
@@ -64,11 +65,10 @@ class TextMotionScorer(Scorer):
 
     def forward(self, features: Tensor, text: Tensor, spans: Tensor) -> ScorerOutput:  # type: ignore[override]
         """Score every step by what it shows, how it moves, and what is told meanwhile."""
-        split = features.split(self.widths, dim=-1)  # type: ignore[no-untyped-call]
-        parts = dict(zip(self.names, split, strict=True))
-        motion, moves = self._moved(parts.pop(MOTION, None), features)  # (..., steps, width), (..., steps, 1)
+        streams = {name: features[..., columns] for name, columns in self.columns.items()}
+        motion, moves = self._moved(streams.pop(MOTION, None), features)  # (..., steps, width), (..., steps, 1)
         # As in CLIP-It: unit vectors of many features have tiny entries; layers are made for entries near 1.
-        seen = normalize(torch.cat(list(parts.values()), dim=-1), dim=-1)  # (..., steps, others)
+        seen = normalize(torch.cat(list(streams.values()), dim=-1), dim=-1)  # (..., steps, others)
         seen = self.frame_projection(seen * seen.shape[-1] ** 0.5)  # (..., steps, width)
         tokens = self.text_projection(normalize(text, dim=-1) * text.shape[-1] ** 0.5)  # (..., tokens, width)
         held = _held(spans, features, text)  # (..., steps, tokens)

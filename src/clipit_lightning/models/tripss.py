@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from clipit_lightning.models.scorer import Scorer, ScorerOutput
+from clipit_lightning.models.streams import stream_slices
 from clipit_lightning.models.tripss_rule import caption_at, key_steps
 
 CHOSEN = 0.9
@@ -29,10 +30,7 @@ class TripssScorer(Scorer):
 
     def __init__(self, feature_dim: int, text_dim: int, streams: Mapping[str, int] | None = None) -> None:
         super().__init__()
-        columns = dict[str, slice]()
-        for name, width in (streams or {"visual": feature_dim}).items():
-            start = max((before.stop for before in columns.values()), default=0)
-            columns[name] = slice(start, start + width)
+        columns = stream_slices(streams or {"visual": feature_dim})
         # the last column of a stream beside `visual` is its mask
         self.colour = slice(columns["colour"].start, columns["colour"].stop - 1) if "colour" in columns else None
         self.structure = columns.get("visual", slice(0, feature_dim))
