@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import benchmark_names, own_names
-from clipit_lightning.data.batches import Item, caption_tokens, cut
+from clipit_lightning.data.batches import Item, another_of_each, caption_tokens, cut
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice, check_least
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
@@ -190,8 +190,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         others: dict[str, int] = {}
         for name in self.stores:
             own = [number for number, video in enumerate(self.ids) if video.startswith(f"{name}/")]
-            ring = np.random.default_rng(self.fold_seed).permutation(own).tolist()
-            others |= {self.ids[video]: giver for video, giver in zip(ring, ring[1:] + ring[:1], strict=True)}
+            others |= {self.ids[video]: giver for video, giver in another_of_each(own, self.fold_seed).items()}
         return others
 
     def _training_batches(self, numbers: list[int], epoch: int) -> list[list[int]]:

@@ -8,7 +8,7 @@ equal, and measures them twice.
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from clipit_lightning.core.arrays import spread
 from clipit_lightning.data.query_video import QueryItem
 from clipit_lightning.data.script_video import ScriptItem
 from clipit_lightning.data.video import Video
+
+T = TypeVar("T")
 
 Item = Video | QueryItem | ScriptItem
 """What is scored at once: a video, or a video with a query or a script."""
@@ -113,6 +115,13 @@ def query_tokens(item: QueryItem, sentence: bool, captions: int, oracle: bool) -
     if of_video is None:
         return query
     return np.concatenate([query, of_video[spread(len(of_video), captions)]])
+
+
+def another_of_each(members: Sequence[T], seed: int) -> dict[T, T]:
+    """Another member for each, for ablations: in a ring by chance, so that each gives what it has to one other."""
+    order = np.random.default_rng(seed).permutation(len(members))
+    ring = [members[at] for at in order]
+    return dict(zip(ring, ring[1:] + ring[:1], strict=True))
 
 
 def random_window(item: Item, steps: int, seed: int, epoch: int) -> slice:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS, benchmark_names
-from clipit_lightning.data.batches import Item, caption_tokens, cut
+from clipit_lightning.data.batches import Item, another_of_each, caption_tokens, cut
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
 from clipit_lightning.data.fold_files import families, load_family
 from clipit_lightning.data.folds import Fold, folds_of_family
@@ -83,15 +83,16 @@ class ScriptDataModule(SummarizationDataModule):
         for key in store.video_keys():
             video = store.read_scripts([key])[0]
             splits[video.id] = video.split
-            items[video.id] = tuple(item.id for item in video.items())
-            self._scripts += [(key, item.script) for item in video.items()]
+            with_scripts = video.items()
+            items[video.id] = tuple(item.id for item in with_scripts)
+            self._scripts += [(key, item.script) for item in with_scripts]
             self._videos |= {key: video} if held else {}
         self.feature_dim, self.text_dim = video.features.shape[1], video.script_features.shape[2]
         self.ids = [id for of_video in items.values() for id in of_video]
         self.has_text = self.language
         listed = self._official(splits)
-        parts = ([fold.train, fold.validation, fold.test] for fold in listed)
-        by_item = ([tuple(id for video in part for id in items[video]) for part in fold] for fold in parts)
+        of_videos = ([fold.train, fold.validation, fold.test] for fold in listed)
+        by_item = ([tuple(id for video in part for id in items[video]) for part in fold] for fold in of_videos)
         self.folds = [Fold(index, *fold) for index, fold in enumerate(by_item)]
 
     def _official(self, splits: dict[str, str]) -> list[Fold]:
@@ -131,9 +132,7 @@ class ScriptDataModule(SummarizationDataModule):
     @cached_property
     def _others(self) -> dict[str, str]:
         """Another video that has scripts, by key: each gives its scripts to one other."""
-        keys = list(dict.fromkeys(key for key, _ in self._scripts))
-        ring = [keys[at] for at in np.random.default_rng(self.fold_seed).permutation(len(keys))]
-        return dict(zip(ring, ring[1:] + ring[:1], strict=True))
+        return another_of_each(list(dict.fromkeys(key for key, _ in self._scripts)), self.fold_seed)
 
     def _training_batches(self, numbers: list[int], epoch: int) -> list[list[int]]:
         """So many videos, in an order by chance, with all their scripts."""
