@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import write_store
 
 
 def test_what_is_written_is_read(stores, tmp_path):

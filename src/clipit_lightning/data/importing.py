@@ -21,7 +21,8 @@ from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import DAMAGED, is_in_place, key_problems
 from clipit_lightning.data.shot_captions import Embed, describe_shot_captions, with_shot_captions
 from clipit_lightning.data.shot_scores import describe_judges, with_shot_scores
-from clipit_lightning.data.store import Content, Store, natural_order, write_checked
+from clipit_lightning.data.store import Store, natural_order
+from clipit_lightning.data.store_file import Content, write_checked
 from clipit_lightning.data.video import Video
 
 LONGEST_NAME = 100

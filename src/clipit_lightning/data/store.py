@@ -9,7 +9,6 @@ come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` or ``scrip
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.core.files import atomic_path, check_is_file
-from clipit_lightning.core.hdf5 import new_hdf5, open_hdf5
+from clipit_lightning.core.files import check_is_file
+from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
-from clipit_lightning.data.layouts import ANNOTATIONS, IMPORTANCE, LAYOUTS, Array
+from clipit_lightning.data.layouts import ANNOTATIONS, FIELDS, IMPORTANCE, LAYOUTS, Array
 from clipit_lightning.data.official_shots import has_official_shots, of_others, official_shots_are_in
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import (
@@ -39,13 +38,7 @@ from clipit_lightning.data.script_video import ScriptVideo
 from clipit_lightning.data.streams import parse_streams, stream_problems
 from clipit_lightning.data.video import Video
 
-_FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
-
 T = TypeVar("T")
-Videos = Iterable[Video] | Iterable[QueryVideo] | Iterable[ScriptVideo]
-"""What a store holds."""
-Content = tuple[Videos, dict[str, str]]
-"""Videos and attributes of a store."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +207,7 @@ def group_arrays(group: h5py.Group, kind: Kind = "annotated") -> dict[str, Any]:
 
 def as_fields(arrays: Mapping[str, NDArray[Any]], kind: Kind) -> dict[str, Any]:
     """Arrays of a group as they are stored, as the fields of ``Video`` or ``QueryVideo``."""
-    return {_FIELDS.get(name, name): _value(array, LAYOUTS[kind][name]) for name, array in arrays.items()}
+    return {FIELDS.get(name, name): _value(array, LAYOUTS[kind][name]) for name, array in arrays.items()}
 
 
 def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the field of the video
@@ -224,55 +217,6 @@ def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the 
     return values if array.shape else values.item()
 
 
-def write_store(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
-    """Write a store atomically: a reader never sees a part of it. Equal content gives an equal file."""
-    with atomic_path(path) as temporary:
-        _write_file(temporary, videos, attributes)
-
-
-def write_checked(stores: Mapping[Path, Content]) -> None:
-    """Write stores as `write_store` does, of videos and attributes by path: all of them, or none if one is unsound.
-
-    Raises:
-        UserError: A store has a fault; the message has the first.
-    """
-    with ExitStack() as stack:
-        for path, (videos, attributes) in stores.items():
-            temporary = stack.enter_context(atomic_path(path))
-            _write_file(temporary, videos, attributes)
-            if problems := Store(temporary).check(path.stem):
-                raise UserError(f"{path}: {problems[0]} (nothing was written)")
-
-
-def _write_file(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
-    with new_hdf5(path) as file:
-        file.attrs.update(attributes)
-        for video in videos:
-            group = file.create_group(video.key)
-            _write(group, video)
-            if isinstance(video, Video):
-                group["n_steps"] = video.n_steps
-                group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
-            else:
-                file.attrs["layout"] = _kind_of(video)
-
-
-def _write(group: h5py.Group, video: Video | QueryVideo | ScriptVideo) -> None:
-    skipped = IMPORTANCE if isinstance(video, Video) and not video.is_annotated else ()
-    if skipped:
-        group.attrs["annotations"] = "none"
-    for name, array in LAYOUTS[_kind_of(video)].items():
-        value = getattr(video, _FIELDS.get(name, name))
-        if value is None or (array.shape and not len(value)) or name in skipped:
-            continue
-        if array.dtype is str:
-            group.create_dataset(name, data=list(value) if array.shape else value, dtype=h5py.string_dtype())
-        elif array.packed:
-            group.create_dataset(name, data=value, compression="gzip", compression_opts=1)
-        else:
-            group[name] = value if array.stored is None else value.astype(array.stored)
-
-
 def _dataset(file: h5py.File) -> str:
     return str(file.attrs.get("dataset", Path(file.filename).stem))
 
@@ -280,12 +224,6 @@ def _dataset(file: h5py.File) -> str:
 def _kind(file: h5py.File) -> Kind:
     layout = str(file.attrs.get("layout", ""))
     return layout if layout in LAYOUTS else "annotated"
-
-
-def _kind_of(video: Video | QueryVideo | ScriptVideo) -> Kind:
-    if isinstance(video, Video):
-        return "annotated"
-    return "scripts" if isinstance(video, ScriptVideo) else "queries"
 
 
 def open_store(path: Path) -> h5py.File:
