@@ -44,6 +44,7 @@ LAYOUTS: dict[Kind, dict[str, Array]] = {
         "shot_caption_features": Array(np.float32, ("shots", "size"), packed=True),
         "judges": Array(str, ("judges",)),
         "shot_scores": Array(np.float32, ("judges", "shots")),
+        "split": Array(str),
     },
     "queries": {
         "features": Array(np.float32, ("shots", "size"), required=True),

@@ -204,6 +204,7 @@ def _video_problems(arrays: Arrays) -> Iterator[str]:
     if "change_points" in arrays:
         yield from _shot_problems(arrays["change_points"].astype(np.int64), n_frames)
     yield from _span_problems(arrays, n_frames)
+    yield from _split_problems(arrays)
     if ("judges" in arrays) != ("shot_scores" in arrays):
         yield "judges and shot_scores are there only together"
     judges = arrays.get("judges", np.empty(0)).tolist()
@@ -234,10 +235,14 @@ def _shot_problems(shots: NDArray[np.int64], n_frames: int) -> Iterator[str]:
 def _script_problems(arrays: Arrays) -> Iterator[str]:
     if float(arrays["step_seconds"]) <= 0:
         yield "step_seconds is not a number above 0"
-    if (split := str(arrays.get("split", ""))) not in ("", "train", "validation", "test"):
-        yield f"split is {split[:40]!r}, expected train, validation or test"
+    yield from _split_problems(arrays)
     if not arrays["script_features"].any():
         yield "no script has a sentence: script_features are 0"
+
+
+def _split_problems(arrays: Arrays) -> Iterator[str]:
+    if (split := str(arrays.get("split", ""))) not in ("", "train", "validation", "test"):
+        yield f"split is {split[:40]!r}, expected train, validation or test"
 
 
 def _span_problems(arrays: Arrays, n_frames: int) -> Iterator[str]:

@@ -31,6 +31,7 @@ from clipit_lightning.data.schema import (
     is_annotated,
     key_problems,
     read_arrays,
+    read_member,
     required,
     size_problems,
 )
@@ -69,15 +70,21 @@ class Store:
         with open_store(self.path) as file:
             return natural_order(file)
 
-    def read(self, keys: Iterable[str] | None = None) -> list[Video]:
-        """Read videos, all of them by default.
+    def read(self, keys: Iterable[str] | None = None, features: bool = True) -> list[Video]:
+        """Read videos, all of them by default; with ``features`` False they have features of width 0.
 
         Raises:
             UserError: The file or a group cannot be read; ``check`` says more.
         """
         with open_store(self.path) as file:
             keys = natural_order(file) if keys is None else keys
-            return [Video(dataset=self.path.stem, key=key, **_read(file, key, "annotated")) for key in keys]
+            read = ((key, _read(file, key, "annotated", features)) for key in keys)
+            return [Video(dataset=self.path.stem, key=key, **fields) for key, fields in read]
+
+    def splits(self) -> dict[str, str]:
+        """The official part of each video by key, in natural order; empty texts where there are none."""
+        with open_store(self.path) as file:
+            return {key: _split(file[key]) for key in natural_order(file)}
 
     def read_queries(self) -> list[QueryVideo]:
         """Read all videos of a store of videos with queries; a ``UserError`` as of ``read``, or of another store."""
@@ -167,13 +174,20 @@ def natural_order(file: Iterable[str]) -> list[str]:
     return sorted(file, key=lambda key: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", key)])
 
 
-def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:
-    """What one group of a store holds, as fields of ``Video`` or ``QueryVideo``."""
+def _split(group: h5py.Group) -> str:
+    return str(read_member(group, "split", text=True)) if "split" in group else ""
+
+
+def _read(file: h5py.File, key: str, kind: Kind, features: bool = True) -> dict[str, Any]:
+    """What one group of a store holds, as fields of ``Video`` or ``QueryVideo``; perhaps without features."""
     if key not in file:
         have = f"{len(file)} videos, such as {next(iter(file), '-')}"
         raise UserError(f"{file.filename}: no video {key}; it holds {have}")
     try:
-        arrays = group_arrays(file[key], kind)
+        names = None if features else LAYOUTS[kind].keys() - {"features"}
+        arrays = as_fields(read_arrays(file[key], kind, names), kind)
+        if not features:
+            arrays["features"] = np.zeros((len(arrays["picks"]), 0), np.float32)
         if missing := [name for name in required(file[key], kind) if name not in arrays]:
             raise KeyError(f"no {', '.join(missing)}")
         if not is_annotated(file[key]):

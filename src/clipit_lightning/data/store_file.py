@@ -62,7 +62,7 @@ def _write(group: h5py.Group, video: Video | QueryVideo | ScriptVideo) -> None:
         group.attrs["annotations"] = "none"
     for name, array in LAYOUTS[_kind_of(video)].items():
         value = getattr(video, FIELDS.get(name, name))
-        if value is None or (array.shape and not len(value)) or name in skipped:
+        if value is None or (array.shape and not len(value)) or name in skipped or (name == "split" and not value):
             continue
         if array.dtype is str:
             group.create_dataset(name, data=list(value) if array.shape else value, dtype=h5py.string_dtype())

@@ -293,10 +293,8 @@ def _video(collection: Collection, cache: FeatureCache, source: Source) -> Video
     with open_hdf5(cache.path(source)) as file:
         annotation = collection.annotate(source, file["frame_times"][()], float(file["duration"][()]))
         if annotation is not None:
-            return complete_video(
-                read_arrays(file, "annotated"), collection.dataset, source.key, {source.key: annotation}
-            )
+            stored, of_key = read_arrays(file, "annotated"), {source.key: annotation}
+            return complete_video(stored, collection.dataset, source.key, of_key)
         unknown = np.full(len(file["picks"]), np.nan, np.float32)  # nobody annotated it
-        return Video(
-            dataset=collection.dataset, key=source.key, gtscore=unknown, gtsummary=unknown, **group_arrays(file)
-        )
+        fields = group_arrays(file) | {"gtscore": unknown, "gtsummary": unknown}
+        return Video(dataset=collection.dataset, key=source.key, **fields)
