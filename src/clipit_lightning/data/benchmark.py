@@ -88,7 +88,7 @@ class AnnotationFile:
 
 
 @dataclass(frozen=True)
-class QueryImport:
+class FileImport:
     """What lies there of a benchmark with queries or scripts."""
 
     videos: Sequence[QueryVideo] | Sequence[ScriptVideo] = field(default_factory=list)
@@ -140,7 +140,7 @@ class Benchmark:
     shot_seconds: float = 0.0
     families: tuple[str, ...] = ()
     """Queries and scripts: its families of folds, the default first."""
-    read_queries: Callable[[Sequence[Path], str | None], QueryImport] | None = None
+    read_files: Callable[[Sequence[Path], str | None], FileImport] | None = None
     """Queries and scripts: reads all videos from the files that lie there, with the features of a name, by default
     the only."""
 

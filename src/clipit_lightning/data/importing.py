@@ -13,7 +13,7 @@ from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import STORE
 from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.data import BENCHMARKS, benchmark_names
-from clipit_lightning.data.benchmark import Annotation, QueryImport
+from clipit_lightning.data.benchmark import Annotation, FileImport
 from clipit_lightning.data.completion import complete_video
 from clipit_lightning.data.field_layout import read_field_group
 from clipit_lightning.data.official_shots import has_official_shots
@@ -111,7 +111,7 @@ def import_distributed(
     chosen_files = {name: _choose(name, paths, features) for name, paths in files.features.items()}
     annotated = {name: _join(name, path, files, embed) for name, path in chosen_files.items()}
     with_texts = [*benchmark_names("queries"), *benchmark_names("scripts")]
-    queries = {name: _read_queries(name, files, features) for name in with_texts}
+    queries = {name: _read_files(name, files, features) for name in with_texts}
     if not annotated and not any(read.features for read in queries.values()):
         raise UserError(
             f"{', '.join(map(str, sources))}: no features found (eccv16_dataset_<data set>_<features>.h5, "
@@ -136,7 +136,7 @@ def import_distributed(
         else ImportRow(name, result=f"missing: {BENCHMARKS[name].how_to_get}")
         for name in benchmark_names("annotated")
     ]
-    return [*rows, *(_query_row(name, read, to / f"{name}.h5") for name, read in queries.items())]
+    return [*rows, *(_file_row(name, read, to / f"{name}.h5") for name, read in queries.items())]
 
 
 def _row(name: str, join: Joined, path: Path) -> ImportRow:
@@ -168,7 +168,7 @@ def _row(name: str, join: Joined, path: Path) -> ImportRow:
     )
 
 
-def _query_row(name: str, read: QueryImport, path: Path) -> ImportRow:
+def _file_row(name: str, read: FileImport, path: Path) -> ImportRow:
     if not read.videos:
         return ImportRow(name, result=f"missing ({read.missing}): {BENCHMARKS[name].how_to_get}")
     shots, annotations = "-", read.annotations
@@ -282,10 +282,10 @@ def _join(name: str, path: Path, files: DistributedFiles, embed: Embed | None) -
     return Joined(joined, attributes, replaced, notices)
 
 
-def _read_queries(name: str, files: DistributedFiles, features: str | None) -> QueryImport:
-    read = BENCHMARKS[name].read_queries
+def _read_files(name: str, files: DistributedFiles, features: str | None) -> FileImport:
+    read = BENCHMARKS[name].read_files
     if read is None:
-        return QueryImport()
+        return FileImport()
     try:
         return read(files.paths, features)
     except DAMAGED as error:

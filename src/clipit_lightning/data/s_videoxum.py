@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import check_is_file, named_once
 from clipit_lightning.core.hdf5 import open_hdf5
-from clipit_lightning.data.benchmark import Benchmark, QueryImport, Source
+from clipit_lightning.data.benchmark import Benchmark, FileImport, Source
 from clipit_lightning.data.schema import DAMAGED, open_group, read_member
 from clipit_lightning.data.script_video import ScriptVideo
 
@@ -40,7 +40,7 @@ _PARTS = {"train": "train", "val": "validation", "validation": "validation", "te
 _SUMMARIES = ("gtsummaries", "gtscores")
 
 
-def read_s_videoxum(paths: Sequence[Path], features: str | None = None) -> QueryImport:
+def read_s_videoxum(paths: Sequence[Path], features: str | None = None) -> FileImport:
     """Join S-VideoXum's features, parts and, where they lie there, texts of scripts. Videos are read when needed.
 
     Args:
@@ -53,7 +53,7 @@ def read_s_videoxum(paths: Sequence[Path], features: str | None = None) -> Query
     name, path = _find(paths, r"script_videoxum_?(.*)", features, "s-videoxum")
     lists = [path for path in paths if re.fullmatch(r"script_videoxum_splits?\.json", path.name, re.IGNORECASE)]
     if path is None or not lists:
-        return QueryImport(features=name, missing="script_videoxum_split.json" if name else "all")
+        return FileImport(features=name, missing="script_videoxum_split.json" if name else "all")
     splits = read_splits(lists[-1])
     with open_hdf5(path) as file:
         there = set(file)
@@ -64,21 +64,21 @@ def read_s_videoxum(paths: Sequence[Path], features: str | None = None) -> Query
     if extra := there - set(splits):
         notices.append(f"{len(extra)} videos are in no part, and are omitted")
     if not videos:
-        return QueryImport(features=name, missing="features of the listed videos")
+        return FileImport(features=name, missing="features of the listed videos")
     parts = ", ".join(f"{part} {count}" for part, count in counts.items())
-    return QueryImport(videos, name, notices, annotations=f"a summary for each script; {parts}")
+    return FileImport(videos, name, notices, annotations=f"a summary for each script; {parts}")
 
 
-def read_s_newsvsum(paths: Sequence[Path], features: str | None = None) -> QueryImport:
+def read_s_newsvsum(paths: Sequence[Path], features: str | None = None) -> FileImport:
     """Read S-NewsVSum, as ``read_s_videoxum`` does; its folds come with this package."""
     name, path = _find(paths, r"s_newsvsum_?(.*)", features, "s-newsvsum")
     if path is None:
-        return QueryImport(missing="all")
+        return FileImport(missing="all")
     with open_hdf5(path) as file:
         keys = list(file)
     videos = DistributedScripts(path, "s-newsvsum", dict.fromkeys(keys, ""), 0.5, {})
     notices = [] if len(videos) == S_NEWSVSUM.n_videos else [f"{len(videos)} of {S_NEWSVSUM.n_videos} videos"]
-    return QueryImport(videos, name, notices, annotations="a summary and its script for each video")
+    return FileImport(videos, name, notices, annotations="a summary and its script for each video")
 
 
 def _find(paths: Sequence[Path], pattern: str, wanted: str | None, dataset: str) -> tuple[str, Path | None]:
@@ -189,7 +189,7 @@ S_VIDEOXUM = Benchmark(
     kind="scripts",
     n_videos=sum(SPLITS.values()),
     families=("official",),
-    read_queries=read_s_videoxum,
+    read_files=read_s_videoxum,
     how_to_get="script_videoxum.h5 and script_videoxum_splits.json from https://zenodo.org/records/15349075",
     sources=(
         Source(
@@ -207,7 +207,7 @@ S_NEWSVSUM = Benchmark(
     kind="scripts",
     n_videos=45,
     families=("official",),
-    read_queries=read_s_newsvsum,
+    read_files=read_s_newsvsum,
     how_to_get="dataset/S_NewsVSum.h5 of https://github.com/IDT-ITI/SD-VSum",
     sources=(
         Source(
