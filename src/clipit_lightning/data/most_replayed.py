@@ -118,7 +118,8 @@ def joined_streams(streams: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
     for name, array in streams.items():
         columns.append(array.astype(np.float32))  # (steps, size)
         if name != VISUAL:
-            columns.append(array.any(axis=1)[:, None].astype(np.float32))  # (steps, 1)
+            there = np.any(array, axis=1, keepdims=True)  # (steps, 1)
+            columns.append(np.asarray(there, np.float32))
     return np.concatenate(columns, axis=1)
 
 
