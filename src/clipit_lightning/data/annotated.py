@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import benchmark_names, own_names
 from clipit_lightning.data.batches import Item, another_of_each, caption_tokens, cut
+from clipit_lightning.data.content import natural_order
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice, check_least
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
@@ -18,7 +19,7 @@ from clipit_lightning.data.memorability import check_memorability, weighed_targe
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
 from clipit_lightning.data.shot_scores import choose_judge, with_judge
 from clipit_lightning.data.spans import caption_spans
-from clipit_lightning.data.store import Store, natural_order, open_store
+from clipit_lightning.data.store import Store, open_store
 from clipit_lightning.data.video import Video
 
 CaptionSource = Literal["own", "another", "fused", "concat", "shots"]

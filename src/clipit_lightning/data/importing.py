@@ -15,13 +15,14 @@ from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.benchmark import Annotation, QueryImport
 from clipit_lightning.data.completion import complete_video
+from clipit_lightning.data.content import natural_order
 from clipit_lightning.data.field_layout import read_field_group
 from clipit_lightning.data.official_shots import has_official_shots
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import DAMAGED, is_in_place, key_problems
 from clipit_lightning.data.shot_captions import Embed, describe_shot_captions, with_shot_captions
 from clipit_lightning.data.shot_scores import describe_judges, with_shot_scores
-from clipit_lightning.data.store import Store, natural_order
+from clipit_lightning.data.store import Store
 from clipit_lightning.data.store_file import Content, write_checked
 from clipit_lightning.data.video import Video
 

@@ -7,7 +7,6 @@ come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` or ``scrip
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,21 +21,20 @@ from clipit_lightning.core.files import check_is_file
 from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
+from clipit_lightning.data.content import add_content, natural_order
 from clipit_lightning.data.layouts import ANNOTATIONS, FIELDS, IMPORTANCE, LAYOUTS, Array
-from clipit_lightning.data.official_shots import has_official_shots, of_others, official_shots_are_in
+from clipit_lightning.data.official_shots import has_official_shots, official_shots_are_in
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import (
     DAMAGED,
-    group_problems,
     is_annotated,
-    key_problems,
     read_arrays,
     read_member,
     required,
-    size_problems,
 )
 from clipit_lightning.data.script_video import ScriptVideo
-from clipit_lightning.data.streams import parse_streams, stream_problems
+from clipit_lightning.data.store_check import dataset_of, file_problems, kind_of_file
+from clipit_lightning.data.streams import parse_streams
 from clipit_lightning.data.video import Video
 
 T = TypeVar("T")
@@ -96,9 +94,9 @@ class Store:
 
     def _read_with_texts(self, kind: Kind, made: Callable[..., T], keys: Iterable[str] | None = None) -> list[T]:
         with open_store(self.path) as file:
-            if _kind(file) != kind:
+            if kind_of_file(file) != kind:
                 raise UserError(f"{self.path}: its videos have no {kind}; import it again")
-            keys, dataset = natural_order(file) if keys is None else keys, _dataset(file)
+            keys, dataset = natural_order(file) if keys is None else keys, dataset_of(file)
             return [made(dataset=dataset, key=key, **_read(file, key, kind)) for key in keys]
 
     def check(self, name: str | None = None) -> list[str]:
@@ -106,19 +104,9 @@ class Store:
         name = self.path.stem if name is None else name
         try:
             with open_store(self.path) as file:
-                keys = natural_order(file)
-                if not keys:
-                    return ["the file holds no video"]
-                if problems := _file_problems(file, name):
-                    return problems
-                lines = [f"{key}: {problem}" for key in keys for problem in group_problems(file[key], _kind(file))]
-                groups = [file[key] for key in keys]
-                lines = lines or [*size_problems(groups), *_of_others(file, name)]
-                return lines or list(stream_problems(str(file.attrs.get("streams", "")), groups))
+                return file_problems(file, name)
         except UserError as error:
             return [str(error)]
-        except DAMAGED as error:
-            return [f"damaged: {first_line(error)}"]
 
     def all_have(self, array: str) -> bool:
         """Whether every annotated video has an array."""
@@ -133,7 +121,7 @@ class Store:
         if not (others := self.with_other_shots()):
             return []
         with open_store(self.path) as file:
-            pattern = BENCHMARKS[_dataset(file)].annotations[0].pattern
+            pattern = BENCHMARKS[dataset_of(file)].annotations[0].pattern
             return [
                 f"{len(others)} of {len(file)} videos have other shots than the official ones, on which printed F1 "
                 f"rests; import it again with {pattern} beside it"
@@ -142,7 +130,7 @@ class Store:
     def with_other_shots(self) -> list[str]:
         """Keys of videos whose shots are not the official ones; none where there are none, or data are not real."""
         with open_store(self.path) as file:
-            dataset = _dataset(file)
+            dataset = dataset_of(file)
             if not has_official_shots(dataset) or str(file.attrs.get("data", "real")) != "real":
                 return []
             return [key for key, group in file.items() if not official_shots_are_in(group, dataset, key)]
@@ -161,17 +149,8 @@ class Store:
         digest = hashlib.sha256()
         with open_store(self.path) as file:
             for key in natural_order(file):
-                for name in sorted(name for name in file[key] if not only or name in only):
-                    value = file[key][name][()]
-                    array = np.asarray(value)
-                    content = repr(list(array.ravel())).encode() if array.dtype.hasobject else array.tobytes()
-                    digest.update(f"{key}/{name}:{array.shape}:{array.dtype};".encode() + content)
+                add_content(digest, file[key], key, only)
         return digest.hexdigest()[:12]
-
-
-def natural_order(file: Iterable[str]) -> list[str]:
-    """Keys with their numbers in numeric order."""
-    return sorted(file, key=lambda key: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", key)])
 
 
 def _split(group: h5py.Group) -> str:
@@ -197,23 +176,6 @@ def _read(file: h5py.File, key: str, kind: Kind, features: bool = True) -> dict[
     return arrays
 
 
-def _file_problems(file: h5py.File, name: str) -> list[str]:
-    """What is wrong with the file as a whole: names and links of videos, and another benchmark's store."""
-    if problems := key_problems(file):
-        return problems
-    if (dataset := _dataset(file)) != name and name in BENCHMARKS:
-        return [f"it says that it is the store of {dataset[:40]!r}, its name says {name}"]
-    return []
-
-
-def _of_others(file: h5py.File, name: str) -> list[str]:
-    """What is wrong where a real store is called as a benchmark whose videos it does not hold."""
-    if str(file.attrs.get("data", "real")) != "real" or not (others := of_others(file, name)):
-        return []
-    what = f"{len(others)} of its {len(file)} videos are not {BENCHMARKS[name].title}'s, such as {others[0]}"
-    return [f"is called {name}, but {what}; give the file a name of its own, such as mine.h5"]
-
-
 def group_arrays(group: h5py.Group, kind: Kind = "annotated") -> dict[str, Any]:
     """What a group holds, as the fields of ``Video`` or ``QueryVideo``; what it lacks is omitted."""
     return as_fields(read_arrays(group, kind), kind)
@@ -229,15 +191,6 @@ def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the 
         return tuple(values.tolist()) if array.shape else str(values)
     values = values.astype(array.dtype, copy=False)
     return values if array.shape else values.item()
-
-
-def _dataset(file: h5py.File) -> str:
-    return str(file.attrs.get("dataset", Path(file.filename).stem))
-
-
-def _kind(file: h5py.File) -> Kind:
-    layout = str(file.attrs.get("layout", ""))
-    return layout if layout in LAYOUTS else "annotated"
 
 
 def open_store(path: Path) -> h5py.File:
