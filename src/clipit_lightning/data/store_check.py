@@ -1,5 +1,6 @@
 """What is wrong with a store's file."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -10,7 +11,7 @@ from clipit_lightning.data.benchmark import Kind
 from clipit_lightning.data.content import natural_order
 from clipit_lightning.data.layouts import LAYOUTS
 from clipit_lightning.data.official_shots import of_others
-from clipit_lightning.data.schema import DAMAGED, group_problems, key_problems, size_problems
+from clipit_lightning.data.schema import DAMAGED, group_problems, key_problems
 from clipit_lightning.data.streams import stream_problems
 
 
@@ -45,6 +46,15 @@ def _of_others(file: h5py.File, name: str) -> list[str]:
         return []
     what = f"{len(others)} of its {len(file)} videos are not {BENCHMARKS[name].title}'s, such as {others[0]}"
     return [f"is called {name}, but {what}; give the file a name of its own, such as mine.h5"]
+
+
+def size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
+    """In which features the videos of a store differ in size, a line each."""
+    features = ("features", "caption_features", "shot_caption_features", "query_features", "sentence_features")
+    for name in (*features, "script_features"):
+        sizes = {group.name.strip("/"): group[name].shape[-1] for group in groups if name in group}
+        if others := [key for key, size in sizes.items() if size != next(iter(sizes.values()))]:
+            yield f"{name} differ in size between videos: {sorted(set(sizes.values()))}, first in {others[0]}"
 
 
 def dataset_of(file: h5py.File) -> str:
