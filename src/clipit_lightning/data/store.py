@@ -1,5 +1,7 @@
 """The store: one HDF5 file a benchmark, one group a video, in the field's layout with our additions.
 
+A store of many videos is a folder of such files, ``shards.py``, under the same name.
+
 ``layouts.LAYOUTS`` lists what a group holds. The attribute ``annotations`` of a group is ``none`` where nobody
 annotated the video. The file's attributes name the benchmark (``dataset``), the features (``features``) and where they
 come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` or ``scripts`` for videos with these, and
@@ -33,6 +35,7 @@ from clipit_lightning.data.schema import (
     required,
 )
 from clipit_lightning.data.script_video import ScriptVideo
+from clipit_lightning.data.shards import Index, ShardedFile, checked_index
 from clipit_lightning.data.store_check import dataset_of, file_problems, kind_of_file
 from clipit_lightning.data.streams import parse_streams
 from clipit_lightning.data.video import Video
@@ -81,6 +84,8 @@ class Store:
 
     def splits(self) -> dict[str, str]:
         """The official part of each video by key, in natural order; empty texts where there are none."""
+        if (index := self.index) is not None:
+            return {key: video.split for key, (_, video) in index.videos.items()}
         with open_store(self.path) as file:
             return {key: _split(file[key]) for key in natural_order(file)}
 
@@ -103,13 +108,42 @@ class Store:
         """What is wrong in plain words, a line each; nothing where all is well. By default its name is its file's."""
         name = self.path.stem if name is None else name
         try:
+            if self.path.is_dir():
+                return checked_index(self.path, name)[1]
             with open_store(self.path) as file:
                 return file_problems(file, name)
         except UserError as error:
             return [str(error)]
 
+    @property
+    def index(self) -> Index | None:
+        """What is known of every video of a store in shards, those that changed read anew; None for a single file."""
+        return checked_index(self.path, self.path.stem)[0] if self.path.is_dir() else None
+
+    def shards(self) -> list[int]:
+        """The number of the shard of each video, in natural order; 0 for all in a single file."""
+        index = self.index
+        return [0] * len(self.video_keys()) if index is None else [number for number, _ in index.videos.values()]
+
+    def not_annotated(self) -> list[str]:
+        """Keys of the videos that nobody annotated, in natural order."""
+        if (index := self.index) is not None:
+            return [key for key, (_, video) in index.videos.items() if not video.annotated]
+        with open_store(self.path) as file:
+            return [key for key in natural_order(file) if not is_annotated(file[key])]
+
+    def example(self, array: str) -> str:
+        """Key of the first video that has an array, or of the first one where none has."""
+        with open_store(self.path) as file:
+            keys = natural_order(file)
+            if (index := self.index) is not None:
+                keys = [keys[0], *(key for shard in index.shards if array in shard.widths for key in shard.videos)]
+            return next((key for key in keys if array in file[key]), keys[0])
+
     def all_have(self, array: str) -> bool:
         """Whether every annotated video has an array."""
+        if (index := self.index) is not None:
+            return all(array in shard.of_all for shard in index.shards)
         with open_store(self.path) as file:
             try:
                 return all(array in group for group in file.values() if is_annotated(group))
@@ -137,15 +171,22 @@ class Store:
 
     def nbytes(self) -> int:
         """Memory that its arrays take when read."""
+        if (index := self.index) is not None:
+            return sum(video.nbytes for _, video in index.videos.values())
         with open_store(self.path) as file:
             return sum(array.nbytes for group in file.values() for array in group.values())
 
     def annotations_hash(self) -> str:
         """A short hash of what predictions are measured against: annotations, picks, shots; not of features."""
-        return self.content_hash(ANNOTATIONS)
+        index = self.index
+        return self._hash(ANNOTATIONS) if index is None else index.hash("annotations")
 
-    def content_hash(self, only: Collection[str] = ()) -> str:
-        """A short hash of every array of every video, however it was written, or of arrays of some names."""
+    def content_hash(self) -> str:
+        """A short hash of every array of every video, however it was written."""
+        index = self.index
+        return self._hash() if index is None else index.hash("content")
+
+    def _hash(self, only: Collection[str] = ()) -> str:
         digest = hashlib.sha256()
         with open_store(self.path) as file:
             for key in natural_order(file):
@@ -157,7 +198,7 @@ def _split(group: h5py.Group) -> str:
     return str(read_member(group, "split", text=True)) if "split" in group else ""
 
 
-def _read(file: h5py.File, key: str, kind: Kind, features: bool = True) -> dict[str, Any]:
+def _read(file: h5py.File | ShardedFile, key: str, kind: Kind, features: bool = True) -> dict[str, Any]:
     """What one group of a store holds, as fields of ``Video`` or ``QueryVideo``; perhaps without features."""
     if key not in file:
         have = f"{len(file)} videos, such as {next(iter(file), '-')}"
@@ -193,10 +234,12 @@ def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the 
     return values if array.shape else values.item()
 
 
-def open_store(path: Path) -> h5py.File:
-    """Open a store to read it; a UserError where there is no file, or none of HDF5."""
+def open_store(path: Path) -> h5py.File | ShardedFile:
+    """Open a store to read it; a UserError where there is none, or its file is none of HDF5."""
     try:
         check_is_file(path)
+        if path.is_dir():
+            return ShardedFile(path)
         return open_hdf5(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such store; make it with `clipit data import FOLDER`") from error

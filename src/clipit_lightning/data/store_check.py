@@ -1,6 +1,6 @@
 """What is wrong with a store's file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -13,6 +13,11 @@ from clipit_lightning.data.layouts import LAYOUTS
 from clipit_lightning.data.official_shots import of_others
 from clipit_lightning.data.schema import DAMAGED, group_problems, key_problems
 from clipit_lightning.data.streams import stream_problems
+
+_FEATURES = (
+    *("features", "caption_features", "shot_caption_features", "query_features", "sentence_features"),
+    "script_features",
+)
 
 
 def file_problems(file: h5py.File, name: str) -> list[str]:
@@ -48,10 +53,14 @@ def _of_others(file: h5py.File, name: str) -> list[str]:
     return [f"is called {name}, but {what}; give the file a name of its own, such as mine.h5"]
 
 
+def widths(groups: Iterable[h5py.Group]) -> dict[str, int]:
+    """Features of a row of each array of features that the videos of a valid store have."""
+    return {name: group[name].shape[-1] for group in groups for name in _FEATURES if name in group}
+
+
 def size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
     """In which features the videos of a store differ in size, a line each."""
-    features = ("features", "caption_features", "shot_caption_features", "query_features", "sentence_features")
-    for name in (*features, "script_features"):
+    for name in _FEATURES:
         sizes = {group.name.strip("/"): group[name].shape[-1] for group in groups if name in group}
         if others := [key for key, size in sizes.items() if size != next(iter(sizes.values()))]:
             yield f"{name} differ in size between videos: {sorted(set(sizes.values()))}, first in {others[0]}"
