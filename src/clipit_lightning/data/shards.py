@@ -22,6 +22,7 @@ from clipit_lightning.core.progress import track
 from clipit_lightning.data.content import add_content, natural_order
 from clipit_lightning.data.layouts import ANNOTATIONS
 from clipit_lightning.data.schema import is_annotated, read_member
+from clipit_lightning.data.script_video import told_scripts
 from clipit_lightning.data.store_check import file_problems, widths
 
 INDEX = "index.json"
@@ -43,6 +44,8 @@ class Entry:
     """Memory that its arrays take."""
     split: str = ""
     annotated: bool = True
+    scripts: tuple[int, ...] = ()
+    """Numbers of its scripts that have a sentence."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,7 @@ def _entry(group: h5py.Group, key: str) -> Entry:
         nbytes=sum(array.nbytes for array in group.values()),
         split=str(read_member(group, "split", text=True)) if "split" in group else "",
         annotated=is_annotated(group),
+        scripts=told_scripts(group),
     )
 
 

@@ -34,7 +34,7 @@ from clipit_lightning.data.schema import (
     read_member,
     required,
 )
-from clipit_lightning.data.script_video import ScriptVideo
+from clipit_lightning.data.script_video import ScriptVideo, told_scripts
 from clipit_lightning.data.shards import Index, ShardedFile, checked_index
 from clipit_lightning.data.store_check import dataset_of, file_problems, kind_of_file
 from clipit_lightning.data.streams import parse_streams
@@ -88,6 +88,13 @@ class Store:
             return {key: video.split for key, (_, video) in index.videos.items()}
         with open_store(self.path) as file:
             return {key: _split(file[key]) for key in natural_order(file)}
+
+    def scripts(self) -> dict[str, tuple[int, ...]]:
+        """Numbers of the scripts that have a sentence, of each video by key, in natural order."""
+        if (index := self.index) is not None:
+            return {key: video.scripts for key, (_, video) in index.videos.items()}
+        with open_store(self.path) as file:
+            return {key: told_scripts(file[key]) for key in natural_order(file)}
 
     def read_queries(self) -> list[QueryVideo]:
         """Read all videos of a store of videos with queries; a ``UserError`` as of ``read``, or of another store."""
