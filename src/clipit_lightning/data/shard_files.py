@@ -56,7 +56,8 @@ def write_shards(path: Path, videos: VideoSequence, attributes: Mapping[str, str
         file = folder / f"{start // VIDEOS:04d}.h5"
         if not file.exists():
             with atomic_path(file) as temporary:
-                write_videos(temporary, videos[start : start + VIDEOS], dict(attributes))
+                own = (videos[number] for number in range(start, min(start + VIDEOS, len(videos))))
+                write_videos(temporary, own, dict(attributes))
         shard, problems = describe_shard(file, path.stem)
         if problems:
             file.unlink()
