@@ -81,6 +81,13 @@ def _epoch(folder: Path) -> Call:
     data = AnnotatedDataModule(folder, target="mrhisum", family="official", preload_mb=0, batch_size=32)
     data.setup()
     task = SummarizationTask("mlp", feature_dim=data.feature_dim, width=64, lr=1e-3)
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = L.Trainer(max_epochs=1, accelerator="cpu", enable_model_summary=False, num_sanity_val_steps=0, **quiet)
+    trainer = L.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
     return lambda: trainer.fit(task, datamodule=data)

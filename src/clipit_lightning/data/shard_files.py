@@ -15,7 +15,7 @@ from clipit_lightning.data.store_file import write_checked, write_videos
 from clipit_lightning.data.video import Video
 
 _MADE_OF = "made_of.json"
-VideoSequence = Sequence[Video] | Sequence[QueryVideo] | Sequence[ScriptVideo]
+VideoSequence = Sequence[Video | QueryVideo | ScriptVideo]
 
 
 def write_all(stores: Mapping[Path, tuple[VideoSequence, dict[str, str]]], sources: Sequence[Path]) -> None:
