@@ -1,7 +1,7 @@
 """What can be wrong with the arrays of a video's group, by the table of ``layouts``; arrays read before any cast."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import h5py
@@ -284,12 +284,3 @@ def _query_problems(arrays: Arrays) -> Iterator[str]:
         yield f"query_features and caption_features differ in size: {sizes}; one encoder has to make both"
     for query in np.flatnonzero(~arrays["oracle"].astype(bool).any(axis=1))[:1]:
         yield f"query {query} has an empty oracle summary"
-
-
-def size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
-    """In which features the videos of a store differ in size, a line each."""
-    features = ("features", "caption_features", "shot_caption_features", "query_features", "sentence_features")
-    for name in (*features, "script_features"):
-        sizes = {group.name.strip("/"): group[name].shape[-1] for group in groups if name in group}
-        if others := [key for key, size in sizes.items() if size != next(iter(sizes.values()))]:
-            yield f"{name} differ in size between videos: {sorted(set(sizes.values()))}, first in {others[0]}"

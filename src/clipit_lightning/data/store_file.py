@@ -17,7 +17,7 @@ from clipit_lightning.data.script_video import ScriptVideo
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 
-Videos = Iterable[Video] | Iterable[QueryVideo] | Iterable[ScriptVideo]
+Videos = Iterable[Video | QueryVideo | ScriptVideo]
 """What a store holds."""
 Content = tuple[Videos, dict[str, str]]
 """Videos and attributes of a store."""
@@ -26,7 +26,7 @@ Content = tuple[Videos, dict[str, str]]
 def write_store(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
     """Write a store atomically: a reader never sees a part of it. Equal content gives an equal file."""
     with atomic_path(path) as temporary:
-        _write_file(temporary, videos, attributes)
+        write_videos(temporary, videos, attributes)
 
 
 def write_checked(stores: Mapping[Path, Content]) -> None:
@@ -38,12 +38,13 @@ def write_checked(stores: Mapping[Path, Content]) -> None:
     with ExitStack() as stack:
         for path, (videos, attributes) in stores.items():
             temporary = stack.enter_context(atomic_path(path))
-            _write_file(temporary, videos, attributes)
+            write_videos(temporary, videos, attributes)
             if problems := Store(temporary).check(path.stem):
                 raise UserError(f"{path}: {problems[0]} (nothing was written)")
 
 
-def _write_file(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
+def write_videos(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
+    """Write a store's file, which others may see before it is whole."""
     with new_hdf5(path) as file:
         file.attrs.update(attributes)
         for video in videos:
