@@ -14,6 +14,7 @@ import h5py
 from clipit_lightning.core.files import atomic_path
 
 _HEAP = b"GCOL\x01\0\0\0"  # signature, version and reserved bytes of a global heap collection
+_WINDOW = 2**26  # bytes that are searched at a time
 
 
 def open_hdf5(path: Path) -> h5py.File:
@@ -35,7 +36,7 @@ def _check_heaps(path: Path, size: int, time: int) -> None:
     Layout: section III.E, "Global Heap", of the HDF5 File Format Specification.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        start = content.find(_HEAP)
+        start = _next_heap(content, 0)
         while 0 <= start <= size - 16:
             at, end = start + 16, start + struct.unpack_from("<Q", content, start + 8)[0]
             while end - at >= 16:
@@ -46,7 +47,17 @@ def _check_heaps(path: Path, size: int, time: int) -> None:
                 if not 16 <= taken <= end - at:
                     raise OSError(f"damaged: an object of a heap takes {taken} bytes of {end - at}")
                 at += taken
-            start = content.find(_HEAP, start + 16)
+            start = _next_heap(content, start + 16)
+
+
+def _next_heap(content: mmap.mmap, start: int) -> int:
+    """Where the next heap begins, or -1; what was searched of a large file does not stay in memory."""
+    for first in range(start, len(content), _WINDOW):
+        if (at := content.find(_HEAP, first, first + _WINDOW + len(_HEAP) - 1)) >= 0:
+            return at
+        if hasattr(mmap, "MADV_DONTNEED"):
+            content.madvise(mmap.MADV_DONTNEED, first - first % mmap.PAGESIZE, _WINDOW)
+    return -1
 
 
 @contextmanager
