@@ -148,13 +148,15 @@ def checked_index(folder: Path, name: str) -> tuple[Index, list[str]]:
     """
     index, problems = read_index(folder), list[str]()
     changed = [shard.file for shard in index.shards if stamp_of(folder / shard.file) != shard.stamp]
+    if not changed:
+        return index, []
     shards = {shard.file: shard for shard in index.shards}
     for file in track(changed, f"check {folder}"):
         shards[file], of_shard = describe_shard(folder / file, name)
         problems += [f"{file}: {problem}" for problem in of_shard]
     index = replace(index, shards=tuple(shards.values()))
     problems = problems or list(_problems_between(index))
-    if changed and not problems:
+    if not problems:
         save_index(folder, index)
     return index, problems
 
