@@ -122,6 +122,10 @@ class AnnotatedDataModule(SummarizationDataModule):
             self._videos = dict(enumerate(map(self._prepared, videos)))
         self._measure()
 
+    def _named_streams(self) -> dict[str, int]:
+        named = super()._named_streams()
+        return named | {"judge": 2} if named and self.judge is not None else named  # as `with_judge` appends them
+
     def _make_folds(self, target: list[str], sources: list[str]) -> list[Fold]:
         if self.family == "kfold":
             return make_folds(target, sources, self.setting, self.n_folds, self.validation, self.fold_seed)
