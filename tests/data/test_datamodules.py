@@ -12,7 +12,8 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.shipped import CONFIGS, find_file
 from clipit_lightning.data.annotated import AnnotatedDataModule, TVSumDataModule
 from clipit_lightning.data.importing import import_distributed
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import write_store
 from tests.support.synthetic import write_field_file
 
 

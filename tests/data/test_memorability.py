@@ -11,7 +11,8 @@ from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.importing import import_distributed
 from clipit_lightning.data.memorability import weighed_targets
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.summary.key_shots import select_shots
 from clipit_lightning.training import build
 

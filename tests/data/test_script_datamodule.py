@@ -8,7 +8,7 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import ScriptDataModule
 from clipit_lightning.data.importing import import_distributed
 from clipit_lightning.data.mini_scripts import SPLIT_SIZES, make_script_videos
-from clipit_lightning.data.store import write_store
+from clipit_lightning.data.store_file import write_store
 from tests.support.synthetic_scripts import PARTS, write_s_newsvsum, write_s_videoxum
 
 

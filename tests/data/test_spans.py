@@ -10,7 +10,8 @@ from clipit_lightning.data.batches import Part, collate, random_window
 from clipit_lightning.data.mini import ensure_mini
 from clipit_lightning.data.queries import QFVSDataModule
 from clipit_lightning.data.spans import spans_in_steps
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.models.timed_text import told_in
 from tests.support.timed_store import FPS, write_timed
 

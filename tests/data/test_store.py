@@ -1,11 +1,13 @@
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import write_store
 
 
 def test_what_is_written_is_read(stores, tmp_path):
@@ -17,6 +19,22 @@ def test_what_is_written_is_read(stores, tmp_path):
     for one, other in zip(videos, again, strict=True):
         for name in vars(one):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def test_annotations_are_read_without_features(stores, tmp_path):
+    whole, bare = (Store(stores / "tvsum.h5").read(["video_3"], features)[0] for features in (True, False))
+    assert bare.features.shape == (whole.n_steps, 0)
+    for name in vars(whole).keys() - {"features"}:
+        np.testing.assert_array_equal(getattr(whole, name), getattr(bare, name), err_msg=name)
+
+
+def test_official_parts_are_kept(stores, tmp_path):
+    videos = Store(stores / "tvsum.h5").read(["video_1", "video_2"])
+    write_store(tmp_path / "x.h5", [replace(videos[0], split="test"), videos[1]], {"dataset": "x"})
+    assert Store(tmp_path / "x.h5").splits() == {"video_1": "test", "video_2": ""}
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        file["video_2"]["split"] = "exam"
+    assert Store(tmp_path / "x.h5").check() == ["video_2: split is 'exam', expected train, validation or test"]
 
 
 def test_content_hash_is_of_the_content(stores, tmp_path):

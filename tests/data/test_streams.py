@@ -9,7 +9,8 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.annotated import TVSumDataModule
 from clipit_lightning.data.importing import import_distributed
 from clipit_lightning.data.mini import ensure_mini
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.data.streams import format_streams, parse_streams
 from tests.support.timed_store import STREAMS, write_timed
 

@@ -5,7 +5,7 @@ import pytest
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.mini_scripts import make_script_videos
-from clipit_lightning.data.store import write_store
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.evaluation.best_steps import ScriptRules, best_steps_f1, items_of_test_part, script_floors
 from clipit_lightning.evaluation.evaluate import baseline_tables, evaluate_scores, format_evaluation
 

@@ -12,7 +12,8 @@ import pytest
 from clipit_lightning.cli.main import main
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.shot_scores import with_shot_scores
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.pipelines.chat import AGAIN, SYSTEM, prompt_hash, read_score
 from clipit_lightning.pipelines.judge import MOST_SHOTS, judge, prompt
 from tests.support.chat import Reply, asked_for, chat_server, shot_number

@@ -14,7 +14,8 @@ from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.config_model import LossConfig
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.mini import make_query_videos
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.evaluation.matching import semantic_matching
 from clipit_lightning.evaluation.rules import Rules, measure
 from clipit_lightning.pipelines.annotated_report import BY_CHANCE, annotated_pages, worst_stretches

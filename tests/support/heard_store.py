@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clipit_lightning.data.store import write_store
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.summary.key_shots import select_shots
 

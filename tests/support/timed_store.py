@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.data.video import Video
 
 FPS = 30.0

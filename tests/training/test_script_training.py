@@ -10,7 +10,7 @@ from clipit_lightning.cli.main import main
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.mini_scripts import make_script_videos
-from clipit_lightning.data.store import write_store
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.pipelines import load_run
 from clipit_lightning.training.train import run
 

@@ -14,7 +14,7 @@ from clipit_lightning.cli.main import main
 from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.importing import import_distributed
-from clipit_lightning.data.store import write_store
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.models.losses import SummaryLoss

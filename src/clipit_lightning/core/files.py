@@ -123,6 +123,13 @@ def read_typed(path: Path, kind: type[Typed], problem: str, way_out: str) -> Typ
     return check_typed(read_json(path), kind, path, problem, way_out)
 
 
+def write_typed(path: Path, value: object) -> None:
+    """Write a dataclass as JSON that `read_typed` reads, atomically."""
+    from pydantic import TypeAdapter
+
+    write_bytes(path, TypeAdapter(type(value)).dump_json(value))
+
+
 def check_typed(content: object, kind: type[Typed], path: Path, problem: str, way_out: str) -> Typed:
     """Make a value of a type from JSON content that was read from ``path``; raises as `read_typed` does."""
     from pydantic import TypeAdapter, ValidationError  # takes a tenth of a second to import

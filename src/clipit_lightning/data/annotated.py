@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import benchmark_names, own_names
-from clipit_lightning.data.batches import Item, another_of_each, caption_tokens, cut
+from clipit_lightning.data.batches import Item, another_of_each, caption_tokens, cut, shuffled
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice, check_least
 from clipit_lightning.data.fold_files import load_family, read_fold_file
 from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
@@ -18,7 +18,6 @@ from clipit_lightning.data.memorability import check_memorability, weighed_targe
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
 from clipit_lightning.data.shot_scores import choose_judge, with_judge
 from clipit_lightning.data.spans import caption_spans
-from clipit_lightning.data.store import Store, natural_order, open_store
 from clipit_lightning.data.video import Video
 
 CaptionSource = Literal["own", "another", "fused", "concat", "shots"]
@@ -141,7 +140,7 @@ class AnnotatedDataModule(SummarizationDataModule):
     def _measure(self) -> None:
         """Set the sizes of features and captions, in which the stores must not differ."""
         captions = "shot_caption_features" if self.caption_source == "shots" else "caption_features"
-        firsts = [self._prepared(store.read([_example(store, captions)])[0]) for store in self.stores.values()]
+        firsts = [self._prepared(store.read([store.example(captions)])[0]) for store in self.stores.values()]
         sizes = {video.dataset: video.features.shape[1] for video in firsts}
         texts = {
             video.dataset: video.caption_features.shape[1] for video in firsts if video.caption_features is not None
@@ -158,6 +157,15 @@ class AnnotatedDataModule(SummarizationDataModule):
         """The video of a number, from memory or from its store."""
         name, key = self.ids[number].split("/", 1)
         return self._videos.get(number) or self._prepared(self.stores[name].read([key])[0])
+
+    def annotations(self, number: int) -> Video:
+        """The video of a number for measuring; what is not in memory is read without its features."""
+        name, key = self.ids[number].split("/", 1)
+        return self._videos.get(number) or self.stores[name].read([key], features=False)[0]
+
+    def not_annotated(self) -> list[str]:
+        """Ids of the videos that nobody annotated."""
+        return [f"{name}/{key}" for name, store in self.stores.items() for key in store.not_annotated()]
 
     def _prepared(self, video: Video) -> Video:
         """A video as it was read, or with captions and scores of its shots where they are asked for."""
@@ -197,19 +205,18 @@ class AnnotatedDataModule(SummarizationDataModule):
             others |= {self.ids[video]: giver for video, giver in another_of_each(own, self.fold_seed).items()}
         return others
 
+    @cached_property
+    def _shards(self) -> list[tuple[str, int]]:
+        """The file that each video lies in, by number."""
+        return [(name, shard) for name, store in self.stores.items() for shard in store.shards()]
+
     def _training_batches(self, numbers: list[int], epoch: int) -> list[list[int]]:
-        return cut(np.random.default_rng((self.seed, epoch)).permutation(numbers).tolist(), self.batch_size)
+        chance = np.random.default_rng((self.seed, epoch))
+        return cut(shuffled(numbers, self._shards, chance), self.batch_size)
 
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:
         """One by one, which ranks share best."""
         return cut(numbers, 1)
-
-
-def _example(store: Store, array: str) -> str:
-    """Key of the first video that has an array, or of the first one where none has."""
-    with open_store(store.path) as file:
-        keys = natural_order(file)
-        return next((key for key in keys if array in file[key]), keys[0])
 
 
 class TVSumDataModule(AnnotatedDataModule):

@@ -7,7 +7,7 @@ equal, and measures them twice.
 
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -152,6 +152,31 @@ def episode_draws(stack: Stack, episodes: int, seed: int, epoch: int) -> Tensor:
 def cut(numbers: list[int], size: int) -> list[list[int]]:
     """Batches of consecutive numbers; the last may be smaller."""
     return [numbers[at : at + size] for at in range(0, len(numbers), size)]
+
+
+def shuffled(
+    numbers: Sequence[int], files: Sequence[Hashable], chance: np.random.Generator, at_once: int = 8
+) -> list[int]:
+    """Items in an order by chance in which those of the same files stand near each other, so that few are read at once.
+
+    Files, too, come in an order by chance; the items of each `at_once` of them are mixed. Of no more files it is any
+    order of all items.
+
+    Args:
+        numbers: Of the items.
+        files: The file of every item of a datamodule, by its number.
+        chance: Of both orders.
+        at_once: Files whose items are mixed.
+    """
+    by_file: dict[Hashable, list[int]] = defaultdict(list)
+    for number in numbers:
+        by_file[files[number]].append(number)
+    if len(by_file) <= at_once:
+        groups = [list(numbers)]
+    else:
+        in_files, order = list(by_file.values()), chance.permutation(len(by_file)).tolist()
+        groups = [[number for file in files for number in in_files[file]] for files in cut(order, at_once)]
+    return [int(number) for group in groups for number in chance.permutation(group)]
 
 
 class Part(NamedTuple):

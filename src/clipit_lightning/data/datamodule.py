@@ -159,6 +159,14 @@ class SummarizationDataModule(L.LightningDataModule, ABC):
     def item(self, number: int) -> Item:
         """The item of a number."""
 
+    def annotations(self, number: int) -> Item:
+        """The item of a number for measuring, perhaps without its features."""
+        return self.item(number)
+
+    def not_annotated(self) -> list[str]:
+        """Ids of the items that nobody annotated."""
+        return []
+
     @abstractmethod
     def text(self, item: Item) -> NDArray[np.float32] | None:
         """The text tokens of an item, (tokens, features); None where it has none."""

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError, first_line
+from clipit_lightning.data.content import natural_order
 from clipit_lightning.data.layouts import LAYOUTS, Array
 from clipit_lightning.data.schema import DAMAGED, array_problems, is_in_place, read_arrays, storage_problems
 from clipit_lightning.data.spans import spans_in_steps
-from clipit_lightning.data.store import natural_order, open_store
+from clipit_lightning.data.store import open_store
 
 _LAYOUT = LAYOUTS["annotated"]
 _TIMED = ("picks", "n_frames", "text_spans", "fps")

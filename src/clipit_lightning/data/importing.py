@@ -15,13 +15,15 @@ from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.benchmark import Annotation, QueryImport
 from clipit_lightning.data.completion import complete_video
+from clipit_lightning.data.content import natural_order
 from clipit_lightning.data.field_layout import read_field_group
 from clipit_lightning.data.official_shots import has_official_shots
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import DAMAGED, is_in_place, key_problems
+from clipit_lightning.data.shard_files import VideoSequence, write_all
 from clipit_lightning.data.shot_captions import Embed, describe_shot_captions, with_shot_captions
 from clipit_lightning.data.shot_scores import describe_judges, with_shot_scores
-from clipit_lightning.data.store import Content, Store, natural_order, write_checked
+from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 
 LONGEST_NAME = 100
@@ -117,7 +119,7 @@ def import_distributed(
             "qfvs_<features>.h5, script_videoxum.h5); they are what scorers read, and stores that were imported have "
             "them already"
         )
-    stores: dict[Path, Content] = {
+    stores: dict[Path, tuple[VideoSequence, dict[str, str]]] = {
         to / f"{name}.h5": (join.videos, join.attributes) for name, join in annotated.items()
     }
     for name, read in queries.items():
@@ -128,7 +130,7 @@ def import_distributed(
         if path.exists() and (there := Store(path).attributes.get("features", "unnamed")) != attributes["features"]:
             way_out = "give another folder with --to, or --force"
             raise UserError(f"{path} holds other features ({there}, not {attributes['features']}); {way_out}")
-    write_checked(stores)
+    write_all(stores, files.paths)
     rows = [
         _row(name, annotated[name], to / f"{name}.h5")
         if name in annotated

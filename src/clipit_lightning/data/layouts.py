@@ -44,6 +44,7 @@ LAYOUTS: dict[Kind, dict[str, Array]] = {
         "shot_caption_features": Array(np.float32, ("shots", "size"), packed=True),
         "judges": Array(str, ("judges",)),
         "shot_scores": Array(np.float32, ("judges", "shots")),
+        "split": Array(str),
     },
     "queries": {
         "features": Array(np.float32, ("shots", "size"), required=True),
@@ -67,8 +68,10 @@ LAYOUTS: dict[Kind, dict[str, Array]] = {
         "script_texts": Array(str, ("scripts",)),
     },
 }
-"""Arrays by name, as ``Video``, ``QueryVideo`` and ``ScriptVideo`` describe them (``video_name`` is
-the field ``name``)."""
+"""Arrays by name, as ``Video``, ``QueryVideo`` and ``ScriptVideo`` describe them; ``FIELDS`` has
+those of another name."""
+FIELDS = {"video_name": "name"}
+"""Fields of ``Video`` that are not called as the array."""
 IMPORTANCE = ("gtscore", "gtsummary")
 """What an annotated video's group holds beside what is required."""
 ANNOTATIONS = (

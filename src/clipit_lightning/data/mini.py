@@ -29,7 +29,8 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.mini_scripts import make_script_videos
 from clipit_lightning.data.qfvs_annotations import VIDEOS
 from clipit_lightning.data.query_video import QueryVideo
-from clipit_lightning.data.store import Store, Videos, write_store
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import Videos, write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.summary.key_shots import select_shots
 

@@ -1,7 +1,7 @@
 """What can be wrong with the arrays of a video's group, by the table of ``layouts``; arrays read before any cast."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import h5py
@@ -204,6 +204,7 @@ def _video_problems(arrays: Arrays) -> Iterator[str]:
     if "change_points" in arrays:
         yield from _shot_problems(arrays["change_points"].astype(np.int64), n_frames)
     yield from _span_problems(arrays, n_frames)
+    yield from _split_problems(arrays)
     if ("judges" in arrays) != ("shot_scores" in arrays):
         yield "judges and shot_scores are there only together"
     judges = arrays.get("judges", np.empty(0)).tolist()
@@ -234,10 +235,14 @@ def _shot_problems(shots: NDArray[np.int64], n_frames: int) -> Iterator[str]:
 def _script_problems(arrays: Arrays) -> Iterator[str]:
     if float(arrays["step_seconds"]) <= 0:
         yield "step_seconds is not a number above 0"
-    if (split := str(arrays.get("split", ""))) not in ("", "train", "validation", "test"):
-        yield f"split is {split[:40]!r}, expected train, validation or test"
+    yield from _split_problems(arrays)
     if not arrays["script_features"].any():
         yield "no script has a sentence: script_features are 0"
+
+
+def _split_problems(arrays: Arrays) -> Iterator[str]:
+    if (split := str(arrays.get("split", ""))) not in ("", "train", "validation", "test"):
+        yield f"split is {split[:40]!r}, expected train, validation or test"
 
 
 def _span_problems(arrays: Arrays, n_frames: int) -> Iterator[str]:
@@ -278,12 +283,3 @@ def _query_problems(arrays: Arrays) -> Iterator[str]:
         yield f"query_features and caption_features differ in size: {sizes}; one encoder has to make both"
     for query in np.flatnonzero(~arrays["oracle"].astype(bool).any(axis=1))[:1]:
         yield f"query {query} has an empty oracle summary"
-
-
-def size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
-    """In which features the videos of a store differ in size, a line each."""
-    features = ("features", "caption_features", "shot_caption_features", "query_features", "sentence_features")
-    for name in (*features, "script_features"):
-        sizes = {group.name.strip("/"): group[name].shape[-1] for group in groups if name in group}
-        if others := [key for key, size in sizes.items() if size != next(iter(sizes.values()))]:
-            yield f"{name} differ in size between videos: {sorted(set(sizes.values()))}, first in {others[0]}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS, benchmark_names
-from clipit_lightning.data.batches import Item, another_of_each, caption_tokens, cut
+from clipit_lightning.data.batches import Item, another_of_each, caption_tokens, cut, shuffled
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
 from clipit_lightning.data.fold_files import families, load_family
 from clipit_lightning.data.folds import Fold, folds_of_family
@@ -78,16 +78,14 @@ class ScriptDataModule(SummarizationDataModule):
 
     def _read(self) -> None:
         store = self.stores[self.target]
-        held = store.nbytes() <= self.preload_mb * 1e6
-        splits, items = dict[str, str](), dict[str, tuple[str, ...]]()
-        for key in store.video_keys():
-            video = store.read_scripts([key])[0]
-            splits[video.id] = video.split
-            with_scripts = video.items()
-            items[video.id] = tuple(item.id for item in with_scripts)
-            self._scripts += [(key, item.script) for item in with_scripts]
-            self._videos |= {key: video} if held else {}
-        self.feature_dim, self.text_dim = video.features.shape[1], video.script_features.shape[2]
+        scripts = store.scripts()
+        self._scripts = [(key, script) for key, of_video in scripts.items() for script in of_video]
+        splits = {f"{self.target}/{key}": split for key, split in store.splits().items()}
+        items = {f"{self.target}/{key}": tuple(f"{self.target}/{key}/{n}" for n in scripts[key]) for key in scripts}
+        first = store.read_scripts([next(iter(scripts))])[0]
+        if store.nbytes() <= self.preload_mb * 1e6:
+            self._videos = {video.key: video for video in store.read_scripts()}
+        self.feature_dim, self.text_dim = first.features.shape[1], first.script_features.shape[2]
         self.ids = [id for of_video in items.values() for id in of_video]
         self.has_text = self.language
         listed = self._official(splits)
@@ -134,10 +132,18 @@ class ScriptDataModule(SummarizationDataModule):
         """Another video that has scripts, by key: each gives its scripts to one other."""
         return another_of_each(list(dict.fromkeys(key for key, _ in self._scripts)), self.fold_seed)
 
+    @cached_property
+    def _shards(self) -> list[int]:
+        """The shard that each item lies in, by number."""
+        store = self.stores[self.target]
+        shards = dict(zip(store.video_keys(), store.shards(), strict=True))
+        return [shards[key] for key, _ in self._scripts]
+
     def _training_batches(self, numbers: list[int], epoch: int) -> list[list[int]]:
         """So many videos, in an order by chance, with all their scripts."""
         videos = self._evaluation_batches(numbers)
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(videos)).tolist()
+        files = [self._shards[scripts[0]] for scripts in videos]
+        order = shuffled(range(len(videos)), files, np.random.default_rng((self.seed, epoch)))
         return [_joined([videos[at] for at in batch]) for batch in cut(order, self.batch_size)]
 
     def _evaluation_batches(self, numbers: list[int]) -> list[list[int]]:

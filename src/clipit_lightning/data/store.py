@@ -1,5 +1,7 @@
 """The store: one HDF5 file a benchmark, one group a video, in the field's layout with our additions.
 
+A store of many videos is a folder of such files, ``shards.py``, under the same name.
+
 ``layouts.LAYOUTS`` lists what a group holds. The attribute ``annotations`` of a group is ``none`` where nobody
 annotated the video. The file's attributes name the benchmark (``dataset``), the features (``features``) and where they
 come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` or ``scripts`` for videos with these, and
@@ -7,9 +9,7 @@ come from (``data``: ``real`` or ``mini``); ``layout`` is ``queries`` or ``scrip
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,33 +19,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.core.files import atomic_path, check_is_file
-from clipit_lightning.core.hdf5 import new_hdf5, open_hdf5
+from clipit_lightning.core.files import check_is_file
+from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Kind
-from clipit_lightning.data.layouts import ANNOTATIONS, IMPORTANCE, LAYOUTS, Array
-from clipit_lightning.data.official_shots import has_official_shots, of_others, official_shots_are_in
+from clipit_lightning.data.content import add_content, natural_order
+from clipit_lightning.data.layouts import ANNOTATIONS, FIELDS, IMPORTANCE, LAYOUTS, Array
+from clipit_lightning.data.official_shots import has_official_shots, official_shots_are_in
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import (
     DAMAGED,
-    group_problems,
     is_annotated,
-    key_problems,
     read_arrays,
+    read_member,
     required,
-    size_problems,
 )
-from clipit_lightning.data.script_video import ScriptVideo
-from clipit_lightning.data.streams import parse_streams, stream_problems
+from clipit_lightning.data.script_video import ScriptVideo, told_scripts
+from clipit_lightning.data.shards import Index, ShardedFile, checked_index
+from clipit_lightning.data.store_check import dataset_of, file_problems, kind_of_file
+from clipit_lightning.data.streams import parse_streams
 from clipit_lightning.data.video import Video
 
-_FIELDS = {"video_name": "name"}  # fields of `Video` that are not called as the array
-
 T = TypeVar("T")
-Videos = Iterable[Video] | Iterable[QueryVideo] | Iterable[ScriptVideo]
-"""What a store holds."""
-Content = tuple[Videos, dict[str, str]]
-"""Videos and attributes of a store."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +71,30 @@ class Store:
         with open_store(self.path) as file:
             return natural_order(file)
 
-    def read(self, keys: Iterable[str] | None = None) -> list[Video]:
-        """Read videos, all of them by default.
+    def read(self, keys: Iterable[str] | None = None, features: bool = True) -> list[Video]:
+        """Read videos, all of them by default; with ``features`` False they have features of width 0.
 
         Raises:
             UserError: The file or a group cannot be read; ``check`` says more.
         """
         with open_store(self.path) as file:
             keys = natural_order(file) if keys is None else keys
-            return [Video(dataset=self.path.stem, key=key, **_read(file, key, "annotated")) for key in keys]
+            read = ((key, _read(file, key, "annotated", features)) for key in keys)
+            return [Video(dataset=self.path.stem, key=key, **fields) for key, fields in read]
+
+    def splits(self) -> dict[str, str]:
+        """The official part of each video by key, in natural order; empty texts where there are none."""
+        if (index := self.index) is not None:
+            return {key: video.split for key, (_, video) in index.videos.items()}
+        with open_store(self.path) as file:
+            return {key: _split(file[key]) for key in natural_order(file)}
+
+    def scripts(self) -> dict[str, tuple[int, ...]]:
+        """Numbers of the scripts that have a sentence, of each video by key, in natural order."""
+        if (index := self.index) is not None:
+            return {key: video.scripts for key, (_, video) in index.videos.items()}
+        with open_store(self.path) as file:
+            return {key: told_scripts(file[key]) for key in natural_order(file)}
 
     def read_queries(self) -> list[QueryVideo]:
         """Read all videos of a store of videos with queries; a ``UserError`` as of ``read``, or of another store."""
@@ -96,32 +106,51 @@ class Store:
 
     def _read_with_texts(self, kind: Kind, made: Callable[..., T], keys: Iterable[str] | None = None) -> list[T]:
         with open_store(self.path) as file:
-            if _kind(file) != kind:
+            if kind_of_file(file) != kind:
                 raise UserError(f"{self.path}: its videos have no {kind}; import it again")
-            keys, dataset = natural_order(file) if keys is None else keys, _dataset(file)
+            keys, dataset = natural_order(file) if keys is None else keys, dataset_of(file)
             return [made(dataset=dataset, key=key, **_read(file, key, kind)) for key in keys]
 
     def check(self, name: str | None = None) -> list[str]:
         """What is wrong in plain words, a line each; nothing where all is well. By default its name is its file's."""
         name = self.path.stem if name is None else name
         try:
+            if self.path.is_dir():
+                return checked_index(self.path, name)[1]
             with open_store(self.path) as file:
-                keys = natural_order(file)
-                if not keys:
-                    return ["the file holds no video"]
-                if problems := _file_problems(file, name):
-                    return problems
-                lines = [f"{key}: {problem}" for key in keys for problem in group_problems(file[key], _kind(file))]
-                groups = [file[key] for key in keys]
-                lines = lines or [*size_problems(groups), *_of_others(file, name)]
-                return lines or list(stream_problems(str(file.attrs.get("streams", "")), groups))
+                return file_problems(file, name)
         except UserError as error:
             return [str(error)]
-        except DAMAGED as error:
-            return [f"damaged: {first_line(error)}"]
+
+    @property
+    def index(self) -> Index | None:
+        """What is known of every video of a store in shards, those that changed read anew; None for a single file."""
+        return checked_index(self.path, self.path.stem)[0] if self.path.is_dir() else None
+
+    def shards(self) -> list[int]:
+        """The number of the shard of each video, in natural order; 0 for all in a single file."""
+        index = self.index
+        return [0] * len(self.video_keys()) if index is None else [number for number, _ in index.videos.values()]
+
+    def not_annotated(self) -> list[str]:
+        """Keys of the videos that nobody annotated, in natural order."""
+        if (index := self.index) is not None:
+            return [key for key, (_, video) in index.videos.items() if not video.annotated]
+        with open_store(self.path) as file:
+            return [key for key in natural_order(file) if not is_annotated(file[key])]
+
+    def example(self, array: str) -> str:
+        """Key of the first video that has an array, or of the first one where none has."""
+        with open_store(self.path) as file:
+            keys = natural_order(file)
+            if (index := self.index) is not None:
+                keys = [keys[0], *(key for shard in index.shards if array in shard.widths for key in shard.videos)]
+            return next((key for key in keys if array in file[key]), keys[0])
 
     def all_have(self, array: str) -> bool:
         """Whether every annotated video has an array."""
+        if (index := self.index) is not None:
+            return all(array in shard.of_all for shard in index.shards)
         with open_store(self.path) as file:
             try:
                 return all(array in group for group in file.values() if is_annotated(group))
@@ -133,7 +162,7 @@ class Store:
         if not (others := self.with_other_shots()):
             return []
         with open_store(self.path) as file:
-            pattern = BENCHMARKS[_dataset(file)].annotations[0].pattern
+            pattern = BENCHMARKS[dataset_of(file)].annotations[0].pattern
             return [
                 f"{len(others)} of {len(file)} videos have other shots than the official ones, on which printed F1 "
                 f"rests; import it again with {pattern} beside it"
@@ -142,45 +171,50 @@ class Store:
     def with_other_shots(self) -> list[str]:
         """Keys of videos whose shots are not the official ones; none where there are none, or data are not real."""
         with open_store(self.path) as file:
-            dataset = _dataset(file)
+            dataset = dataset_of(file)
             if not has_official_shots(dataset) or str(file.attrs.get("data", "real")) != "real":
                 return []
             return [key for key, group in file.items() if not official_shots_are_in(group, dataset, key)]
 
     def nbytes(self) -> int:
         """Memory that its arrays take when read."""
+        if (index := self.index) is not None:
+            return sum(video.nbytes for _, video in index.videos.values())
         with open_store(self.path) as file:
             return sum(array.nbytes for group in file.values() for array in group.values())
 
     def annotations_hash(self) -> str:
         """A short hash of what predictions are measured against: annotations, picks, shots; not of features."""
-        return self.content_hash(ANNOTATIONS)
+        index = self.index
+        return self._hash(ANNOTATIONS) if index is None else index.hash("annotations")
 
-    def content_hash(self, only: Collection[str] = ()) -> str:
-        """A short hash of every array of every video, however it was written, or of arrays of some names."""
+    def content_hash(self) -> str:
+        """A short hash of every array of every video, however it was written."""
+        index = self.index
+        return self._hash() if index is None else index.hash("content")
+
+    def _hash(self, only: Collection[str] = ()) -> str:
         digest = hashlib.sha256()
         with open_store(self.path) as file:
             for key in natural_order(file):
-                for name in sorted(name for name in file[key] if not only or name in only):
-                    value = file[key][name][()]
-                    array = np.asarray(value)
-                    content = repr(list(array.ravel())).encode() if array.dtype.hasobject else array.tobytes()
-                    digest.update(f"{key}/{name}:{array.shape}:{array.dtype};".encode() + content)
+                add_content(digest, file[key], key, only)
         return digest.hexdigest()[:12]
 
 
-def natural_order(file: Iterable[str]) -> list[str]:
-    """Keys with their numbers in numeric order."""
-    return sorted(file, key=lambda key: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", key)])
+def _split(group: h5py.Group) -> str:
+    return str(read_member(group, "split", text=True)) if "split" in group else ""
 
 
-def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:
-    """What one group of a store holds, as fields of ``Video`` or ``QueryVideo``."""
+def _read(file: h5py.File | ShardedFile, key: str, kind: Kind, features: bool = True) -> dict[str, Any]:
+    """What one group of a store holds, as fields of ``Video`` or ``QueryVideo``; perhaps without features."""
     if key not in file:
         have = f"{len(file)} videos, such as {next(iter(file), '-')}"
         raise UserError(f"{file.filename}: no video {key}; it holds {have}")
     try:
-        arrays = group_arrays(file[key], kind)
+        names = None if features else LAYOUTS[kind].keys() - {"features"}
+        arrays = as_fields(read_arrays(file[key], kind, names), kind)
+        if not features:
+            arrays["features"] = np.zeros((len(arrays["picks"]), 0), np.float32)
         if missing := [name for name in required(file[key], kind) if name not in arrays]:
             raise KeyError(f"no {', '.join(missing)}")
         if not is_annotated(file[key]):
@@ -190,23 +224,6 @@ def _read(file: h5py.File, key: str, kind: Kind) -> dict[str, Any]:
     return arrays
 
 
-def _file_problems(file: h5py.File, name: str) -> list[str]:
-    """What is wrong with the file as a whole: names and links of videos, and another benchmark's store."""
-    if problems := key_problems(file):
-        return problems
-    if (dataset := _dataset(file)) != name and name in BENCHMARKS:
-        return [f"it says that it is the store of {dataset[:40]!r}, its name says {name}"]
-    return []
-
-
-def _of_others(file: h5py.File, name: str) -> list[str]:
-    """What is wrong where a real store is called as a benchmark whose videos it does not hold."""
-    if str(file.attrs.get("data", "real")) != "real" or not (others := of_others(file, name)):
-        return []
-    what = f"{len(others)} of its {len(file)} videos are not {BENCHMARKS[name].title}'s, such as {others[0]}"
-    return [f"is called {name}, but {what}; give the file a name of its own, such as mine.h5"]
-
-
 def group_arrays(group: h5py.Group, kind: Kind = "annotated") -> dict[str, Any]:
     """What a group holds, as the fields of ``Video`` or ``QueryVideo``; what it lacks is omitted."""
     return as_fields(read_arrays(group, kind), kind)
@@ -214,7 +231,7 @@ def group_arrays(group: h5py.Group, kind: Kind = "annotated") -> dict[str, Any]:
 
 def as_fields(arrays: Mapping[str, NDArray[Any]], kind: Kind) -> dict[str, Any]:
     """Arrays of a group as they are stored, as the fields of ``Video`` or ``QueryVideo``."""
-    return {_FIELDS.get(name, name): _value(array, LAYOUTS[kind][name]) for name, array in arrays.items()}
+    return {FIELDS.get(name, name): _value(array, LAYOUTS[kind][name]) for name, array in arrays.items()}
 
 
 def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the field of the video
@@ -224,74 +241,12 @@ def _value(values: NDArray[Any], array: Array) -> Any:  # noqa: ANN401 - as the 
     return values if array.shape else values.item()
 
 
-def write_store(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
-    """Write a store atomically: a reader never sees a part of it. Equal content gives an equal file."""
-    with atomic_path(path) as temporary:
-        _write_file(temporary, videos, attributes)
-
-
-def write_checked(stores: Mapping[Path, Content]) -> None:
-    """Write stores as `write_store` does, of videos and attributes by path: all of them, or none if one is unsound.
-
-    Raises:
-        UserError: A store has a fault; the message has the first.
-    """
-    with ExitStack() as stack:
-        for path, (videos, attributes) in stores.items():
-            temporary = stack.enter_context(atomic_path(path))
-            _write_file(temporary, videos, attributes)
-            if problems := Store(temporary).check(path.stem):
-                raise UserError(f"{path}: {problems[0]} (nothing was written)")
-
-
-def _write_file(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
-    with new_hdf5(path) as file:
-        file.attrs.update(attributes)
-        for video in videos:
-            group = file.create_group(video.key)
-            _write(group, video)
-            if isinstance(video, Video):
-                group["n_steps"] = video.n_steps
-                group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
-            else:
-                file.attrs["layout"] = _kind_of(video)
-
-
-def _write(group: h5py.Group, video: Video | QueryVideo | ScriptVideo) -> None:
-    skipped = IMPORTANCE if isinstance(video, Video) and not video.is_annotated else ()
-    if skipped:
-        group.attrs["annotations"] = "none"
-    for name, array in LAYOUTS[_kind_of(video)].items():
-        value = getattr(video, _FIELDS.get(name, name))
-        if value is None or (array.shape and not len(value)) or name in skipped:
-            continue
-        if array.dtype is str:
-            group.create_dataset(name, data=list(value) if array.shape else value, dtype=h5py.string_dtype())
-        elif array.packed:
-            group.create_dataset(name, data=value, compression="gzip", compression_opts=1)
-        else:
-            group[name] = value if array.stored is None else value.astype(array.stored)
-
-
-def _dataset(file: h5py.File) -> str:
-    return str(file.attrs.get("dataset", Path(file.filename).stem))
-
-
-def _kind(file: h5py.File) -> Kind:
-    layout = str(file.attrs.get("layout", ""))
-    return layout if layout in LAYOUTS else "annotated"
-
-
-def _kind_of(video: Video | QueryVideo | ScriptVideo) -> Kind:
-    if isinstance(video, Video):
-        return "annotated"
-    return "scripts" if isinstance(video, ScriptVideo) else "queries"
-
-
-def open_store(path: Path) -> h5py.File:
-    """Open a store to read it; a UserError where there is no file, or none of HDF5."""
+def open_store(path: Path) -> h5py.File | ShardedFile:
+    """Open a store to read it; a UserError where there is none, or its file is none of HDF5."""
     try:
         check_is_file(path)
+        if path.is_dir():
+            return ShardedFile(path)
         return open_hdf5(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such store; make it with `clipit data import FOLDER`") from error

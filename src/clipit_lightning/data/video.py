@@ -52,6 +52,8 @@ class Video:
     """Their scores of the shots, 0 to 100, -1 where one gave none, (judges, shots)."""
     name: str = ""
     """Name or YouTube id, where known."""
+    split: str = ""
+    """The official part that it is in: ``train``, ``validation`` or ``test``; empty where there are none."""
 
     @property
     def id(self) -> str:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import ArgumentError, UserError
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.benchmark import Annotation, Summaries
+from clipit_lightning.data.content import natural_order
 from clipit_lightning.data.importing import find_distributed
 from clipit_lightning.data.official_shots import plain_name
-from clipit_lightning.data.store import natural_order
 from clipit_lightning.pipelines.labels import Labels, Segment, annotation_of, read_labels
 from clipit_lightning.video.captions import KINDS, Captions, read_captions
 from clipit_lightning.video.reader import open_video

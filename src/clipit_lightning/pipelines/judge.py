@@ -15,7 +15,8 @@ from clipit_lightning.core.files import STORE, write_json
 from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.data.shot_scores import NO_SCORE, with_scores_of
-from clipit_lightning.data.store import Store, write_checked
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import write_checked
 from clipit_lightning.pipelines.chat import Answer, Judge, make_client, prompt_hash
 from clipit_lightning.video.captioner import load_captioner
 from clipit_lightning.video.captions import frames_to_caption

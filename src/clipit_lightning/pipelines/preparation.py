@@ -22,7 +22,8 @@ from clipit_lightning.core.log import log
 from clipit_lightning.data.completion import complete_video
 from clipit_lightning.data.official_shots import has_official_shots
 from clipit_lightning.data.schema import read_arrays
-from clipit_lightning.data.store import Store, group_arrays, write_store
+from clipit_lightning.data.store import Store, group_arrays
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.pipelines.arguments import check_one_of, require_encoder
 from clipit_lightning.pipelines.collect import Collection, Source, make_collection
@@ -292,9 +293,8 @@ def _video(collection: Collection, cache: FeatureCache, source: Source) -> Video
     with open_hdf5(cache.path(source)) as file:
         annotation = collection.annotate(source, file["frame_times"][()], float(file["duration"][()]))
         if annotation is not None:
-            stored = read_arrays(file, "annotated")
-            return complete_video(stored, collection.dataset, source.key, {source.key: annotation})
+            stored, of_key = read_arrays(file, "annotated"), {source.key: annotation}
+            return complete_video(stored, collection.dataset, source.key, of_key)
         unknown = np.full(len(file["picks"]), np.nan, np.float32)  # nobody annotated it
-        return Video(
-            dataset=collection.dataset, key=source.key, gtscore=unknown, gtsummary=unknown, **group_arrays(file)
-        )
+        fields = group_arrays(file) | {"gtscore": unknown, "gtsummary": unknown}
+        return Video(dataset=collection.dataset, key=source.key, **fields)

@@ -79,7 +79,7 @@ class MeasuringTask(L.LightningModule):
         """Score and measure the items of a batch; returns their scores by id, (steps,)."""
         measured = {}
         for number, scores in self._scored(batch):
-            item = items.item(number)
+            item = items.annotations(number)
             measured[item.id] = scores  # (steps,)
             self.measures.update(number, item, scores)
         return measured
@@ -123,7 +123,7 @@ class MeasuringTask(L.LightningModule):
     def _test_rows(self) -> pd.DataFrame:
         rows = self.rows(self.items)
         ids = rows["video"] if "query" not in rows else rows["video"] + "/" + rows["query"]
-        tested = [self.items.item(number) for number in self.items.numbers(ids.tolist())]
+        tested = [self.items.annotations(number) for number in self.items.numbers(ids.tolist())]
         for name, by_item in self.measures.after_test(tested, self.scores).items():
             rows[name] = ids.map(by_item)
         return rows

@@ -84,7 +84,7 @@ def _odd(
     if not isinstance(measures, AnnotatorMeasures):
         return {}
     scores = {id: np.asarray(row) for fold in folds for id, row in fold.scores.items()}  # (steps,) each
-    videos = (cast(Video, datamodule.item(number)) for number in datamodule.numbers(list(scores)))
+    videos = (cast(Video, datamodule.annotations(number)) for number in datamodule.numbers(list(scores)))
     return count_odd(zip(videos, scores.values(), strict=True), measures.rules(protocol.dataset))
 
 

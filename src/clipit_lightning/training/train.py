@@ -124,13 +124,12 @@ def _check_measurable(config: Config, datamodule: SummarizationDataModule) -> No
             f"data.fold: is {config.data.fold}; {config.data.family} has folds 0 to {len(datamodule.folds) - 1}"
         )
     measures = build.measures(config)
-    trains = {name for fold in datamodule.folds for name in fold.train}
-    for number, name in enumerate(datamodule.ids):
-        item = datamodule.item(number)
-        if not item.is_annotated and (name not in trains or config.loss.supervision == "supervised"):
-            raise UserError(
-                f"{name} has no annotations; train without labels (`unsupervised`) and test on others, "
-                "or give it labels (clipit prepare --labels)"
-            )
-        if item.is_annotated:
-            measures.check(item)
+    measured = {name for fold in datamodule.folds for name in (*fold.validation, *fold.test)}
+    learned = {name for fold in datamodule.folds if config.loss.supervision == "supervised" for name in fold.train}
+    if lacking := [name for name in datamodule.not_annotated() if name in measured | learned]:
+        raise UserError(
+            f"{lacking[0]} has no annotations; train without labels (`unsupervised`) and test on others, "
+            "or give it labels (clipit prepare --labels)"
+        )
+    for number in datamodule.numbers(sorted(measured)):
+        measures.check(datamodule.annotations(number))
