@@ -5,7 +5,8 @@ import pytest
 
 from clipit_lightning.cli.main import main
 from clipit_lightning.data.shot_scores import with_scores_of
-from clipit_lightning.data.store import Store, write_store
+from clipit_lightning.data.store import Store
+from clipit_lightning.data.store_file import write_store
 from clipit_lightning.evaluation.statistics import intervals
 from clipit_lightning.studies.compare import compare_runs, read_run
 from tests.support.heard_store import VIDEOS, write_heard
