@@ -285,7 +285,7 @@ def _join(name: str, path: Path, files: DistributedFiles, embed: Embed | None) -
 
 def _read_files(files: DistributedFiles, features: str | None) -> dict[str, FileImport]:
     """What lies there of the benchmarks that read their files themselves."""
-    read = {}
+    read = dict[str, FileImport]()
     for name, benchmark in BENCHMARKS.items():
         try:
             read |= {} if benchmark.read_files is None else {name: benchmark.read_files(files.paths, features)}

@@ -15,6 +15,7 @@ from clipit_lightning.data import benchmark_names, has_ratings, has_scripts, off
 from clipit_lightning.data.fold_files import families
 from clipit_lightning.data.own import find_benchmark, locate
 from clipit_lightning.data.store import Store
+from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.baselines import as_rows, best_f1, floors, measure_quietly, query_floors
 from clipit_lightning.evaluation.best_possible import ceiling
 from clipit_lightning.evaluation.best_steps import items_of_test_part, script_floors
@@ -85,9 +86,8 @@ def evaluate_scores(
     rules = rules_of(ProtocolConfig(correlation=correlation), find_benchmark(dataset, root))
     measured = {video.id: measure_quietly(row, video, rules) for video, row, _ in predictions}
     rows = pd.DataFrame([{"fold": fold.index, "video": id, **measured[id]} for fold in tested for id in fold.test])
-    is_quick = max(video.n_frames for video, *_ in predictions) < LONG and len(predictions) < MANY
-    draws = draws or (20 if is_quick else 5)
     by_id = {video.id: video for video, *_ in predictions}
+    draws = draws or _usual_draws(list(by_id.values()))
     as_tested = [by_id[id] for fold in tested for id in fold.test]  # several times, where several folds test a video
     return {
         "preset": preset,
@@ -102,6 +102,11 @@ def evaluate_scores(
         "shots_without_score": shots_without_score(predictions),
         "odd": count_odd(((video, row) for video, row, _ in predictions), rules),
     }
+
+
+def _usual_draws(videos: Sequence[Video]) -> int:
+    """20, or 5 where each draw takes seconds."""
+    return 20 if max(video.n_frames for video in videos) < LONG and len(videos) < MANY else 5
 
 
 def _our_row(name: str, rows: pd.DataFrame) -> dict[str, Any]:

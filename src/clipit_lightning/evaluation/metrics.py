@@ -91,9 +91,9 @@ class AnnotatorMeasures(ItemMetric):
     Where ``highlights`` are measured, mAP of clips beside.
     """
 
-    names = ANNOTATOR_METRICS
+    names: tuple[str, ...] = ANNOTATOR_METRICS
     monitor = "kendall_tau"
-    columns = tuple(name for name in SHOWN if name in ANNOTATOR_METRICS)
+    columns: tuple[str, ...] = tuple(name for name in SHOWN if name in ANNOTATOR_METRICS)
 
     def __init__(self, rules: Callable[[str], Rules], highlights: bool = False) -> None:
         super().__init__()
