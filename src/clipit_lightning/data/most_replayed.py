@@ -116,9 +116,9 @@ def joined_streams(streams: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
     """What is seen and the streams beside it, each with its mask column, as one row a step, (steps, features)."""
     columns: list[NDArray[np.float32]] = []
     for name, array in streams.items():
-        columns.append(array.astype(np.float32))  # (steps, size)
-        if name != VISUAL:
-            columns.append(array.any(axis=1)[:, None].astype(np.float32))  # (steps, 1)
+        rows = array.astype(np.float32)  # (steps, size)
+        there = np.any(rows, axis=1, keepdims=True)  # (steps, 1)
+        columns += [rows] if name == VISUAL else [rows, np.asarray(there, np.float32)]
     return np.concatenate(columns, axis=1)
 
 
