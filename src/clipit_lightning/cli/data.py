@@ -1,4 +1,4 @@
-"""`clipit data`: fetch, import, check, folds, mini."""
+"""`clipit data`: fetch, import, join, check, folds, mini."""
 
 from pathlib import Path
 from typing import Literal
@@ -49,6 +49,21 @@ def import_files(
     with run_lock(to.resolve(), way_out="give another folder with --to"):
         rows = import_distributed(sources, to, features, force, text_embedder())
     _print_table([vars(row) for row in rows])
+
+
+@app.command()
+def join(
+    stores: list[Path] = typer.Argument(..., metavar="STORE...", help="Files, or folders of shards; they stay."),
+    to: Path = typer.Option(..., help="The store that they become, such as data/mine.h5: a folder of shards."),
+    force: bool = typer.Option(False, "--force", help="Replace a store that lies there."),
+) -> None:
+    """Join stores made on several machines, as by `clipit prepare --part`, into one, and check it."""
+    from clipit_lightning.core.locks import run_lock
+    from clipit_lightning.data.joining import join_stores
+
+    with run_lock(to, way_out="give another file with --to"):
+        index = join_stores(stores, to, force)
+    show(f"{to}: {len(index.videos)} videos in {len(index.shards)} shards, valid")
 
 
 @app.command()

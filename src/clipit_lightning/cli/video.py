@@ -28,6 +28,12 @@ examples:
   clipit prepare clips/ --to data/heard.h5 --encoder conse --subtitles --streams audio,motion
   clipit prepare --dataset summe ~/SumMe --stride 15 --encoder open_clip:ViT-B-32/laion2b_s34b_b79k
   torchrun --nproc-per-node 4 $(which clipit) prepare ...     several processes, on several machines with --nnodes
+  clipit prepare clips/ --part 2/9 --to mine-2.h5 --encoder conse        one of nine machines that share no disk; then
+  clipit data join mine-?.h5 --to data/mine.h5                           on one of them
+
+\b
+parts (--part): every machine sees the files of all videos by their names, from which keys follow, and the same labels;
+it extracts the videos of its part alone.
 
 {ENCODERS}
 \b
@@ -114,6 +120,7 @@ def prepare(
     caption_cache: Path | None = typer.Option(None, help="Keep its captions there for other runs."),
     labels: Path | None = typer.Option(None, help="Your annotations, .csv or .json, see below."),
     dataset: tuple[str, str] | None = DATASET,
+    part: str | None = typer.Option(None, metavar="K/N", help="Of all videos the K-th of every N, see below."),
     device: str = DEVICE,
     precision: Precision = PRECISION,
     batch_size: int = BATCH_SIZE,
@@ -140,6 +147,7 @@ def prepare(
         streams=streams,
         caption_cache=caption_cache,
         dataset=dataset,
+        part=part,
         stride=stride,
         rate=rate,
         device=device,

@@ -17,14 +17,14 @@ _HEAP = b"GCOL\x01\0\0\0"  # signature, version and reserved bytes of a global h
 _WINDOW = 2**26  # bytes that are searched at a time
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """Open a file to read it.
+def open_hdf5(path: Path, texts: bool = True) -> h5py.File:
+    """Open a file to read it; with ``texts`` False, of which numbers alone are read, it is not read whole before.
 
     Raises:
         OSError: It is no HDF5 file, or damaged where the library would read without end.
     """
     status = path.stat()
-    if path.is_file() and status.st_size:
+    if texts and path.is_file() and status.st_size:
         _check_heaps(path, status.st_size, status.st_mtime_ns)
     return h5py.File(path, "r")
 

@@ -126,6 +126,10 @@ class AnnotatedDataModule(SummarizationDataModule):
             self._videos = dict(enumerate(map(self._prepared, videos)))
         self._measure()
 
+    def _named_streams(self) -> dict[str, int]:
+        named = super()._named_streams()
+        return named | {"judge": 2} if named and self.judge is not None else named  # as `with_judge` appends them
+
     def _make_folds(self, target: list[str], sources: list[str]) -> list[Fold]:
         if official_families(self.target):
             store = self.stores[self.target]

@@ -78,14 +78,14 @@ class MostReplayed(DistributedVideos[Video]):
         self.dataset, self.streams, self.names = dataset, files.streams, names or {}
 
     def _read(self, key: str) -> Video:
-        with open_hdf5(self.path) as file:
+        with open_hdf5(self.path, texts=False) as file:
             group = open_group(file, key)
             importance = np.atleast_1d(np.squeeze(read_member(group, _one_of(group, _SCORES))))  # (steps,)
             summary = np.atleast_1d(np.squeeze(read_member(group, _one_of(group, _SUMMARIES))))  # (steps,)
             shots = read_member(group, "change_points")  # (shots, 2)
             arrays = {} if self.streams else {VISUAL: read_member(group, "features")}
         for stream, path in self.streams.items():
-            with open_hdf5(path) as file:
+            with open_hdf5(path, texts=False) as file:
                 arrays[stream] = read_member(file, key)  # (steps, size)
         shapes = {"scores": importance.shape, "summary": summary.shape}
         shapes |= {stream: array.shape for stream, array in arrays.items()}
@@ -116,10 +116,9 @@ def joined_streams(streams: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
     """What is seen and the streams beside it, each with its mask column, as one row a step, (steps, features)."""
     columns: list[NDArray[np.float32]] = []
     for name, array in streams.items():
-        columns.append(array.astype(np.float32))  # (steps, size)
-        if name != VISUAL:
-            there = np.any(array, axis=1, keepdims=True)  # (steps, 1)
-            columns.append(np.asarray(there, np.float32))
+        rows = array.astype(np.float32)  # (steps, size)
+        there = np.any(rows, axis=1, keepdims=True)  # (steps, 1)
+        columns += [rows] if name == VISUAL else [rows, np.asarray(there, np.float32)]
     return np.concatenate(columns, axis=1)
 
 
@@ -215,7 +214,7 @@ def _visual_alone(files: Distribution) -> Distribution:
 
 def _openable(path: Path, keys: Mapping[str, str], member: str = "") -> set[str]:
     """Those videos that a file has in their place, with a member where one is named."""
-    with open_hdf5(path) as file:
+    with open_hdf5(path, texts=False) as file:
         return {key for key in keys if _can_open(file, key, member)}
 
 
@@ -237,7 +236,7 @@ def _stream_widths(files: Distribution, keys: Mapping[str, str]) -> str:
         return ""
     key, widths = next(iter(keys)), dict[str, int]()
     for stream, path in files.streams.items():
-        with open_hdf5(path) as file:
+        with open_hdf5(path, texts=False) as file:
             array = file[key]
             width = array.shape[-1] if isinstance(array, h5py.Dataset) and array.shape else 0
             widths[stream] = width + int(stream != VISUAL)

@@ -53,7 +53,7 @@ def read_s_videoxum(paths: Sequence[Path], features: str | None = None) -> FileI
     if path is None or not lists:
         return FileImport(features=name, missing="script_videoxum_split.json" if name else "all")
     splits = read_splits(lists[-1])
-    with open_hdf5(path) as file:
+    with open_hdf5(path, texts=False) as file:
         there = set(file)
     texts = {path.stem: path for path in paths if path.suffix == ".txt" and path.parent.name == "Scripts"}
     videos = DistributedScripts(path, "s-videoxum", {key: splits[key] for key in splits if key in there}, 1.0, texts)
@@ -70,7 +70,7 @@ def read_s_newsvsum(paths: Sequence[Path], features: str | None = None) -> FileI
     name, path = _find(paths, r"s_newsvsum_?(.*)", features, "s-newsvsum")
     if path is None:
         return FileImport(missing="all")
-    with open_hdf5(path) as file:
+    with open_hdf5(path, texts=False) as file:
         keys = list(file)
     videos = DistributedScripts(path, "s-newsvsum", dict.fromkeys(keys, ""), 0.5, {})
     notices = [] if len(videos) == S_NEWSVSUM.n_videos else [f"{len(videos)} of {S_NEWSVSUM.n_videos} videos"]
@@ -105,7 +105,7 @@ class DistributedScripts(DistributedVideos[ScriptVideo]):
         self.dataset, self.step_seconds, self.texts = dataset, step_seconds, texts
 
     def _read(self, key: str) -> ScriptVideo:
-        with open_hdf5(self.path) as file:
+        with open_hdf5(self.path, texts=False) as file:
             group = open_group(file, key)
             name = next((name for name in _SUMMARIES if name in set(group)), _SUMMARIES[0])
             features, sentences, summaries = (

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 
 from clipit_lightning.core.errors import UserError
@@ -15,6 +18,7 @@ from clipit_lightning.data.store_file import write_checked, write_videos
 from clipit_lightning.data.video import Video
 
 _MADE_OF = "made_of.json"
+_OURS = re.compile(rf"\.?\d{{4,}}\.h5(\..+)?|{re.escape(INDEX)}|{re.escape(_MADE_OF)}")
 VideoSequence = Sequence[Video | QueryVideo | ScriptVideo]
 
 
@@ -66,15 +70,55 @@ def write_shards(path: Path, videos: VideoSequence, attributes: Mapping[str, str
     put_in_place(folder, path, shards)
 
 
+def write_one_by_one(path: Path, videos: Iterable[Video], attributes: Mapping[str, str]) -> None:
+    """Write a store of any number of videos: a file, or shards where they are more than ``VIDEOS``.
+
+    Equal content gives equal files. Where a video cannot be had, what lay there stays.
+
+    Raises:
+        UserError: A video of several shards is unsound, or the store cannot be written.
+    """
+    with new_shards(path) as folder:
+        coming, files = iter(videos), list[Path]()
+        for video in coming:
+            files.append(folder / f"{len(files):04d}.h5")
+            with atomic_path(files[-1]) as temporary:
+                write_videos(temporary, chain([video], islice(coming, VIDEOS - 1)), dict(attributes))
+        if len(files) == 1:
+            _exchange(files[0], path)
+            folder.rmdir()
+            return
+        described = [describe_shard(file, path.stem) for file in files]
+        if problem := next((problems[0] for _, problems in described if problems), ""):
+            raise UserError(f"{path}: {problem} (the store was not written)")
+        put_in_place(folder, path, [shard for shard, _ in described])
+
+
+@contextmanager
+def new_shards(path: Path) -> Iterator[Path]:
+    """Yield a folder beside a store for its shards, which is removed where the block raises."""
+    folder = path.with_name(f".{path.name}.new")
+    remove_store(folder)
+    try:
+        yield folder
+    except BaseException:
+        remove_store(folder)
+        raise
+
+
 def put_in_place(folder: Path, path: Path, shards: Sequence[Shard]) -> None:
     """Let a folder of shards take the place of a store; one that lay there goes when the new one is there."""
     write_typed(folder / INDEX, Index(tuple(shards)))
+    _exchange(folder, path)
+    (path / _MADE_OF).unlink(missing_ok=True)
+
+
+def _exchange(new: Path, path: Path) -> None:
     before = path.with_name(f".{path.name}.before")
-    if path.exists():
+    if path.is_dir() or (path.exists() and new.is_dir()):  # which the system does not do in one step
         remove_store(before)
         path.rename(before)
-    folder.rename(path)
-    (path / _MADE_OF).unlink(missing_ok=True)
+    new.replace(path)
     remove_store(before)
 
 
@@ -83,11 +127,11 @@ def remove_store(path: Path) -> None:
     if not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    ours = {*path.glob("[0-9]*.h5"), *path.glob(".[0-9]*.h5.*"), path / INDEX, path / _MADE_OF}
-    if others := sorted(set(path.iterdir()) - ours):
+    files = sorted(path.iterdir())
+    if others := [file for file in files if not _OURS.fullmatch(file.name)]:
         raise UserError(f"{others[0]}: is in the way, and no part of a store; move it elsewhere")
-    for file in ours:
-        file.unlink(missing_ok=True)
+    for file in files:
+        file.unlink()
     path.rmdir()
 
 

@@ -20,6 +20,7 @@ from clipit_lightning.core.files import read_typed, write_typed
 from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.core.log import log
 from clipit_lightning.core.progress import track
+from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.content import add_content, natural_order
 from clipit_lightning.data.layouts import ANNOTATIONS
 from clipit_lightning.data.schema import is_annotated
@@ -29,6 +30,8 @@ from clipit_lightning.data.store_check import file_problems, widths
 INDEX = "index.json"
 VIDEOS = 512
 """Videos of a shard; a store with more is a folder of shards."""
+OF_PARTS = ("dataset", "inputs", "annotations_sha256")
+"""Attributes in which shards may differ that were stores of their own; the whole then has none of that name."""
 _OPEN = 8  # shards that are open at once
 Stamp = tuple[int, int, int]
 
@@ -77,6 +80,12 @@ class Index:
         held = {key: (number, video) for number, shard in enumerate(self.shards) for key, video in shard.videos.items()}
         return {key: held[key] for key in natural_order(held)}
 
+    @cached_property
+    def attributes(self) -> dict[str, str]:
+        """Those in which all shards agree."""
+        first, *others = [shard.attributes for shard in self.shards]
+        return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+
     def hash(self, of: Literal["content", "annotations"]) -> str:
         """A short hash over all videos, whatever shards they lie in."""
         lines = "".join(f"{key}:{getattr(video, of)};" for key, (_, video) in self.videos.items())
@@ -88,7 +97,7 @@ class ShardedFile(Mapping[str, h5py.Group]):
 
     def __init__(self, folder: Path) -> None:
         self.filename, self._folder, self._index = str(folder), folder, read_index(folder)
-        self.attrs = self._index.shards[0].attributes
+        self.attrs = self._index.attributes
         self._files: dict[int, h5py.File] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -148,13 +157,15 @@ def checked_index(folder: Path, name: str) -> tuple[Index, list[str]]:
     """
     index, problems = read_index(folder), list[str]()
     changed = [shard.file for shard in index.shards if stamp_of(folder / shard.file) != shard.stamp]
+    if not changed:
+        return index, []
     shards = {shard.file: shard for shard in index.shards}
     for file in track(changed, f"check {folder}"):
         shards[file], of_shard = describe_shard(folder / file, name)
         problems += [f"{file}: {problem}" for problem in of_shard]
     index = replace(index, shards=tuple(shards.values()))
-    problems = problems or list(_problems_between(index))
-    if changed and not problems:
+    problems = problems or list(problems_between(index))
+    if not problems:
         save_index(folder, index)
     return index, problems
 
@@ -206,7 +217,7 @@ def _entry(group: h5py.Group, key: str) -> Entry:
     )
 
 
-def _problems_between(index: Index) -> Iterator[str]:
+def problems_between(index: Index) -> Iterator[str]:
     """In what the shards of a store contradict each other."""
     first, *others = index.shards
     owners: dict[str, str] = {}
@@ -216,7 +227,8 @@ def _problems_between(index: Index) -> Iterator[str]:
                 yield f"{key} lies in {owners[key]} and in {shard.file}"
     for shard in others:
         for name in sorted(first.attributes.keys() | shard.attributes.keys()):
-            if first.attributes.get(name) != shard.attributes.get(name):
+            values = {first.attributes.get(name), shard.attributes.get(name)}
+            if len(values) > 1 and (name not in OF_PARTS or values & BENCHMARKS.keys()):
                 yield f"{first.file} and {shard.file} differ in their attribute {name}"
     for name in sorted({name for shard in index.shards for name in shard.widths}):
         sizes = {shard.widths[name] for shard in index.shards if name in shard.widths}

@@ -5,6 +5,7 @@ so, also where others are missing.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -61,32 +62,52 @@ class Collection:
 
 def make_collection(
     name: str,
-    videos: Sequence[Path],
+    videos: Path | str | Sequence[Path | str],
     dataset: tuple[str, Path | str] | None = None,
     labels: Path | str | None = None,
     captions: Path | str | None = None,
     subtitles: bool = False,
+    part: str | None = None,
 ) -> Collection:
     """The videos that a user names, for a store of this name: files and folders, or a data set and its folder.
 
     Raises:
         UserError: Both are given or neither, or something that is named is not there.
     """
-    if bool(videos) == bool(dataset):
+    files = [Path(path) for path in ([videos] if isinstance(videos, Path | str) else videos)]
+    if bool(files) == bool(dataset):
         raise UserError("name videos or folders, or --dataset summe|tvsum ROOT; not both")
     if dataset and labels:
         raise ArgumentError("labels", "are for your own videos; --dataset brings its annotations")
     if not dataset and name.casefold() in BENCHMARKS:
         raise ArgumentError("to", f"{name} is the name of a benchmark; call a store of your own otherwise")
     if not dataset:
-        collection = from_files(videos, name, None if labels is None else read_labels(Path(labels)))
+        collection = from_files(files, name, None if labels is None else read_labels(Path(labels)))
     elif dataset[0] in DATASETS:
         collection = from_benchmark(dataset[0], Path(dataset[1]))
     else:
         raise ArgumentError("dataset", f"{dataset[0]}: there are {', '.join(DATASETS)}")
     if subtitles:
-        return with_subtitles(collection)
-    return collection if captions is None else with_captions(collection, Path(captions))
+        collection = with_subtitles(collection)
+    elif captions is not None:
+        collection = with_captions(collection, Path(captions))
+    return collection if part is None else part_of(collection, part)
+
+
+def part_of(collection: Collection, part: str) -> Collection:
+    """A part ``K/N`` of a collection: every N-th video from the K-th on, with its key and annotation in the whole.
+
+    Raises:
+        UserError: It is written otherwise, or has no video.
+    """
+    numbers = re.fullmatch(r"([0-9]+)/([0-9]+)", part)
+    first, step = map(int, numbers.groups()) if numbers else (0, 0)
+    if not 1 <= first <= step:
+        raise ArgumentError("part", f"{part}: give K/N with K from 1 to N, such as 1/4")
+    if not (sources := collection.sources[first - 1 :: step]):
+        raise ArgumentError("part", f"{part}: has no video; there are {len(collection.sources)}")
+    note = f"part {part}: {len(sources)} of {len(collection.sources)} videos"
+    return replace(collection, sources=sources, notes=(*collection.notes, note))
 
 
 def from_files(paths: Sequence[Path], dataset: str, labels: Labels | None = None) -> Collection:

@@ -19,7 +19,8 @@ import numpy as np
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import write_json
 from clipit_lightning.core.hdf5 import atomic_hdf5, open_hdf5
-from clipit_lightning.pipelines.collect import Source
+from clipit_lightning.data.official_shots import has_official_shots
+from clipit_lightning.pipelines.collect import Collection, Source
 from clipit_lightning.video.extract import VideoFeatures
 
 _OURS = re.compile(r"\.?[0-9a-f]{32,64}\.(h5|json)(\..+)?")
@@ -98,6 +99,14 @@ class FeatureCache:
 def _remove_empty(folder: Path) -> None:
     with suppress(OSError):
         folder.rmdir()
+
+
+def inputs_hash(collection: Collection, made: dict[str, str]) -> str:
+    """Hash of all that a store is made from; where files are and when they changed is no part of it."""
+    marks = [(source.key, source.name, mark_if_readable(source)) for source in collection.sources]
+    shots = ["official shots"] if has_official_shots(collection.dataset) else []
+    words = json.dumps([marks, made, collection.annotations_sha256, *shots])
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def mark_if_readable(source: Source) -> str:

@@ -5,7 +5,6 @@ annotations and writes the store, atomically. A video that cannot be read, or wh
 frames, is omitted and named; then the working folder stays, so that the same command tries only that video again.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -22,13 +21,13 @@ from clipit_lightning.core.log import log
 from clipit_lightning.data.completion import complete_video
 from clipit_lightning.data.official_shots import has_official_shots
 from clipit_lightning.data.schema import read_arrays
-from clipit_lightning.data.store import Store, group_arrays
-from clipit_lightning.data.store_file import write_store
+from clipit_lightning.data.shard_files import write_one_by_one
+from clipit_lightning.data.store import Store, group_arrays, open_store
 from clipit_lightning.data.video import Video
 from clipit_lightning.pipelines.arguments import check_one_of, require_encoder
 from clipit_lightning.pipelines.collect import Collection, Source, make_collection
 from clipit_lightning.pipelines.extraction import Process, memory_checked, own_device, this_process, work_through
-from clipit_lightning.pipelines.feature_cache import FeatureCache, mark_if_readable
+from clipit_lightning.pipelines.feature_cache import FeatureCache, inputs_hash
 from clipit_lightning.pipelines.progress import Progress
 from clipit_lightning.pipelines.settings import Settings
 from clipit_lightning.video.captioner import Captioner, load_captioner
@@ -67,6 +66,7 @@ def prepare(
     streams: str | Sequence[str] = (),
     caption_cache: Path | str | None = None,
     dataset: tuple[str, Path | str] | None = None,
+    part: str | None = None,
     stride: int | None = None,
     rate: float | None = None,
     device: str = "auto",
@@ -90,6 +90,7 @@ def prepare(
         streams: What stands beside the features of the encoder: ``audio`` or ``audio:MODEL``, ``motion``, or both.
         caption_cache: Folder that keeps them.
         dataset: ``summe`` or ``tvsum``, and the folder of its authors' files, in place of ``videos``.
+        part: Make a store of a part of the videos, ``K/N``, to be joined with others by `clipit data join`.
         stride: Take every frame whose number it divides.
         rate: Take so many frames a second, by default 2.
         device: Of the models: ``auto``, ``cpu``, ``cuda``, ...
@@ -108,10 +109,8 @@ def prepare(
     check_one_of(stride=stride, rate=rate)
     check_one_of(captions=captions, captioner=captioner, subtitles=subtitles or None)
     name, store = require_encoder(encoder), _store_path(to, dataset)
-    files = [Path(path) for path in ([videos] if isinstance(videos, Path | str) else videos)]
-    collection = make_collection(store.stem, files, dataset, labels, captions, subtitles)
-    rate = RATE if rate is None else rate
-    beside = chosen_streams(streams)
+    collection = make_collection(store.stem, videos, dataset, labels, captions, subtitles, part)
+    rate, beside = RATE if rate is None else rate, chosen_streams(streams)
     settings = Settings(name, stride, rate, captioner, n_captions, device, precision, batch_size, beside, caption_cache)
     return make_store(collection, store, settings, processes, force, keep)
 
@@ -161,7 +160,7 @@ def _make_store(
     texts = collection.has_captions
     made = provenance(encoder, settings.stride, settings.rate, captioner, settings.n_captions, texts, streams)
     attributes = {"dataset": collection.dataset, "features": encoder.name, "data": "real", **made}
-    attributes |= {"annotations_sha256": collection.annotations_sha256, "inputs": _inputs(collection, made)}
+    attributes |= {"annotations_sha256": collection.annotations_sha256, "inputs": inputs_hash(collection, made)}
     if not force and to.exists():
         present = Store(to).attributes
         if present.get("inputs") == attributes["inputs"] and not folder.exists() and not Store(to).check():
@@ -201,14 +200,6 @@ def _load(settings: Settings, folder: Path, process: Process) -> tuple[Encoder, 
     return encoder, load_captioner(settings.captioner, device, settings.precision, cache=cache), streams
 
 
-def _inputs(collection: Collection, made: dict[str, str]) -> str:
-    """Hash of all that a store is made from; where files are and when they changed is no part of it."""
-    marks = [(source.key, source.name, mark_if_readable(source)) for source in collection.sources]
-    shots = ["official shots"] if has_official_shots(collection.dataset) else []
-    words = json.dumps([marks, made, collection.annotations_sha256, *shots])
-    return hashlib.sha256(words.encode()).hexdigest()
-
-
 def _check_replaceable(to: Path, present: dict[str, str], wanted: dict[str, str], collection: Collection) -> None:
     """Raise where a store holds what cannot be made again from this collection with these settings."""
     way_out = "give another file with --to, or --force"
@@ -216,7 +207,7 @@ def _check_replaceable(to: Path, present: dict[str, str], wanted: dict[str, str]
         has, gets = (attributes.get(name, "not recorded") for attributes in (present, wanted))
         if has != gets:
             raise UserError(f"{to}: holds other features ({name} is {has}, not {gets}); {way_out}")
-    with open_hdf5(to) as file:
+    with open_store(to) as file:
         names = {group_arrays(group).get("name", key) for key, group in file.items()}
     if lost := sorted(names - {source.name for source in collection.sources}):
         raise UserError(f"{to}: holds {lost[0]}, which is not among these videos; name all of the store, {way_out}")
@@ -279,11 +270,11 @@ def _assemble(collection: Collection, cache: FeatureCache, to: Path, attributes:
                 skipped[source.name] = str(error)
             else:
                 yield video
-        if len(skipped) == len(collection.sources):  # raised inside the atomic write: the old store stays
+        if len(skipped) == len(collection.sources):  # raised inside the write: the old store stays
             name, reason = next(iter(skipped.items()))
             raise UserError(f"none of {len(skipped)} videos could be prepared; {name}: {reason}")
 
-    write_store(to, videos(), attributes)
+    write_one_by_one(to, videos(), attributes)
     if has_official_shots(collection.dataset) and not Store(to).with_other_shots():
         log.info(f"{to}: the shots are the official ones")
     return Prepared(to, len(collection.sources) - len(skipped), not Store(to).check(), skipped)
