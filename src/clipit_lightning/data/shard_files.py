@@ -84,7 +84,7 @@ def write_one_by_one(path: Path, videos: Iterable[Video], attributes: Mapping[st
             with atomic_path(files[-1]) as temporary:
                 write_videos(temporary, chain([video], islice(coming, VIDEOS - 1)), dict(attributes))
         if len(files) == 1:
-            _replace(files[0], path)
+            _take_place(files[0], path)
             folder.rmdir()
             return
         described = [describe_shard(file, path.stem) for file in files]
@@ -108,11 +108,11 @@ def new_shards(path: Path) -> Iterator[Path]:
 def put_in_place(folder: Path, path: Path, shards: Sequence[Shard]) -> None:
     """Let a folder of shards take the place of a store; one that lay there goes when the new one is there."""
     write_typed(folder / INDEX, Index(tuple(shards)))
-    _replace(folder, path)
+    _take_place(folder, path)
     (path / _MADE_OF).unlink(missing_ok=True)
 
 
-def _replace(new: Path, path: Path) -> None:
+def _take_place(new: Path, path: Path) -> None:
     before = path.with_name(f".{path.name}.before")
     if path.is_dir() or (path.exists() and new.is_dir()):  # which the system does not do in one step
         remove_store(before)
