@@ -26,7 +26,7 @@ help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 20
 	@echo
 	@echo 'make train DATASET=tvsum|summe SETTING=canonical|augmented|transfer [DATA=folder] [DEVICES=2] [WITH="unsupervised"] [ARGS="seed=1"]'
-	@echo 'make train DATASET=qfvs|s-videoxum'
+	@echo 'make train DATASET=qfvs|s-videoxum|mrhisum|mosu'
 	@echo 'make sweep DATASET=tvsum|summe|qfvs [SWEEP=local TRIALS=20 WORKERS=2]'
 	@echo 'make benchmark [QUICK=1] [WORKERS=2] [DATA=folder] [ARGS="--only summe"]'
 

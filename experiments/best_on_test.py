@@ -19,9 +19,9 @@ from clipit_lightning.core.files import atomic_path, write_text
 from clipit_lightning.data.fold_files import families
 from clipit_lightning.data.own import find_benchmark
 from clipit_lightning.data.video import Video
-from clipit_lightning.evaluation.evaluate import open_store, tested_folds
 from clipit_lightning.evaluation.protocol import rules_of
 from clipit_lightning.evaluation.rules import Rules, measure
+from clipit_lightning.evaluation.tested import open_store, tested_folds
 
 HERE = Path(__file__).parent
 CHOSEN_BY = ("f1", "kendall_tau")

@@ -19,9 +19,9 @@ from timm.data.imagenet_info import ImageNetInfo
 from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS
-from clipit_lightning.evaluation.evaluate import open_store
 from clipit_lightning.evaluation.protocol import rules_of
 from clipit_lightning.evaluation.rules import correlate
+from clipit_lightning.evaluation.tested import open_store
 from clipit_lightning.models.zero_shot import STEADY, generic_scores, rarity, smooth, standard
 from clipit_lightning.video.minilm import MiniLM
 

@@ -18,7 +18,8 @@ def test_unknown_names_are_one_line_with_the_known_ones():
         UserError, match=r"^data.dataset: Invalid value 'ovp', expected one of \['tvsum', 'summe', 'qfvs'"
     ):
         check_names("ovp")
-    with pytest.raises(UserError, match=r"^data.sources: kinetics is unknown; there are tvsum, summe, ovp, youtube$"):
+    known = "tvsum, summe, mrhisum, mosu, ovp, youtube"
+    with pytest.raises(UserError, match=rf"^data.sources: kinetics is unknown; there are {known}$"):
         check_names("tvsum", ["kinetics"])
 
 

@@ -191,9 +191,13 @@ def test_before_setup_an_error_says_what_to_call(stores):
     ("made", "wrong", "problem"),
     [
         (TVSumDataModule, {"setting": "all"}, "setting is 'all'; there are 'canonical', 'augmented', 'transfer'"),
-        (TVSumDataModule, {"sources": ["tvsum"]}, "sources is 'tvsum'; there are 'summe', 'ovp', 'youtube'"),
+        (
+            TVSumDataModule,
+            {"sources": ["tvsum"]},
+            "sources is 'tvsum'; there are 'summe', 'mrhisum', 'mosu', 'ovp', 'youtube'",
+        ),
         (QFVSDataModule, {"family": "kfold"}, "family is 'kfold'; there are '2/1/1', '3/1'"),
-        (AnnotatedDataModule, {}, "target is None; there are 'tvsum', 'summe', 'ovp', 'youtube'"),
+        (AnnotatedDataModule, {}, "target is None; there are 'tvsum', 'summe', 'mrhisum', 'mosu', 'ovp', 'youtube'"),
         (SumMeDataModule, {"fold": 5}, "fold is 5; there are 0, 1, 2, 3, 4"),
         (TVSumDataModule, {"batch_size": 0}, "batch_size is 0; it must be at least 1"),
         (QFVSDataModule, {"crop": -1}, "crop is -1; it must be at least 0"),

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.distributed import read_splits
 from clipit_lightning.data.fold_files import load_family
 from clipit_lightning.data.importing import import_distributed
-from clipit_lightning.data.s_videoxum import SPLITS, read_splits
+from clipit_lightning.data.s_videoxum import SPLITS
 from clipit_lightning.data.store import Store
 from tests.support.synthetic_scripts import PARTS, STEPS, write_s_newsvsum, write_s_videoxum
 

@@ -51,13 +51,13 @@ def test_a_store_in_shards_reads_as_a_single_file(sharded):
     for ask in (
         lambda store: store.video_keys(),
         lambda store: store.splits(),
-        lambda store: store.nbytes(),
         lambda store: store.not_annotated(),
         lambda store: [store.all_have(name) for name in ("user_scores", "memorability")],
         lambda store: [store.example(name) for name in ("caption_features", "query_features")],
         lambda store: store.notes(),
     ):
         assert ask(shards) == ask(file)
+    assert shards.nbytes() == pytest.approx(file.nbytes(), rel=0.01)  # but for texts
     assert shards.shards() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
     with pytest.raises(UserError, match="no video video_99; it holds 10 videos"):
         shards.read(["video_99"])
@@ -150,11 +150,11 @@ def test_writing_continues_after_an_interruption(videos, tmp_path):
     class Source(list):
         fails = True
 
-        def __getitem__(self, part):
-            read.append(part.start)
-            if part.start == 8 and self.fails:
+        def __getitem__(self, number):
+            read.append(number)
+            if number == 9 and self.fails:
                 raise KeyboardInterrupt
-            return super().__getitem__(part)
+            return super().__getitem__(number)
 
     source = Source(videos)
     with pytest.raises(KeyboardInterrupt):
@@ -162,7 +162,7 @@ def test_writing_continues_after_an_interruption(videos, tmp_path):
     assert not path.exists()
     source.fails = False
     write_shards(path, source, ATTRIBUTES, [])
-    assert read == [0, 4, 8, 8]
+    assert read == [*range(10), 8, 9]
     assert Store(path).check() == []
     assert [file.name for file in tmp_path.iterdir()] == ["mine.h5"]
     write_shards(path, videos[:6], ATTRIBUTES, [])  # over what is there

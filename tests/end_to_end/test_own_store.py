@@ -194,7 +194,7 @@ def drop_picks(file):
             dict,
             ["data/yours.h5"],
             "data.dataset: Invalid value 'yours', expected one of "
-            "['tvsum', 'summe', 'qfvs', 's-videoxum', 's-newsvsum', 'mine']",
+            "['tvsum', 'summe', 'qfvs', 's-videoxum', 's-newsvsum', 'mrhisum', 'mosu', 'mine']",
         ),
         (dict, ["data/mine.h5", "data.root=data"], "data.root: is data, and data.dataset=data/mine.h5 names a file"),
         (dict, ["data/mine.h5", "data.family=csta"], "data.family=csta: no canonical folds of mine are published"),

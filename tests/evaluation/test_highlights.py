@@ -1,12 +1,14 @@
 """Average precision of clips, against a rewriting by loops, and against hand-made values."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipit_lightning.evaluation import Annotations, ConstantScoresWarning, Rules, measure
 from clipit_lightning.evaluation.highlights import average_precision, highlight_precision
 
 
@@ -74,3 +76,27 @@ def test_what_is_no_pair_of_rows_is_refused(scores, reference):
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ValueError, match="rule"):
         highlight_precision([0.1], [0.1], 0.5, "round")
+
+
+@given(
+    st.lists(st.tuples(values, values), min_size=1, max_size=60),
+    st.sampled_from(["floor", "ceil"]),
+    st.integers(1, 3),
+)
+def test_measure_has_the_mean_precision_at_both_shares(steps, rule, stride):
+    """Scores of frames stand for the steps at the picks."""
+    scores, reference = map(np.array, zip(*steps, strict=True))
+    frames = len(scores) * stride
+    video = Annotations([[0, frames - 1]], frames, np.arange(len(scores)) * stride, gtscore=reference)
+    for given_scores in (scores, np.repeat(scores, stride)):
+        with warnings.catch_warnings(action="ignore", category=ConstantScoresWarning):
+            measured = measure(given_scores, video, Rules("mean", "importance", highlights=rule))
+        for name, share in (("map50", 0.5), ("map15", 0.15)):
+            assert measured[name] == pytest.approx(naive(scores, reference, share, rule, 5), abs=1e-9)
+
+
+def test_no_rule_measures_nothing_and_is_told_of_nowhere():
+    rules = Rules("mean", "importance")
+    assert "map50" not in measure([0.1, 0.2], Annotations([[0, 1]], 2, gtscore=[0.3, 0.4]), rules)
+    assert "highlights" not in rules.chosen
+    assert Rules("mean", "importance", highlights="ceil").chosen["highlights"] == "ceil"

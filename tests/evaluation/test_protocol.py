@@ -1,4 +1,6 @@
-from dataclasses import fields, replace
+import hashlib
+import json
+from dataclasses import asdict, fields, replace
 
 import pytest
 
@@ -35,6 +37,17 @@ def test_every_choice_changes_the_identifier(protocol, name):
     training = ("setting", "sources", "training_hash", "data_hash")
     assert (evaluation_differences(protocol, changed) == []) == (name in training)
     assert (changed.evaluation_identifier == protocol.evaluation_identifier) == (name in training)
+
+
+def test_a_protocol_without_highlights_has_the_identifiers_of_before_there_were_any(protocol):
+    values = {name: value for name, value in asdict(protocol).items() if name != "highlights"}
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+    assert protocol.identifier.endswith(f"-{digest}")
+    assert "highlights" not in protocol.values
+    assert "highlights" not in protocol.evaluation
+    other = replace(protocol, highlights="ceil")
+    assert evaluation_differences(protocol, other) == ["highlights: off against ceil"]
+    assert evaluation_differences(other, protocol) == ["highlights: ceil against off"]
 
 
 def test_presets_fill_what_was_not_chosen():

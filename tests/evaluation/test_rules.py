@@ -88,6 +88,7 @@ def two_sides(video, scores, summary, rule):
     return {
         "per-annotator": (scores, steps),
         "mean-annotator": (scores, [mean(steps)]),
+        "importance": (scores, [video.gtscore]),
         "all-frames": (spread(scores, video), frames),
         "mean-annotator-all-frames": (spread(scores, video), [mean(frames)]),
     }[rule]

@@ -357,6 +357,18 @@ def test_a_run_that_shares_itself_between_gpus_sees_all(grid_file, fake_pool):
         assert set(fake_pool.started.values()) == {devices > 1}
 
 
+def test_runs_of_a_judge_who_scored_nothing_are_omitted_and_named(grid_file, fake_pool, caplog):
+    judged = {"files": ["prompts-to-summaries"], "set": {"data.judge": "gpt5"}, "seeds": [0]}
+    path = grid_file(scorers={"random": SCORERS["random"], "judged": judged})
+    runs = read_grid(path).runs
+    run_grid(runs, path.parent / "to", 1)
+    assert set(fake_pool.started) == {one.name for one in runs if one.scorer == "random"}
+    (note,) = [line for line in caplog.messages if line.startswith("NOTE: judged-")]
+    assert re.search(r"is omitted: .*tvsum\.h5: has no scores of shots; add them with `clipit judge", note)
+    with pytest.raises(UserError, match=r"^judged-.* is omitted: .*has no scores of shots"):
+        run_grid([one for one in runs if one.scorer == "judged"], path.parent / "to", 1)
+
+
 def test_by_default_there_is_a_worker_for_each_gpu_or_else_core(grid_file, monkeypatch):
     def workers(**keys):
         return default_workers(read_grid(grid_file(runs=[{"set": keys}])).runs)

@@ -306,7 +306,7 @@ def test_the_shipped_published_table_is_read_whole():
     board = make_board([], PUBLISHED)
     confirmed = pd.read_csv(PUBLISHED)["confirmed"] == "yes"  # what somebody remembers is not shown
     assert 0 < len(board) == confirmed.sum() < len(confirmed)
-    assert {"tvsum", "summe", "qfvs", "videoxum"} == set(board["dataset"])
+    assert {"tvsum", "summe", "qfvs", "videoxum", "mrhisum", "mosu"} == set(board["dataset"])
 
 
 def test_the_leaderboard_needs_neither_torch_nor_lightning():

@@ -12,7 +12,7 @@ from clipit_lightning.training.run import Run
 from tests.support.results import result
 
 FILES = shipped_files(CONFIGS)
-SETTINGS = ("tvsum", "summe", "qfvs", "s-videoxum", "s-newsvsum")
+SETTINGS = ("tvsum", "summe", "qfvs", "s-videoxum", "s-newsvsum", "mrhisum", "mosu")
 PROTOCOL = result().protocol
 
 

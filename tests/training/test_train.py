@@ -229,8 +229,8 @@ def test_a_folder_that_is_no_run_is_left_alone(train, tmp_path):
     assert (tmp_path / "run/thesis.tex").read_text() == "dear"
 
 
-# Trained on stores of their own in test_shot_scores, test_contrast and test_script_training.
-ELSEWHERE = ("prompts-to-summaries", "text-motion", "s-videoxum", "s-newsvsum")
+# Trained on stores of their own in test_shot_scores, test_contrast, test_script_training and test_replayed_training.
+ELSEWHERE = ("prompts-to-summaries", "text-motion", "s-videoxum", "s-newsvsum", "mrhisum", "mosu")
 SHIPPED = [path for path in sorted(CONFIGS.glob("*.yaml")) if path.stem not in ELSEWHERE]
 
 

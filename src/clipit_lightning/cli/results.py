@@ -23,7 +23,8 @@ def _locate(dataset: str, root: Path) -> tuple[str, Path]:
 
 
 DATASET = typer.Option(
-    ..., help="The benchmark: tvsum, summe, qfvs or s-videoxum; or a store of your own, FILE.h5 or its name."
+    ...,
+    help="The benchmark: tvsum, summe, qfvs, s-videoxum, mrhisum or mosu; or a store of your own, FILE.h5 or its name.",
 )
 ROOT = typer.Option(Path("data"), help="Folder of the stores.")
 JSON = typer.Option(False, "--json", help="Print JSON instead of tables.")

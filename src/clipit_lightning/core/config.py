@@ -51,8 +51,12 @@ class ProtocolConfig(Section):
     f1: Literal["default", "mean", "max"] = "default"
     """How F1 is taken over annotators; by default the benchmark's own (TVSum mean, SumMe max)."""
     correlation: str = "default"
-    """What the rank correlations compare: per-annotator, mean-annotator, all-frames, mean-annotator-all-frames or
-    binary-summary; by default the benchmark's (TVSum per-annotator, SumMe mean-annotator)."""
+    """What the rank correlations compare: per-annotator, mean-annotator, importance, all-frames,
+    mean-annotator-all-frames or binary-summary; by default the benchmark's (TVSum per-annotator, SumMe mean-annotator,
+    MR.HiSum and MoSu importance)."""
+    highlights: Literal["default", "off", "floor", "ceil"] = "default"
+    """Whether mAP at 50 and 15 % of clips of 5 steps is measured, and how these shares become whole clips; by default
+    the benchmark's (MR.HiSum floor, MoSu ceil, others off)."""
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,18 @@ class DataConfig(Section):
     """Which videos, and how they are parted and batched."""
 
     dataset: str = "tvsum"
-    """The benchmark that is tested on: tvsum, summe, qfvs or s-videoxum; or a store of your own, FILE.h5 or a name
-    under `root`."""
+    """The benchmark that is tested on: tvsum, summe, qfvs, s-videoxum, mrhisum or mosu; or a store of your own, FILE.h5
+    or a name under `root`."""
     setting: Literal["canonical", "augmented", "transfer"] = "canonical"
     """Which videos train: the target's, the target's and the sources', or the sources' only."""
     root: str | None = None
     """Folder of the stores. By default `data`, and the miniature where no real store lies there."""
     sources: list[str] | None = None
-    """Benchmarks that augmented and transfer train on beside the target; by default all others."""
+    """Benchmarks that augmented and transfer train on beside the target; by default all others with annotators, but
+    mrhisum and mosu."""
     family: str = "kfold"
     """Folds: kfold (seeded, without overlap), a published family (pglsum, vasnet, dsnet, csta, msva), your file;
-    for qfvs 2/1/1 (train, validate, test videos) or 3/1; for s-videoxum and s-newsvsum official."""
+    for qfvs 2/1/1 (train, validate, test videos) or 3/1; for s-videoxum, s-newsvsum, mrhisum and mosu official."""
     folds: int = bounded(5, least=2, most=10_000)
     """Number of folds of the family kfold."""
     fold: int | None = bounded(None, least=0)

@@ -112,6 +112,7 @@ _LATER = (
     *(("model", name) for name in ("shot_norm", "nms_threshold")),
     *(("loss", name) for name in ("balanced", "policy", "episodes", "segments", "contrast", "alike", "saliency")),
     *(("optim", name) for name in ("name", "schedule")),
+    ("protocol", "highlights"),
 )
 """Keys that came later: no part of the hash at their default, or kept results had other hashes."""
 

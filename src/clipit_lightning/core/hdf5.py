@@ -16,14 +16,14 @@ from clipit_lightning.core.files import atomic_path
 _HEAP = b"GCOL\x01\0\0\0"  # signature, version and reserved bytes of a global heap collection
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """Open a file to read it.
+def open_hdf5(path: Path, texts: bool = True) -> h5py.File:
+    """Open a file to read it; with ``texts`` False, of which numbers alone are read, it is not read whole before.
 
     Raises:
         OSError: It is no HDF5 file, or damaged where the library would read without end.
     """
     status = path.stat()
-    if path.is_file() and status.st_size:
+    if texts and path.is_file() and status.st_size:
         _check_heaps(path, status.st_size, status.st_mtime_ns)
     return h5py.File(path, "r")
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from clipit_lightning.core.errors import UserError, require
 from clipit_lightning.core.lazy import lazy
 from clipit_lightning.data.benchmark import FIELD_FEATURES, Benchmark, Kind, Source
+from clipit_lightning.data.mosu import MOSU
+from clipit_lightning.data.mrhisum import MRHISUM
 from clipit_lightning.data.qfvs import QFVS
 from clipit_lightning.data.s_videoxum import S_NEWSVSUM, S_VIDEOXUM
 from clipit_lightning.data.summe import SUMME
@@ -35,10 +37,12 @@ __all__ = [
     "TVSumDataModule",
     "benchmark_names",
     "check_names",
+    "field_names",
     "find_source",
     "has_queries",
     "has_ratings",
     "has_scripts",
+    "official_families",
     "own_names",
     "sources",
 ]
@@ -58,7 +62,7 @@ __getattr__ = lazy(
 )
 
 BENCHMARKS: dict[str, Benchmark] = {
-    benchmark.name: benchmark for benchmark in (TVSUM, SUMME, QFVS, S_VIDEOXUM, S_NEWSVSUM, OVP, YOUTUBE)
+    benchmark.name: benchmark for benchmark in (TVSUM, SUMME, QFVS, S_VIDEOXUM, S_NEWSVSUM, MRHISUM, MOSU, OVP, YOUTUBE)
 }
 """Every benchmark by name. A new one is a file beside these, and its name in this line."""
 DEFAULT_ROOT = "data"
@@ -78,6 +82,11 @@ def benchmark_names(kind: Kind | None = None, targets: bool = False) -> list[str
     ]
 
 
+def field_names() -> list[str]:
+    """Names of the annotated benchmarks whose features lie in the field's HDF5 layout."""
+    return [name for name in benchmark_names("annotated") if BENCHMARKS[name].read_files is None]
+
+
 def has_queries(dataset: str) -> bool:
     """Whether a name is that of a benchmark whose videos are summarized once for every query."""
     return dataset in BENCHMARKS and BENCHMARKS[dataset].kind == "queries"
@@ -86,6 +95,12 @@ def has_queries(dataset: str) -> bool:
 def has_scripts(dataset: str) -> bool:
     """Whether a name is that of a benchmark whose videos are summarized once for every script."""
     return dataset in BENCHMARKS and BENCHMARKS[dataset].kind == "scripts"
+
+
+def official_families(dataset: str) -> tuple[str, ...]:
+    """The only families of folds of annotated videos whose authors part them; empty where any folds may."""
+    known = dataset in BENCHMARKS and BENCHMARKS[dataset].kind == "annotated"
+    return BENCHMARKS[dataset].families if known else ()
 
 
 def own_names(root: Path | str | None) -> list[str]:

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import benchmark_names, own_names
+from clipit_lightning.data import benchmark_names, official_families, own_names
 from clipit_lightning.data.batches import Item, another_of_each, caption_tokens, cut, shuffled
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice, check_least
 from clipit_lightning.data.fold_files import load_family, read_fold_file
-from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds
+from clipit_lightning.data.folds import Fold, Setting, folds_of_family, make_folds, official_fold, with_sources
 from clipit_lightning.data.memorability import check_memorability, weighed_targets
 from clipit_lightning.data.shot_captions import reads_shot_captions, shot_caption_size, with_captions_read
 from clipit_lightning.data.shot_scores import choose_judge, with_judge
@@ -30,9 +30,10 @@ class AnnotatedDataModule(SummarizationDataModule):
         root: Folder of the stores, ``<root>/<benchmark>.h5``.
         setting: Which videos train: the target's (``canonical``), the target's and the sources' (``augmented``), or the
             sources' only (``transfer``).
-        sources: Benchmarks beside the target in the augmented and transfer settings; by default all others but stores
-            of one's own.
-        family: ``kfold``, the name of a published family of folds, or a file that lists folds.
+        sources: Benchmarks beside the target in the augmented and transfer settings; by default all others but those
+            with official parts, and stores of one's own.
+        family: ``kfold``, the name of a published family of folds, or a file that lists folds; of benchmarks with
+            official parts ``official``, one fold of them; by default the only one that may be, or ``kfold``.
         folds: Number of folds of the family ``kfold``.
         fold: Which fold trains, validates and is tested, from 0; may be set later too.
         fold_seed: Seed of the partition.
@@ -64,7 +65,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         *,
         setting: Setting = "canonical",
         sources: Sequence[str] | None = None,
-        family: str = "kfold",
+        family: str | None = None,
         folds: int = 5,
         fold: int = 0,
         fold_seed: int = 0,
@@ -87,6 +88,9 @@ class AnnotatedDataModule(SummarizationDataModule):
         shipped = benchmark_names("annotated")
         annotated = [*shipped, *own_names(root)]
         check_choice("target", target, annotated)
+        only = official_families(str(target))
+        family = family or next(iter(only), "kfold")
+        check_choice("family", family, only or [family])
         check_choice("setting", setting, get_args(Setting))
         check_choice("caption_source", caption_source, get_args(CaptionSource))
         check_least("folds", folds, 2)
@@ -95,7 +99,8 @@ class AnnotatedDataModule(SummarizationDataModule):
             raise ValueError(f"memorability is {memorability}; it must be from 0 to 1")
         for source in sources or ():
             check_choice("sources", source, [name for name in annotated if name != target])
-        others = [name for name in annotated if name in (shipped if sources is None else sources) and name != target]
+        by_default = [name for name in shipped if not official_families(name)]
+        others = [name for name in annotated if name in (by_default if sources is None else sources) and name != target]
         stores = [str(target), *([] if setting == "canonical" else others)]
         super().__init__(root, stores, fold, batch_size, crop, workers, seed, validate_on_test)
         self.family, self.setting, self.captions, self.preload_mb = family, setting, captions, preload_mb
@@ -121,7 +126,17 @@ class AnnotatedDataModule(SummarizationDataModule):
             self._videos = dict(enumerate(map(self._prepared, videos)))
         self._measure()
 
+    def _named_streams(self) -> dict[str, int]:
+        named = super()._named_streams()
+        return named | {"judge": 2} if named and self.judge is not None else named  # as `with_judge` appends them
+
     def _make_folds(self, target: list[str], sources: list[str]) -> list[Fold]:
+        if official_families(self.target):
+            store = self.stores[self.target]
+            fold = official_fold(
+                {f"{self.target}/{key}": part for key, part in store.splits().items()}, str(store.path)
+            )
+            return [with_sources(fold, sources, self.setting, self.validation, self.fold_seed)]
         if self.family == "kfold":
             return make_folds(target, sources, self.setting, self.n_folds, self.validation, self.fold_seed)
         if Path(self.family).suffix:

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.script_video import ScriptVideo
+from clipit_lightning.data.video import Video
 
 Kind = Literal["annotated", "queries", "scripts"]
 """What a benchmark has of a video: annotators' ratings or summaries of it, or queries or scripts, each with its own
 summary."""
 F1Convention = Literal["mean", "max"]
+Highlights = Literal["off", "floor", "ceil"]
+"""Whether mAP of clips is measured, and how many of them are best: the floor or the ceiling of a share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +91,10 @@ class AnnotationFile:
 
 
 @dataclass(frozen=True)
-class QueryImport:
-    """What lies there of a benchmark with queries or scripts."""
+class FileImport:
+    """What lies there of a benchmark that reads its files itself."""
 
-    videos: Sequence[QueryVideo] | Sequence[ScriptVideo] = field(default_factory=list)
+    videos: Sequence[QueryVideo] | Sequence[ScriptVideo] | Sequence[Video] = field(default_factory=list)
     """Its videos, joined; empty where something is missing."""
     features: str = ""
     """Their name; empty where there are none."""
@@ -101,6 +104,8 @@ class QueryImport:
     """What is missing, such as ``oracle summaries``."""
     annotations: str = ""
     """What they hold, in words; by default their queries are counted."""
+    streams: str = ""
+    """The parts of their features, as the store's attribute has them; empty where they have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +131,11 @@ class Benchmark:
     """Annotated: how F1 is taken over annotators, by their mean (TVSum) or the best agreement (SumMe)."""
     correlation: str = "mean-annotator"
     """Annotated: what its rank correlations compare, a name in `evaluation.rules.CORRELATION_RULES`."""
+    highlights: Highlights = "off"
+    """Annotated: by which rule mAP of 5-second clips is measured beside."""
     numbers: frozenset[int] = frozenset()
-    """Annotated: which ``video_N`` there are in the field's file; by default 1 to ``n_videos``."""
+    """Annotated: which ``video_N`` there are in the field's file; by default 1 to ``n_videos``, or any where it reads
+    its files itself."""
     annotations: tuple[AnnotationFile, ...] = ()
     """Annotated: its annotation files, the best form first."""
     raw_files: str = ""
@@ -139,13 +147,13 @@ class Benchmark:
     """Queries: number of queries of each video in the full distribution."""
     shot_seconds: float = 0.0
     families: tuple[str, ...] = ()
-    """Queries and scripts: its families of folds, the default first."""
-    read_queries: Callable[[Sequence[Path], str | None], QueryImport] | None = None
-    """Queries and scripts: reads all videos from the files that lie there, with the features of a name, by default
-    the only."""
+    """Its families of folds, the default first; empty for annotated videos that any folds may part."""
+    read_files: Callable[[Sequence[Path], str | None], FileImport] | None = None
+    """Reads all videos from the files that lie there, with the features of a name, by default the only; None where the
+    field's layout is read."""
 
     def __post_init__(self) -> None:
-        if self.kind == "annotated" and not self.numbers:
+        if self.kind == "annotated" and self.read_files is None and not self.numbers:
             object.__setattr__(self, "numbers", frozenset(range(1, self.n_videos + 1)))
 
     @property

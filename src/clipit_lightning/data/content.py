@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,10 +14,10 @@ def natural_order(file: Iterable[str]) -> list[str]:
     return sorted(file, key=lambda key: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", key)])
 
 
-def add_content(digest: "hashlib._Hash", group: h5py.Group, key: str, only: Collection[str] = ()) -> None:
+def add_content(digest: "hashlib._Hash", arrays: Mapping[str, Any], key: str, only: Collection[str] = ()) -> None:
     """Add every array of a video to a hash, however it was written, or arrays of some names."""
-    for name in sorted(name for name in group if not only or name in only):
-        value = group[name][()]
-        array = np.asarray(value)
+    for name in sorted(name for name in arrays if not only or name in only):
+        value = arrays[name]
+        array = np.asarray(value[()] if isinstance(value, h5py.Dataset) else value)
         content = repr(list(array.ravel())).encode() if array.dtype.hasobject else array.tobytes()
         digest.update(f"{key}/{name}:{array.shape}:{array.dtype};".encode() + content)

@@ -8,8 +8,8 @@ Videos are named ``dataset/key``. The published families' own lists are read by 
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -92,6 +92,28 @@ def make_folds(
         extra = tuple(sorted(sources)) if setting == "augmented" else ()
         folds.append(Fold(index, train + extra, held, tuple(sorted(test))))
     return folds
+
+
+def official_fold(splits: Mapping[str, str], where: str) -> Fold:
+    """The fold of official parts, ``train``, ``validation`` and ``test``, by id of the video.
+
+    Raises:
+        UserError: A part has no video; the message begins with ``where``.
+    """
+    parts = [tuple(id for id, split in splits.items() if split == part) for part in ("train", "validation", "test")]
+    if not all(parts):
+        raise UserError(
+            f"{where}: has no videos of a part of the official split (train {len(parts[0])}, validation "
+            f"{len(parts[1])}, test {len(parts[2])}); import the whole data set"
+        )
+    return Fold(0, *parts)
+
+
+def with_sources(fold: Fold, sources: Sequence[str], setting: Setting, validation: float, seed: int) -> Fold:
+    """A fold as it trains in a setting: the sources beside its own videos, or in their place, a share validating."""
+    if setting == "augmented":
+        return replace(fold, train=(*fold.train, *sorted(sources)))
+    return fold if setting == "canonical" else make_folds(fold.test, sources, setting, 1, validation, seed)[0]
 
 
 def folds_of_family(

@@ -12,8 +12,8 @@ import numpy as np
 from clipit_lightning.core.errors import UserError, first_line
 from clipit_lightning.core.files import STORE
 from clipit_lightning.core.hdf5 import open_hdf5
-from clipit_lightning.data import BENCHMARKS, benchmark_names
-from clipit_lightning.data.benchmark import Annotation, QueryImport
+from clipit_lightning.data import BENCHMARKS, field_names
+from clipit_lightning.data.benchmark import Annotation, FileImport
 from clipit_lightning.data.completion import complete_video
 from clipit_lightning.data.content import natural_order
 from clipit_lightning.data.field_layout import read_field_group
@@ -111,20 +111,20 @@ def import_distributed(
     files = find_distributed(sources)
     chosen_files = {name: _choose(name, paths, features) for name, paths in files.features.items()}
     annotated = {name: _join(name, path, files, embed) for name, path in chosen_files.items()}
-    with_texts = [*benchmark_names("queries"), *benchmark_names("scripts")]
-    queries = {name: _read_queries(name, files, features) for name in with_texts}
-    if not annotated and not any(read.features for read in queries.values()):
+    by_files = _read_files(files, features)
+    if not annotated and not any(read.features for read in by_files.values()):
         raise UserError(
             f"{', '.join(map(str, sources))}: no features found (eccv16_dataset_<data set>_<features>.h5, "
-            "qfvs_<features>.h5, script_videoxum.h5); they are what scorers read, and stores that were imported have "
-            "them already"
+            "qfvs_<features>.h5, script_videoxum.h5, mr_hisum.h5, mosu_gt.h5 ...); they are what scorers read, and "
+            "stores that were imported have them already"
         )
     stores: dict[Path, tuple[VideoSequence, dict[str, str]]] = {
         to / f"{name}.h5": (join.videos, join.attributes) for name, join in annotated.items()
     }
-    for name, read in queries.items():
+    for name, read in by_files.items():
         if read.videos:
             attributes = {"dataset": name, "features": read.features, "data": "real"}
+            attributes |= {"streams": read.streams} if read.streams else {}
             stores[to / f"{name}.h5"] = (read.videos, attributes)
     for path, (_, attributes) in stores.items() if not force else ():
         if path.exists() and (there := Store(path).attributes.get("features", "unnamed")) != attributes["features"]:
@@ -135,9 +135,9 @@ def import_distributed(
         _row(name, annotated[name], to / f"{name}.h5")
         if name in annotated
         else ImportRow(name, result=f"missing: {BENCHMARKS[name].how_to_get}")
-        for name in benchmark_names("annotated")
+        for name in field_names()
     ]
-    return [*rows, *(_query_row(name, read, to / f"{name}.h5") for name, read in queries.items())]
+    return [*rows, *(_file_row(name, read, to / f"{name}.h5") for name, read in by_files.items())]
 
 
 def _row(name: str, join: Joined, path: Path) -> ImportRow:
@@ -169,7 +169,7 @@ def _row(name: str, join: Joined, path: Path) -> ImportRow:
     )
 
 
-def _query_row(name: str, read: QueryImport, path: Path) -> ImportRow:
+def _file_row(name: str, read: FileImport, path: Path) -> ImportRow:
     if not read.videos:
         return ImportRow(name, result=f"missing ({read.missing}): {BENCHMARKS[name].how_to_get}")
     shots, annotations = "-", read.annotations
@@ -203,7 +203,7 @@ def _is_store(path: Path) -> bool:
 
 def _field_name(path: Path) -> re.Match[str] | None:
     """The benchmark and the features in the name of a file in the field's layout; None for any other file."""
-    names = "|".join(benchmark_names("annotated"))
+    names = "|".join(field_names())
     return re.fullmatch(rf"(?:eccv16_dataset_)?({names})_?(.*)", path.stem, re.IGNORECASE)
 
 
@@ -283,14 +283,15 @@ def _join(name: str, path: Path, files: DistributedFiles, embed: Embed | None) -
     return Joined(joined, attributes, replaced, notices)
 
 
-def _read_queries(name: str, files: DistributedFiles, features: str | None) -> QueryImport:
-    read = BENCHMARKS[name].read_queries
-    if read is None:
-        return QueryImport()
-    try:
-        return read(files.paths, features)
-    except DAMAGED as error:
-        raise UserError(f"{name}: its files cannot be read ({first_line(error)}); get them again") from error
+def _read_files(files: DistributedFiles, features: str | None) -> dict[str, FileImport]:
+    """What lies there of the benchmarks that read their files themselves."""
+    read = dict[str, FileImport]()
+    for name, benchmark in BENCHMARKS.items():
+        try:
+            read |= {} if benchmark.read_files is None else {name: benchmark.read_files(files.paths, features)}
+        except DAMAGED as error:
+            raise UserError(f"{name}: its files cannot be read ({first_line(error)}); get them again") from error
+    return read
 
 
 def _count(flags: Iterable[bool]) -> str:

@@ -12,7 +12,7 @@ concepts that appear. Its oracle summary has one shot of each event that shows o
 until it is full. So a scorer must know what the query asks for (what chance and a scorer without language cannot), and
 must not take neighbours that show the same.
 
-With scripts, see ``mini_scripts.py``.
+With scripts, see ``mini_scripts.py``; with one curve and official parts, ``mini_replayed.py``.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
+from clipit_lightning.data.mini_replayed import STREAMS, make_replayed_videos
 from clipit_lightning.data.mini_scripts import make_script_videos
 from clipit_lightning.data.qfvs_annotations import VIDEOS
 from clipit_lightning.data.query_video import QueryVideo
@@ -64,11 +65,13 @@ def ensure_mini(root: Path) -> Path:
     """
     makers: dict[str, Callable[[], Videos]] = {name: partial(make_videos, name) for name in SIZES}
     makers |= {"qfvs": make_query_videos, "s-videoxum": make_script_videos}
+    makers |= {name: partial(make_replayed_videos, name) for name in STREAMS}
     for dataset, make in makers.items():
         path = root / f"{dataset}.h5"
         if not _is_current(path):
-            videos = make()
-            write_store(path, videos, {"dataset": dataset, "features": "mini", "data": "mini", "version": VERSION})
+            attributes = {"dataset": dataset, "features": "mini", "data": "mini", "version": VERSION}
+            attributes |= {"streams": streams} if (streams := STREAMS.get(dataset)) else {}
+            write_store(path, make(), attributes)
     return root
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.hdf5 import open_hdf5
 from clipit_lightning.data import qfvs_annotations as distributed
-from clipit_lightning.data.benchmark import Benchmark, QueryImport, Source
+from clipit_lightning.data.benchmark import Benchmark, FileImport, Source
 from clipit_lightning.data.qfvs_annotations import CONCEPTS, VIDEOS
 from clipit_lightning.data.query_video import QueryVideo
 from clipit_lightning.data.schema import open_group, read_member
@@ -56,7 +56,7 @@ def _find_features(paths: Sequence[Path]) -> tuple[dict[str, dict[str, Path]], l
     return features, texts
 
 
-def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport:
+def read_qfvs(paths: Sequence[Path], features: str | None = None) -> FileImport:
     """Join features and annotations into videos with queries, from all files under the searched folders.
 
     ``features`` are those to take where there are several.
@@ -69,7 +69,7 @@ def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport
     missing = [key for key in VIDEOS if not oracles[key]]
     if not sets or missing == list(VIDEOS):
         lacking = "oracle summaries" if sets else "all"
-        return QueryImport(features=", ".join(sets), missing=lacking if missing == list(VIDEOS) else "features")
+        return FileImport(features=", ".join(sets), missing=lacking if missing == list(VIDEOS) else "features")
     name, vectors, texts, captions = _read_features(sets, with_texts, features)
     if missing:
         raise UserError(
@@ -103,7 +103,7 @@ def read_qfvs(paths: Sequence[Path], features: str | None = None) -> QueryImport
             caption_features=captions[key][1],
         )
         videos.append(video)
-    return QueryImport(videos, name, notices)
+    return FileImport(videos, name, notices)
 
 
 def _read_tags(
@@ -241,7 +241,7 @@ QFVS = Benchmark(
     shot_seconds=5.0,
     budget=0.02,
     families=("2/1/1", "3/1"),
-    read_queries=read_qfvs,
+    read_files=read_qfvs,
     how_to_get="Oracle_summaries and Dense_per_shot_tags from https://www.aidean-sharghi.com/cvpr2017/, "
     "features as qfvs_<features>.h5",
     sources=(

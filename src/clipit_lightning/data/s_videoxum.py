@@ -18,29 +18,27 @@ what is left, so that we take the last two for swapped; the import follows the l
 Licence: academic, non-commercial use, as the repository says of all its material (Zenodo's page was not read).
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.core.files import check_is_file, named_once
 from clipit_lightning.core.hdf5 import open_hdf5
-from clipit_lightning.data.benchmark import Benchmark, QueryImport, Source
-from clipit_lightning.data.schema import DAMAGED, open_group, read_member
+from clipit_lightning.data.benchmark import Benchmark, FileImport, Source
+from clipit_lightning.data.distributed import DistributedVideos, describe_parts, read_splits
+from clipit_lightning.data.schema import open_group, read_member
 from clipit_lightning.data.script_video import ScriptVideo
 
 SPLITS = {"train": 6782, "validation": 1707, "test": 3419}
 """Videos of each part of S-VideoXum; of the README, with its last two exchanged."""
-_PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 _SUMMARIES = ("gtsummaries", "gtscores")
 
 
-def read_s_videoxum(paths: Sequence[Path], features: str | None = None) -> QueryImport:
+def read_s_videoxum(paths: Sequence[Path], features: str | None = None) -> FileImport:
     """Join S-VideoXum's features, parts and, where they lie there, texts of scripts. Videos are read when needed.
 
     Args:
@@ -53,32 +51,30 @@ def read_s_videoxum(paths: Sequence[Path], features: str | None = None) -> Query
     name, path = _find(paths, r"script_videoxum_?(.*)", features, "s-videoxum")
     lists = [path for path in paths if re.fullmatch(r"script_videoxum_splits?\.json", path.name, re.IGNORECASE)]
     if path is None or not lists:
-        return QueryImport(features=name, missing="script_videoxum_split.json" if name else "all")
+        return FileImport(features=name, missing="script_videoxum_split.json" if name else "all")
     splits = read_splits(lists[-1])
-    with open_hdf5(path) as file:
+    with open_hdf5(path, texts=False) as file:
         there = set(file)
     texts = {path.stem: path for path in paths if path.suffix == ".txt" and path.parent.name == "Scripts"}
     videos = DistributedScripts(path, "s-videoxum", {key: splits[key] for key in splits if key in there}, 1.0, texts)
-    counts = {part: sum(split == part for split in videos.splits.values()) for part in SPLITS}
-    notices = [] if counts == SPLITS else [f"{part} has {counts[part]} of {SPLITS[part]} videos" for part in SPLITS]
+    parts, notices = describe_parts(videos.splits, SPLITS)
     if extra := there - set(splits):
         notices.append(f"{len(extra)} videos are in no part, and are omitted")
     if not videos:
-        return QueryImport(features=name, missing="features of the listed videos")
-    parts = ", ".join(f"{part} {count}" for part, count in counts.items())
-    return QueryImport(videos, name, notices, annotations=f"a summary for each script; {parts}")
+        return FileImport(features=name, missing="features of the listed videos")
+    return FileImport(videos, name, notices, annotations=f"a summary for each script; {parts}")
 
 
-def read_s_newsvsum(paths: Sequence[Path], features: str | None = None) -> QueryImport:
+def read_s_newsvsum(paths: Sequence[Path], features: str | None = None) -> FileImport:
     """Read S-NewsVSum, as ``read_s_videoxum`` does; its folds come with this package."""
     name, path = _find(paths, r"s_newsvsum_?(.*)", features, "s-newsvsum")
     if path is None:
-        return QueryImport(missing="all")
-    with open_hdf5(path) as file:
+        return FileImport(missing="all")
+    with open_hdf5(path, texts=False) as file:
         keys = list(file)
     videos = DistributedScripts(path, "s-newsvsum", dict.fromkeys(keys, ""), 0.5, {})
     notices = [] if len(videos) == S_NEWSVSUM.n_videos else [f"{len(videos)} of {S_NEWSVSUM.n_videos} videos"]
-    return QueryImport(videos, name, notices, annotations="a summary and its script for each video")
+    return FileImport(videos, name, notices, annotations="a summary and its script for each video")
 
 
 def _find(paths: Sequence[Path], pattern: str, wanted: str | None, dataset: str) -> tuple[str, Path | None]:
@@ -91,29 +87,8 @@ def _find(paths: Sequence[Path], pattern: str, wanted: str | None, dataset: str)
     return (chosen[0], files[chosen[0]]) if chosen else ("", None)
 
 
-def read_splits(path: Path) -> dict[str, str]:
-    """Read the parts of S-VideoXum: the part, ``train``, ``validation`` or ``test``, of each video by name.
-
-    Raises:
-        UserError: The file cannot be read, is something else, or has a video twice.
-    """
-    try:
-        check_is_file(path)
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=named_once)
-        lists = {_PARTS[name]: [str(video) for video in videos] for name, videos in content.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path}: not lists of videos by train, val and test; get it again") from error
-    splits: dict[str, str] = {}
-    for part, videos in lists.items():
-        for video in videos:
-            if video in splits:
-                raise UserError(f"{path}: {video[:40]!r} stands in {splits[video]} and again in {part}; get it again")
-            splits[video] = part
-    return splits
-
-
-class DistributedScripts(Sequence[ScriptVideo]):
-    """The videos of a distributed file, each read when it is asked for: all together take gigabytes.
+class DistributedScripts(DistributedVideos[ScriptVideo]):
+    """The videos of a distributed file with scripts.
 
     Args:
         path: The HDF5 file.
@@ -126,30 +101,11 @@ class DistributedScripts(Sequence[ScriptVideo]):
     def __init__(
         self, path: Path, dataset: str, splits: Mapping[str, str], step_seconds: float, texts: Mapping[str, Path]
     ) -> None:
-        self.path, self.dataset, self.splits, self.step_seconds = path, dataset, splits, step_seconds
-        self.texts, self._keys = texts, list(splits)
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    @overload
-    def __getitem__(self, at: int) -> ScriptVideo: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[ScriptVideo]: ...
-
-    def __getitem__(self, at: int | slice) -> ScriptVideo | Sequence[ScriptVideo]:
-        """A video, or some; a UserError where its group is not as distributed."""
-        if isinstance(at, slice):
-            return [self[number] for number in range(*at.indices(len(self)))]
-        key = self._keys[at]
-        try:
-            return self._read(key)
-        except DAMAGED as error:
-            raise UserError(f"{self.path}: {key} cannot be read ({error}); get the file again") from error
+        super().__init__(path, splits)
+        self.dataset, self.step_seconds, self.texts = dataset, step_seconds, texts
 
     def _read(self, key: str) -> ScriptVideo:
-        with open_hdf5(self.path) as file:
+        with open_hdf5(self.path, texts=False) as file:
             group = open_group(file, key)
             name = next((name for name in _SUMMARIES if name in set(group)), _SUMMARIES[0])
             features, sentences, summaries = (
@@ -189,7 +145,7 @@ S_VIDEOXUM = Benchmark(
     kind="scripts",
     n_videos=sum(SPLITS.values()),
     families=("official",),
-    read_queries=read_s_videoxum,
+    read_files=read_s_videoxum,
     how_to_get="script_videoxum.h5 and script_videoxum_splits.json from https://zenodo.org/records/15349075",
     sources=(
         Source(
@@ -207,7 +163,7 @@ S_NEWSVSUM = Benchmark(
     kind="scripts",
     n_videos=45,
     families=("official",),
-    read_queries=read_s_newsvsum,
+    read_files=read_s_newsvsum,
     how_to_get="dataset/S_NewsVSum.h5 of https://github.com/IDT-ITI/SD-VSum",
     sources=(
         Source(

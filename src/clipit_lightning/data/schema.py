@@ -124,8 +124,9 @@ def storage_problems(
     """
     if not isinstance(group, h5py.Group):
         return ["is an array, not the group of a video"]
-    if missing := set(required) - set(group):  # `in` would open the file that a link leads to
-        return [f"has no {', '.join(name for name in required if name in missing)}"]
+    # `in` would open the file that a link leads to
+    if missing := [name for name in required if group.get(name, getlink=True) is None]:
+        return [f"has no {', '.join(missing)}"]
     return [line for name in (group if only is None else only) for line in _array_problems(group, name, numbers, texts)]
 
 

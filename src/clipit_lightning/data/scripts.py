@@ -9,12 +9,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from clipit_lightning.core.errors import UserError
 from clipit_lightning.data import BENCHMARKS, benchmark_names
 from clipit_lightning.data.batches import Item, another_of_each, caption_tokens, cut, shuffled
 from clipit_lightning.data.datamodule import SummarizationDataModule, check_choice
 from clipit_lightning.data.fold_files import families, load_family
-from clipit_lightning.data.folds import Fold, folds_of_family
+from clipit_lightning.data.folds import Fold, folds_of_family, official_fold
 from clipit_lightning.data.script_video import ScriptItem, ScriptVideo
 
 ScriptSource = Literal["own", "another", "fused"]
@@ -98,13 +97,7 @@ class ScriptDataModule(SummarizationDataModule):
         if families(self.target, "canonical"):
             family = load_family(self.family, self.target, "canonical")
             return folds_of_family(family, list(splits), (), self.validation, self.fold_seed)
-        parts = [tuple(id for id, split in splits.items() if split == part) for part in ("train", "validation", "test")]
-        if not all(parts):
-            raise UserError(
-                f"{self.stores[self.target].path}: has no videos of a part of the official split (train "
-                f"{len(parts[0])}, validation {len(parts[1])}, test {len(parts[2])}); import the whole data set"
-            )
-        return [Fold(0, *parts)]
+        return [official_fold(splits, str(self.stores[self.target].path))]
 
     def item(self, number: int) -> ScriptItem:
         """The item of a number."""

@@ -19,7 +19,7 @@ from clipit_lightning.data.video import Video
 
 _MADE_OF = "made_of.json"
 _OURS = re.compile(rf"\.?\d{{4,}}\.h5(\..+)?|{re.escape(INDEX)}|{re.escape(_MADE_OF)}")
-VideoSequence = Sequence[Video] | Sequence[QueryVideo] | Sequence[ScriptVideo]
+VideoSequence = Sequence[Video | QueryVideo | ScriptVideo]
 
 
 def write_all(stores: Mapping[Path, tuple[VideoSequence, dict[str, str]]], sources: Sequence[Path]) -> None:
@@ -60,7 +60,8 @@ def write_shards(path: Path, videos: VideoSequence, attributes: Mapping[str, str
         file = folder / f"{start // VIDEOS:04d}.h5"
         if not file.exists():
             with atomic_path(file) as temporary:
-                write_videos(temporary, videos[start : start + VIDEOS], dict(attributes))
+                own = (videos[number] for number in range(start, min(start + VIDEOS, len(videos))))
+                write_videos(temporary, own, dict(attributes))
         shard, problems = describe_shard(file, path.stem)
         if problems:
             file.unlink()
@@ -84,7 +85,7 @@ def write_one_by_one(path: Path, videos: Iterable[Video], attributes: Mapping[st
             with atomic_path(files[-1]) as temporary:
                 write_videos(temporary, chain([video], islice(coming, VIDEOS - 1)), dict(attributes))
         if len(files) == 1:
-            _take_place(files[0], path)
+            _exchange(files[0], path)
             folder.rmdir()
             return
         described = [describe_shard(file, path.stem) for file in files]
@@ -108,11 +109,11 @@ def new_shards(path: Path) -> Iterator[Path]:
 def put_in_place(folder: Path, path: Path, shards: Sequence[Shard]) -> None:
     """Let a folder of shards take the place of a store; one that lay there goes when the new one is there."""
     write_typed(folder / INDEX, Index(tuple(shards)))
-    _take_place(folder, path)
+    _exchange(folder, path)
     (path / _MADE_OF).unlink(missing_ok=True)
 
 
-def _take_place(new: Path, path: Path) -> None:
+def _exchange(new: Path, path: Path) -> None:
     before = path.with_name(f".{path.name}.before")
     if path.is_dir() or (path.exists() and new.is_dir()):  # which the system does not do in one step
         remove_store(before)

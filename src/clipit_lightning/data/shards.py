@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import h5py
+import numpy as np
 
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_typed, write_typed
@@ -22,7 +23,7 @@ from clipit_lightning.core.progress import track
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.content import add_content, natural_order
 from clipit_lightning.data.layouts import ANNOTATIONS
-from clipit_lightning.data.schema import is_annotated, read_member
+from clipit_lightning.data.schema import is_annotated
 from clipit_lightning.data.script_video import told_scripts
 from clipit_lightning.data.store_check import file_problems, widths
 
@@ -156,13 +157,15 @@ def checked_index(folder: Path, name: str) -> tuple[Index, list[str]]:
     """
     index, problems = read_index(folder), list[str]()
     changed = [shard.file for shard in index.shards if stamp_of(folder / shard.file) != shard.stamp]
+    if not changed:
+        return index, []
     shards = {shard.file: shard for shard in index.shards}
     for file in track(changed, f"check {folder}"):
         shards[file], of_shard = describe_shard(folder / file, name)
         problems += [f"{file}: {problem}" for problem in of_shard]
     index = replace(index, shards=tuple(shards.values()))
     problems = problems or list(problems_between(index))
-    if changed and not problems:
+    if not problems:
         save_index(folder, index)
     return index, problems
 
@@ -200,16 +203,17 @@ def describe_shard(path: Path, name: str) -> tuple[Shard, list[str]]:
 
 
 def _entry(group: h5py.Group, key: str) -> Entry:
+    arrays = {name: group[name][()] for name in group}
     content, annotations = hashlib.sha256(), hashlib.sha256()
-    add_content(content, group, key)
-    add_content(annotations, group, key, ANNOTATIONS)
+    add_content(content, arrays, key)
+    add_content(annotations, arrays, key, ANNOTATIONS)
     return Entry(
         content=content.hexdigest()[:16],
         annotations=annotations.hexdigest()[:16],
-        nbytes=sum(array.nbytes for array in group.values()),
-        split=str(read_member(group, "split", text=True)) if "split" in group else "",
+        nbytes=sum(np.asarray(array).nbytes for array in arrays.values()),
+        split=arrays["split"].decode() if "split" in arrays else "",
         annotated=is_annotated(group),
-        scripts=told_scripts(group),
+        scripts=told_scripts(arrays),
     )
 
 

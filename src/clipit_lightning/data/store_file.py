@@ -17,7 +17,7 @@ from clipit_lightning.data.script_video import ScriptVideo
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
 
-Videos = Iterable[Video] | Iterable[QueryVideo] | Iterable[ScriptVideo]
+Videos = Iterable[Video | QueryVideo | ScriptVideo]
 """What a store holds."""
 Content = tuple[Videos, dict[str, str]]
 """Videos and attributes of a store."""

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.query_video import QueryItem, QueryVideo
 from clipit_lightning.evaluation.annotations import Annotated
 from clipit_lightning.evaluation.best_possible import best_possible
+from clipit_lightning.evaluation.highlights import highlight_precisions
 from clipit_lightning.evaluation.matching import QueryRules, Shots, measure_query
-from clipit_lightning.evaluation.names import ANNOTATOR_METRICS
 from clipit_lightning.evaluation.rank_correlation import rank_correlation
 from clipit_lightning.evaluation.rules import (
     CORRELATION_RULES,
@@ -37,7 +38,7 @@ def floors(videos: Sequence[Annotated], rules: Rules, draws: int = 100, seed: in
     - ``random``: uniform scores a step; mean over draws of the data set's mean.
     - ``uniform``: evenly spaced shots (`uniform_summary`). Even spacing prefers no step to another, so that its scores
       are constant and correlate with 0; under ``binary-summary`` its summary is correlated.
-    - ``human-pairwise``: each annotator against each of the others.
+    - ``human-pairwise``: each annotator against each of the others; not under a rule without annotators.
     - ``human-leave-one-out``: correlations of each annotator with the mean of the others; F1 with each of the others.
     - ``mean-annotator``: the mean importance as scores: the ceiling of a scorer's correlations.
     - ``best-possible``: no summary of whole shots within the budget has a higher F1 (`best_possible`); it is the best
@@ -47,25 +48,30 @@ def floors(videos: Sequence[Annotated], rules: Rules, draws: int = 100, seed: in
     There are at least 2 draws.
 
     Returns:
-        A row a scorer: ``name``, the means over videos of ``f1``, ``f1_mean``, ``f1_max``, ``kendall_tau`` and
-        ``spearman_rho`` (NaN where a row has none), and of each, such as ``f1_std``, the standard deviation over
-        draws: 0 where nothing is drawn. F1 is 0 to 1.
+        A row a scorer: ``name``, the means over videos of ``f1``, ``f1_mean``, ``f1_max``, ``kendall_tau``,
+        ``spearman_rho``, and ``map50`` and ``map15`` where the rules measure them (NaN where a row has none), and of
+        each, such as ``f1_std``, the standard deviation over draws: 0 where nothing is drawn. F1 and mAP are 0 to 1.
 
     Raises:
         UserError: The rules need annotations that a video lacks, or there is no video.
     """
     _check(videos, draws)
     chance = random_draws(videos, rules, draws, seed)
-    rows = {
-        "random": chance.mean().to_dict(),
-        "uniform": _mean(_uniform(video, rules) for video in videos),
-        "human-pairwise": _mean(_people(video, rules, pairwise=True) for video in videos),
-        "human-leave-one-out": _mean(_people(video, rules, pairwise=False) for video in videos),
-        "mean-annotator": _mean(measure_quietly(video.gtscore, video, rules) for video in videos),
-        "best-possible": _mean(best_f1(video, rules) for video in videos),
+    measured: dict[str, Callable[[Annotated], dict[str, float]]] = {
+        "uniform": partial(_uniform, rules=rules),
+        "human-pairwise": partial(_people, rules=rules, pairwise=True),
+        "human-leave-one-out": partial(_people, rules=rules, pairwise=False),
+        "mean-annotator": lambda video: measure_quietly(video.gtscore, video, rules),
+        "best-possible": partial(best_f1, rules=rules),
+    }
+    with_people = CORRELATION_RULES[rules.correlation].of_people
+    rows = {"random": chance.mean().to_dict()} | {
+        name: _mean(map(measure_one, videos))
+        for name, measure_one in measured.items()
+        if with_people or not name.startswith("human")
     }
     table = pd.DataFrame(rows).T
-    spread = pd.DataFrame(0.0, index=table.index, columns=[f"{name}_std" for name in ANNOTATOR_METRICS])
+    spread = pd.DataFrame(0.0, index=table.index, columns=[f"{name}_std" for name in chance.columns])
     spread.loc["random"] = chance.std(ddof=1).to_numpy()
     return table.join(spread).rename_axis("name").reset_index()
 
@@ -130,7 +136,8 @@ def _uniform(video: Annotated, rules: Rules) -> dict[str, float]:
     tau, rho = 0.0, 0.0
     if CORRELATION_RULES[rules.correlation].compares == "summary":
         tau, rho = rank_correlation(summary, references(video, rules.correlation))
-    return {**f1_of_summary(summary, user_summaries(video), rules), "kendall_tau": tau, "spearman_rho": rho}
+    agreement = f1_of_summary(summary, user_summaries(video), rules) | {"kendall_tau": tau, "spearman_rho": rho}
+    return agreement | highlight_precisions(np.zeros(video.n_steps), video.gtscore, rules.highlights)
 
 
 def _people(video: Annotated, rules: Rules, pairwise: bool) -> dict[str, float]:

@@ -11,9 +11,8 @@ import pandas as pd
 from clipit_lightning.core.config import ProtocolConfig
 from clipit_lightning.core.errors import UserError, check_known
 from clipit_lightning.core.files import write_json
-from clipit_lightning.data import benchmark_names, has_ratings, has_scripts, own_names
-from clipit_lightning.data.fold_files import families, load_family, read_fold_file
-from clipit_lightning.data.folds import Fold, make_folds
+from clipit_lightning.data import benchmark_names, has_ratings, has_scripts, official_families, own_names
+from clipit_lightning.data.fold_files import families
 from clipit_lightning.data.own import find_benchmark, locate
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.video import Video
@@ -22,7 +21,7 @@ from clipit_lightning.evaluation.best_possible import ceiling
 from clipit_lightning.evaluation.best_steps import items_of_test_part, script_floors
 from clipit_lightning.evaluation.evaluate_scripts import evaluate_scripts
 from clipit_lightning.evaluation.matching import measure_query, query_drops
-from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, METRICS, QUERY_METRICS, printed
+from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, HIGHLIGHT_METRICS, METRICS, QUERY_METRICS, printed
 from clipit_lightning.evaluation.odd import count_odd, odd_lines
 from clipit_lightning.evaluation.presets import PRESETS
 from clipit_lightning.evaluation.protocol import query_rules_of, rules_of, script_rules_of
@@ -35,36 +34,12 @@ from clipit_lightning.evaluation.scores import (
     shots_without_score,
 )
 from clipit_lightning.evaluation.statistics import intervals, over_folds
+from clipit_lightning.evaluation.tested import open_store, tested_folds, tested_videos
 
 LONG = 200_000
 """Frames, about two hours: the exact knapsack takes time in proportion to the square of a video's length."""
-
-
-def open_store(dataset: str, root: Path) -> Store:
-    """The store of a data set, checked; a UserError where it is missing or invalid."""
-    store = Store(root / f"{dataset}.h5")
-    if not store.path.exists():
-        how = find_benchmark(dataset, root).how_to_get
-        raise UserError(f"missing: {store.path} ({how}); then `clipit data import FOLDER`")
-    if problems := store.check():
-        raise UserError(f"{store.path}: {problems[0]}; run `clipit data check --root {root}`")
-    return store
-
-
-def tested_folds(videos: Sequence[Video], folds: str) -> list[Fold]:
-    """The canonical folds of a family by name or file; ``all`` is one fold that tests every video."""
-    dataset, ids = videos[0].dataset, [video.id for video in videos]
-    if folds == "all":
-        return [Fold(0, (), (), tuple(ids))]
-    if folds == "kfold":
-        return make_folds(ids, (), "canonical")
-    if Path(folds).suffix:
-        family = read_fold_file(Path(folds), dataset, {video.name: video.key for video in videos if video.name})
-    else:
-        family = load_family(folds, dataset, "canonical")
-    if unknown := sorted({video for fold in family.folds for video in fold.test} - set(ids)):
-        raise UserError(f"folds {folds}: the store lacks {', '.join(unknown[:5])}; import the whole data set")
-    return list(family.folds)
+MANY = 1000
+"""Videos of which a draw takes seconds, and whose mean hardly differs between draws."""
 
 
 def evaluate_scores(
@@ -103,7 +78,7 @@ def evaluate_scores(
     name = given.stem if isinstance(given, Path) else IN_MEMORY
     if (measure := _OF_TEXTS.get(find_benchmark(dataset, root).kind)) is not None:
         return measure(name, given, open_store(dataset, root), draws or 20)
-    videos = open_store(dataset, root).read()
+    videos = tested_videos(open_store(dataset, root), dataset)
     family = folds or ("all" if preset == "default" else PRESETS[preset].family)
     tested = tested_folds(videos, family)
     predictions = match_scores(read_scores(given), videos, {video for fold in tested for video in fold.test})
@@ -111,14 +86,14 @@ def evaluate_scores(
     rules = rules_of(ProtocolConfig(correlation=correlation), find_benchmark(dataset, root))
     measured = {video.id: measure_quietly(row, video, rules) for video, row, _ in predictions}
     rows = pd.DataFrame([{"fold": fold.index, "video": id, **measured[id]} for fold in tested for id in fold.test])
-    draws = draws or (20 if max(video.n_frames for video, *_ in predictions) < LONG else 5)
     by_id = {video.id: video for video, *_ in predictions}
+    draws = draws or _usual_draws(list(by_id.values()))
     as_tested = [by_id[id] for fold in tested for id in fold.test]  # several times, where several folds test a video
     return {
         "preset": preset,
         "about": PRESETS[preset].about,
         "dataset": dataset,
-        "rules": vars(rules),
+        "rules": rules.chosen,
         "folds": family,
         "videos": len(predictions),
         "draws": draws,
@@ -129,10 +104,16 @@ def evaluate_scores(
     }
 
 
+def _usual_draws(videos: Sequence[Video]) -> int:
+    """20, or 5 where each draw takes seconds."""
+    return 20 if max(video.n_frames for video in videos) < LONG and len(videos) < MANY else 5
+
+
 def _our_row(name: str, rows: pd.DataFrame) -> dict[str, Any]:
     """Means over videos, then over folds, with intervals over videos."""
-    low_high = intervals(rows, ANNOTATOR_METRICS)
-    means = {"name": name, **over_folds(rows, ANNOTATOR_METRICS)}
+    measured = [metric for metric in (*ANNOTATOR_METRICS, *HIGHLIGHT_METRICS) if metric in rows]
+    low_high = intervals(rows, measured)
+    means = {"name": name, **over_folds(rows, measured)}
     return means | {f"{metric}_interval": list(interval) for metric, interval in low_high.items()}
 
 
@@ -185,6 +166,7 @@ def format_evaluation(evaluation: dict[str, Any], details: bool = False) -> str:
             f"{rules['f1']} over annotators, correlation {rules['correlation']}, budget {rules['rounding']} "
             f"{100 * rules['budget']:g} %, shot {rules['shot_value']}, {rules['solver']}"
         )
+        head += f", highlights {rules['highlights']}" if "highlights" in rules else ""
         note = (
             f"[ ] 95 % bootstrap interval over videos; ± standard deviation of {draws} random draws; "
             "floors and ceilings are means over the tested videos"
@@ -203,7 +185,7 @@ def _details(evaluation: dict[str, Any]) -> str:
         rows[name] *= METRICS[name].factor
     if queries:
         return rows.to_string(index=False, float_format="%.1f")
-    heads = {name: METRICS[name].column for name in ANNOTATOR_METRICS}
+    heads = {name: METRICS[name].column for name in (*ANNOTATOR_METRICS, *HIGHLIGHT_METRICS)}
     return rows.rename(columns=heads).to_string(index=False, float_format="%.3f")
 
 
@@ -245,10 +227,12 @@ def baseline_tables(dataset: str, root: Path, draws: int = 100, keep: Path | Non
         f1 = "semantic-matching"
         tables = {"none": query_floors(store.read_queries(), query_rules_of(ProtocolConfig(), dataset), draws)}
     else:
-        f1, videos = benchmark.f1_convention, store.read()
-        rules = {name: rules_of(ProtocolConfig(correlation=name), benchmark) for name in CORRELATION_RULES}
+        f1, videos = benchmark.f1_convention, tested_videos(store, dataset)
+        names = [name for name, rule in CORRELATION_RULES.items() if rule.of_people]
+        names = [benchmark.correlation] if benchmark.families else names
+        rules = {name: rules_of(ProtocolConfig(correlation=name), benchmark) for name in names}
         tables = {name: floors(videos, rule, draws) for name, rule in rules.items()}
-        best = {video.id: best_f1(video, rules["per-annotator"]) for video in videos}
+        best = {video.id: best_f1(video, rules[names[0]]) for video in videos}
     if keep is not None:
         annotations = store.annotations_hash()
         content = {
@@ -267,9 +251,12 @@ def best_by_folds(dataset: str, root: Path) -> dict[str, float]:
     """Best possible F1 by family of folds, over the videos that it tests; without families whose videos are missing.
 
     Returns:
-        0 to 1, by the data set's convention over annotators; empty of a benchmark with queries or scripts.
+        0 to 1, by the data set's convention over annotators; empty of a benchmark with queries, scripts or official
+        parts.
     """
     if find_benchmark(dataset, root).kind != "annotated":
+        return {}
+    if official_families(dataset):  # the row of the ceiling is of its only fold
         return {}
     rules, ceilings = rules_of(ProtocolConfig(), find_benchmark(dataset, root)), {}
     videos = open_store(dataset, root).read()

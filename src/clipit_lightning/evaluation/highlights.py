@@ -16,19 +16,20 @@ one. Which of equal clips are best is left to a sort that promises no order ther
 """
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clipit_lightning.core.arrays import as_array
 from clipit_lightning.core.errors import check_known
+from clipit_lightning.data.benchmark import Highlights
 
-HighlightRule = Literal["floor", "ceil"]
+SHARES = {"map50": 0.5, "map15": 0.15}
+"""Which share of the clips are highlights, by the metric."""
 
 
 def highlight_precision(
-    scores: ArrayLike, reference: ArrayLike, share: float, rule: HighlightRule = "floor", clip: int = 5
+    scores: ArrayLike, reference: ArrayLike, share: float, rule: Highlights = "floor", clip: int = 5
 ) -> float:
     """Average precision of a video's clips, of which the share with the highest reference are highlights.
 
@@ -61,6 +62,13 @@ def highlight_precision(
     return average_precision(_clips(ours, clip, rule), labels)
 
 
+def highlight_precisions(scores: ArrayLike, reference: ArrayLike, rule: Highlights) -> dict[str, float]:
+    """The average precision at each share of `SHARES`, by the metric; nothing where the rule is ``off``."""
+    if rule == "off":
+        return {}
+    return {name: highlight_precision(scores, reference, share, rule) for name, share in SHARES.items()}
+
+
 def average_precision(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> float:
     """Sum over thresholds of the precision, weighed by how much recall each adds; equal scores share a threshold.
 
@@ -79,7 +87,7 @@ def average_precision(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -
     return float((np.diff(hits, prepend=0) / labels.sum()) @ (hits / (last + 1)))
 
 
-def _clips(values: NDArray[np.floating], clip: int, rule: HighlightRule) -> NDArray[np.float64]:
+def _clips(values: NDArray[np.floating], clip: int, rule: Highlights) -> NDArray[np.float64]:
     """Mean of each clip, (clips,)."""
     starts = np.arange(0, len(values), clip)
     lengths = np.full(len(starts), clip) if rule == "ceil" else np.diff(starts, append=len(values))

@@ -1,5 +1,6 @@
 """Metrics of the items that a fold tests or validates: rows of ``measure``, exact on any number of ranks."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
@@ -18,7 +19,7 @@ from clipit_lightning.data.script_video import ScriptItem
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.best_steps import ScriptRules, measure_script, script_drops
 from clipit_lightning.evaluation.matching import QueryRules, measure_query, query_drops
-from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, QUERY_METRICS, SHOWN
+from clipit_lightning.evaluation.names import ANNOTATOR_METRICS, HIGHLIGHT_METRICS, QUERY_METRICS, SHOWN
 from clipit_lightning.evaluation.rules import Rules, measure, references
 
 Scores = NDArray[np.floating]
@@ -36,11 +37,11 @@ class ItemMetric(Metric):
     make them equal (5 items on 2 ranks become 6). Rows with an index have neither fault. Values are kept in float64.
     """
 
-    names: ClassVar[tuple[str, ...]]
+    names: tuple[str, ...]
     """All metrics of an item, with those that `after_test` adds."""
     monitor: ClassVar[str]
     """What chooses the epoch."""
-    columns: ClassVar[tuple[str, ...]]
+    columns: tuple[str, ...]
     """Names of the values of a row."""
     is_differentiable = False
     higher_is_better = True
@@ -85,15 +86,21 @@ class ItemMetric(Metric):
 
 
 class AnnotatorMeasures(ItemMetric):
-    """F1 and rank correlations of videos with annotators, by the rules that a benchmark's name stands for."""
+    """F1 and rank correlations of videos with annotators, by the rules that a benchmark's name stands for.
 
-    names = ANNOTATOR_METRICS
+    Where ``highlights`` are measured, mAP of clips beside.
+    """
+
+    names: tuple[str, ...] = ANNOTATOR_METRICS
     monitor = "kendall_tau"
-    columns = tuple(name for name in SHOWN if name in ANNOTATOR_METRICS)
+    columns: tuple[str, ...] = tuple(name for name in SHOWN if name in ANNOTATOR_METRICS)
 
-    def __init__(self, rules: Callable[[str], Rules]) -> None:
+    def __init__(self, rules: Callable[[str], Rules], highlights: bool = False) -> None:
         super().__init__()
         self.rules = rules
+        if highlights:
+            self.names = (*self.names, *HIGHLIGHT_METRICS)
+            self.columns = tuple(name for name in SHOWN if name in self.names)
 
     def check(self, item: Item) -> None:
         """Raise a UserError where the annotations are not enough for the correlation rule."""
@@ -101,7 +108,8 @@ class AnnotatorMeasures(ItemMetric):
 
     def update(self, index: int, item: Item, scores: Scores) -> None:
         """Add a video: its number, the same on every rank, and its step scores, (steps,)."""
-        self.append(index, measure(scores, cast(Video, item), self.rules(item.dataset)))
+        measured = measure(scores, cast(Video, item), self.rules(item.dataset))
+        self.append(index, dict.fromkeys(self.columns, math.nan) | measured)  # sources may have no highlights
 
 
 class QueryMeasures(ItemMetric):

@@ -22,6 +22,8 @@ METRICS = {
     "f1_max": MetricName("F1 %, best annotator", "F1 max"),
     "kendall_tau": MetricName("Kendall tau", "tau", 1.0, 3),
     "spearman_rho": MetricName("Spearman rho", "rho", 1.0, 3),
+    "map50": MetricName("mAP@50 %", "mAP50"),
+    "map15": MetricName("mAP@15 %", "mAP15"),
     "precision": MetricName("Precision %", "precision"),
     "recall": MetricName("Recall %", "recall"),
     "query_drop": MetricName("Query drop %", "query drop"),
@@ -29,6 +31,8 @@ METRICS = {
 """Every metric that a result may hold, in the order of files."""
 ANNOTATOR_METRICS = ("f1", "f1_mean", "f1_max", "kendall_tau", "spearman_rho")
 """Metrics of a video with annotators."""
+HIGHLIGHT_METRICS = ("map50", "map15")
+"""Metrics of such a video beside, where highlights are measured."""
 QUERY_METRICS = ("f1", "precision", "recall", "query_drop")
 """Metrics of a video with queries or scripts."""
 SHOWN = tuple(sorted(METRICS, key=lambda name: METRICS[name].factor))

@@ -50,12 +50,21 @@ class Protocol:
     """Hash of the videos that train and validate in each fold."""
     data_hash: str
     """Hash of the contents of all stores that were read, features included."""
+    highlights: str = "off"
+    """By which rule mAP of clips is measured, of the evaluation again; no part of files and identifiers where it is
+    ``off``, or results from before there was a choice had others."""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All of it by name, as files hold it."""
+        values = asdict(self)
+        return {name: values[name] for name in values if (name, values[name]) != ("highlights", "off")}
 
     @property
     def evaluation(self) -> dict[str, Any]:
         """The part that two comparable results share."""
         training = ("setting", "sources", "training_hash", "data_hash")
-        return {name: value for name, value in asdict(self).items() if name not in training}
+        return {name: value for name, value in self.values.items() if name not in training}
 
     @property
     def identifier(self) -> str:
@@ -63,7 +72,7 @@ class Protocol:
         rule = self.f1 if self.correlation == "none" else self.correlation
         folds = self.folds.partition(" ")[0].replace("/", "")
         names = (self.dataset, self.setting, folds, self.selection, rule)
-        return "-".join((*names, _digest(asdict(self))))
+        return "-".join((*names, _digest(self.values)))
 
     @property
     def evaluation_identifier(self) -> str:
@@ -73,7 +82,7 @@ class Protocol:
 
 def evaluation_differences(one: Protocol, other: Protocol) -> list[str]:
     """In what the evaluation parts of two protocols differ, with both values; empty where they can be compared."""
-    left, right = one.evaluation, other.evaluation
+    left, right = ({"highlights": "off"} | protocol.evaluation for protocol in (one, other))
     return [f"{name}: {left[name]} against {right[name]}" for name in left if left[name] != right[name]]
 
 
@@ -82,12 +91,13 @@ def rules_of(chosen: ProtocolConfig, benchmark: Benchmark, is_target: bool = Tru
     names = ("default", *CORRELATION_RULES)
     wrong = f"is {chosen.correlation}; it must be one of {', '.join(names)}"
     require(chosen.correlation in names, "protocol.correlation", wrong)
-    correlation, f1 = benchmark.correlation, benchmark.f1_convention
+    correlation, f1, highlights = benchmark.correlation, benchmark.f1_convention, benchmark.highlights
     if is_target:
         correlation = correlation if chosen.correlation == "default" else chosen.correlation
         f1 = f1 if chosen.f1 == "default" else chosen.f1
+        highlights = highlights if chosen.highlights == "default" else chosen.highlights
     budget = benchmark.budget if chosen.budget is None else chosen.budget
-    return Rules(f1, correlation, budget, chosen.shot_value, chosen.rounding, chosen.solver)
+    return Rules(f1, correlation, budget, chosen.shot_value, chosen.rounding, chosen.solver, highlights)
 
 
 def query_rules_of(chosen: ProtocolConfig, dataset: str) -> QueryRules:
@@ -111,12 +121,9 @@ def check_contradictions(config: Config) -> None:
     benchmark = find_benchmark(data.dataset, data.root)
     if benchmark.kind == "annotated":
         rules_of(config.protocol, benchmark)
-        for kind in ("queries", "scripts"):
-            others = benchmark_names(kind)
-            families = {family for other in others for family in BENCHMARKS[other].families}
-            wrong = f"is for benchmarks with {kind} ({', '.join(others)}), not for {data.dataset}"
-            require(kind == "scripts" or not data.sentence, "data.sentence", wrong)
-            require(data.family not in families, f"data.family={data.family}", wrong)
+        of_queries = f"is for benchmarks with queries ({', '.join(benchmark_names('queries'))}), not for {data.dataset}"
+        require(not data.sentence, "data.sentence", of_queries)
+        _check_family(data.family, benchmark)
         return
     if benchmark.kind == "scripts":
         _check_scripts(config, benchmark.name)
@@ -135,6 +142,16 @@ def check_contradictions(config: Config) -> None:
     _check_no_annotators(config.protocol, name)
 
 
+def _check_family(family: str, benchmark: Benchmark) -> None:
+    """Check that annotated videos may be parted by a family of folds."""
+    only = benchmark.families
+    no_folds = f"{family} has no folds of {benchmark.name}; say data.family={''.join(only[:1])}"
+    require(not only or family in only, "data.family", no_folds)
+    others = [other.name for other in BENCHMARKS.values() if family in other.families]
+    wrong = f"is for {', '.join(others)}, not for {benchmark.name}"
+    require(bool(only) or not others, f"data.family={family}", wrong)
+
+
 def _check_scripts(config: Config, name: str) -> None:
     data, families = config.data, BENCHMARKS[name].families
     no_others = f"{data.setting} needs other benchmarks to train on, which {name} has not; omit the setting"
@@ -150,7 +167,7 @@ def _check_scripts(config: Config, name: str) -> None:
 
 def _check_no_annotators(chosen: ProtocolConfig, name: str) -> None:
     base = ProtocolConfig()
-    for key in ("preset", "f1", "correlation", "shot_value", "solver"):
+    for key in ("preset", "f1", "correlation", "shot_value", "solver", "highlights"):
         is_default = getattr(chosen, key) == getattr(base, key)
         require(is_default, f"protocol.{key}", f"is for benchmarks with annotators; omit it for {name}")
 

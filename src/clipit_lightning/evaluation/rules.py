@@ -6,8 +6,8 @@ Source of the correlations: Otani et al., "Rethinking the evaluation of video su
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from clipit_lightning.core.arrays import as_array
 from clipit_lightning.core.errors import UserError, check_known
 from clipit_lightning.data import has_ratings
-from clipit_lightning.data.benchmark import F1Convention
+from clipit_lightning.data.benchmark import F1Convention, Highlights
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.annotations import Annotated
+from clipit_lightning.evaluation.highlights import highlight_precisions
 from clipit_lightning.evaluation.overlap import f1_scores
 from clipit_lightning.evaluation.rank_correlation import Correlation, rank_correlation
 from clipit_lightning.summary.key_shots import Rounding, ShotValue, Solver, frame_scores, select_shots
@@ -65,6 +66,9 @@ class CorrelationRule:
     of_mean: bool = False
     """Whether the only reference is the annotators' mean; otherwise each annotator is one."""
 
+    of_people: bool = True
+    """Whether annotators stand behind the values, each with a row of its own where they are known."""
+
     @property
     def on_frames(self) -> bool:
         """Whether all frames are correlated; otherwise the steps."""
@@ -74,6 +78,7 @@ class CorrelationRule:
 CORRELATION_RULES = {
     "per-annotator": CorrelationRule("steps", ratings_or_summaries),
     "mean-annotator": CorrelationRule("steps", importance, of_mean=True),
+    "importance": CorrelationRule("steps", lambda video: video.gtscore[None], of_mean=True, of_people=False),
     "all-frames": CorrelationRule("frames", ratings_or_summaries),
     "mean-annotator-all-frames": CorrelationRule("frames", importance, of_mean=True),
     "binary-summary": CorrelationRule("summary", user_summaries, of_mean=True),  # as in the code of CSTA, LLMVS, MSVA
@@ -94,13 +99,22 @@ class Rules:
     shot_value: ShotValue = "mean"
     rounding: Rounding = "floor"
     solver: Solver = "knapsack"
+    highlights: Highlights = "off"
+    """By which rule the average precision of clips of 5 steps is measured beside (``highlights.py``)."""
 
     def __post_init__(self) -> None:
         """Raise a ValueError for a rule that there is not."""
         kinds = {"f1": F1Convention, "shot_value": ShotValue, "rounding": Rounding, "solver": Solver}
+        kinds["highlights"] = Highlights
         choices = {name: get_args(kind) for name, kind in kinds.items()} | {"correlation": tuple(CORRELATION_RULES)}
         for name, known in choices.items():
             check_known(name, getattr(self, name), known)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The choices by name, without those of what is not measured."""
+        values = asdict(self)
+        return {name: values[name] for name in values if (name, values[name]) != ("highlights", "off")}
 
     def summary(self, video: Annotated, scores: NDArray[np.floating]) -> NDArray[np.uint8]:
         """The 0/1 summary, (frames,), of step scores, (steps,), or of frame scores, (frames,)."""
@@ -126,7 +140,8 @@ def measure(scores: ArrayLike, annotations: Annotated, rules: Rules) -> dict[str
         rules: How scores become numbers.
 
     Returns:
-        The metrics by name, `ANNOTATOR_METRICS`; those of F1, 0 to 1, are NaN where there are no annotators' summaries.
+        The metrics by name, `ANNOTATOR_METRICS`, and `HIGHLIGHT_METRICS` where the rules measure them; those of F1, 0
+        to 1, are NaN where there are no annotators' summaries.
 
     Raises:
         UserError: There are not the annotations that the correlation needs.
@@ -140,7 +155,9 @@ def measure(scores: ArrayLike, annotations: Annotated, rules: Rules) -> dict[str
     agreement = dict.fromkeys(("f1", "f1_mean", "f1_max"), math.nan)
     if annotations.user_summary is not None:
         agreement = f1_of_summary(summary, annotations.user_summary, rules)
-    return agreement | correlate(annotations, row, summary, rules.correlation)._asdict()
+    agreement |= correlate(annotations, row, summary, rules.correlation)._asdict()
+    at_steps = _aligned(row, annotations, on_frames=False)  # (steps,)
+    return agreement | highlight_precisions(at_steps, annotations.gtscore, rules.highlights)
 
 
 def correlate(video: Annotated, scores: NDArray[np.floating], summary: NDArray[np.integer], rule: str) -> Correlation:

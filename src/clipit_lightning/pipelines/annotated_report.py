@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from clipit_lightning.core.arrays import spread
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.protocol import rules_of
-from clipit_lightning.evaluation.rules import Rules, references
+from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules, references
 from clipit_lightning.pipelines.footage import Footage, find_files, open_footage
 from clipit_lightning.pipelines.page import Curve, KeyFrame, Shot, Span, Spread, Track, VideoPage, address, metrics_of
 from clipit_lightning.training.finished_run import FinishedRun
@@ -20,6 +20,8 @@ STRETCHES = 3
 """Stretches of a video that are shown where the model is most wrong, at most."""
 BY_CHANCE = 1 / 3
 """Mean difference of two random ranks between 0 and 1; what exceeds it counts."""
+MOST_PAGES = 200
+"""Videos of official parts on a page at most, the worst: the test part of MoSu has 5,263."""
 _MOST_KEY_FRAMES = 8
 
 
@@ -81,9 +83,10 @@ def annotated_pages(run: FinishedRun, to: Path, folder: Path | None) -> Iterator
     """
     tested = run.rows.groupby("video", sort=False)
     rows: list[dict[Any, Any]] = tested.tail(1).sort_values("kendall_tau", kind="stable").to_dict("records")
+    rows = rows[:MOST_PAGES] if run.benchmark.families else rows
     folds = tested["fold"].agg(list)
     keys = {row["video"]: str(row["video"]).rpartition("/")[2] for row in rows}
-    videos = dict(zip(keys, run.store.read(keys.values()), strict=True))
+    videos = dict(zip(keys, run.store.read(keys.values(), features=False), strict=True))
     files = find_files(folder, {video.key: video.name for video in videos.values()})
     rules = rules_of(run.config.protocol, run.benchmark)
     for row in rows:
@@ -112,9 +115,9 @@ def _page(
         duration=footage.duration if footage else float(video.n_frames),
         unit="seconds" if footage else "frames",
         curve=Curve(_times(footage, video.picks), scores, "Predicted score"),
-        annotators=_spread(video),
+        annotators=_spread(video, rules),
         shots=shots,
-        tracks=_tracks(video, footage, scores),
+        tracks=_tracks(video, footage, scores, rules),
         video=address(footage.path, to) if footage else None,
         key_frames=_key_frames(footage, shots) if footage else (),
         metrics=metrics_of(row),
@@ -130,8 +133,10 @@ def _shots(video: Video, footage: Footage | None, scores: NDArray[np.float64], r
     return tuple(Shot(*shot) for shot in zip(starts.tolist(), ends.tolist(), chosen.tolist(), strict=True))
 
 
-def _spread(video: Video) -> Spread:
+def _spread(video: Video, rules: Rules) -> Spread:
     """What the annotators said at the picks, from 0 to 1."""
+    if not CORRELATION_RULES[rules.correlation].of_people:
+        return Spread(video.gtscore, label="Importance")
     if video.user_scores is not None:
         ratings = video.user_scores.astype(np.float64)
         low, high = min(1, ratings.min()), max(5, ratings.max())  # TVSum's scale, and wider ones of other stores
@@ -148,8 +153,9 @@ def _spread(video: Video) -> Spread:
     return Spread(mean, (mean - error).clip(0, 1), (mean + error).clip(0, 1), *labels)
 
 
-def _tracks(video: Video, footage: Footage | None, scores: NDArray[np.float64]) -> tuple[Track, ...]:
-    mean = references(video, "mean-annotator")[0].astype(np.float64)  # (steps,)
+def _tracks(video: Video, footage: Footage | None, scores: NDArray[np.float64], rules: Rules) -> tuple[Track, ...]:
+    rule = "mean-annotator" if CORRELATION_RULES[rules.correlation].of_people else rules.correlation
+    mean = references(video, rule)[0].astype(np.float64)  # (steps,)
     starts = _times(footage, video.picks)  # (steps,)
     ends = _times(footage, np.append(video.picks[1:], video.n_frames))  # (steps,)
     spans = [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from clipit_lightning.core.errors import UserError, first_line
-from clipit_lightning.data import has_scripts
+from clipit_lightning.data import has_scripts, official_families
 from clipit_lightning.data.benchmark import Kind
 from clipit_lightning.evaluation.names import METRICS, SHOWN, printed
 from clipit_lightning.evaluation.odd import odd_lines
@@ -64,6 +64,8 @@ def _page(run: FinishedRun, videos: tuple[VideoPage, ...]) -> Page:
     worst = []
     if has_scripts(protocol.dataset) and len(videos) < len(run.rows):
         worst = [f"Of {len(run.rows)} scripts the {MOST_PAGES} of lowest F1 are shown."]
+    if official_families(protocol.dataset) and len(videos) < len(run.rows):
+        worst = [f"Of {len(run.rows)} videos the {len(videos)} of lowest Kendall tau are shown."]
     lines = f"A line for each fold; the dot marks the {_selected(run)} that was selected and tested."
     return Page(
         title=f"{scorer.title or scorer.__name__} on {run.benchmark.title}",
@@ -103,12 +105,13 @@ def _facts(run: FinishedRun) -> tuple[tuple[str, str], ...]:
         (f"Selection of the {_selected(run)}", protocol.selection),
         ("F1", protocol.f1 if protocol.correlation == "none" else f"{protocol.f1} over annotators"),
         ("Correlation", protocol.correlation),
+        ("Highlights", protocol.highlights),
         ("Summary", f"{protocol.budget:.0%} at most, {protocol.solver} on {protocol.shot_value}s, {protocol.rounding}"),
         ("Seed", str(run.config.seed)),
         ("Trained parameters", f"{result.parameters:,}"),
         ("±", "standard deviation over folds"),
     ]
-    return tuple(fact for fact in facts if fact != ("Correlation", "none"))
+    return tuple(fact for fact in facts if fact not in (("Correlation", "none"), ("Highlights", "off")))
 
 
 def _folds(run: FinishedRun) -> Table:

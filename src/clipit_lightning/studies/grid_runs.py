@@ -15,6 +15,7 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.locks import HELD, is_held
 from clipit_lightning.core.log import log
 from clipit_lightning.core.processes import Ended, Pool
+from clipit_lightning.data.shot_scores import choose_judge
 from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.names import METRICS, printed
 from clipit_lightning.studies.grid import GridRun, roots_of
@@ -63,14 +64,17 @@ def run_grid(runs: Sequence[GridRun], folder: Path, workers: int) -> dict[str, s
 
     ``workers`` processes run at once, each with one thread; GPUs are shared out among them.
 
+    Runs that read a judge's scores are omitted, and named, where the store has none of that judge.
+
     Returns:
         Names of the runs that failed, each with the last line of its log.
 
     Raises:
-        UserError: The folder cannot be written to.
+        UserError: The folder cannot be written to, or no run is left.
         KeyboardInterrupt: Interrupted; the runs are stopped, and continue with the same call.
     """
     roots = roots_of(runs)
+    runs = _judged(runs, roots)
     skip = _skipping(folder, roots)
     with Pool(workers, folder / "logs") as pool:
         progress = _Progress(folder, len(runs), [run for run in runs if not skip(run)])
@@ -86,6 +90,23 @@ def run_grid(runs: Sequence[GridRun], folder: Path, workers: int) -> dict[str, s
             for ended in pool.wait():
                 _end(progress, ended)
     return progress.failed
+
+
+def _judged(runs: Sequence[GridRun], roots: dict[str | None, str]) -> list[GridRun]:
+    """The runs whose stores have the scores of the judge that they name, if they name one; the others are logged."""
+    left, reasons = [], []
+    for run in runs:
+        data = run.config.data
+        try:
+            if data.judge is not None:
+                choose_judge(Store(Path(roots[data.root]) / f"{data.dataset}.h5"), data.judge)
+            left.append(run)
+        except UserError as error:
+            reasons.append(f"{run.name} is omitted: {error}")
+            log.info(f"NOTE: {reasons[-1]}")
+    if not left:
+        raise UserError(reasons[-1])
+    return left
 
 
 def _skipping(folder: Path, roots: dict[str | None, str]) -> Callable[[GridRun], bool]:

@@ -33,11 +33,13 @@ OTHER_ANNOTATIONS = "measured on other annotations or shots than this run"
 """Mark of our kept rows beside a run on a store that differs from theirs."""
 _PUBLISHED_RULES = {
     "per-annotator": "per-annotator",
+    "importance": "importance",
     "binary-summary": "binary-summary",
     "per-annotator all frames": "all-frames",
     "mean-annotator all frames": "mean-annotator-all-frames",
 }
-_PUBLISHED_METRICS = ["f1", "kendall_tau", "spearman_rho"]
+_PUBLISHED_METRICS = ["f1", "kendall_tau", "spearman_rho", "map50", "map15"]
+"""Columns of the table of published results; it may do without the last two."""
 
 
 def published_rows(path: Path, kept: Sequence["Floors"] = ()) -> list[dict[str, Any]]:
@@ -50,6 +52,7 @@ def published_rows(path: Path, kept: Sequence["Floors"] = ()) -> list[dict[str, 
     try:
         check_is_file(path)
         table = pd.read_csv(path, dtype=types, keep_default_na=True)
+        table = table.assign(**{name: math.nan for name in _PUBLISHED_METRICS[3:] if name not in table})
         if np.isinf(table[_PUBLISHED_METRICS].to_numpy()).any():
             raise ValueError("a number is infinite")
         rows = table.to_dict("records")

@@ -17,10 +17,11 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.evaluation.baselines import as_rows, floors, query_floors
 from clipit_lightning.evaluation.best_steps import ScriptRules, items_of_test_part, script_floors
 from clipit_lightning.evaluation.matching import QueryRules
-from clipit_lightning.evaluation.names import METRICS, metric_name, printed
+from clipit_lightning.evaluation.names import HIGHLIGHT_METRICS, METRICS, metric_name, printed
 from clipit_lightning.evaluation.odd import odd_lines
 from clipit_lightning.evaluation.protocol import Protocol
 from clipit_lightning.evaluation.rules import Rules
+from clipit_lightning.evaluation.tested import tested_videos
 from clipit_lightning.studies.leaderboard import BOARD, COLUMNS, GROUP, USER_BOARD, lies_in_runs, read_board, row_of
 from clipit_lightning.studies.reference_rows import BEST_POSSIBLE, OTHER_ANNOTATIONS, floor_row, floors_source
 from clipit_lightning.studies.tables import MAIN, folds_of, is_part, legend, mean_and_std, row_name
@@ -49,7 +50,7 @@ def run_table(result: RunResult, board: pd.DataFrame, width: int = 100) -> str:
     ranked, elsewhere = _chosen(same[of_rule], same[~of_rule & (same["kind"] == "published")], by)
     ranked = pd.concat([_sorted(ranked, by), own]) if is_part(own).any() else _sorted(pd.concat([own, ranked]), by)
     shown = pd.concat([ranked, elsewhere])
-    metrics = [name for name in (*MAIN, *_videos(result)) if shown[name].notna().any()]
+    metrics = [name for name in (*MAIN, *HIGHLIGHT_METRICS, *_videos(result)) if shown[name].notna().any()]
     fewer = [name for name in metrics if name != "spearman_rho"]
     for names, letters in ((metrics, _NAME), (fewer, _NAME), (fewer, _SHORT_NAME)):
         lines = _lines(ranked, elsewhere, names, letters)
@@ -187,7 +188,7 @@ def _floors(store: Store, protocol: Protocol) -> pd.DataFrame:
         return query_floors(store.read_queries(), rules, _DRAWS)
     if isinstance(rules, ScriptRules):
         return script_floors(items_of_test_part(store.read_scripts()), rules, _DRAWS)
-    return floors(store.read(), rules, _DRAWS)
+    return floors(tested_videos(store, protocol.dataset), rules, _DRAWS)
 
 
 def _aligned(lines: Mapping[str, str]) -> list[str]:

@@ -12,8 +12,8 @@ from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.benchmark import Benchmark
 from clipit_lightning.data.own import find_benchmark
 from clipit_lightning.data.store import Store
-from clipit_lightning.evaluation.evaluate import open_store
 from clipit_lightning.evaluation.protocol import Protocol
+from clipit_lightning.evaluation.tested import open_store
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
 

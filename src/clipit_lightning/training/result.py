@@ -1,6 +1,5 @@
 """What a run leaves, typed: ``RunResult``, the content of its ``result.json``, and ``FoldResult`` of each fold."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +21,7 @@ class _Saved(BaseModel):
 
 def protocol_content(protocol: Protocol) -> dict[str, Any]:
     """A protocol as files hold it: its identifiers, which readers compute again, before its values."""
-    return {"identifier": protocol.identifier, "evaluation": protocol.evaluation_identifier, **asdict(protocol)}
+    return {"identifier": protocol.identifier, "evaluation": protocol.evaluation_identifier, **protocol.values}
 
 
 def _check_row(row: dict[str, str | int | float]) -> dict[str, str | int | float]:
