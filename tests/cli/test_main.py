@@ -28,7 +28,7 @@ COMMANDS = [
         "compare",
         "leaderboard",
     ),
-    *("report", "data", "data fetch", "data import", "data check", "data folds", "data mini"),
+    *("report", "data", "data fetch", "data import", "data join", "data check", "data folds", "data mini"),
 ]
 
 
