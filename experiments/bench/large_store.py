@@ -76,7 +76,8 @@ def _epoch(folder: Path) -> Call:
     """Training and validation."""
     import lightning as L
 
-    from clipit_lightning import AnnotatedDataModule, SummarizationTask
+    from clipit_lightning import SummarizationTask
+    from clipit_lightning.data import AnnotatedDataModule
 
     data = AnnotatedDataModule(folder, target="mrhisum", family="official", preload_mb=0, batch_size=32)
     data.setup()

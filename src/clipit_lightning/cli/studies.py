@@ -98,6 +98,8 @@ def benchmark(
             board = leaderboard or (folder / "leaderboard.csv" if quick else boards.USER_BOARD)
             boards.write_board(rows, board)
             log.info("%d rows in %s", len(rows), board)
+        if boards.lies_in_runs(folder / runs[0].name):  # each run updates it, but one that was interrupted there
+            boards.update_board()
     finally:  # what is wrong with the tables does not hide what failed before
         for name, line in failed.items():
             log.info("FAILED %s: %s", name, line)
