@@ -137,12 +137,16 @@ def test_a_grid_takes_a_store(here):
     Path("grid.yaml").write_text(
         json.dumps({"runs": [{"files": ["data/mine.h5"]}], "scorers": scorers, "candidate": "mlp"})
     )
-    assert main(["benchmark", "grid.yaml", "--to", "runs/grid"]) == 0
-    table = pd.read_csv("runs/grid/benchmark.csv")
+    command = ["benchmark", "grid.yaml", "--to", "runs", "--leaderboard", "board.csv"]
+    assert main(command) == 0
+    table = pd.read_csv("runs/benchmark.csv")
     assert sorted(zip(table["cell"], table["dataset"], table["scorer"], strict=True)) == [
         ("mine-canonical", "mine", "linear"),
         ("mine-canonical", "mine", "mlp"),
     ]
+    Path("runs/leaderboard.csv").unlink()  # as after a kill between the last run and its row
+    assert main(command) == 0
+    assert Path("runs/leaderboard.csv").exists()
 
 
 @pytest.mark.parametrize("path", ["data/mine.h5", "~/data/mine.h5"])
