@@ -214,7 +214,7 @@ def test_a_scorer_may_have_some_of_the_runs(grid_file):
         ({"scorers": {"a": {"runs": ["tv", "tv"]}}, "candidate": "a"}, "scorers.a.runs: each value stands once"),
         ({"candidate": "best"}, "candidate: best is none of linear, random, late"),
         ({"runs": [{"supervision": ["weakly"]}]}, "runs.0.supervision.0: the value should be 'supervised' or"),
-        ({"runs": [{"set": {"data.family": "2/1/1"}}]}, "runs.0, linear: data.family=2/1/1: is for benchmarks with"),
+        ({"runs": [{"set": {"data.family": "2/1/1"}}]}, "runs.0, linear: data.family=2/1/1: is for qfvs, not for"),
         (
             {
                 "scorers": {"a": {"set": {"loss.keyframe": 0, "loss.correlation": 0, "selection": "last"}}},

@@ -97,7 +97,7 @@ def test_three_train_and_the_last_epoch_is_tested(stores, tmp_path):
         (["data.family=3/1"], r"selection: val needs a validation part"),
         (["data.fold=4"], r"data\.fold: is 4; there are folds 0 to 3"),
         (["protocol.solver=greedy"], r"protocol\.solver: is for benchmarks with annotators"),
-        (["data.dataset=tvsum"], r"data\.family=2/1/1: is for benchmarks with queries"),
+        (["data.dataset=tvsum"], r"data\.family=2/1/1: is for qfvs, not for tvsum"),
         (["data.dataset=summe", "data.family=kfold", "data.sentence=true"], r"data\.sentence: is for benchmarks"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_trained_run_scores_a_store_as_the_run_did_and_reads_a_script_by_sente
         ("data.caption_source=concat", r"data\.caption_source: is concat; on s-videoxum it is one of own, another, fu"),
         ("data.sentence=true", r"data\.sentence: is not for scripts"),
         ("protocol.solver=greedy", r"protocol\.solver: is for benchmarks with annotators"),
-        ("data.dataset=tvsum", r"data\.family=official: is for benchmarks with scripts"),
+        ("data.dataset=tvsum", r"data\.family=official: is for .*s-videoxum.*, not for tvsum"),
         ("data.fold=1", r"data\.fold: is 1; official has folds 0 to 0"),
     ],
 )
