@@ -115,7 +115,7 @@ def test_a_store_may_train_beside_others(here, stores):
     assert len(module.folds[0].test) == 8
     assert AnnotatedDataModule(setting="augmented", target="tvsum").sources == ("summe", "ovp", "youtube")
     with pytest.raises(
-        ValueError, match="target is 'yours'; there are 'tvsum', 'summe', 'ovp', 'youtube', 'mine', 'more'"
+        ValueError, match=r"target is 'yours'; there are 'tvsum', 'summe', .*, 'youtube', 'mine', 'more'"
     ):
         AnnotatedDataModule(target="yours")
 
