@@ -8,23 +8,13 @@ import pytest
 
 from clipit_lightning.cli.main import main
 from clipit_lightning.core.errors import UserError
-from clipit_lightning.data import shard_files
 from clipit_lightning.data.joining import join_stores
 from clipit_lightning.data.shard_files import write_one_by_one, write_shards
 from clipit_lightning.data.store import Store
 from clipit_lightning.data.store_file import write_store
 
+pytestmark = pytest.mark.usefixtures("small_shards")
 ATTRIBUTES = {"features": "mini", "data": "mini", "encoder": "hsv"}
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch):
-    monkeypatch.setattr(shard_files, "VIDEOS", 4)
-
-
-@pytest.fixture
-def videos(stores):
-    return [replace(video, dataset="mine") for video in Store(stores / "tvsum.h5").read()]
 
 
 @pytest.fixture

@@ -18,17 +18,8 @@ from clipit_lightning.data.store import Store
 from clipit_lightning.data.store_file import write_store
 from tests.support.synthetic_scripts import write_s_videoxum
 
+pytestmark = pytest.mark.usefixtures("small_shards")
 ATTRIBUTES = {"dataset": "mine", "features": "mini", "data": "mini"}
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch):
-    monkeypatch.setattr(shard_files, "VIDEOS", 4)
-
-
-@pytest.fixture
-def videos(stores):
-    return [replace(video, dataset="mine") for video in Store(stores / "tvsum.h5").read()]
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def folds(
     if dataset not in (known := benchmark_names("annotated", targets=True)):
         raise UserError(f"--dataset: {dataset} is unknown; there are {', '.join(known)}")
     store = Store(root / f"{dataset}.h5")
-    names = {video.name: video.key for video in store.read() if video.name} if store.path.exists() else {}
+    names = store.names() if store.path.exists() else {}
     show(convert_fold_file(file, dataset, setting, name, names, to))
 
 

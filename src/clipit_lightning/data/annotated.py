@@ -140,8 +140,7 @@ class AnnotatedDataModule(SummarizationDataModule):
         if self.family == "kfold":
             return make_folds(target, sources, self.setting, self.n_folds, self.validation, self.fold_seed)
         if Path(self.family).suffix:
-            names = {video.name: video.key for video in self.stores[self.target].read() if video.name}
-            family = read_fold_file(Path(self.family), self.target, names)
+            family = read_fold_file(Path(self.family), self.target, self.stores[self.target].names())
             if (setting := family.setting) != self.setting:
                 raise UserError(f"data.family: {self.family} lists {setting} folds, not data.setting={self.setting}")
         else:

@@ -100,13 +100,14 @@ def official_fold(splits: Mapping[str, str], where: str) -> Fold:
     Raises:
         UserError: A part has no video; the message begins with ``where``.
     """
-    parts = [tuple(id for id, split in splits.items() if split == part) for part in ("train", "validation", "test")]
-    if not all(parts):
+    names = ("train", "validation", "test")
+    train, validation, test = (tuple(id for id, split in splits.items() if split == name) for name in names)
+    if not (train and validation and test):
         raise UserError(
-            f"{where}: has no videos of a part of the official split (train {len(parts[0])}, validation "
-            f"{len(parts[1])}, test {len(parts[2])}); import the whole data set"
+            f"{where}: has no videos of a part of the official split (train {len(train)}, validation "
+            f"{len(validation)}, test {len(test)}); import the whole data set"
         )
-    return Fold(0, *parts)
+    return Fold(0, train, validation, test)
 
 
 def with_sources(fold: Fold, sources: Sequence[str], setting: Setting, validation: float, seed: int) -> Fold:

@@ -155,12 +155,12 @@ def read_most_replayed(
     Raises:
         UserError: A file is damaged, there are several sets of features and none is named, or a video is in two parts.
     """
-    found = list(_distributions(dataset, paths))
-    chosen = [files for files in found if features in (None, files.name)]
+    known = list(_distributions(dataset, paths))
+    chosen = [files for files in known if features in (None, files.name)]
     if not chosen:  # what is seen alone
-        chosen = [_visual_alone(files) for files in found if features == files.name.partition("+")[0]]
+        chosen = [_visual_alone(files) for files in known if features == files.name.partition("+")[0]]
     if not chosen:
-        return FileImport(missing="all" if not found else f"features called {features}")
+        return FileImport(missing="all" if not known else f"features called {features}")
     if len(chosen) > 1:
         names = ", ".join(files.name for files in chosen)
         raise UserError(f"{dataset}: several sets of features: {names}; name one with --features NAME")

@@ -1,16 +1,14 @@
 """``ScriptVideo``: a video with scripts of its summaries, and ``ScriptItem``: the video with one script."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def told_scripts(arrays: Mapping[str, ArrayLike]) -> tuple[int, ...]:
-    """Numbers of the scripts of a video that have a sentence, from its arrays or its group in a store."""
-    features = np.asarray(arrays["script_features"]) if "script_features" in arrays else np.zeros((0, 0, 0))
-    return tuple(np.flatnonzero(features.any(axis=(1, 2))).tolist())
+def told_scripts(script_features: ArrayLike) -> tuple[int, ...]:
+    """Numbers of the scripts of a video that have a sentence, from (scripts, sentences, features)."""
+    return tuple(np.flatnonzero(np.asarray(script_features).any(axis=(1, 2))).tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +44,7 @@ class ScriptVideo:
 
     def items(self) -> list["ScriptItem"]:
         """The video once with each script that has a sentence; the others neither train nor are measured."""
-        return [ScriptItem(self, script) for script in told_scripts({"script_features": self.script_features})]
+        return [ScriptItem(self, script) for script in told_scripts(self.script_features)]
 
 
 @dataclass(frozen=True, eq=False)

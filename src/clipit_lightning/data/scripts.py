@@ -77,13 +77,14 @@ class ScriptDataModule(SummarizationDataModule):
 
     def _read(self) -> None:
         store = self.stores[self.target]
-        scripts = store.scripts()
+        if store.nbytes() <= self.preload_mb * 1e6:
+            self._videos = {video.key: video for video in store.read_scripts()}
+        held = {key: tuple(item.script for item in video.items()) for key, video in self._videos.items()}
+        scripts = held or store.scripts()
         self._scripts = [(key, script) for key, of_video in scripts.items() for script in of_video]
         splits = {f"{self.target}/{key}": split for key, split in store.splits().items()}
         items = {f"{self.target}/{key}": tuple(f"{self.target}/{key}/{n}" for n in scripts[key]) for key in scripts}
-        first = store.read_scripts([next(iter(scripts))])[0]
-        if store.nbytes() <= self.preload_mb * 1e6:
-            self._videos = {video.key: video for video in store.read_scripts()}
+        first = self._video(next(iter(scripts)))
         self.feature_dim, self.text_dim = first.features.shape[1], first.script_features.shape[2]
         self.ids = [id for of_video in items.values() for id in of_video]
         self.has_text = self.language

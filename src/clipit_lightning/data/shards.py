@@ -213,7 +213,7 @@ def _entry(group: h5py.Group, key: str) -> Entry:
         nbytes=sum(np.asarray(array).nbytes for array in arrays.values()),
         split=arrays["split"].decode() if "split" in arrays else "",
         annotated=is_annotated(group),
-        scripts=told_scripts(arrays),
+        scripts=told_scripts(arrays["script_features"]) if "script_features" in arrays else (),
     )
 
 

@@ -75,7 +75,7 @@ def describe_judges(videos: Sequence[Video]) -> str:
 
 def choose_judge(store: Store, name: str = "") -> str:
     """A judge of a store by its name, or the only one for an empty name; else a UserError that lists those there."""
-    judges = list(dict.fromkeys(judge for video in store.read() for judge in video.judges))
+    judges = list(dict.fromkeys(judge for video in store.read(features=False) for judge in video.judges))
     if name in judges or (not name and len(judges) == 1):
         return name or judges[0]
     if not judges:

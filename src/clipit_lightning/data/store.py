@@ -82,6 +82,10 @@ class Store:
             read = ((key, _read(file, key, "annotated", features)) for key in keys)
             return [Video(dataset=self.path.stem, key=key, **fields) for key, fields in read]
 
+    def names(self) -> dict[str, str]:
+        """The key of each video that has a name, by its name."""
+        return {video.name: video.key for video in self.read(features=False) if video.name}
+
     def splits(self) -> dict[str, str]:
         """The official part of each video by key, in natural order; empty texts where there are none."""
         if (index := self.index) is not None:
@@ -94,7 +98,7 @@ class Store:
         if (index := self.index) is not None:
             return {key: video.scripts for key, (_, video) in index.videos.items()}
         with open_store(self.path) as file:
-            return {key: told_scripts(file[key]) for key in natural_order(file)}
+            return {key: told_scripts(file[key]["script_features"]) for key in natural_order(file)}
 
     def read_queries(self) -> list[QueryVideo]:
         """Read all videos of a store of videos with queries; a ``UserError`` as of ``read``, or of another store."""

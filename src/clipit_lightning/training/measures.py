@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from clipit_lightning.core.config import ProtocolConfig
-from clipit_lightning.data import BENCHMARKS, has_queries, has_scripts
+from clipit_lightning.data import has_queries, has_scripts
 from clipit_lightning.data.datamodule import check_choice
 from clipit_lightning.data.own import find_benchmark
 from clipit_lightning.evaluation.metrics import AnnotatorMeasures, Measures, QueryMeasures, ScriptMeasures
@@ -32,9 +32,7 @@ def make_measures(dataset: str, protocol: ProtocolConfig, root: Path | str | Non
     def rules(name: str) -> Rules:
         return rules_of(protocol, find_benchmark(name, root), name == dataset)
 
-    by_default = BENCHMARKS[dataset].highlights if dataset in BENCHMARKS else "off"
-    highlights = by_default if protocol.highlights == "default" else protocol.highlights
-    return AnnotatorMeasures(rules, highlights != "off")
+    return AnnotatorMeasures(rules, rules(dataset).highlights != "off")
 
 
 def protocol_of(rules: Rules | Mapping[str, Any] | None) -> ProtocolConfig:
