@@ -44,8 +44,11 @@ while killed < len(moments):
         os._exit(main([*words, f"output={output}"]))
     status = os.waitstatus_to_exitcode(os.wait()[1])
     assert status in (0, -signal.SIGVTALRM), status
-    killed += status != 0
-    run += status == 0
+    if status:
+        killed += 1
+    else:
+        run += 1
+        moments[killed] /= 2  # a fast machine ends before it
 """
 """Trains again and again in processes that the system kills after so many seconds of their own computing."""
 RANK_KILLED = """
