@@ -88,3 +88,14 @@ def test_a_video_that_says_that_nobody_annotated_it_needs_no_importance(store):
     assert not video.is_annotated
     assert np.isnan(video.gtscore).all()
     assert video.gtscore.shape == video.gtsummary.shape == (video.n_steps,)
+
+
+def test_damage_in_an_array_that_no_table_lists_is_named(store):
+    with h5py.File(store.path, "a") as file:
+        array = file["video_4"].create_dataset("extra", data=np.arange(1000), compression="gzip")
+        at, size = array.id.get_chunk_info(0).byte_offset, array.id.get_chunk_info(0).size
+    content = bytearray(store.path.read_bytes())
+    content[at : at + size] = bytes(size)
+    store.path.write_bytes(content)
+    problems = store.check()
+    assert [problem.split(" (")[0] for problem in problems] == ["video_4: cannot be read: Can't synchronously read data"]

@@ -23,6 +23,8 @@ DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeE
 """What libraries raise for a damaged file."""
 
 Arrays = Mapping[str, NDArray[Any]]
+Stored = Mapping[str, Any]
+"""All that a group holds by name, as it is stored: arrays, and single numbers; texts as bytes."""
 
 
 def is_annotated(group: h5py.Group) -> bool:
@@ -49,8 +51,8 @@ def key_problems(file: h5py.File) -> list[str]:
     return [f"{key}: is a link, not a video in its place" for key in links]
 
 
-def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
-    """List every fault of one group of a store in plain words; empty where it is valid.
+def read_checked(group: h5py.Group, kind: Kind) -> tuple[dict[str, Any], list[str]]:
+    """Read one group of a store once: all that it holds as it is stored, and every fault in plain words.
 
     Checks that arrays are there, in the file itself, and of the right type and shape, and that their values are
     possible: finite, steps in order within the video, shots that cover it without overlap or gap, queries that name
@@ -59,13 +61,15 @@ def group_problems(group: h5py.Group, kind: Kind) -> list[str]:
     layout = LAYOUTS[kind]
     numbers = [name for name, array in layout.items() if array.dtype is not str]
     if problems := storage_problems(group, required(group, kind), numbers, layout.keys() - numbers):
-        return problems
+        return {}, problems
     if not is_annotated(group) and (there := [name for name in (*IMPORTANCE, *_ANNOTATORS) if name in group]):
-        return [f"is marked as not annotated (annotations=none), but has {', '.join(there)}"]
+        return {}, [f"is marked as not annotated (annotations=none), but has {', '.join(there)}"]
     try:
-        return array_problems(read_arrays(group, kind), kind)
+        stored = {name: group[name][()] for name in group}
+        known = {name: _as_array(stored[name], array.dtype is str) for name, array in layout.items() if name in stored}
+        return stored, array_problems(known, kind)
     except (OSError, RuntimeError, ValueError, TypeError) as error:
-        return [f"cannot be read: {error}"]
+        return {}, [f"cannot be read: {error}"]
 
 
 def open_group(file: h5py.Group, key: str) -> h5py.Group:
@@ -79,7 +83,7 @@ def read_arrays(group: h5py.Group, kind: Kind, names: Collection[str] | None = N
     """What a group holds of the table, or of some of its names, as it is stored, before any cast; texts as objects."""
     known = LAYOUTS[kind].items()
     there = {name: array for name, array in known if name in group and (names is None or name in names)}
-    return {name: _read(group[name], array.dtype is str) for name, array in there.items()}
+    return {name: _as_array(group[name][()], array.dtype is str) for name, array in there.items()}
 
 
 def read_member(group: h5py.Group, name: str, text: bool = False) -> NDArray[Any]:
@@ -91,11 +95,15 @@ def read_member(group: h5py.Group, name: str, text: bool = False) -> NDArray[Any
     numbers, texts = ([], [name]) if text else ([name], [])
     if problems := storage_problems(group, [name], numbers, texts, only=[name]):
         raise ValueError(problems[0])
-    return _read(group[name], text)
+    return _as_array(group[name][()], text)
 
 
-def _read(dataset: h5py.Dataset, text: bool) -> NDArray[Any]:
-    return np.asarray(dataset.asstr(errors="replace")[()] if text else dataset)
+def _as_array(stored: Any, text: bool) -> NDArray[Any]:  # noqa: ANN401 - an array, a number, or bytes
+    if not text:
+        return np.asarray(stored)
+    array = np.asarray(stored, object)
+    texts = [value.decode(errors="replace") for value in array.ravel()]
+    return np.array(texts, object).reshape(array.shape)
 
 
 def array_problems(arrays: Arrays, kind: Kind) -> list[str]:

@@ -23,7 +23,7 @@ from clipit_lightning.core.progress import track
 from clipit_lightning.data import BENCHMARKS
 from clipit_lightning.data.content import add_content, natural_order
 from clipit_lightning.data.layouts import ANNOTATIONS
-from clipit_lightning.data.schema import is_annotated
+from clipit_lightning.data.schema import Stored, is_annotated
 from clipit_lightning.data.script_video import told_scripts
 from clipit_lightning.data.store_check import file_problems, widths
 
@@ -184,36 +184,36 @@ def describe_shard(path: Path, name: str) -> tuple[Shard, list[str]]:
     A shard with problems has no videos here.
     """
     stamp = stamp_of(path)
+    videos, sizes, known = dict[str, Entry](), dict[str, int](), list[set[str]]()
+
+    def visit(key: str, group: h5py.Group, stored: Stored) -> None:
+        videos[key] = _entry(key, group, stored)
+        sizes.update(widths(stored))
+        if videos[key].annotated:
+            known.append(set(stored))
+
     try:
         with open_hdf5(path) as file:
-            if problems := file_problems(file, name):
+            if problems := file_problems(file, name, visit):
                 return Shard(path.name, stamp, {}, {}, (), {}), problems
-            groups = dict(file.items())
-            known = [set(group) for group in groups.values() if is_annotated(group)]
-            return Shard(
-                file=path.name,
-                stamp=stamp,
-                attributes={name: str(value) for name, value in file.attrs.items()},
-                widths=widths(groups.values()),
-                of_all=tuple(sorted(set.intersection(*known))) if known else (),
-                videos={key: _entry(group, key) for key, group in groups.items()},
-            ), []
+            attributes = {name: str(value) for name, value in file.attrs.items()}
     except OSError as error:
         return Shard(path.name, stamp, {}, {}, (), {}), [f"cannot be read ({error})"]
+    of_all = tuple(sorted(set.intersection(*known))) if known else ()
+    return Shard(path.name, stamp, attributes, sizes, of_all, videos), []
 
 
-def _entry(group: h5py.Group, key: str) -> Entry:
-    arrays = {name: group[name][()] for name in group}
+def _entry(key: str, group: h5py.Group, stored: Stored) -> Entry:
     content, annotations = hashlib.sha256(), hashlib.sha256()
-    add_content(content, arrays, key)
-    add_content(annotations, arrays, key, ANNOTATIONS)
+    add_content(content, stored, key)
+    add_content(annotations, stored, key, ANNOTATIONS)
     return Entry(
         content=content.hexdigest()[:16],
         annotations=annotations.hexdigest()[:16],
-        nbytes=sum(np.asarray(array).nbytes for array in arrays.values()),
-        split=arrays["split"].decode() if "split" in arrays else "",
+        nbytes=sum(np.asarray(array).nbytes for array in stored.values()),
+        split=stored["split"].decode() if "split" in stored else "",
         annotated=is_annotated(group),
-        scripts=told_scripts(arrays["script_features"]) if "script_features" in arrays else (),
+        scripts=told_scripts(stored["script_features"]) if "script_features" in stored else (),
     )
 
 

@@ -1,6 +1,6 @@
 """What is wrong with a store's file."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -11,8 +11,8 @@ from clipit_lightning.data.benchmark import Kind
 from clipit_lightning.data.content import natural_order
 from clipit_lightning.data.layouts import LAYOUTS
 from clipit_lightning.data.official_shots import of_others
-from clipit_lightning.data.schema import DAMAGED, group_problems, key_problems
-from clipit_lightning.data.streams import stream_problems
+from clipit_lightning.data.schema import DAMAGED, Stored, key_problems, read_checked
+from clipit_lightning.data.streams import format_streams, mask_problems, parse_streams
 
 _FEATURES = (
     *("features", "caption_features", "shot_caption_features", "query_features", "sentence_features"),
@@ -20,28 +20,46 @@ _FEATURES = (
 )
 
 
-def file_problems(file: h5py.File, name: str) -> list[str]:
-    """What is wrong with an open store in plain words, a line each; nothing where all is well."""
+Visit = Callable[[str, h5py.Group, Stored], None]
+"""What is done with a valid video: its key, its group, and what ``schema.read_checked`` read of it."""
+
+
+def file_problems(file: h5py.File, name: str, visit: Visit = lambda *_: None) -> list[str]:
+    """What is wrong with an open store in plain words, a line each; nothing where all is well.
+
+    Each video is read once, and ``visit`` is called with each that is valid by itself.
+    """
     try:
         keys = natural_order(file)
         if not keys:
             return ["the file holds no video"]
         if problems := _problems_as_a_whole(file, name):
             return problems
-        lines = [f"{key}: {problem}" for key in keys for problem in group_problems(file[key], kind_of_file(file))]
-        groups = [file[key] for key in keys]
-        lines = lines or [*size_problems(groups), *_of_others(file, name)]
-        return lines or list(stream_problems(str(file.attrs.get("streams", "")), groups))
+        streams, kind = parse_streams(str(file.attrs.get("streams", ""))), kind_of_file(file)
+        lines, of_streams, sizes = list[str](), list[str](), dict[str, dict[str, int]]()
+        for key in keys:
+            stored, problems = read_checked(file[key], kind)
+            lines += [f"{key}: {problem}" for problem in problems]
+            if not problems:
+                of_streams += [f"{key}: {problem}" for problem in mask_problems(streams, stored["features"])]
+                sizes[key] = widths(stored)
+                visit(key, file[key], stored)
+        lines = lines or [*_size_problems(sizes), *_of_others(file, name)]
+        return lines or _sum_problems(streams, sizes[keys[0]]["features"]) or of_streams
     except DAMAGED as error:
         return [f"damaged: {first_line(error)}"]
 
 
 def _problems_as_a_whole(file: h5py.File, name: str) -> list[str]:
-    """What is wrong with the file as a whole: names and links of videos, and another benchmark's store."""
+    """What is wrong with the file as a whole: names and links of videos, another benchmark's store, streams."""
     if problems := key_problems(file):
         return problems
     if (dataset := dataset_of(file)) != name and name in BENCHMARKS:
         return [f"it says that it is the store of {dataset[:40]!r}, its name says {name}"]
+    try:
+        parse_streams(str(file.attrs.get("streams", "")))
+    except ValueError as error:
+        return [f"its attribute {error}"]
     return []
 
 
@@ -53,17 +71,23 @@ def _of_others(file: h5py.File, name: str) -> list[str]:
     return [f"is called {name}, but {what}; give the file a name of its own, such as mine.h5"]
 
 
-def widths(groups: Iterable[h5py.Group]) -> dict[str, int]:
-    """Features of a row of each array of features that the videos of a valid store have."""
-    return {name: group[name].shape[-1] for group in groups for name in _FEATURES if name in group}
+def _sum_problems(streams: Mapping[str, int], size: int) -> list[str]:
+    if not streams or (total := sum(streams.values())) == size:
+        return []
+    return [f"its streams ({format_streams(streams)}) have {total} features together, and its steps have {size}"]
 
 
-def size_problems(groups: Sequence[h5py.Group]) -> Iterator[str]:
-    """In which features the videos of a store differ in size, a line each."""
+def widths(stored: Stored) -> dict[str, int]:
+    """Features of a row of each array of features that a video has."""
+    return {name: stored[name].shape[-1] for name in _FEATURES if name in stored}
+
+
+def _size_problems(sizes: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """In which features the videos of a store differ in size, a line each; from the widths of each video by key."""
     for name in _FEATURES:
-        sizes = {group.name.strip("/"): group[name].shape[-1] for group in groups if name in group}
-        if others := [key for key, size in sizes.items() if size != next(iter(sizes.values()))]:
-            yield f"{name} differ in size between videos: {sorted(set(sizes.values()))}, first in {others[0]}"
+        of_name = {key: of_video[name] for key, of_video in sizes.items() if name in of_video}
+        if others := [key for key, size in of_name.items() if size != next(iter(of_name.values()))]:
+            yield f"{name} differ in size between videos: {sorted(set(of_name.values()))}, first in {others[0]}"
 
 
 def dataset_of(file: h5py.File) -> str:

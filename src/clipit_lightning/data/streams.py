@@ -6,9 +6,9 @@ all its columns are 0.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,28 +43,19 @@ def format_streams(streams: Mapping[str, int]) -> str:
     return ", ".join(f"{name}:{width}" for name, width in streams.items())
 
 
-def stream_problems(text: str, groups: Sequence[h5py.Group]) -> Iterator[str]:
-    """What is wrong with the streams that a store names, in plain words; its groups are valid.
+def mask_problems(streams: Mapping[str, int], features: NDArray[Any]) -> Iterator[str]:
+    """What is wrong with the masks of a video's streams beside what is seen, in plain words.
 
     Args:
-        text: The store's attribute.
-        groups: Its videos, whose features have one size.
+        streams: Widths of all streams by name; where their sum is not that of the features, nothing is said.
+        features: Features of the steps, (steps, features).
     """
-    try:
-        streams = parse_streams(text)
-    except ValueError as error:
-        yield f"its attribute {error}"
-        return
-    total, size = sum(streams.values()), groups[0]["features"].shape[1]
-    if streams and total != size:
-        yield f"its streams ({text}) have {total} features together, and its steps have {size}"
+    if sum(streams.values()) != features.shape[1]:
         return
     ends = dict(zip(streams, np.cumsum(list(streams.values())).tolist(), strict=True))
     for name in (name for name in streams if name != VISUAL):
-        for group in groups:
-            columns = np.asarray(group["features"][:, ends[name] - streams[name] : ends[name]])  # (steps, width)
-            if problem := _mask_problem(columns):
-                yield f"{group.name.strip('/')}: stream {name}: {problem}"
+        if problem := _mask_problem(features[:, ends[name] - streams[name] : ends[name]]):  # (steps, width)
+            yield f"stream {name}: {problem}"
 
 
 def _mask_problem(columns: NDArray[np.floating]) -> str:
