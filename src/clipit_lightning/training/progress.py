@@ -50,6 +50,7 @@ class FoldBar(Callback):
         if value is not None:
             self._reached = f"  {METRICS[self._monitor].column} {printed(self._monitor, float(value))}"
             self._draw(trainer, 0)
+            self._bar.refresh()  # an epoch may be shorter than the time between two drawings
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Remove the bar."""
