@@ -150,10 +150,17 @@ def test_a_search_sees_no_test_fold(train):
     assert not (folder / "per_video.csv").exists()
 
 
-@pytest.mark.parametrize("words", [["trainer.precision=bf16-mixed"], ["trainer.strategy=ddp"]])
-def test_options_of_the_trainer_train(train, words):
-    result, _ = train("data.fold=0", "optim.epochs=1", *words)
+def test_half_precision_trains(train):
+    result, _ = train("data.fold=0", "optim.epochs=1", "trainer.precision=bf16-mixed")
     assert -1 <= result["metrics"]["kendall_tau"]["mean"] <= 1
+
+
+def test_a_strategy_trains_and_leaves_no_group_to_the_next_run(train):
+    before = dict(os.environ)
+    result, _ = train("data.fold=0", "optim.epochs=1", "trainer.strategy=ddp")
+    assert -1 <= result["metrics"]["kendall_tau"]["mean"] <= 1
+    assert not torch.distributed.is_initialized()
+    assert {name for name in os.environ.keys() - before.keys() if "RANK" in name or "MASTER" in name} == set()
 
 
 def test_a_compiled_scorer_scores_the_same(train):

@@ -9,8 +9,8 @@ import pickle
 import signal
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
@@ -28,6 +28,7 @@ from clipit_lightning.core.processes import CAN_FORK, Ended, Pool, end_with_pare
 from clipit_lightning.training.result import RunResult
 
 T = TypeVar("T")
+_OF_GROUP = {"LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 _WAY_OUT = "the others were ended, the same command continues"
 
 
@@ -159,6 +160,25 @@ def _train_as_rank(
         error = traceback.format_exception(problem)
     write_bytes(answer, pickle.dumps(error))
     os._exit(2)  # the usual way out waits for the others
+
+
+@contextmanager
+def no_group_left() -> Iterator[None]:
+    """Take down the process group that a strategy makes, also of one process, and what Lightning sets for it.
+
+    The next run of this process would take itself for one of several that somebody else started, and train alone.
+    """
+    before = dict(os.environ)
+    if not torch.distributed.is_available() or torch.distributed.is_initialized():  # others made it
+        yield
+        return
+    try:
+        yield
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+            for name in _OF_GROUP - before.keys():
+                os.environ.pop(name, None)
 
 
 def _check_number(config: TrainerConfig, environment: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ from clipit_lightning.training.fold import run_fold
 from clipit_lightning.training.folds_apart import folds_at_once, threads_of_a_fold, train_apart
 from clipit_lightning.training.names import run_folder
 from clipit_lightning.training.over_folds import run_result
-from clipit_lightning.training.ranks import Processes, check_accelerator, launch, start
+from clipit_lightning.training.ranks import Processes, check_accelerator, launch, no_group_left, start
 from clipit_lightning.training.result import RunResult
 from clipit_lightning.training.run import Run
 from clipit_lightning.training.scorers import check_scorer, scorer_class
@@ -47,7 +47,7 @@ def run(config: Config, watch: Watch | None = None) -> RunResult:
     if processes is None:
         require(watch is None, "trainer.devices", "a run that is watched is one process; use 1")
         return launch(run, config)
-    with _logging(processes):
+    with _logging(processes), no_group_left():
         config = apply_preset(config)
         config = replace(config, data=replace(config.data, root=build.resolve_root(config)))
         datamodule = build.datamodule(config)
