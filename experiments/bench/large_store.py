@@ -39,7 +39,7 @@ def write_distributed(folder: Path, videos: int) -> None:
     with h5py.File(folder / "mr_hisum.h5", "w") as file:
         for key in keys:
             group = file.create_group(key)
-            features = rng.standard_normal((STEPS, SIZE), np.float32)
+            features = np.rint(40 * rng.standard_normal((STEPS, SIZE), np.float32)) / 64  # of 8 bits, as YouTube-8M's
             group["features"] = features
             group["gtscore"] = 1 / (1 + np.exp(-features[:, 0]))
             starts = np.arange(0, STEPS, 10)

@@ -54,6 +54,19 @@ def test_a_store_in_shards_reads_as_a_single_file(sharded):
         shards.read(["video_99"])
 
 
+def test_features_are_one_compressed_chunk_a_video_in_shards_alone(videos, tmp_path):
+    few_values = [replace(video, features=np.tile(video.features, 64).round(1)) for video in videos]
+    write_shards(tmp_path / "mine.h5", few_values, ATTRIBUTES, [])
+    write_store(tmp_path / "file.h5", few_values, ATTRIBUTES)
+    with h5py.File(tmp_path / "mine.h5/0000.h5") as shard, h5py.File(tmp_path / "file.h5") as file:
+        packed, plain = shard["video_1/features"], file["video_1/features"]
+        assert packed.chunks == packed.shape
+        assert packed.id.get_storage_size() < packed.nbytes / 2
+        assert plain.chunks is None
+    for one, other in zip(Store(tmp_path / "mine.h5").read(), few_values, strict=True):
+        np.testing.assert_array_equal(one.features, other.features)
+
+
 def test_hashes_are_of_the_content_whatever_the_shards(sharded, videos, tmp_path, monkeypatch):
     shards, _ = sharded
     monkeypatch.setattr(shard_files, "VIDEOS", 3)

@@ -61,7 +61,7 @@ def write_shards(path: Path, videos: VideoSequence, attributes: Mapping[str, str
         if not file.exists():
             with atomic_path(file) as temporary:
                 own = (videos[number] for number in range(start, min(start + VIDEOS, len(videos))))
-                write_videos(temporary, own, dict(attributes))
+                write_videos(temporary, own, dict(attributes), packed=True)
         shard, problems = describe_shard(file, path.stem)
         if problems:
             file.unlink()

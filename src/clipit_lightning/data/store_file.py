@@ -43,13 +43,13 @@ def write_checked(stores: Mapping[Path, Content]) -> None:
                 raise UserError(f"{path}: {problems[0]} (nothing was written)")
 
 
-def write_videos(path: Path, videos: Videos, attributes: dict[str, str]) -> None:
-    """Write a store's file, which others may see before it is whole."""
+def write_videos(path: Path, videos: Videos, attributes: dict[str, str], packed: bool = False) -> None:
+    """Write a store's file, which others may see before it is whole; with ``packed`` features are compressed."""
     with new_hdf5(path) as file:
         file.attrs.update(attributes)
         for video in videos:
             group = file.create_group(video.key)
-            _write(group, video)
+            _write(group, video, packed)
             if isinstance(video, Video):
                 group["n_steps"] = video.n_steps
                 group["n_frame_per_seg"] = np.diff(video.change_points, axis=1).ravel().astype(np.int32) + 1
@@ -57,7 +57,7 @@ def write_videos(path: Path, videos: Videos, attributes: dict[str, str]) -> None
                 file.attrs["layout"] = _kind_of(video)
 
 
-def _write(group: h5py.Group, video: Video | QueryVideo | ScriptVideo) -> None:
+def _write(group: h5py.Group, video: Video | QueryVideo | ScriptVideo, packed: bool) -> None:
     skipped = IMPORTANCE if isinstance(video, Video) and not video.is_annotated else ()
     if skipped:
         group.attrs["annotations"] = "none"
@@ -67,6 +67,9 @@ def _write(group: h5py.Group, video: Video | QueryVideo | ScriptVideo) -> None:
             continue
         if array.dtype is str:
             group.create_dataset(name, data=list(value) if array.shape else value, dtype=h5py.string_dtype())
+        elif name == "features" and packed and value.size:
+            # What does not become smaller is stored as it is, so that reading it costs nothing.
+            group.create_dataset(name, data=value, chunks=value.shape, compression="lzf")
         elif array.packed:
             group.create_dataset(name, data=value, compression="gzip", compression_opts=1)
         else:
