@@ -186,12 +186,21 @@ def test_what_was_begun_from_other_files_begins_anew(videos, tmp_path):
     assert Store(path).video_keys() == [f"video_{number}" for number in range(5, 11)]
 
 
-def test_nothing_of_others_is_removed(videos, tmp_path):
+@pytest.mark.parametrize("name", ["thesis.txt", "0000.h5.bak"])
+def test_nothing_of_others_is_removed(videos, tmp_path, name):
     (tmp_path / "mine.h5.parts").mkdir()
-    (tmp_path / "mine.h5.parts" / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match=r"thesis\.txt: is in the way, and no part of a store; move it elsewhere"):
+    (tmp_path / "mine.h5.parts" / name).write_text("mine")
+    with pytest.raises(UserError, match=rf"{name}: is in the way, and no part of a store; move it elsewhere"):
         write_shards(tmp_path / "mine.h5", videos, ATTRIBUTES, [])
-    assert (tmp_path / "mine.h5.parts" / "thesis.txt").read_text() == "mine"
+    assert (tmp_path / "mine.h5.parts" / name).read_text() == "mine"
+
+
+def test_what_a_killed_process_left_is_removed(sharded, videos):
+    shards, _ = sharded
+    for name in (".0001.h5.host-9-abc", ".index.json.host-9-abc", ".index.json.lock", ".made_of.json.host-9-abc"):
+        (shards.path / name).write_text("x")
+    write_shards(shards.path, videos[:5], ATTRIBUTES, [])
+    assert sorted(path.name for path in shards.path.iterdir()) == ["0000.h5", "0001.h5", "index.json"]
 
 
 def test_a_datamodule_reads_shards_when_needed(sharded):

@@ -1,4 +1,4 @@
-"""`clipit` in a process of its own that writes down which videos it reads: a line each, with the epoch that trains.
+"""`clipit` in a process of its own that writes down which shards it checks and which videos it reads, a line each.
 
 Usage: python -m tests.support.recorded FOLDER WORDS...
 """
@@ -8,13 +8,19 @@ import sys
 from pathlib import Path
 
 from clipit_lightning.cli.main import main
+from clipit_lightning.data import shards
 from clipit_lightning.data.datamodule import SummarizationDataModule
 from clipit_lightning.data.store import Store
 
 
 def record(file):
-    """Write "EPOCH KEY" of each video that is read for a batch; EPOCH is None where it is measured."""
-    epochs, read, batch = [], Store.read, SummarizationDataModule.batch
+    """Write "check FILE" of each shard, "EPOCH KEY" of each video of a batch; EPOCH is None where it is measured."""
+    epochs, read, batch, describe = [], Store.read, SummarizationDataModule.batch, shards.describe_shard
+
+    def recorded_describe(path, name):
+        file.write(f"check {path.name}\n")
+        file.flush()
+        return describe(path, name)
 
     def recorded_batch(self, part):
         epochs.append(part.epoch)
@@ -30,7 +36,7 @@ def record(file):
             file.flush()
         return videos
 
-    SummarizationDataModule.batch, Store.read = recorded_batch, recorded_read
+    SummarizationDataModule.batch, Store.read, shards.describe_shard = recorded_batch, recorded_read, recorded_describe
 
 
 if __name__ == "__main__":

@@ -47,8 +47,11 @@ def test_ranks_share_the_videos_of_every_epoch(sharded, size):
 
 
 @pytest.mark.distributed
-def test_two_processes_read_disjoint_videos(sharded, tmp_path):
-    """Two processes of torchrun that meet by gloo; each writes down what it reads from the shards."""
+def test_of_two_processes_one_checks_and_they_read_disjoint_videos(sharded, tmp_path):
+    """Two processes of torchrun that meet by gloo; each writes down what it checks and reads of the shards."""
+    files = sorted((sharded / "mine.h5").glob("*.h5"))
+    for file in files:
+        file.touch()
     words = ["data.fold=0", "data.dataset=mine", "data.preload_mb=0"]
     (tmp_path / "read").mkdir()
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -60,6 +63,8 @@ def test_two_processes_read_disjoint_videos(sharded, tmp_path):
     data = build.datamodule(load_config([tmp_path / "run/config.yaml"], []))
     data.setup()
     trains = {data.ids[number].removeprefix("mine/") for number in data.training_numbers}
+    checked = [[file for what, file in own if what == "check"] for own in lines]
+    assert sorted([*checked[0], *checked[1]]) == [file.name for file in files]
     for epoch in "01":
         first, second = ([key for of, key in own if of == epoch] for own in lines)
         assert not set(first) & set(second)

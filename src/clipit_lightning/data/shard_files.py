@@ -18,7 +18,8 @@ from clipit_lightning.data.store_file import write_checked, write_videos
 from clipit_lightning.data.video import Video
 
 _MADE_OF = "made_of.json"
-_OURS = re.compile(rf"\.?\d{{4,}}\.h5(\..+)?|{re.escape(INDEX)}|{re.escape(_MADE_OF)}")
+_FILE = rf"(\d{{4,}}\.h5|{re.escape(INDEX)}|{re.escape(_MADE_OF)})"
+_OURS = re.compile(rf"{_FILE}|\.{_FILE}\..+")  # its files, and what is left of one by a process that was killed
 VideoSequence = Sequence[Video | QueryVideo | ScriptVideo]
 
 

@@ -7,6 +7,7 @@ has the time at which the system last changed the file, which nobody sets, so th
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.core.files import read_typed, write_typed
 from clipit_lightning.core.hdf5 import open_hdf5
+from clipit_lightning.core.locks import run_lock
 from clipit_lightning.core.log import log
 from clipit_lightning.core.progress import track
 from clipit_lightning.data import BENCHMARKS
@@ -152,12 +154,20 @@ def _read_index(path: Path, _stamp: Stamp) -> Index:
 def checked_index(folder: Path, name: str) -> tuple[Index, list[str]]:
     """The index of a store with every shard that changed read anew, and what is wrong with the store, a line each.
 
-    The index is written where all is well, so that nothing is read twice; a folder that cannot be written to stays as
-    it is, and its shards are read once more by the next process.
+    The index is written where all is well, so that nothing is read twice, also by processes that start together; a
+    folder that cannot be written to stays as it is, and its shards are read once more by the next process.
     """
-    index, problems = read_index(folder), list[str]()
-    changed = [shard.file for shard in index.shards if stamp_of(folder / shard.file) != shard.stamp]
-    if not changed:
+    if not _changed(folder, index := read_index(folder)):
+        return index, []
+    with ExitStack() as stack:
+        with suppress(UserError):  # where nothing can be written
+            stack.enter_context(run_lock(folder / INDEX, patience=-1))
+        return _check(folder, name)
+
+
+def _check(folder: Path, name: str) -> tuple[Index, list[str]]:
+    index, problems = read_index(folder), list[str]()  # another process may have written it meanwhile
+    if not (changed := _changed(folder, index)):
         return index, []
     shards = {shard.file: shard for shard in index.shards}
     for file in track(changed, f"check {folder}"):
@@ -168,6 +178,10 @@ def checked_index(folder: Path, name: str) -> tuple[Index, list[str]]:
     if not problems:
         save_index(folder, index)
     return index, problems
+
+
+def _changed(folder: Path, index: Index) -> list[str]:
+    return [shard.file for shard in index.shards if stamp_of(folder / shard.file) != shard.stamp]
 
 
 def save_index(folder: Path, index: Index) -> None:
