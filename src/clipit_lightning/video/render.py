@@ -40,8 +40,9 @@ STILL_WIDTH = 640
 
 _MP4 = {"movflags": "+faststart", "fflags": "+bitexact"}
 _THREADS = 4  # x264 writes other bytes with another number of threads, so it is not the machine's
-# Without B-frames a packet's order is its time's, and the file's length is exact in every player.
-_H264 = {"crf": "20", "preset": "veryfast", "bf": "0"}
+# Without B-frames a packet's order is its time's, and the file's length is exact in every player. With mbtree x264
+# writes other bytes with AVX-512 than without it, and of small pictures now and then others again.
+_H264 = {"crf": "20", "preset": "veryfast", "bf": "0", "x264-params": "mbtree=0"}
 _HEVC = {
     "crf": "22",
     "preset": "veryfast",
