@@ -14,7 +14,7 @@ from clipit_lightning.data.folds import Fold
 from clipit_lightning.data.own import find_benchmark
 from clipit_lightning.evaluation.best_steps import ScriptRules
 from clipit_lightning.evaluation.matching import QueryRules
-from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules
+from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules, measured
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ class Protocol:
     @property
     def values(self) -> dict[str, Any]:
         """All of it by name, as files hold it."""
-        values = asdict(self)
-        return {name: values[name] for name in values if (name, values[name]) != ("highlights", "off")}
+        return measured(asdict(self))
 
     @property
     def evaluation(self) -> dict[str, Any]:

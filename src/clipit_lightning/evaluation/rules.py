@@ -5,7 +5,7 @@ Source of the correlations: Otani et al., "Rethinking the evaluation of video su
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -86,6 +86,11 @@ CORRELATION_RULES = {
 """Every rule that ``protocol.correlation`` can name. A new rule is a row."""
 
 
+def measured(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Choices by name, without that of highlights where these are not measured, as results had none before."""
+    return {name: value for name, value in choices.items() if (name, value) != ("highlights", "off")}
+
+
 @dataclass(frozen=True)
 class Rules:
     """The choices of a protocol that turn scores into numbers."""
@@ -113,8 +118,7 @@ class Rules:
     @property
     def chosen(self) -> dict[str, Any]:
         """The choices by name, without those of what is not measured."""
-        values = asdict(self)
-        return {name: values[name] for name in values if (name, values[name]) != ("highlights", "off")}
+        return measured(asdict(self))
 
     def summary(self, video: Annotated, scores: NDArray[np.floating]) -> NDArray[np.uint8]:
         """The 0/1 summary, (frames,), of step scores, (steps,), or of frame scores, (frames,)."""
