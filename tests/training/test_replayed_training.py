@@ -11,7 +11,10 @@ from clipit_lightning.core.config_files import load_config
 from clipit_lightning.core.errors import UserError
 from clipit_lightning.data.mini_replayed import STREAMS, make_replayed_videos
 from clipit_lightning.data.store_file import write_store
+from clipit_lightning.pipelines.annotated_report import annotated_pages
+from clipit_lightning.training.finished_run import read_finished_run
 from clipit_lightning.training.train import run
+from tests.support.videos import write_video
 
 pytestmark = pytest.mark.slow
 SMALL = ["optim.epochs=2", "model.width=8", "model.heads=2", "trainer.accelerator=cpu"]
@@ -65,6 +68,22 @@ def test_the_page_names_highlights(finished, root, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert "mAP@50 %" in page
     assert f"mini {dataset} video_57" in page
+
+
+def test_a_page_plays_a_file_of_more_frames_a_second_than_the_store_has(finished, tmp_path):
+    _, folder, dataset = finished
+    (video,) = [video for video in make_replayed_videos(dataset) if video.key == "video_57"]
+    (tmp_path / "videos").mkdir()
+    write_video(tmp_path / "videos" / f"{video.name}.mp4", n_frames=25 * video.n_frames, audio=None)
+    for files in (None, tmp_path / "videos"):
+        (page,) = annotated_pages(read_finished_run(folder), tmp_path / "page.html", files)
+        assert page.unit == "seconds"
+        assert page.duration == pytest.approx(video.n_frames)
+        assert [shot.start for shot in page.shots] == video.change_points[:, 0].tolist()
+        assert (page.video is not None) == (files is not None)
+    times = [frame.time for frame in page.key_frames]
+    assert times == sorted(times)
+    assert all(any(shot.start <= time < shot.end for shot in page.shots if shot.chosen) for time in times)
 
 
 def test_floors_are_of_the_test_part_under_the_only_rule(root, capsys):

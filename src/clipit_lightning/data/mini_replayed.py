@@ -81,6 +81,7 @@ def _make_video(world: _World, dataset: str, key: str, split: str, rng: np.rando
         user_summary=summary[None],
         name=f"mini {dataset} {key}",
         split=split,
+        fps=1.0,
     )
 
 

@@ -109,6 +109,7 @@ class MostReplayed(DistributedVideos[Video]):
             user_summary=summary.astype(np.uint8)[None],
             name=self.names.get(key, ""),
             split=self.splits[key],
+            fps=1.0,  # steps are the frames
         )
 
 

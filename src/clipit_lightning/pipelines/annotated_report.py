@@ -1,6 +1,7 @@
 """The part of a report on videos with annotators: scores beside annotators, the summary, and the worst stretches."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from clipit_lightning.core.arrays import spread
 from clipit_lightning.data.video import Video
 from clipit_lightning.evaluation.protocol import rules_of
 from clipit_lightning.evaluation.rules import CORRELATION_RULES, Rules, references
+from clipit_lightning.pipelines.charts import Unit
 from clipit_lightning.pipelines.footage import Footage, find_files, open_footage
 from clipit_lightning.pipelines.page import Curve, KeyFrame, Shot, Span, Spread, Track, VideoPage, address, metrics_of
 from clipit_lightning.training.finished_run import FinishedRun
@@ -70,9 +72,21 @@ def _largest_sum(gains: NDArray[np.float64]) -> tuple[float, int, int]:
     return best
 
 
-def _times(footage: Footage | None, frames: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Frame numbers as times on the page: seconds where the file is at hand, frames otherwise."""
-    return footage.seconds(frames) if footage else np.asarray(frames, dtype=np.float64)
+@dataclass(frozen=True)
+class _Clock:
+    """When frames of a store's video begin on its page: in seconds where they are known, else in frames."""
+
+    video: Video
+    footage: Footage | None
+
+    @property
+    def unit(self) -> Unit:
+        return "seconds" if self.footage or self.video.fps else "frames"
+
+    def __call__(self, frames: NDArray[np.integer]) -> NDArray[np.float64]:
+        if self.footage and self.footage.has_frames(self.video.n_frames):
+            return self.footage.seconds(frames)
+        return np.asarray(frames, dtype=np.float64) / (self.video.fps or 1)
 
 
 def annotated_pages(run: FinishedRun, to: Path, folder: Path | None) -> Iterator[VideoPage]:
@@ -104,20 +118,23 @@ def _page(
     file: Path | None,
     to: Path,
 ) -> VideoPage:
-    footage, facts = open_footage(file, n_frames=video.n_frames)
+    # A store that says its frames a second may hold fewer than the file, as one a second.
+    seconds = video.n_frames / video.fps if video.fps else None
+    footage, facts = open_footage(file, video.n_frames if seconds is None else None, seconds)
+    clock = _Clock(video, footage)
     # Several folds of a published family may test a video; the page shows the last, whose scores the run keeps.
     more = f" (also tested in {', '.join(map(str, folds[:-1]))})" if folds[:-1] else ""
     tested = f"fold {folds[-1]}{more}"
-    shots = _shots(video, footage, scores, rules)
+    shots = _shots(video, clock, scores, rules)
     return VideoPage(
         title=video.name or video.key,
         source=f"{video.key}, {tested}" if video.name else tested,
-        duration=footage.duration if footage else float(video.n_frames),
-        unit="seconds" if footage else "frames",
-        curve=Curve(_times(footage, video.picks), scores, "Predicted score"),
+        duration=footage.duration if footage else float(clock(np.array(video.n_frames))),
+        unit=clock.unit,
+        curve=Curve(clock(video.picks), scores, "Predicted score"),
         annotators=_spread(video, rules),
         shots=shots,
-        tracks=_tracks(video, footage, scores, rules),
+        tracks=_tracks(video, clock, scores, rules),
         video=address(footage.path, to) if footage else None,
         key_frames=_key_frames(footage, shots) if footage else (),
         metrics=metrics_of(row),
@@ -125,11 +142,11 @@ def _page(
     )
 
 
-def _shots(video: Video, footage: Footage | None, scores: NDArray[np.float64], rules: Rules) -> tuple[Shot, ...]:
+def _shots(video: Video, clock: _Clock, scores: NDArray[np.float64], rules: Rules) -> tuple[Shot, ...]:
     """All shots; chosen are those of the summary that the protocol's rules cut."""
     summary = rules.summary(video, scores)  # (frames,)
     chosen = summary[video.change_points[:, 0]].astype(bool)  # (shots,)
-    starts, ends = _times(footage, video.change_points[:, 0]), _times(footage, video.change_points[:, 1] + 1)
+    starts, ends = clock(video.change_points[:, 0]), clock(video.change_points[:, 1] + 1)
     return tuple(Shot(*shot) for shot in zip(starts.tolist(), ends.tolist(), chosen.tolist(), strict=True))
 
 
@@ -153,11 +170,11 @@ def _spread(video: Video, rules: Rules) -> Spread:
     return Spread(mean, (mean - error).clip(0, 1), (mean + error).clip(0, 1), *labels)
 
 
-def _tracks(video: Video, footage: Footage | None, scores: NDArray[np.float64], rules: Rules) -> tuple[Track, ...]:
+def _tracks(video: Video, clock: _Clock, scores: NDArray[np.float64], rules: Rules) -> tuple[Track, ...]:
     rule = "mean-annotator" if CORRELATION_RULES[rules.correlation].of_people else rules.correlation
     mean = references(video, rule)[0].astype(np.float64)  # (steps,)
-    starts = _times(footage, video.picks)  # (steps,)
-    ends = _times(footage, np.append(video.picks[1:], video.n_frames))  # (steps,)
+    starts = clock(video.picks)  # (steps,)
+    ends = clock(np.append(video.picks[1:], video.n_frames))  # (steps,)
     spans = [
         Span(
             float(starts[stretch.first]),

@@ -32,6 +32,10 @@ class Footage:
         begins: NDArray[np.float64] = every[np.minimum(frames, len(self.times))]
         return begins
 
+    def has_frames(self, n_frames: int) -> bool:
+        """Whether it has as many frames as the store says."""
+        return not _differ(len(self.times), n_frames)
+
     def frame_at(self, second: float) -> int:
         """Number of the frame that is shown at a time."""
         return max(0, int(np.searchsorted(self.times, second + 1e-6, side="right")) - 1)
@@ -70,8 +74,12 @@ def open_footage(
         reader = VideoReader(path)
         info = reader.info()
         for has, wanted, what in ((info.n_frames, n_frames, "frames"), (info.duration, duration, "seconds")):
-            if wanted is not None and abs(has - wanted) > max(_SLACK * wanted, 1):
+            if wanted is not None and _differ(has, wanted):
                 raise UserError(f"{path}: has {has:.0f} {what}, the store {wanted:.0f}; it is another video")
     except UserError as error:
         return None, (("Video file", str(error)),)
     return Footage(path, reader.times, info.duration), ()
+
+
+def _differ(has: float, wanted: float) -> bool:
+    return abs(has - wanted) > max(_SLACK * wanted, 1)
