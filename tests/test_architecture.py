@@ -1,4 +1,4 @@
-"""The way of the data: a room imports only what lies below it, files and functions are short."""
+"""What holds of all source files: a room imports only what lies below it, all is short, and no file is run."""
 
 import ast
 import re
@@ -28,7 +28,10 @@ LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 300, 60
 FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "tempfile.mktemp"}
 FORBIDDEN |= {"pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "joblib.load", "shelve.open"}
 FORBIDDEN |= {"marshal.loads", "pd.read_pickle", "yaml.load", "yaml.unsafe_load", "yaml.full_load"}
-FROM_ITS_PARENT = ("core/processes.py", "pickle.load")  # a pipe that our own process writes, and no file
+FROM_OUR_PROCESSES = {  # a pipe from the parent, and a file of a child in a folder that nobody else may enter
+    ("core/processes.py", "pickle.load"),
+    ("training/ranks.py", "pickle.loads"),
+}
 NEEDED = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
 
 
@@ -118,7 +121,7 @@ def test_no_code_runs_what_a_file_says(path):
         if not isinstance(node, ast.Call):
             continue
         name, options = ast.unparse(node.func), {word.arg: ast.unparse(word.value) for word in node.keywords}
-        if (str(path.relative_to(SOURCE)), name) == FROM_ITS_PARENT:
+        if (str(path.relative_to(SOURCE)), name) in FROM_OUR_PROCESSES:
             continue
         assert name not in FORBIDDEN, f"line {node.lineno}: {name}"
         assert options.get("shell", "False") == "False", f"line {node.lineno}: {name} with a shell"
