@@ -35,7 +35,11 @@ def file_problems(file: h5py.File, name: str, visit: Visit = lambda *_: None) ->
             return ["the file holds no video"]
         if problems := _problems_as_a_whole(file, name):
             return problems
-        streams, kind = parse_streams(str(file.attrs.get("streams", ""))), kind_of_file(file)
+        try:
+            streams = parse_streams(str(file.attrs.get("streams", "")))
+        except ValueError as error:
+            return [f"its attribute {error}"]
+        kind = kind_of_file(file)
         lines, of_streams, sizes = list[str](), list[str](), dict[str, dict[str, int]]()
         for key in keys:
             stored, problems = read_checked(file[key], kind)
@@ -51,15 +55,11 @@ def file_problems(file: h5py.File, name: str, visit: Visit = lambda *_: None) ->
 
 
 def _problems_as_a_whole(file: h5py.File, name: str) -> list[str]:
-    """What is wrong with the file as a whole: names and links of videos, another benchmark's store, streams."""
+    """What is wrong with the file as a whole: names and links of videos, and another benchmark's store."""
     if problems := key_problems(file):
         return problems
     if (dataset := dataset_of(file)) != name and name in BENCHMARKS:
         return [f"it says that it is the store of {dataset[:40]!r}, its name says {name}"]
-    try:
-        parse_streams(str(file.attrs.get("streams", "")))
-    except ValueError as error:
-        return [f"its attribute {error}"]
     return []
 
 
